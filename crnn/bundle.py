@@ -1,0 +1,252 @@
+"""The bundle: a folder, here or in an object store, that holds all that inference needs.
+
+``model.safetensors`` (weights), ``MODEL_CARD.md`` (for people) and ``bundle.json`` (everything
+else), written in this order: a folder without ``bundle.json`` is unfinished. Only safetensors
+and JSON are ever read, so that loading a stranger's bundle runs none of its code. The weights
+file carries the charset too, hence its SHA-256 identifies what a class id means.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from crnn import storage
+from crnn.calibration import Calibration
+from crnn.charset import Charset
+from crnn.decode import DECODERS
+from crnn.errors import BundleError, CharsetError
+from crnn.image import PictureContract
+from crnn.model import CRNN, ModelConfig
+from crnn.model_card import model_card
+
+BUNDLE_FILE = "bundle.json"
+WEIGHTS_FILE = "model.safetensors"
+CARD_FILE = "MODEL_CARD.md"
+FORMAT_VERSION = 1
+_HEAD = "head.weight"
+_Config = TypeVar("_Config", ModelConfig, PictureContract, Calibration)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A bundle in memory, as ``load_bundle`` gives it."""
+
+    model: CRNN
+    """In eval mode, float32."""
+    model_config: ModelConfig
+    charset: Charset
+    picture: PictureContract
+    decoder: str
+    """The decoder to use unless the caller names another."""
+    calibration: Calibration
+    name: str
+    data_digest: str
+    """Identity of the training data, from its manifest; empty if unknown."""
+    metrics: dict[str, Any]
+    """Measured by whoever saved the bundle; any JSON."""
+    digest: str
+    """SHA-256 of the weights file, hexadecimal: the model's identity in results and ledgers."""
+
+
+def save_bundle(
+    folder: Path | str,
+    *,
+    model: CRNN,
+    charset: Charset,
+    picture: PictureContract,
+    decoder: str = "greedy",
+    calibration: Calibration = Calibration(),  # noqa: B008  (frozen)
+    name: str,
+    data_digest: str,
+    metrics: Mapping[str, Any],
+    float16: bool = False,
+) -> str:
+    """Write a bundle and return its digest; the same arguments give the same bytes.
+
+    A bundle already there becomes unfinished first and whole again at the end.
+
+    Args:
+        folder: a local folder (made if need be), or an address of ``crnn.storage``.
+        model: on any device, left as it is.
+        float16: halve the file; biases and batch norm statistics stay float32, and so does a
+            tensor with a value beyond float16's range.
+
+    Raises:
+        ValueError: when the model's head doesn't fit the charset, the decoder is unknown, or the
+            metrics aren't plain JSON; nothing is written then.
+    """
+    if model.head.out_features != charset.num_classes:
+        raise ValueError(
+            f"the model has {model.head.out_features} classes and the charset "
+            f"{charset.num_classes} (its characters and the blank); save them as they were trained"
+        )
+    _check_decoder(decoder)
+    weights = _weights(model, charset, float16=float16)
+    digest = hashlib.sha256(weights).hexdigest()
+    about = {
+        "format_version": FORMAT_VERSION,
+        "name": name,
+        "model": asdict(model.config),
+        "charset": charset.characters,
+        "picture": asdict(picture),
+        "decoder": decoder,
+        "calibration": asdict(calibration),
+        "data_digest": data_digest,
+        "metrics": dict(metrics),
+        "weights": {"file": WEIGHTS_FILE, "sha256": digest, "float16": float16},
+    }
+    text = _to_json(about)
+    num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    card = model_card(json.loads(text), num_parameters=num_parameters)
+    uri = str(folder)
+    storage.delete(storage.join(uri, BUNDLE_FILE))
+    storage.write_bytes(storage.join(uri, WEIGHTS_FILE), weights)
+    storage.write_bytes(storage.join(uri, CARD_FILE), card.encode())
+    storage.write_bytes(storage.join(uri, BUNDLE_FILE), text.encode())
+    return digest
+
+
+def load_bundle(uri: Path | str, *, device: torch.device | str = "cpu") -> Bundle:
+    """Read a bundle from a folder or an address, check it, and put its model on ``device``.
+
+    Raises:
+        BundleError: when it is missing, unfinished, damaged or of another format version; when
+            the weights' digest, their charset or a shape isn't the one that bundle.json states.
+    """
+    uri = str(uri)
+    about = _read_about(uri)
+    settings, stated = _settings(uri, about)
+    weights = _read(uri, WEIGHTS_FILE)
+    digest = hashlib.sha256(weights).hexdigest()
+    if digest != stated:
+        raise BundleError(
+            f"{uri}/{WEIGHTS_FILE} has SHA-256 {digest}, {BUNDLE_FILE} states {stated}; "
+            "the bundle is damaged or mixed from two: copy it again"
+        )
+    model = _model(uri, settings, weights).to(device).eval()
+    return Bundle(model=model, digest=digest, **settings)
+
+
+def _settings(uri: str, about: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The fields of ``Bundle`` that bundle.json states, and the digest that it states."""
+    try:
+        settings = {
+            "model_config": _config(ModelConfig, about["model"]),
+            "charset": Charset(about["charset"]),
+            "picture": _config(PictureContract, about["picture"]),
+            "calibration": _config(Calibration, about["calibration"]),
+            **{key: about[key] for key in ("decoder", "name", "data_digest", "metrics")},
+        }
+        _check_decoder(settings["decoder"])
+        return settings, about["weights"]["sha256"]
+    except KeyError as error:
+        raise BundleError(f"{uri}/{BUNDLE_FILE} lacks {error}; save the bundle again") from error
+    except (CharsetError, TypeError, ValueError) as error:
+        raise BundleError(f"{uri}/{BUNDLE_FILE}: {error}; save the bundle again") from error
+
+
+def _model(uri: str, settings: dict[str, Any], weights: bytes) -> CRNN:
+    try:
+        state = safetensors.torch.load(weights)
+        header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
+    except (SafetensorError, ValueError) as error:
+        raise BundleError(f"{uri}/{WEIGHTS_FILE} is not a safetensors file: {error}") from error
+    charset, picture = settings["charset"], settings["picture"]
+    _check_charset(uri, state, header.get("__metadata__", {}), charset)
+    try:
+        with torch.random.fork_rng(devices=[]):  # a load leaves the caller's random numbers alone
+            model = CRNN(
+                settings["model_config"],
+                num_classes=charset.num_classes,
+                in_channels=picture.channels,
+                height=picture.height,
+            )
+        model.load_state_dict(state)  # copies into float32, whatever is stored
+    except (RuntimeError, ValueError) as error:
+        raise BundleError(f"{uri}: weights and settings don't fit: {error}") from error
+    return model
+
+
+def _check_charset(
+    uri: str, state: dict[str, torch.Tensor], metadata: dict[str, str], charset: Charset
+) -> None:
+    rows = state[_HEAD].shape[0] if _HEAD in state else None
+    if rows != charset.num_classes:
+        raise BundleError(
+            f"{uri}: the weights have {rows} classes, the charset in {BUNDLE_FILE} makes "
+            f"{charset.num_classes} ({len(charset.characters)} characters and the blank)"
+        )
+    if metadata.get("charset") != charset.characters:
+        raise BundleError(
+            f"{uri}: the weights were trained for the charset {metadata.get('charset')!r}, "
+            f"{BUNDLE_FILE} states {charset.characters!r}; class ids would mean other characters"
+        )
+
+
+def _weights(model: CRNN, charset: Charset, *, float16: bool) -> bytes:
+    """The weights file: one metadata entry only, because several have no stable order."""
+    state = {}
+    for name, tensor in model.state_dict().items():
+        kept = tensor.detach().to("cpu", copy=True).contiguous()
+        half = kept.half() if float16 and kept.is_floating_point() and kept.dim() > 1 else kept
+        state[name] = half if bool(torch.isfinite(half).all()) else kept
+    return safetensors.torch.save(state, metadata={"charset": charset.characters})
+
+
+def _read_about(uri: str) -> dict[str, Any]:
+    try:
+        about = json.loads(_read(uri, BUNDLE_FILE))
+    except ValueError as error:
+        raise BundleError(f"{uri}/{BUNDLE_FILE} is not JSON: {error}") from error
+    version = about.get("format_version") if isinstance(about, dict) else None
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"{uri} has bundle format version {version!r}, this program reads {FORMAT_VERSION}; "
+            "load it with the program that wrote it, or save it again"
+        )
+    return dict(about)
+
+
+def _read(uri: str, file: str) -> bytes:
+    try:
+        return storage.read_bytes(storage.join(uri, file))
+    except FileNotFoundError:
+        if not storage.exists(uri):
+            raise BundleError(f"{uri}: no such bundle; give the folder of {BUNDLE_FILE}") from None
+        raise BundleError(
+            f"{uri} has no {file}: an unfinished bundle, or another folder; save it again"
+        ) from None
+
+
+def _config(kind: type[_Config], values: dict[str, Any]) -> _Config:
+    if not isinstance(values, dict):
+        raise ValueError(f"the settings of {kind.__name__} are {values!r}; expected an object")
+    known = [field.name for field in fields(kind)]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ValueError(f"unknown settings {unknown} of {kind.__name__}; it has {known}")
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return kind(**given)
+
+
+def _check_decoder(name: str) -> None:
+    if name not in DECODERS:
+        raise ValueError(f"decoder is {name!r}; expected one of {sorted(DECODERS)}")
+
+
+def _to_json(about: dict[str, Any]) -> str:
+    try:
+        return json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"metrics, name and digest must be plain finite JSON: {error}") from error

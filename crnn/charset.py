@@ -1,0 +1,103 @@
+"""Characters and their class ids: the only place that knows which id the CTC blank has.
+
+A ``Charset`` turns a text into CTC targets and class ids back into text. The blank owns
+no character, so ``-`` and space are ordinary members.
+"""
+
+from __future__ import annotations
+
+import string
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+
+from crnn.errors import CharsetError
+
+BLANK_ID = 0
+
+DIGITS = string.digits
+CHARSETS: dict[str, str] = {
+    "digits": DIGITS,
+    "lower": string.ascii_lowercase,
+    "alnum": DIGITS + string.ascii_lowercase,
+    "alnum_cased": DIGITS + string.ascii_lowercase + string.ascii_uppercase,
+    "ascii": "".join(chr(code) for code in range(33, 127)),
+    "ascii_space": "".join(chr(code) for code in range(32, 127)),
+    "codes": DIGITS + string.ascii_uppercase + "$€.,:/-",
+}
+
+
+def normalise(text: str) -> str:
+    """The one form in which texts are compared, counted and encoded: Unicode NFC."""
+    return unicodedata.normalize("NFC", text)
+
+
+@dataclass(frozen=True)
+class Charset:
+    """An ordered set of distinct characters; class ids are ``1 + position``, the blank is 0.
+
+    Each character is one Unicode code point of an NFC text.
+
+    Raises:
+        CharsetError: when empty, when a character occurs twice, or is not in NFC.
+    """
+
+    characters: str
+
+    def __post_init__(self) -> None:
+        if not self.characters:
+            raise CharsetError("the charset is empty; give at least one character")
+        seen: set[str] = set()
+        twice = sorted({c for c in self.characters if c in seen or seen.add(c)})  # type: ignore[func-returns-value]
+        if twice:
+            raise CharsetError(f"the charset has {twice!r} more than once; characters are distinct")
+        unstable = [c for c in self.characters if normalise(c) != c]
+        if unstable:
+            raise CharsetError(f"the charset has {unstable!r}, which are not in Unicode NFC")
+
+    @classmethod
+    def named(cls, name_or_characters: str) -> Charset:
+        """A registered charset by its name, else the given characters themselves."""
+        return cls(CHARSETS.get(name_or_characters, name_or_characters))
+
+    @classmethod
+    def of_texts(cls, texts: Iterable[str]) -> Charset:
+        """The smallest charset that writes every one of ``texts``, in code point order."""
+        return cls("".join(sorted({c for text in texts for c in normalise(text)})))
+
+    @property
+    def num_classes(self) -> int:
+        """Characters and the blank: the model's output width."""
+        return len(self.characters) + 1
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {c: i for i, c in enumerate(self.characters, start=BLANK_ID + 1)}
+
+    def unknown(self, text: str) -> list[str]:
+        """The distinct characters of ``text`` that the set lacks, in order of appearance."""
+        return list(dict.fromkeys(c for c in normalise(text) if c not in self._ids))
+
+    def encode(self, text: str) -> list[int]:
+        """Class ids of ``text`` (NFC), no blanks.
+
+        Raises:
+            CharsetError: naming the characters that the set lacks.
+        """
+        try:
+            return [self._ids[c] for c in normalise(text)]
+        except KeyError:
+            raise CharsetError(
+                f"{text!r} has {self.unknown(text)!r}, not among the charset's "
+                f"{len(self.characters)} characters; extend the charset or drop the sample"
+            ) from None
+
+    def text(self, class_ids: Iterable[int]) -> str:
+        """The characters of ``class_ids`` as they stand; blanks are not allowed."""
+        return "".join(self.characters[i - BLANK_ID - 1] for i in class_ids)
+
+    def collapse(self, path: Sequence[int]) -> str:
+        """The text of a CTC path: equal neighbours merged, then blanks removed (Graves 2006)."""
+        return self.text(i for i, _ in groupby(path) if i != BLANK_ID)

@@ -1,0 +1,97 @@
+"""From log-probabilities to texts: decoders by name, all of one shape.
+
+``build_decoder("beam")(log_probs_TNC, charset)`` gives a ``Decoded`` for each of N samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from torch import Tensor
+
+from crnn.charset import Charset
+from crnn.decode.beam import BeamConfig, beam
+from crnn.decode.decoded import Decoded
+from crnn.decode.greedy import greedy
+from crnn.decode.lexicon import LexiconDecoder
+from crnn.decode.ngram import CharNgram
+
+__all__ = [
+    "DECODERS",
+    "BeamConfig",
+    "CharNgram",
+    "Decoded",
+    "Decoder",
+    "DecoderOptions",
+    "LexiconDecoder",
+    "beam",
+    "build_decoder",
+    "greedy",
+]
+
+Decoder = Callable[[Tensor, Charset], list[Decoded]]
+"""``(log_probs_TNC float32 on the CPU, charset) → one Decoded for each of N``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderOptions:
+    """What a decoder may be given; one that has no use for an option refuses it."""
+
+    lexicon: Sequence[str] | None = None
+    """The words to choose from."""
+    ngram: CharNgram | None = None
+    """A character language model for the beam."""
+    beam: BeamConfig = field(default_factory=BeamConfig)
+    """Width, pruning and weights of the beam."""
+
+
+def _build_greedy(options: DecoderOptions) -> Decoder:
+    _refuse("greedy", lexicon=options.lexicon, ngram=options.ngram)
+    return greedy
+
+
+def _build_beam(options: DecoderOptions) -> Decoder:
+    _refuse("beam", lexicon=options.lexicon)
+    return partial(beam, config=options.beam, ngram=options.ngram)
+
+
+def _build_lexicon(options: DecoderOptions) -> Decoder:
+    _refuse("lexicon", ngram=options.ngram)
+    if options.lexicon is None:
+        raise ValueError("decoder 'lexicon' needs a lexicon: the list of words to choose from")
+    return LexiconDecoder(options.lexicon)
+
+
+DECODERS: dict[str, Callable[[DecoderOptions], Decoder]] = {
+    "greedy": _build_greedy,
+    "beam": _build_beam,
+    "lexicon": _build_lexicon,
+}
+
+
+def build_decoder(
+    name: str,
+    *,
+    lexicon: Sequence[str] | None = None,
+    ngram: CharNgram | None = None,
+    beam_width: int = 10,
+) -> Decoder:
+    """The decoder ``name``: ``greedy``, ``beam`` (which may take an n-gram) or ``lexicon``.
+
+    Raises:
+        ValueError: for an unknown name, a missing lexicon, or an option that this decoder would
+            have to ignore.
+    """
+    if name not in DECODERS:
+        raise ValueError(f"decoder is {name!r}; expected one of {sorted(DECODERS)}")
+    beam_config = BeamConfig(beam_width=beam_width)
+    return DECODERS[name](DecoderOptions(lexicon=lexicon, ngram=ngram, beam=beam_config))
+
+
+def _refuse(name: str, **options: object) -> None:
+    for option, value in options.items():
+        if value is not None:
+            user = {"lexicon": "lexicon", "ngram": "beam"}[option]
+            raise ValueError(f"decoder {name!r} takes no {option}; use decoder {user!r} for it")

@@ -1,0 +1,33 @@
+"""Best-path decoding (Graves et al. 2006): the likeliest class of each time step, collapsed."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from crnn import ctc
+from crnn.charset import Charset
+from crnn.decode.decoded import Decoded, Runs, check_log_probs, describe, find_runs
+
+
+def greedy(log_probs_TNC: Tensor, charset: Charset) -> list[Decoded]:
+    """The text of the likeliest path of each sample; equal scores go to the lower class id.
+
+    Args:
+        log_probs_TNC: Normalised natural log-probabilities, float32 on the CPU.
+        charset: Its ``num_classes`` is C.
+
+    Raises:
+        ValueError: for log-probabilities of another shape, type or device.
+    """
+    log_probs_TNC = check_log_probs(log_probs_TNC, charset)
+    if log_probs_TNC.shape[1] == 0:
+        return []
+    runs = best_path_runs(log_probs_TNC)
+    exact = ctc.log_probabilities(log_probs_TNC, runs.targets())
+    return describe(runs, exact.tolist(), charset)
+
+
+def best_path_runs(log_probs_TNC: Tensor) -> Runs:
+    """The runs of the likeliest path of each sample, N > 0."""
+    values_TN, ids_TN = log_probs_TNC.max(dim=-1)
+    return find_runs(ids_TN.T.contiguous().numpy(), values_TN.T.contiguous().numpy())

@@ -1,0 +1,134 @@
+"""Lexicon decoding: of a list of words, the one that is most probable under CTC.
+
+Short lists are scored whole. Of long ones only the near neighbours of the greedy text are
+(Shi et al. 2015, section 2.3.2, who find them with a BK-tree). Shape suffixes: T time steps,
+N batch, C classes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cdist
+from torch import Tensor
+
+from crnn import ctc
+from crnn.charset import Charset, normalise
+from crnn.decode.alignment import align
+from crnn.decode.decoded import Decoded, check_log_probs
+from crnn.decode.greedy import best_path_runs
+from crnn.errors import CharsetError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Writable:
+    """The words that one charset can write, and their class ids."""
+
+    charset: Charset
+    words: list[str]
+    targets: list[list[int]]
+
+
+class LexiconDecoder:
+    """Chooses the most probable of ``words``; the earlier one of equals."""
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        *,
+        exhaustive_words: int = 300,
+        max_distance: int = 3,
+        max_neighbours: int = 300,
+    ) -> None:
+        """Prepare a list, in which the empty word is legal and repeated ones count once.
+
+        Args:
+            words: At least one; brought to NFC.
+            exhaustive_words: Lists up to this length are scored whole.
+            max_distance: Levenshtein distance from the greedy text within which words of longer
+                lists are scored; if none is that near, the nearest ones are.
+            max_neighbours: At most so many words are scored for a sample, the nearest first.
+
+        Raises:
+            ValueError: for an empty list, a single string, or a limit that leaves nothing.
+        """
+        if isinstance(words, str) or not words:
+            raise ValueError(f"the lexicon is {words!r}; expected a list of at least one word")
+        if exhaustive_words < 0 or max_distance < 0 or max_neighbours < 1:
+            raise ValueError(
+                f"exhaustive_words is {exhaustive_words}, max_distance {max_distance} and "
+                f"max_neighbours {max_neighbours}; expected at least 0, 0 and 1"
+            )
+        self._words = list(dict.fromkeys(map(normalise, words)))
+        self._exhaustive_words = exhaustive_words
+        self._max_distance = max_distance
+        self._max_neighbours = max_neighbours
+        self._last: _Writable | None = None
+
+    def __call__(self, log_probs_TNC: Tensor, charset: Charset) -> list[Decoded]:
+        """The most probable word for each sample.
+
+        A word that needs more than T time steps has log-probability ``-inf``; it is chosen only
+        when all that were scored do.
+
+        Raises:
+            CharsetError: when the charset can write none of the words.
+            ValueError: for log-probabilities of another shape, type or device than float32
+                ``T,N,C`` on the CPU.
+        """
+        log_probs_TNC = check_log_probs(log_probs_TNC, charset)
+        if log_probs_TNC.shape[1] == 0:
+            return []
+        writable = self._writable(charset)
+        targets, exact = [], []
+        for n, candidates in enumerate(self._candidates(log_probs_TNC, writable)):
+            scored = [writable.targets[i] for i in candidates]
+            scores = ctc.log_probabilities(log_probs_TNC[:, n : n + 1], scored)
+            best = int(scores.argmax())
+            targets.append(scored[best])
+            exact.append(float(scores[best]))
+        return align(log_probs_TNC, targets, exact, charset)
+
+    def _candidates(self, log_probs_TNC: Tensor, writable: _Writable) -> list[Sequence[int]]:
+        """Positions in ``writable.words`` of what is to be scored for each sample."""
+        if len(writable.words) <= self._exhaustive_words:
+            return [range(len(writable.words))] * log_probs_TNC.shape[1]
+        greedy_targets = best_path_runs(log_probs_TNC).targets()
+        return [self._neighbours(writable.charset.text(ids), writable) for ids in greedy_targets]
+
+    def _neighbours(self, text: str, writable: _Writable) -> Sequence[int]:
+        """The nearest words to ``text``: all within ``max_distance``, else all of the nearest."""
+        limit = self._max_distance
+        distances = cdist([text], writable.words, scorer=Levenshtein.distance, score_cutoff=limit)[
+            0
+        ]
+        if distances.min() > limit:
+            distances = cdist([text], writable.words, scorer=Levenshtein.distance)[0]
+            limit = distances.min()
+        near = np.flatnonzero(distances <= limit)
+        order = np.argsort(distances[near], kind="stable")[: self._max_neighbours]
+        return np.sort(near[order]).tolist()
+
+    def _writable(self, charset: Charset) -> _Writable:
+        if self._last is None or self._last.charset != charset:
+            words = [word for word in self._words if not charset.unknown(word)]
+            if not words:
+                missing = charset.unknown("".join(self._words))[:20]
+                raise CharsetError(
+                    f"none of the lexicon's {len(self._words)} words can be written with the "
+                    f"charset's {len(charset.characters)} characters; it lacks {missing!r}"
+                )
+            if len(words) < len(self._words):
+                log.warning(
+                    "lexicon: %d of %d words skipped, as the charset can't write them",
+                    len(self._words) - len(words),
+                    len(self._words),
+                )
+            self._last = _Writable(charset, words, [charset.encode(word) for word in words])
+        return self._last

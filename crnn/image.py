@@ -1,0 +1,156 @@
+"""Picture → tensor: the only owner of how a picture reaches the model.
+
+Training, bulk recognition and serving all call ``decode_picture`` and ``PictureContract``.
+What happens to a picture depends on that picture alone, never on its batch mates.
+
+Shape suffixes: N pictures, C channels, H height, W bucket width, w content width (pixels).
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from crnn.errors import PictureError
+
+PAD_GREY = 127
+MAX_PIXELS = 64_000_000
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureContract:
+    """How pictures become tensors; stored in the bundle and obeyed everywhere."""
+
+    height: int = 32
+    """Pixels; every picture is scaled to it."""
+    channels: Literal[1, 3] = 1
+    """1 reads grey, 3 reads RGB."""
+    mode: Literal["bucket", "fixed"] = "bucket"
+    """``bucket`` keeps the aspect and pads to the next width; ``fixed`` stretches to one width."""
+    widths: tuple[int, ...] = (64, 96, 128, 192, 256, 384, 512)
+    """Bucket widths in pixels, ascending; with ``fixed`` exactly one."""
+
+    def __post_init__(self) -> None:
+        if self.height < 8 or self.height % 8:
+            raise ValueError(f"height is {self.height}; expected a multiple of 8 of at least 8 px")
+        if self.channels not in (1, 3):
+            raise ValueError(f"channels is {self.channels}; expected 1 (grey) or 3 (RGB)")
+        if self.mode not in ("bucket", "fixed"):
+            raise ValueError(f"mode is {self.mode!r}; expected 'bucket' or 'fixed'")
+        if not self.widths or list(self.widths) != sorted(set(self.widths)) or self.widths[0] < 8:
+            raise ValueError(f"widths are {self.widths}; expected distinct ascending px, from 8 up")
+        if self.mode == "fixed" and len(self.widths) != 1:
+            raise ValueError(f"fixed mode has one width, not {len(self.widths)}: {self.widths}")
+
+    def bucket_width(self, width_px: int, height_px: int) -> int:
+        """The padded width of a picture of this size; the largest bucket if it is longer."""
+        natural = self.natural_width(width_px, height_px)
+        return next((w for w in self.widths if w >= natural), self.widths[-1])
+
+    def natural_width(self, width_px: int, height_px: int) -> int:
+        """The width at the contract's height with the aspect kept; the width itself if fixed."""
+        if self.mode == "fixed":
+            return self.widths[0]
+        return max(1, round(width_px * self.height / max(1, height_px)))
+
+    def is_squeezed(self, width_px: int, height_px: int) -> bool:
+        """Whether a picture of this size is longer than the largest bucket, so squeezed to it."""
+        return self.natural_width(width_px, height_px) > self.widths[-1]
+
+    def fit(self, image: Image.Image) -> Pixels:
+        """Scaled pixels ``HwC`` (uint8) of an upright picture, before padding."""
+        pixels = np.asarray(image.convert("L" if self.channels == 1 else "RGB"))
+        width = min(self.natural_width(image.width, image.height), self.widths[-1])
+        shrinking = pixels.shape[0] > self.height or pixels.shape[1] > width
+        how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+        scaled = cv2.resize(pixels, (width, self.height), interpolation=how)
+        return np.ascontiguousarray(scaled, dtype=np.uint8).reshape(
+            self.height, width, self.channels
+        )
+
+    def pad(self, content_HwC: Pixels, bucket_width: int) -> Pixels:
+        """``content_HwC`` laid at the left of a mid-grey canvas ``HWC`` of the bucket's width."""
+        height, width, channels = content_HwC.shape
+        canvas = np.full((height, bucket_width, channels), PAD_GREY, dtype=np.uint8)
+        canvas[:, :width] = content_HwC
+        return canvas
+
+
+def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The first frame of an encoded picture: upright, opaque, mode ``L`` or ``RGB``.
+
+    Raises:
+        PictureError: ``empty_file``, ``undecodable``, ``too_large`` or ``non_finite_pixels``.
+    """
+    if not data:
+        raise PictureError("empty_file", "the file has no bytes; expected an encoded picture")
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > max_pixels:
+                raise PictureError(
+                    "too_large",
+                    f"{image.width}x{image.height} px is over the limit of {max_pixels} px; "
+                    "crop or shrink it first",
+                )
+            image.load()
+            return upright(image)
+    except PictureError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PictureError("too_large", f"{error}; the limit is {max_pixels} px") from error
+    except Exception as error:  # Pillow's plugins raise almost anything on damaged files
+        raise PictureError("undecodable", f"not a readable picture: {error}") from error
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """EXIF orientation applied, transparency laid on white, any mode to ``L`` or ``RGB``."""
+    image = _turned(image)
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _from_high_depth(image)
+    if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
+        return _on_white(image)
+    if image.mode in ("L", "RGB"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged EXIF, which Pillow meets with almost anything: the pixels stand
+        return image
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+    flat = Image.alpha_composite(white, rgba).convert("RGB")
+    return flat.convert("L") if image.mode in ("1", "L", "LA", "La") else flat
+
+
+def _from_high_depth(image: Image.Image) -> Image.Image:
+    """16-bit, 32-bit and float pictures scaled to 8 bits: by type for 16 bits, else by range."""
+    values = np.asarray(image, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise PictureError("non_finite_pixels", "the picture has NaN or infinite pixels")
+    clear = values == image.info.get("transparency", np.nan)
+    if image.mode.startswith("I;16") or (image.mode == "I" and 255 < values.max() <= 65535):
+        values = values / 257.0
+    elif values.min() < 0 or values.max() > 255 or (image.mode == "F" and values.max() <= 1):
+        span = float(values.max() - values.min()) or 1.0
+        values = (values - values.min()) * (255.0 / span)
+    values[clear] = 255
+    return Image.fromarray(np.rint(values).astype(np.uint8), mode=None)
+
+
+def normalise(pixels_NHWC: torch.Tensor) -> torch.Tensor:
+    """uint8 ``NHWC`` on any device → float32 ``NCHW`` in [-1, 1]; the padding is about 0."""
+    return pixels_NHWC.permute(0, 3, 1, 2).float().sub_(127.5).div_(127.5)

@@ -1,0 +1,94 @@
+"""The CRNN (Shi et al. 2015): a convolutional backbone, a bidirectional RNN, a linear head.
+
+``images_NCHW → logits_TNC``. Shape suffixes: N pictures, H height, W width, T time steps,
+F features, C classes (channels in ``images_NCHW``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from crnn.backbones import BACKBONES, build_backbone
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What decides the shape of the weights, next to the charset and the picture contract."""
+
+    backbone: str = "mobile"
+    """One of vgg, vgg16_bn, resnet, mobile."""
+    rnn: Literal["lstm", "gru"] = "lstm"
+    """Recurrent cell, always bidirectional."""
+    rnn_hidden: int = 128
+    """Units in each direction."""
+    rnn_layers: int = 1
+    """Stacked bidirectional layers."""
+    dropout: float = 0.0
+    """Share of features zeroed before the RNN layers and the head, while training."""
+
+    def __post_init__(self) -> None:
+        if self.backbone not in BACKBONES:
+            raise ValueError(f"backbone is {self.backbone!r}; expected one of {sorted(BACKBONES)}")
+        if self.rnn not in ("lstm", "gru"):
+            raise ValueError(f"rnn is {self.rnn!r}; expected 'lstm' or 'gru'")
+        if self.rnn_hidden < 1 or self.rnn_layers < 1:
+            raise ValueError(
+                f"rnn_hidden is {self.rnn_hidden} and rnn_layers {self.rnn_layers}; "
+                "both are at least 1"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; expected 0 up to, not including, 1")
+
+
+class CRNN(nn.Module):
+    """``images_NCHW`` (float, normalised) → ``logits_TNC`` (float32)."""
+
+    def __init__(
+        self, config: ModelConfig, *, num_classes: int, in_channels: int, height: int
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.in_channels = in_channels
+        self.input_height = height
+        self.backbone = build_backbone(config.backbone, in_channels=in_channels, height=height)
+        cell = {"lstm": nn.LSTM, "gru": nn.GRU}[config.rnn]
+        self.rnn = cell(
+            self.backbone.out_features,
+            config.rnn_hidden,
+            num_layers=config.rnn_layers,
+            bidirectional=True,
+            dropout=config.dropout if config.rnn_layers > 1 else 0.0,
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(2 * config.rnn_hidden, num_classes)
+        initialise_sequence(self.rnn, self.head)
+
+    def time_steps(self, width_px: int) -> int:
+        """T for pictures of this width."""
+        return self.backbone.time_steps(width_px)
+
+    def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
+        """Class scores for each time step, unnormalised, float32 under any autocast."""
+        features_TNF = self.backbone(images_NCHW).permute(2, 0, 1).contiguous()
+        hidden_TNF, _ = self.rnn(self.dropout(features_TNF))
+        return self.head(self.dropout(hidden_TNF)).float()
+
+
+def initialise_sequence(rnn: nn.Module, head: nn.Linear) -> None:
+    """Xavier for inputs, orthogonal for recurrences, forget gate 1; small for the head."""
+    for name, weight in rnn.named_parameters():
+        if "weight_ih" in name:
+            nn.init.xavier_uniform_(weight)
+        elif "weight_hh" in name:
+            for gate in weight.data.chunk(weight.shape[0] // weight.shape[1]):
+                nn.init.orthogonal_(gate)
+        else:
+            nn.init.zeros_(weight)
+            if isinstance(rnn, nn.LSTM) and "bias_ih" in name:
+                weight.data[rnn.hidden_size : 2 * rnn.hidden_size] = 1.0
+    nn.init.xavier_uniform_(head.weight)
+    nn.init.zeros_(head.bias)

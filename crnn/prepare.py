@@ -1,0 +1,109 @@
+"""Whatever a caller hands in as a picture → pixels in their bucket, with their geometry.
+
+The recognizer's first step, apart from it so that bulk jobs can run it in other processes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from crnn import storage
+from crnn.errors import DataError, PictureError
+from crnn.image import PictureContract, Pixels, decode_picture, upright
+
+Picture = str | Path | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
+"""A path or an address of ``crnn.storage``, encoded bytes, a Pillow image, or uint8 pixels
+``HW`` (grey) or ``HWC`` with three channels (RGB)."""
+PICTURE_TYPES = (str, Path, bytes, bytearray, memoryview, Image.Image, np.ndarray)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A picture as the model takes it, and what leads back from there to its own pixels."""
+
+    pixels: Pixels
+    """``HWC`` uint8, padded to the bucket width."""
+    content_width_px: int
+    """Columns of ``pixels``, from the left, that hold the picture."""
+    source_width_px: int
+    """Width of the upright picture before scaling."""
+    squeezed: bool
+    """Whether the picture was longer than the largest bucket."""
+
+    def source_x(self, step: float, num_steps: int) -> float:
+        """The source column (px) at which time step ``step`` of ``num_steps`` begins."""
+        column = step * self.pixels.shape[1] / num_steps
+        source = column * self.source_width_px / self.content_width_px
+        return min(max(source, 0.0), float(self.source_width_px))
+
+
+def prepare(picture: Picture, contract: PictureContract) -> Prepared:
+    """Read, decode and scale one picture by ``contract``.
+
+    Raises:
+        PictureError: with the reasons of ``crnn.image.decode_picture``, and ``not_found``,
+            ``unreadable`` (a path), ``empty_picture`` (no pixels) or ``unsupported_array``.
+        TypeError: for something that is no picture at all.
+    """
+    image = _open(picture)
+    if not image.width or not image.height:
+        raise PictureError("empty_picture", f"the picture is {image.width}x{image.height} px")
+    content_HwC = contract.fit(image)
+    bucket_width = contract.bucket_width(image.width, image.height)
+    return Prepared(
+        pixels=contract.pad(content_HwC, bucket_width),
+        content_width_px=content_HwC.shape[1],
+        source_width_px=image.width,
+        squeezed=contract.is_squeezed(image.width, image.height),
+    )
+
+
+def _open(picture: Picture) -> Image.Image:
+    if isinstance(picture, (str, Path)):
+        return decode_picture(_read(picture))
+    if isinstance(picture, (bytes, bytearray, memoryview)):
+        return decode_picture(bytes(picture))
+    if isinstance(picture, Image.Image):
+        return _loaded(picture)
+    if isinstance(picture, np.ndarray):
+        return _from_array(picture)
+    raise TypeError(
+        f"a picture is a path, bytes, a PIL image or a uint8 array, not {type(picture).__name__}"
+    )
+
+
+def _read(path: str | Path) -> bytes:
+    try:
+        return storage.read_bytes(str(path))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise PictureError("not_found", f"no file at {str(path)!r}") from error
+    except (DataError, OSError, ValueError) as error:
+        raise PictureError("unreadable", f"can't read {str(path)!r}: {error}") from error
+
+
+def _loaded(image: Image.Image) -> Image.Image:
+    try:
+        image.load()
+        return upright(image)
+    except PictureError:
+        raise
+    except Exception as error:  # a lazily opened file fails here, with almost anything
+        raise PictureError("undecodable", f"not a readable picture: {error}") from error
+
+
+def _from_array(pixels: NDArray[np.uint8]) -> Image.Image:
+    right_shape = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
+    if pixels.dtype != np.uint8 or not right_shape:
+        raise PictureError(
+            "unsupported_array",
+            f"the array is {pixels.dtype} of shape {pixels.shape}; expected uint8 of shape "
+            "(height, width) or (height, width, 3)",
+        )
+    if not pixels.size:
+        raise PictureError("empty_picture", f"the array has no pixels: shape {pixels.shape}")
+    return Image.fromarray(pixels)

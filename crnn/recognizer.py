@@ -1,0 +1,215 @@
+"""Bundle + pictures → results. What bulk jobs, the service and a notebook all call.
+
+A batch holds pictures of one bucket only, so that a picture's text and confidence don't depend
+on its batch mates. Shape suffixes: N pictures, H height, W bucket width, C channels (of pixels)
+or classes (of log_probs), T time steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import torch
+
+from crnn.bundle import Bundle, load_bundle
+from crnn.decode import CharNgram, Decoded, Decoder, build_decoder
+from crnn.errors import PictureError
+from crnn.image import Pixels, normalise
+from crnn.prepare import PICTURE_TYPES, Picture, Prepared, prepare
+
+BATCH_PIXELS = 1 << 19
+"""128 pictures of 32x128 px: enough to fill a CPU core; a GPU takes ten times as much."""
+
+
+@dataclass(frozen=True)
+class CharResult:
+    """One character read; ``x0`` and ``x1`` are columns of the upright source picture, px."""
+
+    char: str
+    probability: float
+    x0: float
+    x1: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was read in one picture, or why nothing was."""
+
+    text: str
+    confidence: float
+    """The calibrated probability that the whole text is right; 0 with an error."""
+    chars: tuple[CharResult, ...]
+    """Empty if the caller wanted none."""
+    model: str
+    """The bundle's digest."""
+    squeezed: bool
+    """Whether the picture was longer than the largest bucket, so read at a reduced width."""
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+class Recognizer:
+    """A model on its device, reading pictures in batches of about ``batch_pixels``."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: torch.device | str = "cpu",
+        batch_pixels: int = BATCH_PIXELS,
+    ) -> None:
+        if batch_pixels < 1:
+            raise ValueError(f"batch_pixels is {batch_pixels}; expected at least 1")
+        self.bundle = bundle
+        self.device = torch.device(device)
+        self.batch_pixels = batch_pixels
+        self._model = bundle.model.to(self.device).eval()
+
+    @classmethod
+    def load(
+        cls,
+        uri: Path | str,
+        *,
+        device: torch.device | str = "cpu",
+        batch_pixels: int = BATCH_PIXELS,
+    ) -> Recognizer:
+        """The recognizer of a bundle's folder or address; BundleError as ``load_bundle``."""
+        return cls(load_bundle(uri), device=device, batch_pixels=batch_pixels)
+
+    @overload
+    def read(  # type: ignore[overload-overlap]  # str and bytes are iterable too, and one picture
+        self,
+        pictures: Picture,
+        *,
+        decoder: str | Decoder | None = None,
+        lexicon: Sequence[str] | None = None,
+        ngram: CharNgram | None = None,
+        chars: bool = True,
+    ) -> Result: ...
+    @overload
+    def read(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        decoder: str | Decoder | None = None,
+        lexicon: Sequence[str] | None = None,
+        ngram: CharNgram | None = None,
+        chars: bool = True,
+    ) -> list[Result]: ...
+    def read(
+        self,
+        pictures: Picture | Iterable[Picture],
+        *,
+        decoder: str | Decoder | None = None,
+        lexicon: Sequence[str] | None = None,
+        ngram: CharNgram | None = None,
+        chars: bool = True,
+    ) -> Result | list[Result]:
+        """Read one picture into a ``Result``, or any iterable of them into a list in its order.
+
+        A picture that can't be read, a missing file included (``not_found``), gives a result
+        with ``error_code`` and ``error_message``, alone as in a list; its neighbours are read.
+
+        Args:
+            pictures: see ``crnn.prepare.Picture``.
+            decoder: a name of ``crnn.decode.DECODERS``, or a decoder already built; by default
+                ``lexicon`` or ``beam`` where that argument is given, else the bundle's.
+            lexicon: the words allowed, for the lexicon decoder.
+            ngram: a character language model, for the beam decoder.
+            chars: whether to report each character's probability and place.
+
+        Raises:
+            ValueError: for an unknown decoder, or arguments that it doesn't take.
+            TypeError: for something that is no picture at all.
+        """
+        decode = self.decoder(decoder, lexicon=lexicon, ngram=ngram)
+        if isinstance(pictures, PICTURE_TYPES):
+            return self._read([pictures], decode, chars)[0]
+        return self._read(list(pictures), decode, chars)
+
+    def decoder(
+        self,
+        decoder: str | Decoder | None = None,
+        *,
+        lexicon: Sequence[str] | None = None,
+        ngram: CharNgram | None = None,
+    ) -> Decoder:
+        """The decoder that ``read`` uses for these arguments; build it once for many calls."""
+        if callable(decoder):
+            if lexicon is not None or ngram is not None:
+                raise ValueError("a decoder already built takes no lexicon and no ngram")
+            return decoder
+        implied = "lexicon" if lexicon is not None else "beam" if ngram is not None else None
+        return build_decoder(
+            decoder or implied or self.bundle.decoder, lexicon=lexicon, ngram=ngram
+        )
+
+    def read_batch_pixels(self, pixels_NHWC: Pixels) -> torch.Tensor:
+        """``log_probs_TNC`` (float32, on the CPU) of uint8 pictures of one bucket."""
+        with torch.inference_mode():
+            images_NCHW = normalise(torch.from_numpy(pixels_NHWC).to(self.device))
+            return self._model(images_NCHW).log_softmax(dim=-1).cpu()
+
+    def results(
+        self,
+        prepared: Sequence[Prepared],
+        log_probs_TNC: torch.Tensor,
+        decode: Decoder,
+        *,
+        chars: bool = True,
+    ) -> list[Result]:
+        """The results of one batch's prepared pictures, in their order."""
+        texts = decode(log_probs_TNC, self.bundle.charset)
+        num_steps = log_probs_TNC.shape[0]
+        return [
+            self._result(picture, decoded, num_steps, chars)
+            for picture, decoded in zip(prepared, texts, strict=True)
+        ]
+
+    def error(self, error: PictureError) -> Result:
+        """The result of a picture that can't be read."""
+        return Result("", 0.0, (), self.bundle.digest, False, error.reason, str(error))
+
+    def _read(self, pictures: list[Picture], decode: Decoder, chars: bool) -> list[Result]:
+        results: dict[int, Result] = {}
+        prepared: dict[int, Prepared] = {}
+        for index, picture in enumerate(pictures):
+            try:
+                prepared[index] = prepare(picture, self.bundle.picture)
+            except PictureError as error:
+                results[index] = self.error(error)
+        for batch in self._batches(prepared):
+            members = [prepared[index] for index in batch]
+            log_probs_TNC = self.read_batch_pixels(np.stack([m.pixels for m in members]))
+            read = self.results(members, log_probs_TNC, decode, chars=chars)
+            results.update(zip(batch, read, strict=True))
+        return [results[index] for index in range(len(pictures))]
+
+    def _batches(self, prepared: dict[int, Prepared]) -> list[list[int]]:
+        """Indices grouped by bucket, each group cut into batches of about ``batch_pixels``."""
+        buckets: dict[int, list[int]] = {}
+        for index, picture in prepared.items():
+            buckets.setdefault(picture.pixels.shape[1], []).append(index)
+        batches = []
+        for width, members in sorted(buckets.items()):
+            size = max(1, self.batch_pixels // (width * self.bundle.picture.height))
+            batches += [members[i : i + size] for i in range(0, len(members), size)]
+        return batches
+
+    def _result(self, picture: Prepared, decoded: Decoded, num_steps: int, chars: bool) -> Result:
+        places = zip(decoded.text, decoded.char_probabilities, decoded.char_steps, strict=True)
+        found = tuple(
+            CharResult(
+                char,
+                probability,
+                picture.source_x(first, num_steps),
+                picture.source_x(past_last, num_steps),
+            )
+            for char, probability, (first, past_last) in (places if chars else ())
+        )
+        confidence = self.bundle.calibration.apply(decoded.log_probability)
+        return Result(decoded.text, confidence, found, self.bundle.digest, picture.squeezed)

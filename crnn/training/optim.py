@@ -1,0 +1,135 @@
+"""Optimizer, schedule and weight average, each decided by ``OptimConfig`` alone.
+
+The schedule is a function of the share of samples seen, not of steps: it is the same for
+any number of workers and goes on where it was after a resume.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """How weights are moved."""
+
+    optimizer: Literal["adamw", "adadelta", "sgd"] = "adamw"
+    """AdamW, Adadelta (as in the CRNN paper) or SGD with momentum 0.9."""
+    lr: float = 3e-3
+    """Peak learning rate."""
+    weight_decay: float = 1e-3
+    """Decoupled decay, of matrices and kernels only (not of biases and norms)."""
+    lr_scales: dict[str, float] = field(default_factory=dict)
+    """Learning rate factors by parameter-name prefix, the longest wins: backbone 0.1 rnn 1."""
+    schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
+    """one_cycle warms up along a cosine, cosine linearly; both fall to ``final_factor``."""
+    warmup: float = 0.1
+    """Share of the run's samples over which the rate rises."""
+    final_factor: float = 0.002
+    """The last learning rate, as a share of ``lr``."""
+    clip_norm: float = 5.0
+    """Largest L2 norm of the whole gradient; larger ones are scaled down to it."""
+    ema_decay: float = 0.998
+    """Weight of the past in the running average of weights, per step; 0 switches it off."""
+    max_skipped_in_a_row: int = 20
+    """Non-finite steps in a row after which the run ends with an error."""
+
+    def __post_init__(self) -> None:
+        checks = {
+            "optimizer": self.optimizer in ("adamw", "adadelta", "sgd"),
+            "schedule": self.schedule in ("one_cycle", "cosine", "constant"),
+            "lr": self.lr > 0,
+            "weight_decay": self.weight_decay >= 0,
+            "warmup": 0 <= self.warmup < 1,
+            "final_factor": 0 <= self.final_factor <= 1,
+            "clip_norm": self.clip_norm > 0,
+            "ema_decay": 0 <= self.ema_decay < 1,
+            "max_skipped_in_a_row": self.max_skipped_in_a_row >= 1,
+            "lr_scales": all(scale >= 0 for scale in self.lr_scales.values()),
+        }
+        for name, good in checks.items():
+            if not good:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, out of its range; see --help")
+
+
+def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
+    """One parameter group for each (learning rate factor, decayed or not).
+
+    Raises:
+        ValueError: when a prefix of ``lr_scales`` fits no parameter.
+    """
+    unused = set(config.lr_scales)
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        prefixes = [p for p in config.lr_scales if name == p or name.startswith(p + ".")]
+        unused.difference_update(prefixes)
+        scale = config.lr_scales[max(prefixes, key=len)] if prefixes else 1.0
+        groups.setdefault((scale, parameter.ndim > 1), []).append(parameter)
+    if unused:
+        parts = sorted({name.split(".")[0] for name, _ in model.named_parameters()})
+        raise ValueError(
+            f"lr_scales names {sorted(unused)}, which is no parameter prefix; they begin with {parts}"
+        )
+    param_groups = [
+        {
+            "params": parameters,
+            "scale": scale,
+            "lr": config.lr * scale,
+            "weight_decay": config.weight_decay if decayed else 0.0,
+        }
+        for (scale, decayed), parameters in groups.items()
+    ]
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(param_groups, lr=config.lr, betas=(0.9, 0.99), foreach=True)
+    if config.optimizer == "adadelta":
+        return torch.optim.Adadelta(param_groups, lr=config.lr, foreach=True)
+    return torch.optim.SGD(param_groups, lr=config.lr, momentum=0.9, nesterov=True, foreach=True)
+
+
+def lr_factor(config: OptimConfig, progress: float) -> float:
+    """The learning rate as a share of its peak; ``progress`` is samples seen / all samples.
+
+    ``one_cycle`` after Smith & Topin (2018), without the momentum cycle.
+    """
+    if config.schedule == "constant":
+        return min(1.0, progress / config.warmup) if config.warmup and progress else 1.0
+    progress = min(1.0, progress)
+    if progress < config.warmup:
+        rising = progress / config.warmup
+        if config.schedule == "one_cycle":
+            rising = 0.5 - 0.5 * math.cos(math.pi * rising)
+        return 0.04 + 0.96 * rising
+    falling = (progress - config.warmup) / (1 - config.warmup)
+    return config.final_factor + (1 - config.final_factor) * 0.5 * (1 + math.cos(math.pi * falling))
+
+
+def set_lr(optimizer: torch.optim.Optimizer, config: OptimConfig, progress: float) -> float:
+    """Every group's rate for this ``progress``; returns the unscaled one."""
+    lr = config.lr * lr_factor(config, progress)
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["scale"]
+    return lr
+
+
+def weight_average(model: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of weights and buffers, with a short memory at first."""
+
+    @torch.no_grad()
+    def blend(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        seen = int(count)
+        keep = min(decay, (1 + seen) / (10 + seen))
+        for old, new in zip(averaged, current, strict=True):
+            if old.is_floating_point():
+                old.lerp_(new, 1 - keep)
+            else:
+                old.copy_(new)
+
+    return AveragedModel(model, multi_avg_fn=blend, use_buffers=True)

@@ -1,0 +1,1 @@
+"""Entry scripts; the only place of ray.train and ray.serve."""

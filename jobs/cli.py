@@ -1,0 +1,149 @@
+"""Typed command lines: a config dataclass becomes flags, help and YAML keys; errors end in one line.
+
+Exit status: 0 done, 1 a ``CrnnError`` (bad data, bundle, placement), 2 bad arguments, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import tyro
+import yaml
+
+from crnn.errors import CrnnError
+
+Config = TypeVar("Config")
+
+
+def parse(config_type: type[Config], argv: Sequence[str], *, description: str) -> Config:
+    """The config of a command line; ``--config FILE.yaml`` first, flags override it.
+
+    Raises:
+        ValueError: for a YAML file that is missing, malformed, or has an unknown key.
+        SystemExit: status 2 for bad flags, 0 after ``--help``.
+    """
+    paths, flags = _take_config(list(argv))
+    given = [arg for path in paths for arg in _yaml_flags(config_type, Path(path))]
+    overridden = {flag.split("=")[0].replace("_", "-") for flag in flags if flag.startswith("--")}
+    kept = _without(given, overridden)
+    text = description + "\n\n--config FILE.yaml reads any of these from YAML; flags override it."
+    return tyro.cli(config_type, args=[*kept, *flags], description=text)
+
+
+def run(main: Callable[[Sequence[str]], None]) -> None:
+    """Runs a job's ``main`` and ends the process with the status its outcome deserves."""
+    try:
+        main(sys.argv[1:])
+    except ValueError as error:
+        sys.exit(_complain(error, status=2))
+    except CrnnError as error:
+        sys.exit(_complain(error, status=1))
+    except KeyboardInterrupt:
+        sys.exit(_complain("interrupted; run the same command again to go on", status=130))
+
+
+def as_mapping(config: Any) -> dict[str, Any]:
+    """A config dataclass as plain nested values, as YAML and JSON take them."""
+    plain: dict[str, Any] = yaml.safe_load(yaml.safe_dump(_plain(config)))
+    return plain
+
+
+def flatten(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys joined by dots: ``{"optim": {"lr": 1}}`` → ``{"optim.lr": 1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in mapping.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+def _complain(error: object, *, status: int) -> int:
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    return status
+
+
+def _take_config(argv: list[str]) -> tuple[list[str], list[str]]:
+    """(YAML paths, the other arguments)."""
+    paths, rest = [], []
+    arguments = iter(argv)
+    for argument in arguments:
+        if argument == "--config":
+            path = next(arguments, None)
+            if path is None:
+                raise ValueError("--config has no value; expected the path of a YAML file")
+            paths.append(path)
+        elif argument.startswith("--config="):
+            paths.append(argument.split("=", 1)[1])
+        else:
+            rest.append(argument)
+    return paths, rest
+
+
+def _yaml_flags(config_type: type, path: Path) -> list[str]:
+    if not path.is_file():
+        raise ValueError(f"--config {path} is not a file; expected a YAML file")
+    try:
+        mapping = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"--config {path} is not YAML: {error}") from None
+    if not isinstance(mapping, dict):
+        raise ValueError(f"--config {path} holds {type(mapping).__name__}; expected keys and values")
+    return list(_flags_of(config_type, mapping, "", path))
+
+
+def _flags_of(config_type: type, mapping: dict[str, Any], prefix: str, path: Path) -> Iterator[str]:
+    types = get_type_hints(config_type)
+    for key, value in mapping.items():
+        if key not in types:
+            raise ValueError(
+                f"{path} has the key {prefix + str(key)!r}; expected one of {', '.join(types)}"
+            )
+        flag = f"--{prefix}{key}".replace("_", "-")
+        if dataclasses.is_dataclass(types[key]):
+            if not isinstance(value, dict):
+                raise ValueError(f"{path}: {prefix}{key} is {value!r}; expected keys and values")
+            yield from _flags_of(types[key], value, f"{prefix}{key}.", path)  # type: ignore[arg-type]
+        elif isinstance(value, bool):
+            name = flag.removeprefix("--")
+            *room, last = name.split(".")
+            yield flag if value else "--" + ".".join([*room, f"no-{last}"])
+        elif isinstance(value, dict):
+            yield from [flag, *(str(part) for pair in value.items() for part in pair)]
+        elif isinstance(value, list):
+            yield from [flag, *map(str, value)]
+        else:
+            yield from [flag, str(value)]
+
+
+def _without(given: list[str], overridden: set[str]) -> list[str]:
+    """YAML's flags less those that stand on the command line too."""
+    kept, dropping = [], False
+    positive = {_positive(flag) for flag in overridden}
+    for argument in given:
+        if argument.startswith("--"):
+            dropping = _positive(argument) in positive
+        if not dropping:
+            kept.append(argument)
+    return kept
+
+
+def _positive(flag: str) -> str:
+    """``--a.no-b`` → ``--a.b``."""
+    *room, last = flag.removeprefix("--").split(".")
+    return ".".join([*room, last.removeprefix("no-")])

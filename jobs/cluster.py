@@ -1,0 +1,83 @@
+"""The way onto a Ray cluster, and the question whether it can ever hold what a job wants."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import ray
+
+from crnn.errors import PlacementError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+_POLL_S = 1.0
+
+
+def connect(address: str | None, *, local_cpus: float = 0) -> None:
+    """Joins the cluster at ``address`` or ``$RAY_ADDRESS``; else starts one on this machine.
+
+    ``local_cpus`` is the least number of logical CPUs that a cluster started here will have.
+    """
+    address = address or os.environ.get("RAY_ADDRESS")
+    # Train workers keep the driver's working directory, so that relative paths mean the same.
+    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+    os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address:
+        ray.init(address=address, log_to_driver=False, logging_level="warning")
+        return
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    ray.init(
+        address="local",
+        num_cpus=max(os.cpu_count() or 1, int(-(-local_cpus // 1))),
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="warning",
+    )
+
+
+def check_placement(
+    *, workers: int, cpus_per_worker: float, gpus_per_worker: float, data_cpus: float, wait_s: float
+) -> None:
+    """Returns when the cluster's nodes could hold the workers and one data task.
+
+    Waits up to ``wait_s`` seconds for nodes that are still joining.
+
+    Raises:
+        PlacementError: with what is asked for and what there is.
+    """
+    deadline = time.monotonic() + wait_s
+    told = False
+    while True:
+        missing = _missing(workers, cpus_per_worker, gpus_per_worker, data_cpus)
+        if not missing:
+            return
+        if time.monotonic() >= deadline:
+            raise PlacementError(missing)
+        if not told:
+            print(f"waiting up to {wait_s:.0f} s for nodes: {missing}", flush=True)
+            told = True
+        time.sleep(_POLL_S)
+
+
+def _missing(workers: int, cpus: float, gpus: float, data_cpus: float) -> str:
+    """Why the alive nodes can't hold the workers, or an empty string."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    places = sum(_places(node, cpus, gpus) for node in nodes)
+    total_cpus = sum(node.get("CPU", 0.0) for node in nodes)
+    total_gpus = sum(node.get("GPU", 0.0) for node in nodes)
+    if places >= workers and total_cpus >= workers * cpus + data_cpus:
+        return ""
+    return (
+        f"asked for {workers} worker(s) of {cpus:g} CPU and {gpus:g} GPU each, and {data_cpus:g} "
+        f"CPU for data tasks; the cluster has {total_cpus:g} CPU and {total_gpus:g} GPU on "
+        f"{len(nodes)} node(s), room for {places} such worker(s). Lower --num-workers or "
+        "--cpus-per-worker, drop --use-gpu, or add nodes"
+    )
+
+
+def _places(node: dict[str, float], cpus: float, gpus: float) -> int:
+    by_cpu = node.get("CPU", 0.0) / cpus if cpus else float("inf")
+    by_gpu = node.get("GPU", 0.0) / gpus if gpus else float("inf")
+    return int(min(by_cpu, by_gpu, 1e6) + 1e-9)

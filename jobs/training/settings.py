@@ -1,0 +1,152 @@
+"""Every setting of a training run, and which of them a resumed run may change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from crnn.image import PictureContract
+from crnn.model import ModelConfig
+from crnn.training.optim import OptimConfig
+from jobs.cli import as_mapping, flatten
+from pipelines.augment import AugmentConfig
+from pipelines.stream.assemble import BATCH_PIXELS
+
+RENDERED = "rendered"
+# What may differ between a run and its resumption: where and how fast, not what is computed.
+FREE_ON_RESUME = frozenset(
+    {
+        *("num_workers", "use_gpu", "cpus_per_worker", "cpus_per_data_task", "address"),
+        *("max_failures", "overwrite", "placement_wait_s", "storage_path", "name", "audit"),
+        *("checkpoint_every", "data_ahead_mib", "threads_per_worker"),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """A training run: data, model, schedule, workers. Everything is a flag and a YAML key."""
+
+    # data
+    data: tuple[str, ...] = ()
+    """Prepared sets: local folders, s3:// or gs:// URIs. None: strings are rendered first."""
+    weights: tuple[float, ...] = ()
+    """One mixing weight for each of --data; none: each set by its size."""
+    val: tuple[str, ...] = ()
+    """Prepared sets to validate on. None: DATA/val where it exists, else a share of --data."""
+    val_share: float = 0.05
+    """Share of the samples held out by a hash of their id, where there is no validation set."""
+    charset: str = "auto"
+    """auto (the data's own), a name such as digits, alnum, codes, ascii, or the characters."""
+    max_reject_share: float = 0.5
+    """Share of the labels that may be unfit before the run ends with an error."""
+    rendered_samples: int = 24_000
+    """Pictures to render for training when there is no --data."""
+
+    # run
+    name: str = ""
+    """Run name under --storage-path; the same name resumes. Default: train- and the time."""
+    storage_path: str = "runs"
+    """Where runs are kept: a folder, s3:// or gs:// URI; shared by all nodes if there are many."""
+    overwrite: bool = False
+    """Start anew where a run of this name exists, deleting it."""
+    init_from: str = ""
+    """Bundle to start from; another charset or architecture carries over what fits."""
+    backbone_weights: str = ""
+    """vgg16_bn only: file with torchvision's ImageNet weights, or hub."""
+    freeze_backbone: bool = False
+    """vgg16_bn only: leave the backbone as loaded."""
+
+    # schedule
+    epochs: int = 4
+    """Passes over the data."""
+    batch_pixels: int = BATCH_PIXELS
+    """Padded pixels (height x width x samples) in a ready batch, the unit of work of a worker."""
+    batches_per_step: int = 0
+    """Ready batches in an optimizer step, over all workers; 0: one a worker."""
+    validate_every: int = 0
+    """Samples between validations; 0: once an epoch."""
+    checkpoint_every: int = 0
+    """Samples between checkpoints; 0: at each validation."""
+    patience: int = 0
+    """Validations without a better exact match after which the run stops; 0: never."""
+    seed: int = 0
+    """Seed of weights, order and augmentation."""
+
+    # workers
+    num_workers: str = "1"
+    """Data-parallel workers: 4, or 1:4 for an elastic run."""
+    use_gpu: bool = False
+    """One GPU and NCCL a worker, instead of CPU and gloo."""
+    cpus_per_worker: float = 0
+    """CPUs that each worker reserves; 0: 1, or less where that would starve the data tasks."""
+    cpus_per_data_task: float = 1.0
+    """CPUs that each decoding and augmenting task reserves."""
+    threads_per_worker: int = 0
+    """Torch threads of a CPU worker; 0: the machine's cores shared out."""
+    data_ahead_mib: int = 256
+    """Ready batches kept ahead of the workers, in MiB of the object store."""
+    max_failures: int = 3
+    """Worker failures to recover from before giving up."""
+    address: str = ""
+    """Ray cluster to join; default $RAY_ADDRESS, else one is started on this machine."""
+    placement_wait_s: float = 30.0
+    """Seconds to wait for nodes that could hold the workers."""
+    audit: bool = False
+    """Write the sample ids of every step to RUN/audit/, to prove what was trained on."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """Shape of the network."""
+    picture: PictureContract = field(default_factory=PictureContract)
+    """Shape of its input."""
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    """How weights move."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Distortions of the training pictures."""
+
+    def __post_init__(self) -> None:
+        if self.weights and len(self.weights) != len(self.data):
+            raise ValueError(
+                f"--weights has {len(self.weights)} values for {len(self.data)} --data; "
+                "give one for each"
+            )
+        low, high = self.worker_range()
+        if not 1 <= low <= high:
+            raise ValueError(f"--num-workers is {self.num_workers!r}; expected N or MIN:MAX, from 1")
+        positive = ("epochs", "batch_pixels", "rendered_samples", "cpus_per_data_task")
+        for name in positive:
+            if getattr(self, name) <= 0:
+                flag = "--" + name.replace("_", "-")
+                raise ValueError(f"{flag} is {getattr(self, name)}; expected more than 0")
+        if not 0 <= self.val_share < 1:
+            raise ValueError(f"--val-share is {self.val_share}; expected 0 up to, not including, 1")
+        if (self.backbone_weights or self.freeze_backbone) and self.model.backbone != "vgg16_bn":
+            raise ValueError(
+                "--backbone-weights and --freeze-backbone go with --model.backbone vgg16_bn, "
+                f"not {self.model.backbone}"
+            )
+
+    def worker_range(self) -> tuple[int, int]:
+        """The least and the largest number of workers.
+
+        Raises:
+            ValueError: when ``num_workers`` is neither ``N`` nor ``MIN:MAX``.
+        """
+        low, _, high = self.num_workers.partition(":")
+        try:
+            return int(low), int(high or low)
+        except ValueError:
+            raise ValueError(
+                f"--num-workers is {self.num_workers!r}; expected N or MIN:MAX"
+            ) from None
+
+
+def differences(old: dict[str, Any], new: TrainSettings) -> list[str]:
+    """Settings that a resumed run may not change and that differ: ``key: old → new``."""
+    before, after = flatten(old), flatten(as_mapping(new))
+    keys = sorted((before.keys() | after.keys()) - FREE_ON_RESUME)
+    return [
+        f"{key}: {before.get(key)!r} → {after.get(key)!r}"
+        for key in keys
+        if before.get(key) != after.get(key)
+    ]

@@ -1,0 +1,1 @@
+"""Ray Data and storage: sources in, shards and ready batches out. Imports crnn, never jobs."""

@@ -1,0 +1,140 @@
+"""Who may write a folder of shards: its recipe is laid down first, so that a rerun can tell.
+
+``_parts/`` lives while the folder is unfinished: ``recipe.json``, then one file for each part
+that is done. The finished folder has its recipe in the manifest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from crnn import storage
+from crnn.errors import DataError
+from pipelines.manifest import MANIFEST_NAME, Manifest, Part, load_manifest
+
+PARTS_NAME = "_parts"
+_RECIPE_NAME = "recipe.json"
+_READERS = 16
+
+
+def claim(
+    out_uri: str, recipes: Mapping[str, Mapping[str, Any]], *, overwrite: bool
+) -> dict[str, Manifest | None]:
+    """Make the folders ``out_uri/<name>`` ours, each for its recipe; nothing changes on an error.
+
+    Returns for each name its manifest where the folder is complete already, else None: then
+    ``_parts/`` stands ready, perhaps with parts of an earlier run.
+
+    Raises:
+        DataError: a folder holds other files, or data of another recipe and not ``overwrite``.
+    """
+    _refuse_other_layout(out_uri, recipes)
+    found: dict[str, Manifest | None] = {}
+    stale: list[str] = []
+    for name, recipe in recipes.items():
+        uri = storage.join(out_uri, name)
+        difference = _difference(uri, recipe)
+        if difference and not overwrite:
+            raise DataError(
+                f"{uri} holds data made in another way: {difference}; choose another folder, "
+                "or --overwrite to replace it"
+            )
+        if difference:
+            stale.append(uri)
+        found[name] = None if difference else _finished(uri)
+    for uri in stale:
+        _clear(uri)
+    for name, recipe in recipes.items():
+        if found[name] is None:
+            _begin(storage.join(out_uri, name), recipe)
+    return found
+
+
+def part_address(uri: str, name: str) -> str:
+    """Where the statistics of a finished part lie."""
+    return storage.join(uri, PARTS_NAME, f"{name}.json")
+
+
+def read_parts(uri: str) -> dict[str, Part]:
+    """The parts that are done, by name."""
+    infos = storage.list_files(storage.join(uri, PARTS_NAME), suffix=".json")
+    addresses = {storage.base_name(info.uri).removesuffix(".json"): info.uri for info in infos}
+    addresses.pop(_RECIPE_NAME.removesuffix(".json"), None)
+    with ThreadPoolExecutor(_READERS) as readers:
+        contents = readers.map(storage.read_bytes, addresses.values())
+        return {n: Part.from_dict(json.loads(c)) for n, c in zip(addresses, contents, strict=True)}
+
+
+def release(uri: str) -> None:
+    """Remove what only an unfinished folder needs; call it when the manifest is written."""
+    storage.delete(storage.join(uri, PARTS_NAME))
+
+
+def _refuse_other_layout(out_uri: str, recipes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Split and unsplit data don't lie in one another."""
+    others = [""] if "" not in recipes else ["train", "val"]
+    for name in others:
+        uri = storage.join(out_uri, name)
+        if _recipe_of(uri) is not None:
+            raise DataError(
+                f"{uri} holds prepared data {'without' if name == '' else 'with'} a split into "
+                "train and val, unlike what is asked for; choose another folder, or delete it"
+            )
+
+
+def _recipe_of(uri: str) -> Mapping[str, Any] | None:
+    if storage.exists(storage.join(uri, MANIFEST_NAME)):
+        return load_manifest(uri).recipe
+    try:
+        text = storage.read_bytes(storage.join(uri, PARTS_NAME, _RECIPE_NAME))
+    except FileNotFoundError:
+        return None
+    recipe: Mapping[str, Any] = json.loads(text)
+    return recipe
+
+
+def _finished(uri: str) -> Manifest | None:
+    return load_manifest(uri) if storage.exists(storage.join(uri, MANIFEST_NAME)) else None
+
+
+def _difference(uri: str, recipe: Mapping[str, Any]) -> str:
+    """How the recipe of what lies at ``uri`` differs; empty if it doesn't, or nothing is there."""
+    there = _recipe_of(uri)
+    if there is None:
+        _refuse_foreign_files(uri)
+        return ""
+    keys = [key for key in {**there, **recipe} if there.get(key) != recipe.get(key)]
+    return ", ".join(f"{key} {there.get(key)!r} there, {recipe.get(key)!r} here" for key in keys)
+
+
+def _refuse_foreign_files(uri: str) -> None:
+    try:
+        first = next(storage.list_files(uri, recursive=True), None)
+    except FileNotFoundError:
+        return
+    if first is not None:
+        raise DataError(
+            f"{uri} holds files that are no prepared data, such as {first.uri}; "
+            "choose an empty or a new folder"
+        )
+
+
+def _begin(uri: str, recipe: Mapping[str, Any]) -> None:
+    if storage.is_local(uri):
+        for leftover in Path(storage.resolve(uri)[1]).glob("**/.*.tmp"):
+            leftover.unlink()
+    text = json.dumps(recipe, ensure_ascii=False, indent=1)
+    storage.write_bytes(storage.join(uri, PARTS_NAME, _RECIPE_NAME), text.encode())
+
+
+def _clear(uri: str) -> None:
+    """Remove prepared data, the manifest first: from then on it is unfinished."""
+    storage.delete(storage.join(uri, MANIFEST_NAME))
+    storage.delete(storage.join(uri, "rejects"))
+    for info in list(storage.list_files(uri, suffix=".parquet")):
+        storage.delete(info.uri)
+    storage.delete(storage.join(uri, PARTS_NAME))

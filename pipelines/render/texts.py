@@ -1,0 +1,284 @@
+"""Which texts are rendered: numbers, dates, times, amounts and codes, or a caller's own words.
+
+A *kind* draws one text from a seeded generator. Every text belongs to one side for good: the
+hash of a text says whether only held-out sets may hold it, so that no two sets made with
+different seeds, counts or machines can share a text across the sides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from numpy.random import Generator
+
+from crnn.charset import CHARSETS, DIGITS, normalise
+from crnn.errors import DataError
+
+TextSplit = Literal["train", "held_out"]
+DrawText = Callable[[Generator], str]
+
+MAX_LENGTH = 12
+HELD_OUT_IN = 10
+"""One text in this many is held out."""
+_TRIES = 2000
+_CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# As real plates and serial numbers do: nothing that reads two ways where context can't tell.
+_CAPITALS_NOT_IO = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+_UNMISTAKABLE = "ABCDEFGHJKLMNPQRTUVWXYZ2346789"
+_CURRENCIES = ("EUR", "USD", "CHF", "GBP", "NOK", "PLN", "JPY", "CAD")
+_INVOICE_PREFIXES = ("INV", "RE", "NO", "PO", "ORD", "R", "F", "DOC")
+_COUNTRIES = ("DE", "FR", "IT", "NO", "PT", "GB", "ES", "RO", "FI", "SI", "CH", "AT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A way to draw texts: the function, its usual weight, and all characters it may use."""
+
+    draw: DrawText
+    weight: float
+    characters: str
+
+
+def split_of(text: str) -> TextSplit:
+    """The side that ``text`` belongs to, from its SHA-1 alone."""
+    digest = hashlib.sha1(normalise(text).encode()).digest()
+    return "held_out" if int.from_bytes(digest[:8]) % HELD_OUT_IN == 0 else "train"
+
+
+def digits(rng: Generator) -> str:
+    """2–8 digits, any of them first."""
+    return _pick_chars(rng, DIGITS, int(rng.integers(2, 9)))
+
+
+def date(rng: Generator) -> str:
+    """A day of 1950–2049 in one of eleven all-digit notations, e.g. ``22.11.2026``."""
+    year, month = int(rng.integers(1950, 2050)), int(rng.integers(1, 13))
+    day = int(rng.integers(1, 32 if month in (1, 3, 5, 7, 8, 10, 12) else 29 if month == 2 else 31))
+    short = year % 100
+    return _pick(
+        rng,
+        (
+            f"{year}-{month:02}-{day:02}",
+            f"{day:02}.{month:02}.{year}",
+            f"{day}.{month}.{short:02}",
+            f"{month:02}/{day:02}/{short:02}",
+            f"{month}/{day}/{year}",
+            f"{day:02}/{month:02}/{year}",
+            f"{day:02}-{month:02}-{year}",
+            f"{year}/{month:02}/{day:02}",
+            f"{year}{month:02}{day:02}",
+            f"{month:02}/{year}",
+            f"{day:02}.{month:02}.",
+        ),
+    )
+
+
+def time(rng: Generator) -> str:
+    """A time of day, e.g. ``09:41``, ``23:05:59`` or ``9:41PM``."""
+    hour, minute, second = (int(v) for v in rng.integers(0, (24, 60, 60)))
+    half = f"{hour % 12 or 12}:{minute:02}{'AM' if hour < 12 else 'PM'}"
+    return _pick(
+        rng,
+        (
+            f"{hour:02}:{minute:02}",
+            f"{hour:02}:{minute:02}:{second:02}",
+            f"{hour}:{minute:02}",
+            half,
+        ),
+    )
+
+
+def amount(rng: Generator) -> str:
+    """An amount below a million, with or without its currency, e.g. ``€1.234,50``."""
+    units = int(10 ** rng.uniform(0, 6))
+    cents = int(rng.integers(0, 100)) if rng.random() < 0.7 else 0
+    english = f"{units:,}.{cents:02}"
+    european = english.translate(str.maketrans(",.", ".,"))
+    plain = f"{units}.{cents:02}"
+    return _pick(
+        rng,
+        (
+            english,
+            european,
+            plain,
+            f"${english}",
+            f"€{european}",
+            f"{european}€",
+            f"${units}",
+            f"€{units}",
+            f"-{plain}",
+            f"{units},-",
+            f"{_pick(rng, _CURRENCIES)}{plain}",
+        ),
+    )
+
+
+def code(rng: Generator) -> str:
+    """A code in groups of letters and digits, e.g. ``AB-1234``, or free, e.g. ``X7K92Q``."""
+    if rng.random() < 0.35:
+        return _pick_chars(rng, _UNMISTAKABLE, int(rng.integers(4, 10)))
+    joint = _pick(rng, ("", "-", "-", "/", ".", ":"))
+    letters = _pick_chars(rng, _CAPITALS if joint else _CAPITALS_NOT_IO, int(rng.integers(1, 5)))
+    number = _pick_chars(rng, DIGITS, int(rng.integers(2, 7)))
+    return joint.join((letters, number) if rng.random() < 0.75 else (number, letters))
+
+
+def invoice(rng: Generator) -> str:
+    """An invoice or order number, e.g. ``INV-004217`` or ``RE2026/081``."""
+    prefix = _pick(rng, _INVOICE_PREFIXES)
+    year = int(rng.integers(1990, 2040))
+    number = int(10 ** rng.uniform(0, 5))
+    return _pick(
+        rng,
+        (
+            f"{prefix}-{number:06}",
+            f"{prefix}{number:05}",
+            f"{prefix}:{number}",
+            f"{prefix}{year}/{number % 1000:03}",
+            f"{year}-{number:05}",
+            f"{prefix}-{year}-{number % 1000:03}",
+        ),
+    )
+
+
+def account(rng: Generator) -> str:
+    """The beginning of an IBAN: country, check digits and a bank's number, ``DE8937040044``."""
+    return _pick(rng, _COUNTRIES) + _pick_chars(rng, DIGITS, int(rng.integers(6, 11)))
+
+
+def plate(rng: Generator) -> str:
+    """A vehicle plate in one of five countries' forms, without spaces."""
+    two = _pick_chars(rng, _CAPITALS_NOT_IO, 2)
+    few = _pick_chars(rng, _CAPITALS_NOT_IO, int(rng.integers(1, 4)))
+    number = str(rng.integers(1, 9999))
+    three = f"{rng.integers(0, 1000):03}"
+    end = _pick_chars(rng, _CAPITALS_NOT_IO, 2)
+    forms = (
+        f"{few}-{two}{number}",
+        f"{two}-{three}-{end}",
+        f"{few}{number}",
+        f"{two}{number[:2]}{few}",
+    )
+    return _pick(rng, (*forms, f"{three}-{few}"))
+
+
+def word(rng: Generator) -> str:
+    """3–8 capital letters, so that each letter is seen beside every other."""
+    return _pick_chars(rng, _CAPITALS, int(rng.integers(3, 9)))
+
+
+KINDS: dict[str, Kind] = {
+    "digits": Kind(draw=digits, weight=3.0, characters=DIGITS),
+    "date": Kind(draw=date, weight=2.0, characters=DIGITS + "-./"),
+    "time": Kind(draw=time, weight=0.7, characters=DIGITS + ":AMP"),
+    "amount": Kind(
+        draw=amount, weight=2.0, characters=DIGITS + "$€.,-" + "".join(set("".join(_CURRENCIES)))
+    ),
+    "code": Kind(draw=code, weight=2.0, characters=DIGITS + _CAPITALS + "-/.:"),
+    "invoice": Kind(draw=invoice, weight=1.0, characters=DIGITS + _CAPITALS + "-/:"),
+    "account": Kind(draw=account, weight=0.5, characters=DIGITS + _CAPITALS),
+    "plate": Kind(draw=plate, weight=0.8, characters=DIGITS + _CAPITALS + "-"),
+    "word": Kind(draw=word, weight=0.5, characters=_CAPITALS),
+}
+
+
+def chars_kind(characters: str, *, min_length: int = 2, max_length: int = MAX_LENGTH) -> Kind:
+    """Uniform random strings over ``characters``, for charsets that no other kind knows.
+
+    A space is never first, last or doubled: at a picture's edge nobody could see it.
+    """
+    visible = [c for c in characters if not c.isspace()]
+    if not visible:
+        raise ValueError(f"characters are {characters!r}; expected at least one that can be seen")
+    if not 1 <= min_length <= max_length:
+        raise ValueError(f"lengths are {min_length}–{max_length}; expected 1 ≤ min ≤ max")
+
+    def draw(rng: Generator) -> str:
+        length = int(rng.integers(min_length, max_length + 1))
+        text = [characters[i] for i in rng.integers(len(characters), size=length)]
+        for i, character in enumerate(text):
+            edge = i in (0, length - 1) or text[i - 1].isspace()
+            if character.isspace() and edge:
+                text[i] = visible[int(rng.integers(len(visible)))]
+        return normalise("".join(text))
+
+    return Kind(draw=draw, weight=1.0, characters=characters)
+
+
+def words_kind(words: Sequence[str]) -> Kind:
+    """Words of a list, each as likely; the texts are stripped and in NFC, empty ones dropped.
+
+    Raises:
+        DataError: when no word is left.
+    """
+    kept = tuple(dict.fromkeys(w for w in (normalise(word.strip()) for word in words) if w))
+    if not kept:
+        raise DataError("the word list has no words; expected one word a line")
+    return Kind(
+        draw=lambda rng: kept[int(rng.integers(len(kept)))],
+        weight=1.0,
+        characters="".join(sorted(set("".join(kept)))),
+    )
+
+
+def kinds_for(characters: str = CHARSETS["codes"]) -> dict[str, Kind]:
+    """The registered kinds that use only ``characters``; if there is none, random strings."""
+    allowed = set(characters)
+    fitting = {name: kind for name, kind in KINDS.items() if set(kind.characters) <= allowed}
+    return fitting or {"chars": chars_kind(characters)}
+
+
+def draw_text(
+    rng: Generator,
+    kinds: Mapping[str, Kind],
+    *,
+    split: TextSplit,
+    weights: Mapping[str, float] | None = None,
+) -> str:
+    """One text of ``split``: a kind is drawn by weight, then texts of it until one belongs there.
+
+    Args:
+        weights: instead of the kinds' own; a kind that it does not name is not drawn.
+
+    Raises:
+        DataError: when the kind seems to have no text on that side, e.g. a very short word list.
+    """
+    weights = {name: kind.weight for name, kind in kinds.items()} if weights is None else weights
+    name = _pick_weighted(rng, weights)
+    for _ in range(_TRIES):
+        text = kinds[name].draw(rng)
+        if split_of(text) == split:
+            return text
+    raise DataError(
+        f"{_TRIES} texts of kind {name!r} were drawn and none belongs to the {split!r} side "
+        f"(one distinct text in {HELD_OUT_IN} is held out); give it more distinct texts"
+    )
+
+
+def check_weights(weights: Mapping[str, float], kinds: Mapping[str, Kind]) -> None:
+    """Raises ``ValueError`` when a weight is negative, all are 0, or a kind is not known."""
+    unknown = sorted(set(weights) - set(kinds))
+    if unknown:
+        raise ValueError(f"unknown kinds {unknown}; expected some of {sorted(kinds)}")
+    if not weights or min(weights.values()) < 0 or sum(weights.values()) <= 0:
+        raise ValueError(f"weights are {dict(weights)}; expected none negative and one above 0")
+
+
+def _pick_weighted(rng: Generator, weights: Mapping[str, float]) -> str:
+    point = rng.random() * sum(weights.values())
+    for name, weight in weights.items():
+        point -= weight
+        if point < 0:
+            return name
+    return max(weights, key=lambda name: weights[name])
+
+
+def _pick(rng: Generator, choices: Sequence[str]) -> str:
+    return choices[int(rng.integers(len(choices)))]
+
+
+def _pick_chars(rng: Generator, characters: str, length: int) -> str:
+    return "".join([characters[i] for i in rng.integers(len(characters), size=length)])

@@ -1,0 +1,111 @@
+"""The stream on Ray Data: chunks in order → ready batches → one iterator a rank.
+
+One execution covers many epochs, so that nothing stands still between two of them. Order is
+kept from chunk to rank: a batch of the next epoch never overtakes one of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import ray
+from ray.data import DataContext, ExecutionResources
+
+from pipelines.shards import Manifest, load_manifest
+from pipelines.stream.assemble import StreamConfig, assemble_chunk
+from pipelines.stream.cursor import Cursor
+from pipelines.stream.plan import Chunk, Source, epoch_chunks
+from pipelines.stream.rows import Delivery, deliveries, to_row
+
+if TYPE_CHECKING:
+    from ray.data import DataIterator, Dataset
+
+MAX_CHUNKS = 4000
+AHEAD_BYTES = 256 * 1024 * 1024
+BLOCK_BATCHES = 2
+
+
+def load_source(uri: str, weight: float | None = None) -> tuple[Source, Manifest]:
+    """A prepared set as a source of the stream.
+
+    Raises:
+        DataError: when it is missing, empty or unfinished.
+    """
+    manifest = load_manifest(uri)
+    groups = tuple(
+        (entry.name, index, rows)
+        for entry in manifest.shards
+        for index, rows in enumerate(entry.row_groups)
+    )
+    return Source(uri=uri, groups=groups, weight=weight), manifest
+
+
+def work_left(config: StreamConfig, cursor: Cursor, epochs: int) -> list[tuple[Chunk, int]]:
+    """The next (chunk, batches of it already done), whole epochs up to some ``MAX_CHUNKS``."""
+    left: list[tuple[Chunk, int]] = []
+    for epoch in range(cursor.epoch, epochs):
+        chunks = epoch_chunks(config.sources, seed=config.seed, epoch=epoch)
+        if left and len(left) + len(chunks) > MAX_CHUNKS:
+            break
+        begun = cursor.done if epoch == cursor.epoch else {}
+        finished = cursor.finished if epoch == cursor.epoch else lambda _: False
+        left += [(c, begun.get(c.index, 0)) for c in chunks if not finished(c.index)]
+    return left
+
+
+def ready_batches(
+    config: StreamConfig,
+    work: list[tuple[Chunk, int]],
+    *,
+    num_cpus: float = 1.0,
+    reserved: ExecutionResources | None = None,
+    ahead_bytes: int = AHEAD_BYTES,
+) -> Dataset:
+    """A dataset of ready batches, one task a chunk; ``reserved`` is what trainers hold."""
+    context = DataContext.get_current().copy()
+    context.enable_progress_bars = False
+    context.target_max_block_size = BLOCK_BATCHES * config.batch_pixels * config.picture.channels
+    context.execution_options.preserve_order = True
+    context.execution_options.resource_limits = ExecutionResources.for_limits(
+        object_store_memory=ahead_bytes
+    )
+    if reserved is not None:
+        context.execution_options.exclude_resources = reserved
+    config_ref = ray.put(config)
+
+    def assemble(batch: dict[str, Any]) -> Iterator[pa.Table]:
+        settings = ray.get(config_ref)
+        for index in batch["id"]:
+            chunk, done = work[int(index)]
+            for assembled in assemble_chunk(settings, chunk, done):
+                yield to_row(assembled)
+
+    with DataContext.current(context):
+        numbers = ray.data.range(len(work), override_num_blocks=len(work))
+        return numbers.map_batches(
+            assemble, batch_size=None, batch_format="numpy", num_cpus=num_cpus
+        )
+
+
+def split(dataset: Dataset, ranks: int) -> list[DataIterator]:
+    """One iterator a rank; ready batches go to whoever has had the fewest.
+
+    Not Ray's equal split, which drops the last few: ranks end an epoch when all have run out.
+    """
+    return dataset.streaming_split(ranks, equal=False)
+
+
+def read(iterator: DataIterator) -> Iterator[Delivery]:
+    """A rank's deliveries."""
+    for table in iterator.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2):
+        yield from deliveries(table)
+
+
+def validation_blocks(config: StreamConfig, **options: Any) -> list[ray.ObjectRef]:
+    """All ready batches of one unshuffled pass, decoded once and kept in the object store."""
+    still = replace(config, seed=None, augment=None)
+    work = work_left(still, Cursor(), epochs=1)
+    return ready_batches(still, work, **options).materialize().to_arrow_refs()

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from crnn.errors import PictureError
+from crnn.image import PAD_GREY, PictureContract, decode_picture, normalise, upright
+
+SIZES = st.integers(1, 600)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def reason(data: bytes, **options: int) -> str:
+    with pytest.raises(PictureError) as caught:
+        decode_picture(data, **options)
+    return caught.value.reason
+
+
+@given(width=SIZES, height=SIZES)
+def test_the_bucket_is_the_narrowest_that_holds_the_picture(width: int, height: int) -> None:
+    contract = PictureContract()
+    natural = contract.natural_width(width, height)
+    bucket = contract.bucket_width(width, height)
+    assert abs(natural - width * 32 / height) <= 1
+    if contract.is_squeezed(width, height):
+        assert bucket == 512 < natural
+    else:
+        assert natural <= bucket
+        assert all(other < natural for other in contract.widths if other < bucket)
+
+
+@settings(max_examples=30, deadline=None)
+@given(width=SIZES, height=SIZES, channels=st.sampled_from([1, 3]))
+def test_content_is_scaled_and_padded_with_grey(width: int, height: int, channels: int) -> None:
+    contract = PictureContract(channels=channels)
+    content = contract.fit(Image.new("L", (width, height), 9))
+    bucket = contract.bucket_width(width, height)
+    padded = contract.pad(content, bucket)
+    assert content.shape == (32, min(512, contract.natural_width(width, height)), channels)
+    assert padded.shape == (32, bucket, channels)
+    assert (padded[:, : content.shape[1]] == 9).all()
+    assert (padded[:, content.shape[1] :] == PAD_GREY).all()
+
+
+def test_fixed_mode_stretches_every_picture_to_its_one_width() -> None:
+    contract = PictureContract(mode="fixed", widths=(100,))
+    for size in [(7, 90), (100, 32), (3000, 10)]:
+        assert contract.fit(Image.new("L", size)).shape == (32, 100, 1)
+        assert contract.bucket_width(*size) == 100
+        assert not contract.is_squeezed(*size)
+
+
+@pytest.mark.parametrize(
+    ("settings_", "message"),
+    [
+        ({"height": 20}, "height is 20"),
+        ({"channels": 2}, "channels is 2"),
+        ({"mode": "crop"}, "'crop'"),
+        ({"widths": ()}, "widths are"),
+        ({"widths": (128, 64)}, "widths are"),
+        ({"mode": "fixed"}, "one width, not 7"),
+    ],
+)
+def test_contracts_that_make_no_sense_are_refused(settings_: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PictureContract(**settings_)
+
+
+def test_every_exif_orientation_comes_out_upright() -> None:
+    scene = Image.new("RGB", (32, 16), (255, 255, 255))
+    scene.paste((255, 0, 0), (0, 0, 16, 8))  # red in the upper left
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    for orientation, transposition in undo.items():
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        stored = encoded(scene.transpose(transposition), exif=exif.tobytes())
+        assert np.array_equal(np.asarray(decode_picture(stored)), np.asarray(scene)), orientation
+
+
+def test_damaged_exif_does_not_cost_the_picture() -> None:
+    scene = Image.new("RGB", (16, 8), (10, 20, 30))
+    plain = encoded(scene, "JPEG")
+    segment = b"Exif\0\0" + b"garbagegarbagegarbag"
+    damaged = plain[:2] + b"\xff\xe1" + (2 + len(segment)).to_bytes(2, "big") + segment + plain[2:]
+    assert np.array_equal(np.asarray(decode_picture(damaged)), np.asarray(decode_picture(plain)))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "I", "F"])
+def test_every_mode_becomes_grey_or_rgb_and_keeps_its_look(mode: str) -> None:
+    image = upright(Image.new("L", (8, 4), 255).convert("RGB").convert(mode))
+    assert image.mode in ("L", "RGB")
+    assert int(np.asarray(image.convert("L")).min()) >= 254
+
+
+@pytest.mark.parametrize("mode", ["LA", "La", "RGBA", "RGBa", "PA"])
+def test_transparency_is_laid_on_white(mode: str) -> None:
+    clear_black = Image.new("RGBA", (8, 4), (0, 0, 0, 0))
+    half_black = Image.new("RGBA", (8, 4), (0, 0, 0, 128))
+    by_way_of = {"La": "LA", "PA": "P"}.get(mode)
+    for image, expected in [(clear_black, 255), (half_black, 127)]:
+        if mode == "PA":
+            continue
+        laid = upright((image.convert(by_way_of) if by_way_of else image).convert(mode))
+        assert laid.mode in ("L", "RGB")
+        assert abs(int(np.asarray(laid).max()) - expected) <= 1
+    assert upright(Image.new("PA", (8, 4))).mode == "RGB"
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "I;16"])
+def test_a_png_transparent_colour_is_laid_on_white(mode: str) -> None:
+    image = Image.new(mode, (8, 4), 0)
+    key = (0, 0, 0) if mode == "RGB" else 0
+    assert int(np.asarray(decode_picture(encoded(image, transparency=key))).min()) == 255
+    assert int(np.asarray(decode_picture(encoded(image))).max()) == 0
+
+
+def test_sixteen_bits_are_scaled_by_type_and_floats_by_range() -> None:
+    ramp = np.array([[0, 257, 25_700, 65_535]], dtype=np.uint16)
+    assert np.asarray(upright(Image.fromarray(ramp))).tolist() == [[0, 1, 100, 255]]
+    unit = np.array([[0.0, 0.2, 1.0]], dtype=np.float32)
+    assert np.asarray(upright(Image.fromarray(unit))).tolist() == [[0, 51, 255]]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_pixels_that_are_no_numbers_are_a_reject(value: float) -> None:
+    pixels = np.full((4, 8), 0.5, dtype=np.float32)
+    pixels[1, 2] = value
+    assert reason(encoded(Image.fromarray(pixels), "TIFF")) == "non_finite_pixels"
+
+
+def test_what_is_no_picture_is_a_reject_with_its_reason() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 90), dtype=np.uint8)
+    whole = encoded(Image.fromarray(noise), "JPEG")
+    assert reason(b"") == "empty_file"
+    assert reason(b"plain text") == "undecodable"
+    assert reason(whole[: len(whole) // 2]) == "undecodable"
+    assert reason(whole, max_pixels=90 * 40 - 1) == "too_large"
+    assert decode_picture(whole, max_pixels=90 * 40).size == (90, 40)
+
+
+@pytest.mark.parametrize("side", [9_000, 10_000, 20_000])
+def test_a_huge_canvas_is_refused_unread(side: int) -> None:
+    assert reason(encoded(Image.new("1", (side, side)))) == "too_large"
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.binary(max_size=200))
+def test_no_bytes_escape_the_error_tree(data: bytes) -> None:
+    try:
+        assert decode_picture(data).mode in ("L", "RGB")
+    except PictureError as error:
+        assert error.reason in ("empty_file", "undecodable", "too_large", "non_finite_pixels")
+
+
+def test_normalise_maps_bytes_to_minus_one_to_one_and_padding_to_about_zero() -> None:
+    pixels_NHWC = torch.tensor([0, PAD_GREY, 255], dtype=torch.uint8).view(1, 1, 1, 3)
+    images_NCHW = normalise(pixels_NHWC)
+    assert images_NCHW.shape == (1, 3, 1, 1)
+    torch.testing.assert_close(images_NCHW.flatten(), torch.tensor([-1.0, -0.5 / 127.5, 1.0]))
+    assert pixels_NHWC.dtype == torch.uint8
