@@ -23,7 +23,7 @@ from crnn import storage
 from crnn.calibration import Calibration
 from crnn.charset import Charset
 from crnn.decode import DECODERS
-from crnn.errors import BundleError, CharsetError
+from crnn.errors import BundleError, CharsetError, DataError
 from crnn.image import PictureContract
 from crnn.model import CRNN, ModelConfig
 from crnn.model_card import model_card
@@ -225,6 +225,8 @@ def _read(uri: str, file: str) -> bytes:
         raise BundleError(
             f"{uri} has no {file}: an unfinished bundle, or another folder; save it again"
         ) from None
+    except DataError as error:
+        raise BundleError(f"{error}; a bundle is the folder of {BUNDLE_FILE}") from error
 
 
 def _config(kind: type[_Config], values: dict[str, Any]) -> _Config:

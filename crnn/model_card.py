@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,10 +48,9 @@ def _row(key: str, value: object) -> str:
 
 
 def _fenced(text: str) -> list[str]:
-    """A code block longer-fenced than any run of backticks in ``text``."""
-    fence = "`" * max(
-        3, 1 + max(map(len, "".join(c if c == "`" else " " for c in text).split()), default=0)
-    )
+    """A code block whose fence is longer than any run of backticks in ``text``."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
     return [fence, text, fence]
 
 

@@ -80,7 +80,7 @@ def _open(picture: Picture) -> Image.Image:
 def _read(path: str | Path) -> bytes:
     try:
         return storage.read_bytes(str(path))
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except FileNotFoundError as error:
         raise PictureError("not_found", f"no file at {str(path)!r}") from error
     except (DataError, OSError, ValueError) as error:
         raise PictureError("unreadable", f"can't read {str(path)!r}: {error}") from error

@@ -92,6 +92,11 @@ def split_options(uri: str) -> tuple[str, str]:
     return bare, mark + query
 
 
+def absolute(uri: str) -> str:
+    """``uri`` in a form that means the same in every process, whatever its working folder."""
+    return resolve(uri)[1] if is_local(uri) else uri
+
+
 def join(uri: str, *parts: str) -> str:
     """``uri`` with ``parts`` below it; options behind its ``?`` stay at the end."""
     bare, query = split_options(uri)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from pathlib import Path
@@ -20,6 +21,8 @@ def connect(address: str | None, *, local_cpus: float = 0) -> None:
     ``local_cpus`` is the least number of logical CPUs that a cluster started here will have.
     """
     address = address or os.environ.get("RAY_ADDRESS")
+    for name in ("ray.data", "ray.train"):  # the jobs show their own progress
+        logging.getLogger(name).setLevel(logging.WARNING)
     # Train workers keep the driver's working directory, so that relative paths mean the same.
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
@@ -28,6 +31,9 @@ def connect(address: str | None, *, local_cpus: float = 0) -> None:
         ray.init(address=address, log_to_driver=False, logging_level="warning")
         return
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    # Workers started from here find the project even where it is not installed.
+    paths = [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     ray.init(
         address="local",
         num_cpus=max(os.cpu_count() or 1, int(-(-local_cpus // 1))),

@@ -245,4 +245,5 @@ def _cross(pixels: Pixels, rng: Generator) -> Pixels:
 
 def _uint8(pixels: Any) -> Pixels:
     """What OpenCV made of 8-bit pixels: 8-bit pixels, though its stubs don't say so."""
-    return pixels  # type: ignore[no-any-return]
+    result: Pixels = pixels
+    return result

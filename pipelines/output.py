@@ -88,7 +88,10 @@ def _refuse_other_layout(out_uri: str, recipes: Mapping[str, Mapping[str, Any]])
 
 def _recipe_of(uri: str) -> Mapping[str, Any] | None:
     if storage.exists(storage.join(uri, MANIFEST_NAME)):
-        return load_manifest(uri).recipe
+        try:
+            return load_manifest(uri).recipe
+        except DataError as error:
+            return {"manifest": str(error)}
     try:
         text = storage.read_bytes(storage.join(uri, PARTS_NAME, _RECIPE_NAME))
     except FileNotFoundError:
@@ -98,7 +101,11 @@ def _recipe_of(uri: str) -> Mapping[str, Any] | None:
 
 
 def _finished(uri: str) -> Manifest | None:
-    return load_manifest(uri) if storage.exists(storage.join(uri, MANIFEST_NAME)) else None
+    if not storage.exists(storage.join(uri, MANIFEST_NAME)):
+        return None
+    if storage.exists(storage.join(uri, PARTS_NAME)):
+        release(uri)  # killed after the manifest
+    return load_manifest(uri)
 
 
 def _difference(uri: str, recipe: Mapping[str, Any]) -> str:
@@ -135,6 +142,7 @@ def _clear(uri: str) -> None:
     """Remove prepared data, the manifest first: from then on it is unfinished."""
     storage.delete(storage.join(uri, MANIFEST_NAME))
     storage.delete(storage.join(uri, "rejects"))
-    for info in list(storage.list_files(uri, suffix=".parquet")):
-        storage.delete(info.uri)
+    if storage.exists(uri):
+        for info in storage.list_files(uri, suffix=".parquet"):
+            storage.delete(info.uri)
     storage.delete(storage.join(uri, PARTS_NAME))

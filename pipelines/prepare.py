@@ -11,8 +11,8 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,27 +21,16 @@ import ray
 import ray.data
 
 from crnn import storage
-from crnn.errors import CrnnError, DataError, PictureError
-from crnn.image import MAX_PIXELS, decode_picture
-from pipelines.output import claim, part_address, read_parts, release
-from pipelines.shards import (
-    ROW_GROUP_BYTES,
-    Manifest,
-    Part,
-    Reject,
-    Sample,
-    ShardWriter,
-    finish,
-)
+from crnn.errors import DataError
+from crnn.image import MAX_PIXELS
+from pipelines.manifest import Manifest, Part, finish
+from pipelines.output import claim, read_parts, release
+from pipelines.prepare_task import prepare_part
 from pipelines.sources import Listing, scan
 
-TASK_SECONDS_HINT_ROWS = (256, 8192)
+PART_ROWS = (256, 8192)
 """Least and most pictures in one range: a task's start costs as much as some 100 pictures."""
 RANGES_WANTED = 32
-READ_AHEAD = 256
-"""Pictures of a task that are held in memory at once, beside its open row group."""
-REMOTE_READERS = 16
-"""Concurrent requests of one task to an object store."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +75,7 @@ class Progress:
     total: int
     rejects: int
     rate: float
-    """Pictures per second since this run began; 0 before the first part."""
+    """Pictures per second in this run, its start left out."""
 
     @property
     def left_s(self) -> float:
@@ -95,13 +84,16 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """One folder of shards that is complete."""
+class Work:
+    """One folder of shards that is to be made, or was found complete."""
 
+    source_uri: str
     uri: str
-    manifest: Manifest
-    already: bool
-    """It was complete before, and nothing was done."""
+    recipe: Mapping[str, Any]
+    listing: pa.Table
+    """What goes into it, in the order of the lists."""
+    finished: Manifest | None
+    """Its manifest, where nothing is left to do."""
 
 
 def prepare(
@@ -109,47 +101,102 @@ def prepare(
     out_uri: str,
     config: PrepareConfig,
     report: Callable[[Progress], None] = lambda _: None,
-) -> tuple[Prepared, ...]:
+) -> tuple[Manifest, ...]:
     """Shards of all usable pictures of ``source_uri`` in ``out_uri``; Ray must be initialised.
 
-    Returns one entry, or two (``train``, ``val``) where ``val_share`` asks for a split.
+    Returns one manifest, or two (``train``, ``val``) where ``val_share`` asks for a split.
 
     Raises:
-        DataError: the source is unusable, no picture of it is, or ``out_uri`` holds something
-            else: other files, or data of another recipe without ``overwrite``.
+        DataError: as ``plan`` and ``carry_out`` do.
     """
+    return tuple(carry_out(work, report) for work in plan(source_uri, out_uri, config))
+
+
+def plan(source_uri: str, out_uri: str, config: PrepareConfig) -> tuple[Work, ...]:
+    """Read the lists and claim the output; needs no Ray, opens no picture.
+
+    Raises:
+        DataError: the source is unusable, or ``out_uri`` holds something else: other files, or
+            data of another recipe without ``overwrite``.
+    """
+    source_uri, out_uri = storage.absolute(source_uri), storage.absolute(out_uri)
     listing = scan(source_uri, format=config.format, lists=config.lists)
-    in_val = _in_val(listing.table["id"], config.val_share)
-    splits = {"": listing.table}
-    if config.val_share:
-        splits = {
-            "train": listing.table.filter(pa.array(~in_val)),
-            "val": listing.table.filter(pa.array(in_val)),
-        }
-    for name, table in splits.items():
-        if not table.num_rows:
-            raise DataError(
-                f"--val-share {config.val_share} leaves none of {listing.table.num_rows} pictures "
-                f"in {name}; choose another share"
-            )
+    splits = _split(listing.table, config.val_share)
     recipes = {name: _recipe(source_uri, listing, config, name) for name in splits}
     claimed = claim(out_uri, recipes, overwrite=config.overwrite)
     return tuple(
-        Prepared(uri=uri, manifest=found, already=True)
-        if (found := claimed[name]) is not None
-        else _prepare_one(source_uri, uri, splits[name], recipes[name], report)
-        for name, uri in ((name, storage.join(out_uri, name)) for name in splits)
+        Work(
+            source_uri=source_uri,
+            uri=storage.join(out_uri, name),
+            recipe=recipes[name],
+            listing=table,
+            finished=claimed[name],
+        )
+        for name, table in splits.items()
     )
+
+
+def carry_out(work: Work, report: Callable[[Progress], None] = lambda _: None) -> Manifest:
+    """Do what is left of ``work``, reporting after each range; Ray must be initialised.
+
+    Raises:
+        DataError: no picture is usable, or a store fails for good.
+    """
+    if work.finished is not None:
+        return work.finished
+    parts = read_parts(work.uri)
+    missing = [row for row in _ranges(work) if row["part"][0].as_py() not in parts]
+    before = sum(parts.values(), Part())
+    fresh, pace = Part(), _Pace()
+    for name, part in _run(work, missing):
+        parts[name] = part
+        fresh += part
+        rate = pace.after(fresh.total)
+        report(_progress(work, before + fresh, rate))
+    total = before + fresh
+    if not total.count:
+        raise DataError(
+            f"none of the {total.total} pictures of {work.source_uri} is usable: {total.rejects}; "
+            f"see {storage.join(work.uri, 'rejects')}"
+        )
+    manifest = finish(work.uri, (parts[name] for name in sorted(parts)), work.recipe)
+    release(work.uri)
+    return manifest
+
+
+def _progress(work: Work, so_far: Part, rate: float) -> Progress:
+    return Progress(
+        uri=work.uri,
+        done=so_far.total,
+        total=work.listing.num_rows,
+        rejects=so_far.total - so_far.count,
+        rate=rate,
+    )
+
+
+class _Pace:
+    """Pictures per second; once two ranges are done, without the start of the cluster."""
+
+    def __init__(self) -> None:
+        self._began_s, self._began_count = time.monotonic(), 0
+        self._first = True
+
+    def after(self, count: int) -> float:
+        now_s = time.monotonic()
+        rate = (count - self._began_count) / max(now_s - self._began_s, 1e-9)
+        if self._first:
+            self._began_s, self._began_count, self._first = now_s, count, False
+        return rate
 
 
 def _recipe(source_uri: str, listing: Listing, config: PrepareConfig, split: str) -> dict[str, Any]:
     """All that decides the data. The number of rows decides part_rows where it is automatic."""
-    least, most = TASK_SECONDS_HINT_ROWS
+    least, most = PART_ROWS
     automatic = min(most, max(least, -(-listing.table.num_rows // RANGES_WANTED)))
     bare, _ = storage.split_options(source_uri)
     return {
         "made_by": "prepare",
-        "source": storage.resolve(source_uri)[1] if storage.is_local(source_uri) else bare,
+        "source": bare,
         "source_name": config.source_name or storage.base_name(source_uri),
         "format": listing.format,
         "lists": list(listing.names),
@@ -162,53 +209,33 @@ def _recipe(source_uri: str, listing: Listing, config: PrepareConfig, split: str
     }
 
 
-def _in_val(ids: pa.ChunkedArray, share: float) -> np.ndarray:
-    """For each id whether a hash of it falls into the share: independent of all other ids."""
-    bound = int(share * 2**64)
+def _split(table: pa.Table, val_share: float) -> dict[str, pa.Table]:
+    """The listing whole under ``""``, or split by a hash of each id, whatever else is listed."""
+    if not val_share:
+        return {"": table}
+    bound = int(val_share * 2**64)
 
-    def falls(name: str) -> bool:
+    def in_val(name: str) -> bool:
         digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") < bound
 
-    return np.fromiter((falls(i.as_py()) for i in ids), dtype=bool, count=len(ids))
+    mask = np.fromiter((in_val(i.as_py()) for i in table["id"]), bool, count=table.num_rows)
+    splits = {"train": table.filter(pa.array(~mask)), "val": table.filter(pa.array(mask))}
+    for name, rows in splits.items():
+        if not rows.num_rows:
+            raise DataError(
+                f"--val-share {val_share} leaves none of {table.num_rows} pictures in {name}; "
+                "choose another share"
+            )
+    return splits
 
 
-def _prepare_one(
-    source_uri: str,
-    uri: str,
-    table: pa.Table,
-    recipe: Mapping[str, Any],
-    report: Callable[[Progress], None],
-) -> Prepared:
-    parts = read_parts(uri)
-    missing = [row for row in _ranges(table, recipe) if row["part"][0].as_py() not in parts]
-    done = sum(part.total for part in parts.values())
-    rejects = sum(sum(part.rejects.values()) for part in parts.values())
-    fresh, began = 0, time.monotonic()
-    for name, part in _run(source_uri, uri, missing, recipe):
-        parts[name] = part
-        fresh += part.total
-        rejects += sum(part.rejects.values())
-        rate = fresh / max(time.monotonic() - began, 1e-9)
-        total = table.num_rows
-        report(Progress(uri=uri, done=done + fresh, total=total, rejects=rejects, rate=rate))
-    if not any(part.count for part in parts.values()):
-        reasons = sum(parts.values(), Part()).rejects
-        raise DataError(
-            f"none of the {table.num_rows} pictures of {source_uri} is usable: {reasons}; "
-            f"see {storage.join(uri, 'rejects')}"
-        )
-    manifest = finish(uri, (parts[name] for name in sorted(parts)), recipe)
-    release(uri)
-    return Prepared(uri=uri, manifest=manifest, already=False)
-
-
-def _ranges(table: pa.Table, recipe: Mapping[str, Any]) -> Iterator[pa.Table]:
+def _ranges(work: Work) -> Iterator[pa.Table]:
     """One row for each range of the listing, in the order of the recipe."""
-    seed, rows = int(recipe["shuffle_seed"]), int(recipe["part_rows"])
+    seed, rows = int(work.recipe["shuffle_seed"]), int(work.recipe["part_rows"])
+    table = work.listing
     if seed >= 0:
-        order = np.random.default_rng(seed).permutation(table.num_rows)
-        table = table.take(pa.array(order))
+        table = table.take(pa.array(np.random.default_rng(seed).permutation(table.num_rows)))
     for number, start in enumerate(range(0, table.num_rows, rows)):
         piece = table.slice(start, rows)
         columns = {
@@ -218,91 +245,18 @@ def _ranges(table: pa.Table, recipe: Mapping[str, Any]) -> Iterator[pa.Table]:
         yield pa.table({"part": [f"part-{number:05d}"], **columns})
 
 
-def _run(
-    source_uri: str, uri: str, ranges: Sequence[pa.Table], recipe: Mapping[str, Any]
-) -> Iterator[tuple[str, Part]]:
+def _run(work: Work, ranges: Sequence[pa.Table]) -> Iterator[tuple[str, Part]]:
     """Parts as their tasks finish them."""
     if not ranges:
         return
-    settings = {
-        "source_uri": source_uri,
-        "out_uri": uri,
-        "source_name": recipe["source_name"],
-        "max_pixels": recipe["max_pixels"],
-    }
-    rows = ray.data.from_arrow(list(ranges)).map(prepare_part, fn_kwargs=settings)
-    for row in rows.iter_rows():
+    task = partial(
+        prepare_part,
+        source_uri=work.source_uri,
+        out_uri=work.uri,
+        source_name=work.recipe["source_name"],
+        max_pixels=work.recipe["max_pixels"],
+    )
+    for row in ray.data.from_arrow(list(ranges)).map(task).iter_rows():
         if row["error"]:
             raise DataError(row["error"])
         yield row["part"], Part.from_dict(json.loads(row["statistics"]))
-
-
-def prepare_part(
-    row: Mapping[str, Any], *, source_uri: str, out_uri: str, source_name: str, max_pixels: int
-) -> dict[str, str]:
-    """The task: one range of the listing → its shards, its rejects, then its part file.
-
-    Returns ``part`` (its name), ``statistics`` (``Part`` as JSON) and ``error`` (empty, or why
-    the whole job can't go on).
-    """
-    name = str(row["part"])
-    entries = zip(row["id"], row["text"], row["reason"], row["message"], strict=True)
-    try:
-        with ShardWriter(out_uri, name) as writer:
-            for sample, reject in _read(list(entries), source_uri, source_name, max_pixels):
-                if sample is not None:
-                    writer.write([sample])
-                elif reject is not None:
-                    writer.reject([reject])
-        statistics = writer.close().to_json()
-        storage.write_bytes(part_address(out_uri, name), statistics.encode())
-    except (CrnnError, OSError) as error:
-        return {"part": name, "statistics": "", "error": f"{name}: {error}"}
-    return {"part": name, "statistics": statistics, "error": ""}
-
-
-def _read(
-    entries: Sequence[tuple[str, str, str, str]], source_uri: str, source_name: str, max_pixels: int
-) -> Iterator[tuple[Sample | None, Reject | None]]:
-    """Each entry as a sample or a reject, in order; pictures are read ahead by a few threads."""
-
-    def one(entry: tuple[str, str, str, str]) -> tuple[Sample | None, Reject | None]:
-        name, text, reason, message = (str(value) for value in entry)
-        try:
-            if reason:
-                raise PictureError(reason, message)
-            return read_sample(source_uri, name, text, source_name, max_pixels), None
-        except PictureError as error:
-            message = str(error)
-            return None, Reject(id=name, reason=error.reason, message=message, source=source_name)
-
-    if storage.is_local(source_uri):
-        yield from map(one, entries)
-        return
-    with ThreadPoolExecutor(REMOTE_READERS) as readers:
-        for start in range(0, len(entries), READ_AHEAD):
-            yield from readers.map(one, entries[start : start + READ_AHEAD])
-
-
-def read_sample(source_uri: str, name: str, text: str, source: str, max_pixels: int) -> Sample:
-    """The picture ``name`` of the source, proven to decode.
-
-    Raises:
-        PictureError: with the reason to reject it.
-        DataError: when an object store fails for good: that says nothing of the picture.
-    """
-    address = storage.join(source_uri, name)
-    try:
-        data = storage.read_bytes(address)
-    except FileNotFoundError:
-        raise PictureError("missing_file", f"there is no {address}") from None
-    except DataError as error:
-        if storage.is_local(source_uri):
-            raise PictureError("unreadable_file", str(error)) from error
-        raise
-    if len(data) > ROW_GROUP_BYTES:
-        raise PictureError("too_large", f"{len(data)} bytes; expected at most {ROW_GROUP_BYTES}")
-    image = decode_picture(data, max_pixels=max_pixels)
-    return Sample(
-        id=name, image=data, text=text, width=image.width, height=image.height, source=source
-    )

@@ -1,6 +1,10 @@
-"""Settings of every test: one thread a process, slow tests only when asked for."""
+"""Settings of every test: one thread a process, slow tests only when asked for, a local S3."""
 
 from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -20,3 +24,46 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="slow; give --slow"))
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """A real S3 endpoint on a free loopback port, and the environment that points to it."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    settings = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": f"{host},localhost",
+    }
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    yield settings["AWS_ENDPOINT_URL"]
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name)
+        else:
+            os.environ[name] = value
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def new_bucket(s3_endpoint: str) -> Callable[[], str]:
+    """Creates an empty bucket at each call; its address."""
+    import boto3
+
+    client = boto3.client("s3", endpoint_url=s3_endpoint)
+    numbers = itertools.count()
+
+    def create() -> str:
+        name = f"bucket-{next(numbers)}"
+        client.create_bucket(Bucket=name)
+        return f"s3://{name}"
+
+    return create

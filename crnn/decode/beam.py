@@ -7,6 +7,7 @@ C classes.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class BeamConfig:
     """Prefixes kept after each time step."""
     classes_per_step: int = 12
     """Characters tried at each time step, the likeliest first."""
-    min_probability: float = 1e-4
+    min_probability: float = 1e-3
     """Characters less probable than this are not tried at a time step."""
     alpha: float = 0.5
     """Weight of the n-gram's log-probability of the whole text; unused without an n-gram."""
@@ -77,11 +78,11 @@ def beam(
     log_probs_TNC = check_log_probs(log_probs_TNC, charset)
     if log_probs_TNC.shape[1] == 0:
         return []
-    language = _Language(charset, config, ngram)
     targets, exact = [], []
     for n, greedy_target in enumerate(best_path_runs(log_probs_TNC).targets()):
         log_probs_T1C = log_probs_TNC[:, n : n + 1]
-        found = search(_frames(log_probs_T1C[:, 0], config), config.beam_width, language.prefix)
+        language = _Language(charset, config, ngram)
+        found = search(frames(log_probs_T1C[:, 0], config), config.beam_width, language.prefix)
         candidates = list(dict.fromkeys([tuple(greedy_target), *found]))
         acoustic = ctc.log_probabilities(log_probs_T1C, candidates).tolist()
         worth = [a + language.text(c) for a, c in zip(acoustic, candidates, strict=True)]
@@ -91,16 +92,22 @@ def beam(
     return align(log_probs_TNC, targets, exact, charset)
 
 
-def search(frames: list[Frame], width: int, language: Callable[[Prefix], float]) -> list[Prefix]:
-    """The ``width`` prefixes that stand best at the end, best first."""
+def search(
+    steps: list[Frame], width: int, language: Callable[[Prefix], float]
+) -> dict[Prefix, float]:
+    """The ``width`` prefixes that stand best at the end, best first.
+
+    Each with the log-probability of those of its alignments that survived the pruning.
+    """
     beams: dict[Prefix, list[float]] = {(): [0.0, _NEVER]}
-    for log_probs, tried in frames:
+    for log_probs, tried in steps:
         grown: dict[Prefix, list[float]] = {}
         for prefix, ends in beams.items():
             _grow(grown, prefix, ends, log_probs, tried)
-        ranked = sorted(grown, key=lambda p: _log_add(*grown[p]) + language(p), reverse=True)
-        beams = {prefix: grown[prefix] for prefix in ranked[:width]}
-    return list(beams)
+        worth = {p: _log_add(*ends) + language(p) for p, ends in grown.items()}
+        ranked = heapq.nlargest(width, worth, key=worth.__getitem__)
+        beams = {prefix: grown[prefix] for prefix in ranked}
+    return {prefix: _log_add(*ends) for prefix, ends in beams.items()}
 
 
 def _grow(
@@ -123,13 +130,16 @@ def _grow(
     if prefix:
         kept[1] = _log_add(kept[1], in_char + log_probs[last])
     for class_id in tried:
-        before = in_blank if class_id == last else either
-        if before > _NEVER:
-            longer = grown.setdefault((*prefix, class_id), [_NEVER, _NEVER])
-            longer[1] = _log_add(longer[1], before + log_probs[class_id])
+        gain = (in_blank if class_id == last else either) + log_probs[class_id]
+        longer = (*prefix, class_id)
+        if longer in grown:
+            grown[longer][1] = _log_add(grown[longer][1], gain)
+        elif gain > _NEVER:
+            grown[longer] = [_NEVER, gain]
 
 
-def _frames(log_probs_TC: Tensor, config: BeamConfig) -> list[Frame]:
+def frames(log_probs_TC: Tensor, config: BeamConfig) -> list[Frame]:
+    """The time steps of one sample with the characters that ``config`` lets through."""
     chars_TC = np.delete(log_probs_TC.numpy(), BLANK_ID, axis=1)
     most = min(config.classes_per_step, chars_TC.shape[1])
     order_TC = np.argsort(-chars_TC, axis=1, kind="stable")[:, :most]
@@ -147,24 +157,29 @@ class _Language:
 
     def __init__(self, charset: Charset, config: BeamConfig, ngram: CharNgram | None) -> None:
         self._charset, self._config, self._ngram = charset, config, ngram
-        self._known: dict[Prefix, float] = {(): 0.0}
+        self._known: dict[Prefix, tuple[float, str]] = {(): (0.0, "")}
 
     def prefix(self, prefix: Prefix) -> float:
         """Worth of a text that may go on."""
+        if self._ngram is None:
+            return self._config.beta * len(prefix)
+        return self._read(prefix, self._ngram)[0]
+
+    def _read(self, prefix: Prefix, ngram: CharNgram) -> tuple[float, str]:
+        """Worth and text of a prefix."""
         if prefix not in self._known:
-            worth = self.prefix(prefix[:-1]) + self._config.beta
-            if self._ngram:
-                text = self._charset.text(prefix)
-                worth += self._config.alpha * self._ngram.log_probability(text[-1], text[:-1])
-            self._known[prefix] = worth
+            worth, history = self._read(prefix[:-1], ngram)
+            last = self._charset.text(prefix[-1:])
+            worth += self._config.alpha * ngram.log_probability(last, history) + self._config.beta
+            self._known[prefix] = worth, history + last
         return self._known[prefix]
 
     def text(self, target: Prefix) -> float:
         """Worth of a text that ends here."""
-        if not self._ngram:
+        if self._ngram is None:
             return self.prefix(target)
-        ending = self._ngram.end_log_probability(self._charset.text(target))
-        return self.prefix(target) + self._config.alpha * ending
+        worth, text = self._read(target, self._ngram)
+        return worth + self._config.alpha * self._ngram.end_log_probability(text)
 
 
 def _log_add(left: float, right: float) -> float:

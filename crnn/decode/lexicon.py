@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 from torch import Tensor
@@ -24,6 +25,7 @@ from crnn.decode.greedy import best_path_runs
 from crnn.errors import CharsetError
 
 log = logging.getLogger(__name__)
+_TEXTS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -99,19 +101,18 @@ class LexiconDecoder:
         """Positions in ``writable.words`` of what is to be scored for each sample."""
         if len(writable.words) <= self._exhaustive_words:
             return [range(len(writable.words))] * log_probs_TNC.shape[1]
-        greedy_targets = best_path_runs(log_probs_TNC).targets()
-        return [self._neighbours(writable.charset.text(ids), writable) for ids in greedy_targets]
+        targets = best_path_runs(log_probs_TNC).targets()
+        texts = [writable.charset.text(target) for target in targets]
+        found: list[Sequence[int]] = []
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            some = texts[start : start + _TEXTS_AT_ONCE]
+            scorer = Levenshtein.distance
+            found += map(self._nearest, cdist(some, writable.words, scorer=scorer, dtype=np.uint16))
+        return found
 
-    def _neighbours(self, text: str, writable: _Writable) -> Sequence[int]:
-        """The nearest words to ``text``: all within ``max_distance``, else all of the nearest."""
-        limit = self._max_distance
-        distances = cdist([text], writable.words, scorer=Levenshtein.distance, score_cutoff=limit)[
-            0
-        ]
-        if distances.min() > limit:
-            distances = cdist([text], writable.words, scorer=Levenshtein.distance)[0]
-            limit = distances.min()
-        near = np.flatnonzero(distances <= limit)
+    def _nearest(self, distances: NDArray[np.uint16]) -> list[int]:
+        """Positions of the words within ``max_distance``, else of all that are nearest."""
+        near = np.flatnonzero(distances <= max(self._max_distance, distances.min()))
         order = np.argsort(distances[near], kind="stable")[: self._max_neighbours]
         return np.sort(near[order]).tolist()
 

@@ -133,8 +133,12 @@ class CharNgram:
 
     def _check_counts(self) -> None:
         for history, following in self._counts.items():
-            bad = {c: n for c, n in following.items() if c not in self._classes or n < 1}
-            if len(history) >= self.order or bad:
+            bad = {
+                c: n
+                for c, n in following.items()
+                if c not in self._classes or not isinstance(n, int) or n < 1
+            }
+            if len(history) >= self.order or bad or not following:
                 raise ValueError(
                     f"counts after {history!r} are {bad or following}; expected positive counts "
                     f"of the vocabulary after at most {self.order - 1} characters"

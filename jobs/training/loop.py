@@ -26,12 +26,14 @@ from ray.train.collective import broadcast_from_rank_zero
 from crnn.backbones.vgg16_bn import Vgg16Bn, freeze, load_imagenet_weights
 from crnn.bundle import load_bundle, save_bundle
 from crnn.charset import Charset
+from crnn.errors import NonFiniteLossError
 from crnn.model import CRNN
 from crnn.training.batch import ReadyBatch
 from crnn.training.ranks import gather_objects, sum_over_ranks
 from crnn.training.trainer import Trainer, Validation
 from crnn.transfer import load_matching
 from jobs.training.audit import AuditLog
+from jobs.training.curves import EventWriter
 from jobs.training.history import History
 from jobs.training.settings import TrainSettings
 from pipelines.stream import flow
@@ -92,9 +94,16 @@ class Unreported:
     bad: list[tuple[str, str]] = field(default_factory=list)
 
 
-def train_worker(orders: WorkerOrders) -> None:
-    """Entry point of a worker; returns when the run is complete."""
-    Worker(orders).run()
+def train_worker(config: dict[str, WorkerOrders]) -> str | None:
+    """Entry point of a worker; returns when the run is complete, or why it gave up.
+
+    Giving up is returned, not raised: Ray Train would try the same again from a checkpoint.
+    """
+    try:
+        Worker(config["orders"]).run()
+    except NonFiniteLossError as error:
+        return str(error)
+    return None
 
 
 class Worker:
@@ -119,8 +128,11 @@ class Worker:
         )
         self.cursor, self.history = Cursor(), History()
         self.unreported = Unreported()
+        self.events: EventWriter | None = None
         self.audit = AuditLog(orders.run_uri, self.rank) if self.settings.audit else None
         self._restore()
+        if self.rank == 0:
+            self.events = EventWriter(orders.run_uri, purge_from=self.trainer.progress.samples)
         self.due = Due(self.settings, self.trainer.progress.samples)
         self.val_blocks = self._validation_blocks()
 
@@ -190,6 +202,7 @@ class Worker:
             checkpoint = ray.train.Checkpoint.from_directory(folder)
             ray.train.report(metrics, checkpoint=checkpoint)
         self.history.publish(self.orders.run_uri)
+        self.events.flush(self.history)
 
     def _write_checkpoint(self, folder: Path, validation: Validation | None) -> None:
         torch.save(self.trainer.state_dict(), folder / STATE_FILE)

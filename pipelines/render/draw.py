@@ -216,7 +216,9 @@ def _warp(mask_HW: Mask, scale: float, rng: Generator, style: StyleConfig) -> Ma
     matrix = np.array([[cosine, slant, -low_x], [sine, cosine, -low_y]])
     warped_HW = cv2.warpAffine(mask_HW, matrix, size, flags=cv2.INTER_LINEAR)
     sigma = abs(blur) * style.blur_sigma * height * scale / 40
-    return cv2.GaussianBlur(warped_HW, (0, 0), sigma) if sigma > 0.3 else warped_HW
+    if sigma > 0.3:
+        warped_HW = cv2.GaussianBlur(warped_HW, (0, 0), sigma)
+    return np.asarray(warped_HW, dtype=np.uint8)
 
 
 def _paint(mask_HW: Mask, rng: Generator, style: StyleConfig) -> Mask:
@@ -230,7 +232,7 @@ def _paint(mask_HW: Mask, rng: Generator, style: StyleConfig) -> Mask:
         cv2.addWeighted(cover_HW, (i - p) / 255, light_HW, 1, p, dtype=cv2.CV_8U)
         for i, p in zip(ink.tolist(), paper.tolist(), strict=True)
     ]
-    return planes[0] if channels == 1 else cv2.merge(planes)
+    return np.asarray(planes[0] if channels == 1 else cv2.merge(planes), dtype=np.uint8)
 
 
 def _tones(rng: Generator, style: StyleConfig, channels: int) -> tuple[Floats, Floats]:

@@ -33,7 +33,7 @@ _SUFFIXES = (".ttf", ".otf", ".ttc")
 _UNASSIGNED = "\U0010fffd"  # private use: a face answers with its "missing glyph" box
 _NOT_FOR_TEXT = re.compile(
     r"symbol|math|emoji|last ?resort|nonunicode|stixsiz|dingbat|icon|awesome|barcode"
-    r"|braille|music|ornament|^cm(sy|ex|mi)|hairline|\bthin\b",
+    r"|braille|music|ornament|^cm(sy|ex|mi)|hairline|\bthin\b|(extra|ultra)[ -]?light",
     re.IGNORECASE,
 )
 _STYLE_WORDS = re.compile(
@@ -68,7 +68,7 @@ def find_fonts(characters: str, *, system: bool = True) -> tuple[Font, ...]:
     """The faces that truly write all of ``characters``, one per family and style, sorted by key.
 
     Packaged faces win over the system's copies of them. At most ``MAX_SYSTEM_FACES`` of the
-    system's are taken. Faces for symbols and hairline weights are left out, and so are faces
+    system's are taken. Faces for symbols and the thinnest weights are left out, and so are faces
     that draw small letters as capitals where both are wanted. Cached per process.
 
     Raises:

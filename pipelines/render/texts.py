@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from numpy.random import Generator
@@ -224,30 +224,30 @@ def words_kind(words: Sequence[str]) -> Kind:
     )
 
 
-def kinds_for(characters: str = CHARSETS["codes"]) -> dict[str, Kind]:
-    """The registered kinds that use only ``characters``; if there is none, random strings."""
+def kinds_for(
+    characters: str = CHARSETS["codes"], *, min_length: int = 2, max_length: int = MAX_LENGTH
+) -> dict[str, Kind]:
+    """The registered kinds that use only ``characters``, by name.
+
+    Where these leave a character out, random strings (``chars``) of the given lengths are added,
+    as likely as all of the others together.
+    """
     allowed = set(characters)
-    fitting = {name: kind for name, kind in KINDS.items() if set(kind.characters) <= allowed}
-    return fitting or {"chars": chars_kind(characters)}
+    kinds = {name: kind for name, kind in KINDS.items() if set(kind.characters) <= allowed}
+    if allowed != {c for kind in kinds.values() for c in kind.characters}:
+        weight = sum(kind.weight for kind in kinds.values()) or 1.0
+        chars = chars_kind(characters, min_length=min_length, max_length=max_length)
+        kinds["chars"] = replace(chars, weight=weight)
+    return kinds
 
 
-def draw_text(
-    rng: Generator,
-    kinds: Mapping[str, Kind],
-    *,
-    split: TextSplit,
-    weights: Mapping[str, float] | None = None,
-) -> str:
+def draw_text(rng: Generator, kinds: Mapping[str, Kind], *, split: TextSplit) -> str:
     """One text of ``split``: a kind is drawn by weight, then texts of it until one belongs there.
-
-    Args:
-        weights: instead of the kinds' own; a kind that it does not name is not drawn.
 
     Raises:
         DataError: when the kind seems to have no text on that side, e.g. a very short word list.
     """
-    weights = {name: kind.weight for name, kind in kinds.items()} if weights is None else weights
-    name = _pick_weighted(rng, weights)
+    name = _pick_weighted(rng, kinds)
     for _ in range(_TRIES):
         text = kinds[name].draw(rng)
         if split_of(text) == split:
@@ -258,22 +258,27 @@ def draw_text(
     )
 
 
-def check_weights(weights: Mapping[str, float], kinds: Mapping[str, Kind]) -> None:
-    """Raises ``ValueError`` when a weight is negative, all are 0, or a kind is not known."""
+def weighted(kinds: Mapping[str, Kind], weights: Mapping[str, float]) -> dict[str, Kind]:
+    """Only those of ``kinds`` that ``weights`` names, with these weights instead of their own.
+
+    Raises:
+        ValueError: for an unknown name, a negative weight, or when all are 0.
+    """
     unknown = sorted(set(weights) - set(kinds))
     if unknown:
         raise ValueError(f"unknown kinds {unknown}; expected some of {sorted(kinds)}")
     if not weights or min(weights.values()) < 0 or sum(weights.values()) <= 0:
         raise ValueError(f"weights are {dict(weights)}; expected none negative and one above 0")
+    return {name: replace(kinds[name], weight=weight) for name, weight in weights.items()}
 
 
-def _pick_weighted(rng: Generator, weights: Mapping[str, float]) -> str:
-    point = rng.random() * sum(weights.values())
-    for name, weight in weights.items():
-        point -= weight
+def _pick_weighted(rng: Generator, kinds: Mapping[str, Kind]) -> str:
+    point = rng.random() * sum(kind.weight for kind in kinds.values())
+    for name, kind in kinds.items():
+        point -= kind.weight
         if point < 0:
             return name
-    return max(weights, key=lambda name: weights[name])
+    return max(kinds, key=lambda name: kinds[name].weight)
 
 
 def _pick(rng: Generator, choices: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from crnn.ctc import min_time_steps
 from crnn.errors import CharsetError, PictureError
 from crnn.image import PictureContract, Pixels, decode_picture
 from pipelines.augment import AugmentConfig, augment
+from pipelines.holdout import is_held_out
 from pipelines.shards import read_row_group
 from pipelines.stream.plan import Chunk, Source
 
@@ -49,10 +50,7 @@ class StreamConfig:
 
     def takes(self, sample_id: str) -> bool:
         """Whether the sample is on this stream's side of the hold-out."""
-        if not self.held_out_share:
-            return True
-        digest = zlib.crc32(b"held out" + sample_id.encode()) / 2**32
-        return (digest < self.held_out_share) == self.held_out
+        return is_held_out(sample_id, self.held_out_share) == self.held_out
 
     def batch_size(self, width_px: int) -> int:
         """Samples in a full batch of this bucket."""

@@ -1,0 +1,188 @@
+"""How well does a bundle read? Prepared sets in, a report out.
+
+    python jobs/evaluate.py --bundle runs/first/bundle --data shards/val
+    python jobs/evaluate.py --bundle s3://b/bundle --data s3://b/iiit s3://b/svt --out s3://b/report
+    ray job submit -- python jobs/evaluate.py --bundle runs/first/bundle --data shards/val
+
+Writes report.html (for people), report.json (for programs, last) and predictions/*.parquet.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import tyro
+
+from crnn import storage
+from crnn.charset import normalise
+from crnn.errors import DataError
+from crnn.metrics import Sums, wilson_interval
+from jobs import cli
+from jobs.cluster import connect
+from pipelines.evaluation import Evaluation, Progress, evaluate
+from pipelines.report import begin_report, write_report
+
+LINE_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """What to evaluate, on what, and where the report goes."""
+
+    bundle: str
+    """The bundle: a folder, s3:// or gs:// address."""
+    data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SET [SET ...]")]
+    """Prepared sets; each is named in the report by the end of its address."""
+    out: str = ""
+    """Folder of the report; default: evaluation-<time> beside a bundle on this machine."""
+    decoder: str = ""
+    """greedy, beam or lexicon; default: lexicon if there is one, else the bundle's."""
+    lexicon: str = ""
+    """A text file with the words allowed, one a line."""
+    held_out_share: float = 0.0
+    """Above 0: only the samples that training with this share left out."""
+    limit: int = 0
+    """At most so many samples of each set; 0 for all."""
+    use_gpu: bool = False
+    """Read on the cluster's GPUs, one process for each."""
+    address: str = ""
+    """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise ValueError("--data names no set; expected at least one prepared set")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Evaluate as the arguments say, print the figures and where the report is."""
+    settings = cli.parse(EvaluateSettings, argv, description=__doc__ or "")
+    sets = set_names(settings.data)
+    out = settings.out or default_out(settings.bundle)
+    lexicon = read_lexicon(settings.lexicon) if settings.lexicon else None
+    connect(settings.address or None)
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
+    begin_report(out)
+    evaluation = evaluate(
+        settings.bundle,
+        sets,
+        decoder=settings.decoder or None,
+        lexicon=lexicon,
+        held_out_share=settings.held_out_share,
+        limit=settings.limit,
+        predictions_uri=storage.join(out, "predictions"),
+        use_gpu=settings.use_gpu,
+        on_progress=ProgressLines(),
+    )
+    address = write_report(evaluation, out)
+    print(describe(evaluation))
+    print(f"report: {address}", flush=True)
+
+
+class ProgressLines:
+    """Prints a line of progress now and then; no control characters, so logs stay readable."""
+
+    def __init__(self) -> None:
+        self._next_s = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        """Print ``progress`` if it is time, or if it is the last."""
+        if time.monotonic() < self._next_s and progress.rows < progress.total_rows:
+            return
+        self._next_s = time.monotonic() + LINE_EVERY_S
+        print(
+            f"evaluating: {progress.samples:,} samples ({progress.rows / progress.total_rows:.0%}"
+            f" of the data), {progress.images_per_s:,.0f}/s, {progress.seconds_left:.0f} s left",
+            flush=True,
+        )
+
+
+def set_names(uris: Sequence[str]) -> dict[str, str]:
+    """Sets by name: the shortest ends of their addresses that tell them apart.
+
+    Raises:
+        ValueError: when an address is given twice.
+    """
+    paths = [storage.resolve(uri)[1].strip("/").split("/") for uri in uris]
+    for uri, path in zip(uris, paths, strict=True):
+        if paths.count(path) > 1:
+            raise ValueError(f"--data names {uri} more than once; give each set once")
+    depth = 1
+    while len({tuple(path[-depth:]) for path in paths}) < len(paths):
+        depth += 1
+    return {"/".join(path[-depth:]): uri for path, uri in zip(paths, uris, strict=True)}
+
+
+def default_out(bundle: str) -> str:
+    """A new folder beside a local bundle, named by the time.
+
+    Raises:
+        ValueError: for a bundle in an object store.
+    """
+    if not storage.is_local(bundle):
+        raise ValueError(f"--bundle {bundle} is not on this machine; say with --out where to write")
+    folder = Path(storage.resolve(bundle)[1]).resolve().parent
+    return str(folder / time.strftime("evaluation-%Y%m%d-%H%M%S"))
+
+
+def read_lexicon(uri: str) -> list[str]:
+    """The words of a UTF-8 file, one a line, empty lines left out.
+
+    Raises:
+        DataError: when it is missing, not UTF-8, or has no words.
+    """
+    try:
+        text = storage.read_bytes(uri).decode("utf-8-sig")
+    except FileNotFoundError:
+        raise DataError(f"--lexicon {uri}: there is no such file") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"--lexicon {uri} is not UTF-8: {error}") from error
+    words = [normalise(line.strip()) for line in text.splitlines() if line.strip()]
+    if not words:
+        raise DataError(f"--lexicon {uri} has no words; expected one a line")
+    return words
+
+
+def describe(evaluation: Evaluation) -> str:
+    """The figures of each set as a table of plain text."""
+    rows: Mapping[str, Sums] = evaluation.by_set
+    if len(rows) > 1:
+        rows = {**rows, "all": evaluation.total}
+    cells = [("set", "samples", "exact", "95% interval", "0-9 a-z", "CER")]
+    cells += [(name, *_figures(sums)) for name, sums in rows.items()]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in cells
+    ]
+    problems = [f"{count:,} {reason}" for reason, count in evaluation.problems.most_common()]
+    if problems:
+        lines.append(f"counted as wrong, out of reach: {', '.join(problems)}")
+    lines.append(f"{evaluation.seconds:.1f} s, {evaluation.images_per_s:,.0f} pictures/s")
+    return "\n".join(lines)
+
+
+def _figures(sums: Sums) -> tuple[str, ...]:
+    low, high = wilson_interval(sums.exact, sums.count)
+    return (
+        f"{sums.count:,}",
+        f"{sums.exact_accuracy:.2%}",
+        f"{low:.2%} - {high:.2%}",
+        f"{sums.alnum_accuracy:.2%}",
+        f"{sums.character_error_rate:.2%}",
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

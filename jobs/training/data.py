@@ -1,0 +1,160 @@
+"""From the settings to two streams: sets found or rendered, charset chosen, labels looked at."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+
+from crnn import storage
+from crnn.charset import CHARSETS, Charset
+from crnn.errors import DataError
+from crnn.model import CRNN
+from jobs.training.settings import RENDERED, TrainSettings
+from pipelines.manifest import MANIFEST_NAME, Manifest
+from pipelines.render.synth import RenderConfig, render_set
+from pipelines.stream import flow
+from pipelines.stream.assemble import StreamConfig
+from pipelines.stream.scan import Scan, scan_labels
+
+RENDERED_CHARSET = "codes"
+RENDERED_VAL_SAMPLES = 1500
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """Both streams of a run and what is known of them."""
+
+    train: StreamConfig
+    val: StreamConfig
+    train_scan: Scan
+    val_scan: Scan
+    val_sets: dict[str, str]
+    """Name → address of the validation sets, for the evaluation at the end."""
+    digest: str
+    """Identity of all data, of both streams."""
+
+
+def gather(settings: TrainSettings) -> TrainingData:
+    """The run's data, rendered first if there is none.
+
+    Raises:
+        DataError: when a set is missing or unfinished, or too many labels are unfit.
+    """
+    train_uris, val_uris = _sets(settings)
+    weights = settings.weights or (None,) * len(train_uris)
+    train_sets = [flow.load_source(u, w) for u, w in zip(train_uris, weights, strict=True)]
+    held_out = 0.0 if val_uris else settings.val_share
+    val_sets = [flow.load_source(u) for u in val_uris] or [
+        (replace(source, weight=None), manifest) for source, manifest in train_sets
+    ]
+    charset = choose_charset(settings, [manifest for _, manifest in train_sets])
+    train = StreamConfig(
+        sources=tuple(source for source, _ in train_sets),
+        charset=charset,
+        picture=settings.picture,
+        time_steps=time_steps(settings, charset),
+        batch_pixels=settings.batch_pixels,
+        seed=settings.seed,
+        augment=settings.augment,
+        held_out_share=held_out,
+    )
+    val = replace(
+        train,
+        sources=tuple(source for source, _ in val_sets),
+        seed=None,
+        augment=None,
+        held_out=held_out > 0,
+    )
+    digests = [manifest.digest for _, manifest in (*train_sets, *val_sets)]
+    return TrainingData(
+        train=train,
+        val=val,
+        train_scan=_checked(settings, train, "training"),
+        val_scan=_checked(settings, val, "validation"),
+        val_sets={storage.base_name(s.uri): s.uri for s in val.sources},
+        digest=hashlib.sha256(json.dumps([held_out, *digests]).encode()).hexdigest(),
+    )
+
+
+def choose_charset(settings: TrainSettings, manifests: list[Manifest]) -> Charset:
+    """The charset asked for; ``auto`` is the rendered strings' own, or the data's characters."""
+    if settings.charset != "auto":
+        return Charset.named(settings.charset)
+    if not settings.data:
+        return Charset(CHARSETS[RENDERED_CHARSET])
+    return Charset.of_texts(c for manifest in manifests for c in manifest.characters)
+
+
+def time_steps(settings: TrainSettings, charset: Charset) -> tuple[tuple[int, int], ...]:
+    """(bucket width, T) of the model to be trained."""
+    model = CRNN(
+        settings.model,
+        num_classes=charset.num_classes,
+        in_channels=settings.picture.channels,
+        height=settings.picture.height,
+    )
+    return tuple((width, model.time_steps(width)) for width in settings.picture.widths)
+
+
+def _sets(settings: TrainSettings) -> tuple[list[str], list[str]]:
+    """Addresses of the training sets and of the validation sets (none: hold out a share)."""
+    if not settings.data:
+        return _rendered(settings)
+    train, val = [], [_absolute(uri) for uri in settings.val]
+    for uri in map(_absolute, settings.data):
+        is_pair = storage.exists(storage.join(uri, "train", MANIFEST_NAME))
+        train.append(storage.join(uri, "train") if is_pair else uri)
+        if is_pair and not settings.val and storage.exists(storage.join(uri, "val", MANIFEST_NAME)):
+            val.append(storage.join(uri, "val"))
+    if val and not settings.val and len(val) < len(train):
+        raise DataError(
+            f"of {len(train)} sets only {len(val)} have a val part; name the validation sets "
+            "with --val"
+        )
+    return train, val
+
+
+def _rendered(settings: TrainSettings) -> tuple[list[str], list[str]]:
+    """The default strings, in fonts that training sees and in fonts that it doesn't."""
+    charset = CHARSETS[RENDERED_CHARSET] if settings.charset == "auto" else settings.charset
+    train = RenderConfig(count=settings.rendered_samples, seed=settings.seed, split="train", fonts="train")
+    val = RenderConfig(count=RENDERED_VAL_SAMPLES, seed=settings.seed + 1, split="held_out", fonts="all")
+    if charset != CHARSETS[RENDERED_CHARSET]:
+        characters = Charset.named(charset).characters
+        train, val = replace(train, charset=characters), replace(val, charset=characters)
+    key = hashlib.sha256(repr((train, val)).encode()).hexdigest()[:12]
+    home = storage.join(_absolute(settings.storage_path), "data", f"{RENDERED}-{key}")
+    uris = [storage.join(home, "train"), storage.join(home, "held-out")]
+    for uri, config in zip(uris, (train, val), strict=True):
+        if storage.exists(storage.join(uri, MANIFEST_NAME)):
+            print(f"rendered before: {uri}", flush=True)
+        else:
+            print(f"rendering {config.count:,} pictures to {uri}", flush=True)
+        render_set(uri, config)
+    return [uris[0]], [uris[1]]
+
+
+def _absolute(uri: str) -> str:
+    from pathlib import Path
+
+    return str(Path(uri).expanduser().resolve()) if storage.is_local(uri) else uri
+
+
+def _checked(settings: TrainSettings, config: StreamConfig, role: str) -> Scan:
+    """The scan of a stream that has enough usable labels."""
+    scan = scan_labels(config, num_cpus=settings.cpus_per_data_task)
+    refused = scan.total - scan.usable
+    if refused:
+        counts = ", ".join(f"{count} {reason}" for reason, count in scan.refused.items())
+        print(f"{role}: {refused:,} of {scan.total:,} labels set aside: {counts}", flush=True)
+    if scan.usable and refused <= settings.max_reject_share * scan.total:
+        return scan
+    unknown = "".join(sorted(scan.unknown_characters, key=lambda c: -scan.unknown_characters[c]))
+    missing = f"; characters that the charset lacks: {unknown[:60]!r}" if unknown else ""
+    raise DataError(
+        f"{refused:,} of {scan.total:,} {role} labels are unfit "
+        f"({scan.refused or 'the set is empty'}), more than the allowed share of "
+        f"{settings.max_reject_share:g}{missing}. Choose --charset auto or one that has them, "
+        "look at the data, or raise --max-reject-share"
+    )

@@ -1,0 +1,276 @@
+"""A training run as its driver sees it: claim the name, find the data, fit, leave a whole folder.
+
+    runs/NAME/  config.yaml   every setting, written first; a resume is checked against it
+                history.json, tensorboard/, checkpoint_*/   while it trains
+                bundle/ report.json report.html curves.png rejects.parquet   at the end
+                done.json     written last: the folder is complete
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+import ray.train
+import yaml
+from ray.train.torch import TorchTrainer
+
+from crnn import storage
+from crnn.bundle import load_bundle, save_bundle
+from crnn.errors import CheckpointMismatchError, CrnnError, NonFiniteLossError
+from crnn.transfer import load_matching
+from jobs import cluster
+from jobs.cli import as_mapping
+from jobs.training.board import BoardReader, ProgressBoard, clock
+from jobs.training.curves import plot_curves
+from jobs.training.data import TrainingData, gather
+from jobs.training.history import History
+from jobs.training.loop import BUNDLE_FOLDER, PROGRESS_FILE, WorkerOrders, build_model, train_worker
+from jobs.training.settings import TrainSettings, differences
+from pipelines.stream.plan import epoch_rows
+
+CONFIG_FILE = "config.yaml"
+DONE_FILE = "done.json"
+_EXAMPLES = 8
+
+
+def train(settings: TrainSettings) -> str:
+    """The whole run; returns the address of its bundle.
+
+    Raises:
+        CrnnError: for bad data, workers that can't be placed, a run of other settings, or
+            too many non-finite steps.
+    """
+    began_s = time.monotonic()
+    settings = _named(settings)
+    run_uri = storage.join(settings.storage_path, settings.name)
+    if _is_complete(run_uri, settings):
+        return storage.join(run_uri, BUNDLE_FOLDER)
+    _, most = settings.worker_range()
+    cluster.connect(settings.address or None, local_cpus=most + settings.cpus_per_data_task)
+    settings = _placed(settings)
+    print(f"run {settings.name} → {run_uri}", flush=True)
+    data = gather(settings)
+    _claim(run_uri, settings, data)
+    result = _fit(run_uri, settings, data)
+    bundle_uri = _finish(run_uri, settings, data, result)
+    print(f"complete after {clock(time.monotonic() - began_s)}: {bundle_uri}", flush=True)
+    return bundle_uri
+
+
+def _named(settings: TrainSettings) -> TrainSettings:
+    name = settings.name or time.strftime("train-%Y%m%d-%H%M%S")
+    home = settings.storage_path
+    if storage.is_local(home):
+        home = str(Path(home).expanduser().resolve())
+    return replace(settings, name=name, storage_path=home)
+
+
+def _is_complete(run_uri: str, settings: TrainSettings) -> bool:
+    """Deletes a run to be overwritten; says whether there is a complete one of these settings."""
+    if settings.overwrite:
+        storage.delete(run_uri)
+    if not storage.exists(storage.join(run_uri, DONE_FILE)):
+        return False
+    _check_same(run_uri, settings)
+    print(f"run {settings.name} is complete: {run_uri}; --overwrite or another --name trains anew")
+    return True
+
+
+def _placed(settings: TrainSettings) -> TrainSettings:
+    """The settings with the CPUs of a worker decided, once the cluster has room for them."""
+    low, most = settings.worker_range()
+    cpus = settings.cpus_per_worker
+    if not cpus:
+        free = ray.cluster_resources().get("CPU", 0.0) - settings.cpus_per_data_task
+        cpus = 1.0 if free >= most or settings.use_gpu else max(0.25, free // (most / 4) / 4)
+    cluster.check_placement(
+        workers=low,
+        cpus_per_worker=cpus,
+        gpus_per_worker=float(settings.use_gpu),
+        data_cpus=settings.cpus_per_data_task,
+        wait_s=settings.placement_wait_s,
+    )
+    return replace(settings, cpus_per_worker=cpus)
+
+
+def _check_same(run_uri: str, settings: TrainSettings, facts: dict[str, Any] | None = None) -> None:
+    """Raises CheckpointMismatchError when the run of this name was begun otherwise."""
+    text = storage.read_bytes(storage.join(run_uri, CONFIG_FILE)).decode()
+    before = yaml.safe_load(text)
+    differing = differences(before["settings"], settings)
+    for key, value in (facts or {}).items():
+        if before["facts"].get(key) != value:
+            differing.append(f"{key}: {before['facts'].get(key)!r} → {value!r}")
+    if differing:
+        raise CheckpointMismatchError(
+            f"a run named {settings.name!r} exists in {settings.storage_path} with other settings:\n  "
+            + "\n  ".join(differing)
+            + "\nGive these as they were to resume it, or another --name, or --overwrite"
+        )
+
+
+def _claim(run_uri: str, settings: TrainSettings, data: TrainingData) -> None:
+    """Writes the configuration of a new run; checks it for one to resume."""
+    facts = {
+        "charset": data.train.charset.characters,
+        "data_digest": data.digest,
+        "train_samples": data.train_scan.usable,
+        "val_samples": data.val_scan.usable,
+    }
+    config_uri = storage.join(run_uri, CONFIG_FILE)
+    if storage.exists(config_uri):
+        _check_same(run_uri, settings, facts)
+        print(f"resuming {settings.name}", flush=True)
+        return
+    config = {"settings": as_mapping(settings), "facts": facts}
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    storage.write_bytes(config_uri, text.encode())
+
+
+def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train.Result:
+    """Training under Ray Train, watched on the board.
+
+    Raises:
+        NonFiniteLossError: when the workers gave up on it.
+    """
+    low, most = settings.worker_range()
+    board = ProgressBoard.remote()  # type: ignore[attr-defined]
+    _announce(settings, data)
+    orders = WorkerOrders(
+        settings=settings,
+        run_uri=run_uri,
+        train=data.train,
+        val=data.val,
+        total_samples=round(settings.epochs * _usable_rows(data)),
+        data_digest=data.digest,
+        cpus_per_worker=settings.cpus_per_worker,
+        threads=settings.threads_per_worker or max(1, (os.cpu_count() or 1) // most),
+        board=board,
+    )
+    resources = {"CPU": settings.cpus_per_worker} | ({"GPU": 1.0} if settings.use_gpu else {})
+    filesystem, path = storage.resolve(settings.storage_path)
+    trainer = TorchTrainer(
+        train_worker,
+        train_loop_config={"orders": orders},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=most if low == most else (low, most),
+            use_gpu=settings.use_gpu,
+            resources_per_worker=resources,
+        ),
+        run_config=ray.train.RunConfig(
+            name=settings.name,
+            storage_path=path,
+            storage_filesystem=filesystem,
+            failure_config=ray.train.FailureConfig(max_failures=settings.max_failures),
+            checkpoint_config=ray.train.CheckpointConfig(
+                num_to_keep=1, checkpoint_score_attribute="score"
+            ),
+        ),
+    )
+    with BoardReader(board):
+        result = trainer.fit()
+    if result.return_value:
+        raise NonFiniteLossError(str(result.return_value))
+    return result
+
+
+def _usable_rows(data: TrainingData) -> float:
+    """Samples of an epoch: the mix's rows, less the share that the labels' scan refused."""
+    share = data.train_scan.usable / max(1, data.train_scan.total)
+    return epoch_rows(data.train.sources) * (1 - data.train.held_out_share) * share
+
+
+def _announce(settings: TrainSettings, data: TrainingData) -> None:
+    model = build_model(settings, data.train.charset)
+    size = sum(parameter.numel() for parameter in model.parameters())
+    if settings.init_from:
+        start = load_bundle(settings.init_from)
+        print(f"starting from {settings.init_from}:")
+        print(load_matching(model, data.train.charset, start.model.state_dict(), start.charset))
+    device = "GPU" if settings.use_gpu else "CPU"
+    print(
+        f"training {settings.model.backbone}, {size / 1e6:.2f}M parameters, "
+        f"{len(data.train.charset.characters)} characters, on {settings.num_workers} {device} "
+        f"worker(s); {data.train_scan.usable:,} samples, {data.val_scan.usable:,} to validate on",
+        flush=True,
+    )
+
+
+def _finish(
+    run_uri: str, settings: TrainSettings, data: TrainingData, result: ray.train.Result
+) -> str:
+    from pipelines.evaluation import evaluate
+    from pipelines.report import write_report
+    """Bundle of the best checkpoint, evaluated and calibrated; report, curves, rejects."""
+    assert result.checkpoint is not None, "the loop ends with a report"
+    best = max(result.best_checkpoints or [], key=lambda pair: pair[1]["score"])[0]
+    with result.checkpoint.as_directory() as folder:
+        progress = json.loads((Path(folder) / PROGRESS_FILE).read_text(encoding="utf-8"))
+    history = History.from_state_dict(progress["history"])
+    bundle_uri = storage.join(run_uri, BUNDLE_FOLDER)
+    with best.as_directory() as folder:
+        uncalibrated = str(Path(folder) / BUNDLE_FOLDER)
+        evaluation = evaluate(uncalibrated, data.val_sets, held_out_share=data.val.held_out_share)
+        bundle = load_bundle(uncalibrated)
+    calibration = evaluation.fit_calibration()
+    with tempfile.TemporaryDirectory() as local:
+        save_bundle(
+            Path(local) / BUNDLE_FOLDER,
+            model=bundle.model,
+            charset=bundle.charset,
+            picture=bundle.picture,
+            decoder=bundle.decoder,
+            calibration=calibration,
+            name=settings.name,
+            data_digest=data.digest,
+            metrics=evaluation.sums.to_dict(),
+        )
+        storage.upload_folder(Path(local) / BUNDLE_FOLDER, bundle_uri, last=["bundle.json"])
+    write_report(evaluation, run_uri)
+    title = f"{settings.name}: {settings.model.backbone}, {evaluation.sums.exact_accuracy:.2%} of words"
+    storage.write_bytes(storage.join(run_uri, "curves.png"), plot_curves(history, title))
+    _write_rejects(run_uri, history)
+    _show(evaluation, history)
+    done = {"rejects": history.reject_counts(), "metrics": evaluation.sums.to_dict()}
+    storage.write_bytes(storage.join(run_uri, DONE_FILE), json.dumps(done, indent=1).encode())
+    return bundle_uri
+
+
+def _write_rejects(run_uri: str, history: History) -> None:
+    rows = [
+        {"id": sample_id, "reason": reason, "message": message}
+        for sample_id, (reason, message) in sorted(history.rejects.items())
+    ]
+    schema = pa.schema([(name, pa.string()) for name in ("id", "reason", "message")])
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink)
+    storage.write_bytes(storage.join(run_uri, "rejects.parquet"), sink.getvalue())
+
+
+def _show(evaluation: Any, history: History) -> None:
+    """What a person wants to see last: the accuracy, some words, what was set aside."""
+    print(evaluation.table())
+    for label, reading in evaluation.examples[:_EXAMPLES]:
+        mark = "=" if label == reading else "≠"
+        print(f"  {label:<20} {mark} {reading}")
+    counts = history.reject_counts()
+    print(f"rejects: {counts or 'none'}", flush=True)
+
+
+def failed(error: Exception) -> CrnnError | None:
+    """The error of ours within a failure of Ray Train, if there is one."""
+    for cause in getattr(error, "worker_failures", {}).values():
+        while cause is not None:
+            if isinstance(cause, CrnnError):
+                return cause
+            cause = cause.__cause__
+    return None

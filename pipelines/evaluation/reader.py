@@ -1,0 +1,234 @@
+"""One piece of a row group in one process: pictures read, readings judged, counts made."""
+
+from __future__ import annotations
+
+import heapq
+import io
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import torch
+
+from crnn.bundle import Bundle
+from crnn.calibration import Calibration
+from crnn.ctc import min_time_steps
+from crnn.image import decode_picture
+from crnn.metrics import Sums, score
+from crnn.recognizer import BATCH_PIXELS, Recognizer, Result
+from pipelines.evaluation.plan import Piece
+from pipelines.evaluation.tally import (
+    GALLERY_SIZE,
+    Mistake,
+    Problem,
+    Tally,
+    confusions,
+    worst_confident,
+    worst_distant,
+)
+from pipelines.holdout import is_held_out
+from pipelines.shards import read_row_group
+
+PREDICTION_SCHEMA = pa.schema(
+    [
+        ("set", pa.string()),
+        ("id", pa.string()),
+        ("label", pa.string()),
+        ("text", pa.string()),
+        ("log_probability", pa.float64()),
+        ("confidence", pa.float64()),
+        ("exact", pa.bool_()),
+        ("alnum_exact", pa.bool_()),
+        ("edits", pa.int32()),
+        ("reason", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+    ]
+)
+"""One row a sample. ``log_probability`` is null where no picture could be read, ``reason`` where
+nothing stood in the way of a right reading."""
+
+THUMBNAIL_PX = (480, 120)
+_GPU_BATCH_PIXELS = 10 * BATCH_PIXELS
+_COLUMNS = ["id", "image", "text", "width", "height"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderConfig:
+    """Everything that a process needs to read pieces."""
+
+    bundle: Bundle
+    decoder: str | None
+    """A name, or none for the bundle's own (the lexicon decoder if there is a lexicon)."""
+    lexicon: Sequence[str] | None
+    held_out_share: float
+    use_gpu: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one piece gave."""
+
+    rows: int
+    """Rows looked at."""
+    predictions: pa.Table
+    """Of ``PREDICTION_SCHEMA``."""
+    tally: Tally
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """One reading beside its label."""
+
+    sample: dict[str, Any]
+    result: Result
+    log_probability: float | None
+    confidence: float
+    sums: Sums
+    reason: str | None
+    message: str
+
+
+class PieceReader:
+    """A bundle on its device with one decoder; a call reads one piece."""
+
+    def __init__(self, config: ReaderConfig) -> None:
+        self._config = config
+        self._charset = config.bundle.charset
+        # With the neutral calibration a confidence is the probability itself, from which the
+        # log-probability is had back; the bundle's own calibration is applied to that.
+        plain = replace(config.bundle, calibration=Calibration())
+        if config.use_gpu:
+            self._recognizer = Recognizer(plain, device="cuda", batch_pixels=_GPU_BATCH_PIXELS)
+        else:
+            torch.set_num_threads(1)
+            self._recognizer = Recognizer(plain)
+        self._decode = self._recognizer.decoder(config.decoder, lexicon=config.lexicon)
+
+    def __call__(self, piece: Piece) -> Outcome:
+        """Read, judge and count.
+
+        Raises:
+            DataError: when the shard is missing or damaged.
+        """
+        samples = self._samples(piece)
+        pictures = [sample["image"] for sample in samples]
+        results = self._recognizer.read(pictures, decoder=self._decode, chars=False)
+        judged = [self._judge(s, r) for s, r in zip(samples, results, strict=True)]
+        return Outcome(
+            rows=piece.rows,
+            predictions=_table(piece.set, judged),
+            tally=_tally(piece.set, judged),
+        )
+
+    def _samples(self, piece: Piece) -> list[dict[str, Any]]:
+        table = read_row_group(piece.uri, piece.shard, piece.index, _COLUMNS)
+        table = table.slice(piece.start, piece.rows)
+        share = self._config.held_out_share
+        if share:
+            table = table.filter(
+                pa.array([is_held_out(sample_id, share) for sample_id in table["id"].to_pylist()])
+            )
+        samples: list[dict[str, Any]] = table.to_pylist()
+        return samples
+
+    def _judge(self, sample: dict[str, Any], result: Result) -> _Judged:
+        label = sample["text"]
+        if result.error_code is not None:
+            length = score("", label).characters
+            unread = Sums(count=1, edits=length, characters=length)
+            message = result.error_message or ""
+            return _Judged(sample, result, None, 0.0, unread, result.error_code, message)
+        log_probability = math.log(result.confidence) if result.confidence > 0 else -math.inf
+        confidence = self._config.bundle.calibration.apply(log_probability)
+        reason, message = self._obstacle(sample)
+        sums = score(result.text, label)
+        return _Judged(sample, result, log_probability, confidence, sums, reason, message)
+
+    def _obstacle(self, sample: dict[str, Any]) -> tuple[str | None, str]:
+        """Why the label is out of this bundle's reach, if it is."""
+        label, size = sample["text"], (sample["width"], sample["height"])
+        unknown = self._charset.unknown(label)
+        if unknown:
+            listed = " ".join(f"{c!r} (U+{ord(c):04X})" for c in unknown)
+            return "unknown_character", f"the charset has no {listed}"
+        bucket_px = self._config.bundle.picture.bucket_width(*size)
+        steps = self._config.bundle.model.time_steps(bucket_px)
+        needed = min_time_steps(self._charset.encode(label))
+        if needed > steps:
+            return (
+                "too_long_for_width",
+                f"the label needs {needed} time steps, a picture of {size[0]}x{size[1]} px "
+                f"has {steps}",
+            )
+        return None, ""
+
+
+def _table(name: str, judged: list[_Judged]) -> pa.Table:
+    rows = [
+        {
+            "set": name,
+            "id": j.sample["id"],
+            "label": j.sample["text"],
+            "text": j.result.text,
+            "log_probability": j.log_probability,
+            "confidence": j.confidence,
+            "exact": bool(j.sums.exact),
+            "alnum_exact": bool(j.sums.alnum_exact),
+            "edits": j.sums.edits,
+            "reason": j.reason,
+            "width": j.sample["width"],
+            "height": j.sample["height"],
+        }
+        for j in judged
+    ]
+    return pa.Table.from_pylist(rows, schema=PREDICTION_SCHEMA)
+
+
+def _tally(name: str, judged: list[_Judged]) -> Tally:
+    tally = Tally(problems=Counter((name, j.reason) for j in judged if j.reason))
+    for j in judged:
+        tally.sums[name, j.sums.characters] += j.sums
+        if not j.sums.exact and j.result.error_code is None:
+            tally.confusions.update(confusions(j.sample["text"], j.result.text))
+    tally.keep_examples(
+        Problem(
+            set=name,
+            id=j.sample["id"],
+            label=j.sample["text"],
+            reason=j.reason,
+            message=j.message,
+        )
+        for j in judged
+        if j.reason
+    )
+    wrong = [j for j in judged if not j.sums.exact and j.reason is None]
+    confident = heapq.nlargest(GALLERY_SIZE, wrong, key=lambda j: (j.confidence, j.sums.edits))
+    distant = heapq.nlargest(GALLERY_SIZE, wrong, key=lambda j: (j.sums.edits, j.confidence))
+    tally.confident = worst_confident(_mistake(name, j) for j in confident)
+    tally.distant = worst_distant(_mistake(name, j) for j in distant)
+    return tally
+
+
+def _mistake(name: str, judged: _Judged) -> Mistake:
+    return Mistake(
+        set=name,
+        id=judged.sample["id"],
+        label=judged.sample["text"],
+        text=judged.result.text,
+        confidence=judged.confidence,
+        edits=judged.sums.edits,
+        picture=_thumbnail(judged.sample["image"]),
+    )
+
+
+def _thumbnail(data: bytes) -> bytes:
+    """A JPEG of at most ``THUMBNAIL_PX``."""
+    image = decode_picture(data).copy()
+    image.thumbnail(THUMBNAIL_PX)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=88)
+    return file.getvalue()

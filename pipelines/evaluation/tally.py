@@ -1,0 +1,117 @@
+"""What an evaluation counts and keeps, in a form that adds up over row groups.
+
+However many samples there are, a ``Tally`` keeps sums, character confusions and the few worst
+readings with their pictures.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from rapidfuzz.distance import Levenshtein
+
+from crnn.charset import normalise
+from crnn.metrics import Sums
+
+GALLERY_SIZE = 24
+"""Mistakes kept of each kind."""
+EXAMPLES = 20
+"""Samples listed for each reason."""
+
+Confusion = tuple[str, str]
+"""(character of the label, character read); ``""`` on the left is an extra character, on the
+right a missed one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """A wrong reading, with its picture."""
+
+    set: str
+    id: str
+    label: str
+    text: str
+    confidence: float
+    edits: int
+    picture: bytes
+    """A JPEG small enough for a page."""
+
+    @property
+    def by_confidence(self) -> tuple[float, int, str, str]:
+        """Sorts the most confident mistakes last."""
+        return self.confidence, self.edits, self.set, self.id
+
+    @property
+    def by_edits(self) -> tuple[int, float, str, str]:
+        """Sorts the mistakes farthest from their label last."""
+        return self.edits, self.confidence, self.set, self.id
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Problem:
+    """A sample that could not be read right, whatever the model knows."""
+
+    set: str
+    id: str
+    label: str
+    reason: str
+    message: str
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Counts of any number of readings; ``add`` merges another one's."""
+
+    sums: dict[tuple[str, int], Sums] = field(default_factory=lambda: defaultdict(Sums))
+    """By set and number of characters in the label."""
+    confusions: Counter[Confusion] = field(default_factory=Counter)
+    problems: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Samples by set and reason."""
+    examples: list[Problem] = field(default_factory=list)
+    """The first few problems of each reason."""
+    confident: list[Mistake] = field(default_factory=list)
+    """The most confident mistakes, worst first."""
+    distant: list[Mistake] = field(default_factory=list)
+    """The mistakes with most edits, worst first."""
+
+    def add(self, other: Tally) -> None:
+        """Take in another tally's counts and worst cases."""
+        for key, sums in other.sums.items():
+            self.sums[key] = self.sums.get(key, Sums()) + sums
+        self.confusions.update(other.confusions)
+        self.problems.update(other.problems)
+        self.keep_examples([*self.examples, *other.examples])
+        self.confident = worst_confident([*self.confident, *other.confident])
+        self.distant = worst_distant([*self.distant, *other.distant])
+
+    def keep_examples(self, problems: Iterable[Problem]) -> None:
+        """Keep the first ``EXAMPLES`` of each reason."""
+        kept: dict[str, list[Problem]] = defaultdict(list)
+        for problem in problems:
+            if len(kept[problem.reason]) < EXAMPLES:
+                kept[problem.reason].append(problem)
+        self.examples = [problem for group in kept.values() for problem in group]
+
+
+def worst_confident(mistakes: Iterable[Mistake]) -> list[Mistake]:
+    """The ``GALLERY_SIZE`` most confident, worst first."""
+    return heapq.nlargest(GALLERY_SIZE, mistakes, key=lambda m: m.by_confidence)
+
+
+def worst_distant(mistakes: Iterable[Mistake]) -> list[Mistake]:
+    """The ``GALLERY_SIZE`` with most edits, worst first."""
+    return heapq.nlargest(GALLERY_SIZE, mistakes, key=lambda m: m.by_edits)
+
+
+def confusions(label: str, text: str) -> list[Confusion]:
+    """The edits of one shortest way from ``label`` to ``text``, both in NFC."""
+    label, text = normalise(label), normalise(text)
+    found = []
+    for step in Levenshtein.editops(label, text):
+        expected = label[step.src_pos] if step.tag != "insert" else ""
+        read = text[step.dest_pos] if step.tag != "delete" else ""
+        found.append((expected, read))
+    return found

@@ -1,0 +1,172 @@
+"""The page: one file that loads nothing from anywhere, and may not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from crnn.metrics import Sums, wilson_interval
+from pipelines.evaluation.result import Evaluation
+from pipelines.report import charts
+from pipelines.report.confusions import confusion_section
+from pipelines.report.figures import duration, interval, number, percent, rate
+from pipelines.report.gallery import gallery_section, problem_section
+from pipelines.report.markup import Markup, tag, together
+from pipelines.report.style import STYLE
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def page(evaluation: Evaluation) -> str:
+    """The whole HTML document."""
+    title = f"Evaluation of {evaluation.bundle_name}"
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("title", title),
+        tag("style", Markup(STYLE)),
+    )
+    body = tag(
+        "main",
+        _heading(evaluation, title),
+        _tiles(evaluation),
+        _sets(evaluation),
+        _lengths(evaluation),
+        _confidence(evaluation),
+        confusion_section(evaluation.confusions),
+        gallery_section(evaluation),
+        problem_section(evaluation),
+        _run(evaluation),
+    )
+    return "<!doctype html>\n" + tag("html", head, tag("body", body), lang="en")
+
+
+def _heading(evaluation: Evaluation, title: str) -> Markup:
+    when = evaluation.started.replace("T", " ").replace("+00:00", " UTC")
+    return together(
+        tag("h1", title),
+        tag("p", f"{when} · decoder {evaluation.decoder} · ",
+            tag("code", evaluation.bundle_digest[:12]), class_="soft"),
+    )  # fmt: skip
+
+
+def _tiles(evaluation: Evaluation) -> Markup:
+    total = evaluation.total
+    exact = interval(wilson_interval(total.exact, total.count))
+    alnum = interval(wilson_interval(total.alnum_exact, total.count))
+    return tag(
+        "div",
+        _tile("exactly right", percent(total.exact_accuracy), f"95%: {exact}", "tile lead"),
+        _tile("right in 0-9, a-z, any case", percent(total.alnum_accuracy), f"95%: {alnum}"),
+        _tile("character error rate", percent(total.character_error_rate, 2),
+              f"{number(total.edits)} edits, {number(total.characters)} characters"),
+        _tile("edit similarity", percent(total.normalised_edit_similarity, 2), "mean of readings"),
+        _tile("samples", number(total.count), _many(len(evaluation.sets), "set")),
+        _tile("pictures a second", rate(evaluation.images_per_s),
+              f"{duration(evaluation.seconds)} in all"),
+        class_="tiles",
+    )  # fmt: skip
+
+
+def _tile(name: str, value: str, note: str, kind: str = "tile") -> Markup:
+    return tag("div", tag("span", name), tag("b", value), tag("span", note), class_=kind)
+
+
+def _sets(evaluation: Evaluation) -> Markup:
+    rows: Mapping[str, Sums] = evaluation.by_set
+    if len(rows) > 1:
+        rows = {**rows, "all": evaluation.total}
+    return tag("section", tag("h2", "By set"), _table("set", rows))
+
+
+def _lengths(evaluation: Evaluation) -> Markup:
+    sums = evaluation.by_length
+    return tag(
+        "section",
+        tag("h2", "By label length"),
+        tag("p", "Exact accuracy with 95% intervals; the bars behind are counts.", class_="soft"),
+        charts.by_length(sums),
+        tag(
+            "details",
+            tag("summary", "As a table"),
+            _table("length", {str(n): s for n, s in sums.items()}),
+        ),
+    )
+
+
+def _table(name: str, rows: Mapping[str, Sums]) -> Markup:
+    heads = ["samples", "exact", "95%", "", "0-9 a-z", "95%", "CER", "similarity"]
+    head = tag("tr", tag("th", name), *(tag("th", h, class_="n" if h else None) for h in heads))
+    body = [_row(key, sums) for key, sums in rows.items()]
+    return tag("div", tag("table", head, *body), class_="wide")
+
+
+def _row(name: str, sums: Sums) -> Markup:
+    exact = wilson_interval(sums.exact, sums.count)
+    alnum = wilson_interval(sums.alnum_exact, sums.count)
+    return tag(
+        "tr",
+        tag("td", name, class_="name"),
+        _figure(number(sums.count)),
+        _figure(percent(sums.exact_accuracy)),
+        _figure(interval(exact)),
+        tag("td", charts.band(sums.exact_accuracy, exact)),
+        _figure(percent(sums.alnum_accuracy)),
+        _figure(interval(alnum)),
+        _figure(percent(sums.character_error_rate, 2)),
+        _figure(percent(sums.normalised_edit_similarity, 2)),
+    )
+
+
+def _figure(text: str) -> Markup:
+    return tag("td", text, class_="n")
+
+
+def _confidence(evaluation: Evaluation) -> Markup:
+    bins = evaluation.confidence_bins
+    error = percent(evaluation.expected_calibration_error, 2)
+    calibration = evaluation.calibration
+    return tag(
+        "section",
+        tag("h2", "Confidence"),
+        tag(
+            "p",
+            f"Expected calibration error {error}: how far, on average, confidence and the share "
+            f"of right readings lie apart. Calibration: slope {calibration.slope:.3g}, bias "
+            f"{calibration.bias:.3g}.",
+            class_="soft",
+        ),
+        tag(
+            "div",
+            tag("div", tag("h3", "Share of right readings"), charts.reliability(bins)),
+            tag("div", tag("h3", "Readings by confidence"), charts.histogram(bins)),
+            class_="two",
+        ),
+    )
+
+
+def _run(evaluation: Evaluation) -> Markup:
+    facts = {
+        "bundle": evaluation.bundle_uri,
+        "weights, SHA-256": evaluation.bundle_digest,
+        "decoder": evaluation.decoder,
+        "lexicon": _many(evaluation.lexicon_words, "word") if evaluation.lexicon_words else "none",
+        "samples": _which(evaluation),
+        **{f"data {name}": info.uri for name, info in evaluation.sets.items()},
+        **{f"digest of {name}": info.digest for name, info in evaluation.sets.items()},
+        "began": evaluation.started,
+        "took": duration(evaluation.seconds),
+    }
+    entries = [part for k, v in facts.items() for part in (tag("dt", k), tag("dd", tag("code", v)))]
+    return tag("section", tag("h2", "What was run"), tag("dl", *entries))
+
+
+def _which(evaluation: Evaluation) -> str:
+    share, limit = evaluation.held_out_share, evaluation.limit
+    which = f"the held-out {percent(share, 2)}" if share else "all"
+    return f"{which}, at most {number(limit)} of each set" if limit else which
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{number(count)} {noun}" if count == 1 else f"{number(count)} {noun}s"

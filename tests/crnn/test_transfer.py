@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crnn.charset import BLANK_ID, CHARSETS, Charset
+from crnn.model import CRNN, ModelConfig
+from crnn.transfer import HEAD, load_matching
+
+SMALL = ModelConfig(backbone="mobile", rnn_hidden=8)
+CHARACTERS = st.text(st.sampled_from(CHARSETS["ascii"]), min_size=1, max_size=40)
+CHARSET = CHARACTERS.map(lambda text: Charset("".join(dict.fromkeys(text))))
+
+
+def model_for(charset: Charset, config: ModelConfig = SMALL, *, channels: int = 1) -> CRNN:
+    return CRNN(config, num_classes=charset.num_classes, in_channels=channels, height=32)
+
+
+def copied(model: CRNN) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+@settings(max_examples=20, deadline=None)
+@given(charset=CHARSET, source_charset=CHARSET)
+def test_each_character_takes_its_own_row_along(charset: Charset, source_charset: Charset) -> None:
+    model, source = model_for(charset), model_for(source_charset)
+    torch.nn.init.normal_(source.head.bias)
+    before = copied(model)
+    report = load_matching(model, charset, source.state_dict(), source_charset)
+    for name in HEAD:
+        own, theirs = model.state_dict()[name], source.state_dict()[name]
+        assert torch.equal(own[BLANK_ID], theirs[BLANK_ID])
+        for character in charset.characters:
+            row = charset.encode(character)[0]
+            if character in source_charset.characters:
+                assert torch.equal(own[row], theirs[source_charset.encode(character)[0]])
+            else:
+                assert torch.equal(own[row], before[name][row])
+    assert set(report.shared_characters) == {*charset.characters} & {*source_charset.characters}
+    assert set(report.new_characters) == {*charset.characters} - {*source_charset.characters}
+
+
+@settings(max_examples=10, deadline=None)
+@given(charset=CHARSET, source_charset=CHARSET)
+def test_every_tensor_is_reported_once(charset: Charset, source_charset: Charset) -> None:
+    model, source = model_for(charset), model_for(source_charset)
+    report = load_matching(model, charset, source.state_dict(), source_charset)
+    assert sorted(report.kept + report.resized + report.dropped) == sorted(source.state_dict())
+    assert report.dropped == report.fresh == []
+    assert report.resized == ([] if charset == source_charset else list(HEAD))
+
+
+def test_the_same_model_is_kept_whole() -> None:
+    charset = Charset("abc")
+    model, source = model_for(charset), model_for(charset)
+    report = load_matching(model, charset, source.state_dict(), charset)
+    assert report.kept == list(source.state_dict())
+    assert all(torch.equal(t, source.state_dict()[n]) for n, t in model.state_dict().items())
+
+
+def test_characters_in_another_order_still_find_their_rows() -> None:
+    there, here = Charset("ab"), Charset("ba")
+    source, model = model_for(there), model_for(here)
+    report = load_matching(model, here, source.state_dict(), there)
+    assert report.resized == list(HEAD)
+    assert torch.equal(model.head.weight, source.head.weight[[0, 2, 1]])
+
+
+def test_another_architecture_keeps_what_fits_and_says_the_rest() -> None:
+    charset = Charset("abc")
+    source = model_for(charset, ModelConfig(backbone="mobile", rnn_hidden=8, rnn_layers=2))
+    model = model_for(charset, ModelConfig(backbone="mobile", rnn_hidden=12))
+    before = copied(model)
+    report = load_matching(model, charset, source.state_dict(), charset)
+    state = source.state_dict()
+    assert report.kept == [n for n in state if n.startswith("backbone.")] + ["head.bias"]
+    assert report.resized == []
+    assert {"head.weight", "rnn.weight_ih_l0", "rnn.weight_ih_l1"} <= set(report.dropped)
+    assert set(report.fresh) == {n for n in before if n not in report.kept}
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, state[name] if name in report.kept else before[name]), name
+
+
+def test_grey_weights_do_not_fit_colour_in_the_first_layer_only() -> None:
+    charset = Charset("abc")
+    model = model_for(charset, channels=3)
+    report = load_matching(model, charset, model_for(charset).state_dict(), charset)
+    assert report.dropped == report.fresh == ["backbone.layers.0.0.weight"]
+
+
+def test_the_report_prints_what_was_kept_resized_and_dropped() -> None:
+    there, here = Charset("abc"), Charset("cdx")
+    source = model_for(there, ModelConfig(backbone="mobile", rnn="gru", rnn_hidden=8))
+    text = str(load_matching(model_for(here), here, source.state_dict(), there))
+    assert "resized head.weight: (4, 16) → (4, 16)" in text
+    assert "dropped rnn.weight_ih_l0: (24, 192) → (32, 192)" in text
+    assert "carried over: 'c'" in text and "new: 'dx'" in text
+    assert text.startswith("kept ")
+
+
+def test_a_charset_of_another_model_is_refused() -> None:
+    charset = Charset("abc")
+    state = model_for(charset).state_dict()
+    with pytest.raises(ValueError, match=r"head\.weight of the source has 4 rows.* 3 classes"):
+        load_matching(model_for(charset), charset, state, Charset("ab"))
+    with pytest.raises(ValueError, match=r"head\.weight of the model has 4 rows.* 3 classes"):
+        load_matching(model_for(charset), Charset("ab"), state, charset)

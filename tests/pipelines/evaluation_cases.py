@@ -1,0 +1,78 @@
+"""A small set and a bundle of random weights, for the tests of evaluation and its report."""
+
+from __future__ import annotations
+
+import io
+import random
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from crnn.bundle import save_bundle
+from crnn.calibration import Calibration
+from crnn.charset import Charset
+from crnn.image import PictureContract
+from crnn.model import CRNN, ModelConfig
+from pipelines.shards import Sample, ShardWriter, finish
+
+CHARSET = Charset("0123456789")
+CONTRACT = PictureContract(widths=(32, 64, 96, 128))
+CALIBRATION = Calibration(slope=0.7, bias=0.3)
+
+
+def random_bundle(folder: Path) -> str:
+    """A bundle that reads nonsense, but not the empty string; its address."""
+    torch.manual_seed(5)
+    config = ModelConfig(backbone="mobile", rnn_hidden=16)
+    model = CRNN(config, num_classes=CHARSET.num_classes, in_channels=1, height=32)
+    with torch.no_grad():
+        for width in CONTRACT.widths:  # batch norms take in what pictures look like
+            model(torch.rand(16, 1, 32, width) * 2 - 1)
+        model.head.weight.mul_(8.0)
+    save_bundle(
+        folder,
+        model=model.eval(),
+        charset=CHARSET,
+        picture=CONTRACT,
+        calibration=CALIBRATION,
+        name="random <b>digits</b>",
+        data_digest="none",
+        metrics={},
+    )
+    return str(folder)
+
+
+def rendered(text: str) -> bytes:
+    """A PNG of black text on white, 24 px high."""
+    font = ImageFont.load_default(18)
+    width = max(8, int(font.getlength(text)) + 8)
+    image = Image.new("L", (width, 24), 255)
+    ImageDraw.Draw(image).text((4, 1), text, font=font, fill=0)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def sample(sample_id: str, text: str, picture: bytes | None = None) -> Sample:
+    """One row of a shard."""
+    data = rendered(text) if picture is None else picture
+    width, height = (20, 24) if picture is not None else Image.open(io.BytesIO(data)).size
+    return Sample(
+        id=sample_id, image=data, text=text, width=width, height=height, source="rendered"
+    )
+
+
+def digits(count: int, seed: int, prefix: str = "d") -> list[Sample]:
+    """Rendered strings of 1 to 6 digits."""
+    rng = random.Random(seed)
+    texts = ["".join(rng.choices("0123456789", k=rng.randint(1, 6))) for _ in range(count)]
+    return [sample(f"{prefix}{i:04d}", text) for i, text in enumerate(texts)]
+
+
+def write_set(folder: Path, rows: list[Sample], *, row_group_rows: int = 20) -> str:
+    """A finished folder of shards; its address."""
+    with ShardWriter(str(folder), "shard", row_group_rows=row_group_rows) as writer:
+        writer.write(rows)
+    finish(str(folder), [writer.close()], {"kind": "test"})
+    return str(folder)

@@ -1,0 +1,84 @@
+"""The stream on a real Ray: what reaches the ranks, in which order, after which cursor."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import ray
+from tests.pipelines.stream.sets import bad, config_for, good, write_set
+
+from pipelines.stream import flow
+from pipelines.stream.assemble import StreamConfig
+from pipelines.stream.cursor import Cursor
+from pipelines.stream.rows import Delivery, deliveries
+from pipelines.stream.scan import scan_labels
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> StreamConfig:
+    folder = tmp_path_factory.mktemp("set")
+    return config_for(write_set(folder, [*good(230), *bad()]))
+
+
+def delivered(
+    config: StreamConfig, cursor: Cursor, *, epochs: int, ranks: int
+) -> list[list[Delivery]]:
+    """What each of ``ranks`` concurrent readers gets."""
+    work = flow.work_left(config, cursor, epochs)
+    iterators = flow.split(flow.ready_batches(config, work), ranks)
+    with ThreadPoolExecutor(ranks) as pool:
+        return list(pool.map(lambda it: list(flow.read(it)), iterators))
+
+
+def ids(part: list[Delivery]) -> Counter[str]:
+    return Counter(sample_id for d in part for sample_id in d.batch.ids)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_every_sample_of_every_epoch_reaches_exactly_one_rank(
+    config: StreamConfig, ranks: int
+) -> None:
+    parts = delivered(config, Cursor(), epochs=2, ranks=ranks)
+    for epoch in (0, 1):
+        seen = sum((ids([d for d in part if d.epoch == epoch]) for part in parts), Counter[str]())
+        assert seen == Counter(f"good-{i}" for i in range(230))
+    for part in parts:
+        assert [d.epoch for d in part] == sorted(d.epoch for d in part)
+        assert part, "no rank goes without"
+
+
+def test_the_stream_goes_on_from_a_cursor_without_loss_or_repetition(config: StreamConfig) -> None:
+    (whole,) = delivered(config, Cursor(), epochs=1, ranks=1)
+    done, left = whole[: len(whole) // 2], whole[len(whole) // 2 :]
+    cursor = Cursor()
+    cursor.add((d.chunk, d.index, d.batches) for d in done)
+    parts = delivered(config, cursor, epochs=1, ranks=2)
+    assert sum((ids(part) for part in parts), Counter[str]()) == ids(left)
+
+
+def test_validation_blocks_hold_the_whole_set_unaugmented(config: StreamConfig) -> None:
+    blocks = ray.get(flow.validation_blocks(config))
+    assert sum((ids(list(deliveries(b))) for b in blocks), Counter[str]()) == Counter(
+        f"good-{i}" for i in range(230)
+    )
+
+
+def test_the_scan_counts_what_the_stream_would_refuse(config: StreamConfig) -> None:
+    scan = scan_labels(config)
+    assert scan.usable == 232, "undecodable pictures are found later, when they are decoded"
+    assert scan.refused == {"empty_label": 1, "unknown_character": 1, "too_long_for_width": 1}
+    assert scan.unknown_characters == {"x": 1}
+
+
+def test_a_shard_cut_short_is_named(tmp_path: Path) -> None:
+    uri = write_set(tmp_path, good(60))
+    (shard,) = tmp_path.glob("*.parquet")
+    shard.write_bytes(shard.read_bytes()[:-200])
+    config = config_for(uri)
+    with pytest.raises(Exception, match=shard.name):
+        delivered(config, Cursor(), epochs=1, ranks=1)
