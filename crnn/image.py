@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from crnn.errors import PictureError
 
@@ -106,6 +106,8 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureError("too_large", f"{error}; the limit is {max_pixels} px") from error
+    except UnidentifiedImageError as error:  # its own message holds a memory address
+        raise PictureError("undecodable", "not a picture of any known format") from error
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
         raise PictureError("undecodable", f"not a readable picture: {error}") from error
 

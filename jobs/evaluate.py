@@ -156,7 +156,7 @@ def describe(evaluation: Evaluation) -> str:
     rows: Mapping[str, Sums] = evaluation.by_set
     if len(rows) > 1:
         rows = {**rows, "all": evaluation.total}
-    cells = [("set", "samples", "exact", "95% interval", "0-9 a-z", "CER")]
+    cells: list[tuple[str, ...]] = [("set", "samples", "exact", "95% interval", "0-9 a-z", "CER")]
     cells += [(name, *_figures(sums)) for name, sums in rows.items()]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     lines = [

@@ -33,6 +33,7 @@ class History:
         self.points: list[dict[str, float]] = []
         self.validations: list[dict[str, Any]] = []
         self.rejects: dict[str, tuple[str, str]] = {}
+        self.examples: list[tuple[str, str]] = []
         self.stopped_early = False
         self.train_s = 0.0
         self._without_gain = 0
@@ -101,6 +102,7 @@ class History:
         """A validation; decides on early stopping."""
         best = max((v["exact"] for v in self.validations), default=NOT_VALIDATED)
         exact = validation.sums.exact_accuracy
+        self.examples = validation.examples
         self._without_gain = 0 if exact > best else self._without_gain + 1
         self.stopped_early = bool(patience) and self._without_gain >= patience
         self.validations.append(
@@ -152,7 +154,7 @@ class History:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values."""
-        kept = ("points", "validations", "rejects", "stopped_early", "train_s")
+        kept = ("points", "validations", "examples", "rejects", "stopped_early", "train_s")
         state: dict[str, Any] = {key: getattr(self, key) for key in kept}
         return state | {
             "without_gain": self._without_gain,

@@ -26,6 +26,7 @@ from ray.train.torch import TorchTrainer
 from crnn import storage
 from crnn.bundle import load_bundle, save_bundle
 from crnn.errors import CheckpointMismatchError, CrnnError, NonFiniteLossError
+from crnn.metrics import wilson_interval
 from crnn.transfer import load_matching
 from jobs import cluster
 from jobs.cli import as_mapping
@@ -35,6 +36,8 @@ from jobs.training.data import TrainingData, gather
 from jobs.training.history import History
 from jobs.training.loop import BUNDLE_FOLDER, PROGRESS_FILE, WorkerOrders, build_model, train_worker
 from jobs.training.settings import TrainSettings, differences
+from pipelines.evaluation import Evaluation, evaluate
+from pipelines.report import write_report
 from pipelines.stream.plan import epoch_rows
 
 CONFIG_FILE = "config.yaml"
@@ -208,8 +211,6 @@ def _announce(settings: TrainSettings, data: TrainingData) -> None:
 def _finish(
     run_uri: str, settings: TrainSettings, data: TrainingData, result: ray.train.Result
 ) -> str:
-    from pipelines.evaluation import evaluate
-    from pipelines.report import write_report
     """Bundle of the best checkpoint, evaluated and calibrated; report, curves, rejects."""
     assert result.checkpoint is not None, "the loop ends with a report"
     best = max(result.best_checkpoints or [], key=lambda pair: pair[1]["score"])[0]
@@ -232,15 +233,15 @@ def _finish(
             calibration=calibration,
             name=settings.name,
             data_digest=data.digest,
-            metrics=evaluation.sums.to_dict(),
+            metrics=evaluation.total.to_dict(),
         )
         storage.upload_folder(Path(local) / BUNDLE_FOLDER, bundle_uri, last=["bundle.json"])
-    write_report(evaluation, run_uri)
-    title = f"{settings.name}: {settings.model.backbone}, {evaluation.sums.exact_accuracy:.2%} of words"
+    write_report(evaluation.calibrated(calibration, bundle_uri), run_uri)
+    title = f"{settings.name}: {settings.model.backbone}, {evaluation.total.exact_accuracy:.2%} of words"
     storage.write_bytes(storage.join(run_uri, "curves.png"), plot_curves(history, title))
     _write_rejects(run_uri, history)
     _show(evaluation, history)
-    done = {"rejects": history.reject_counts(), "metrics": evaluation.sums.to_dict()}
+    done = {"rejects": history.reject_counts(), "metrics": evaluation.total.to_dict()}
     storage.write_bytes(storage.join(run_uri, DONE_FILE), json.dumps(done, indent=1).encode())
     return bundle_uri
 
@@ -256,14 +257,17 @@ def _write_rejects(run_uri: str, history: History) -> None:
     storage.write_bytes(storage.join(run_uri, "rejects.parquet"), sink.getvalue())
 
 
-def _show(evaluation: Any, history: History) -> None:
-    """What a person wants to see last: the accuracy, some words, what was set aside."""
-    print(evaluation.table())
-    for label, reading in evaluation.examples[:_EXAMPLES]:
-        mark = "=" if label == reading else "≠"
-        print(f"  {label:<20} {mark} {reading}")
-    counts = history.reject_counts()
-    print(f"rejects: {counts or 'none'}", flush=True)
+def _show(evaluation: Evaluation, history: History) -> None:
+    """What a person wants to see last: some words, the accuracy, what was set aside."""
+    for label, reading in history.examples[:_EXAMPLES]:
+        print(f"  {label:<16} {'read as' if label == reading else 'MISREAD as'} {reading}")
+    for name, sums in evaluation.by_set.items():
+        low, high = wilson_interval(sums.exact, sums.count)
+        print(
+            f"{name}: {sums.exact_accuracy:.2%} of {sums.count:,} read exactly "
+            f"(95% interval {low:.2%} to {high:.2%}), CER {sums.character_error_rate:.2%}"
+        )
+    print(f"rejects: {history.reject_counts() or 'none'}", flush=True)
 
 
 def failed(error: Exception) -> CrnnError | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -130,6 +130,16 @@ class Evaluation:
     def fit_calibration(self) -> Calibration:
         """The calibration that suits these readings best, to be saved with the bundle."""
         return fit(self.log_probabilities, self.correct)  # type: ignore[arg-type]
+
+    def calibrated(self, calibration: Calibration, bundle_uri: str) -> Evaluation:
+        """The same readings, with the confidences that a bundle with ``calibration`` gives."""
+        confidences = [calibration.apply(value) for value in self.log_probabilities]
+        return replace(
+            self,
+            bundle_uri=bundle_uri,
+            calibration=calibration,
+            confidences=np.array(confidences, dtype=np.float64),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON: every figure of the report but the pictures; NaN becomes null."""

@@ -16,8 +16,8 @@ def percent(value: float, decimals: int = 1) -> str:
 
 
 def interval(bounds: tuple[float, float]) -> str:
-    """An interval of shares."""
-    return f"{percent(bounds[0])} – {percent(bounds[1])}"
+    """An interval of shares, with one sign for both ends."""
+    return f"{percent(bounds[0]).rstrip('%')} – {percent(bounds[1])}"
 
 
 def number(value: float) -> str:

@@ -57,8 +57,8 @@ def _tiles(evaluation: Evaluation) -> Markup:
     alnum = interval(wilson_interval(total.alnum_exact, total.count))
     return tag(
         "div",
-        _tile("exactly right", percent(total.exact_accuracy), f"95%: {exact}", "tile lead"),
-        _tile("right in 0-9, a-z, any case", percent(total.alnum_accuracy), f"95%: {alnum}"),
+        _tile("exactly right", percent(total.exact_accuracy), f"{exact} (95%)", "tile lead"),
+        _tile("right in letters and digits", percent(total.alnum_accuracy), f"{alnum} (95%)"),
         _tile("character error rate", percent(total.character_error_rate, 2),
               f"{number(total.edits)} edits, {number(total.characters)} characters"),
         _tile("edit similarity", percent(total.normalised_edit_similarity, 2), "mean of readings"),

@@ -18,7 +18,7 @@ p { margin: 0 0 12px; } .soft { color: var(--soft); font-size: .9rem; }
 section, .tile { background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
 section { padding: 20px; margin-top: 16px; }
 .tiles { display: grid; gap: 12px; margin-top: 20px;
-  grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(158px, 1fr)); }
 .tile { padding: 14px 16px; } .tile b { display: block; font-size: 1.6rem; line-height: 1.3;
   font-variant-numeric: tabular-nums; } .tile span { color: var(--soft); font-size: .82rem; }
 .tile.lead b { color: var(--main); }
@@ -50,6 +50,7 @@ svg text { fill: var(--soft); font-size: 12px; font-family: inherit; }
 .heat th { background: var(--page); font: 600 .9rem ui-monospace, Menlo, Consolas, monospace; }
 .heat td.self { background: var(--page); }
 .pairs { display: flex; flex-wrap: wrap; gap: 8px; padding: 0; margin: 0; list-style: none; }
+.pairs + p { margin-top: 10px; }
 .pairs li { border: 1px solid var(--line); border-radius: 8px; padding: 2px 10px;
   font-size: .9rem; white-space: nowrap; }
 code, .text {
@@ -60,8 +61,7 @@ code { font-size: .86em; overflow-wrap: anywhere; }
 .card { border: 1px solid var(--line); border-radius: 10px; overflow: hidden; min-width: 0; }
 .card .picture { background: #8884; display: grid; place-items: center; height: 84px;
   padding: 8px; }
-.card img { max-width: 100%; max-height: 68px; min-height: 28px; object-fit: contain;
-  border-radius: 3px; }
+.card img { height: 60px; max-width: 100%; object-fit: contain; }
 .card dl { margin: 0; padding: 10px 12px; } .card p { margin: 0; padding: 0 12px 10px;
   overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 14px; margin: 0; }

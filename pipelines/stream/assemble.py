@@ -138,7 +138,9 @@ def assemble_chunk(config: StreamConfig, chunk: Chunk, done: int = 0) -> Iterato
 def _inspect(config: StreamConfig, table: pa.Table) -> tuple[list[Label], list[Refusal]]:
     columns = [table.column(name).to_pylist() for name in ("id", "text", "width", "height")]
     checked = [
-        inspect_label(config, row, *values) for row, values in enumerate(zip(*columns, strict=True))
+        inspect_label(config, row, *values)
+        for row, values in enumerate(zip(*columns, strict=True))
+        if config.takes(values[0])
     ]
     return (
         [entry for entry in checked if isinstance(entry, Label)],

@@ -206,7 +206,7 @@ def test_a_squeezed_picture_is_flagged_and_keeps_source_columns() -> None:
 
 
 def test_places_never_leave_the_picture() -> None:
-    # read in the padding, whose grey would be class 13: a blank; so paint to the edge instead
+    # the last time step begins within the picture and ends past its edge
     result = known_recognizer().read(bars(33, 32, (5, 30, 33)))
     assert all(0 <= char.x0 <= char.x1 <= 33 for char in result.chars)
 

@@ -14,6 +14,7 @@ from crnn.calibration import Calibration
 from crnn.charset import Charset
 from crnn.image import PictureContract
 from crnn.model import CRNN, ModelConfig
+from crnn.recognizer import Recognizer
 from pipelines.shards import Sample, ShardWriter, finish
 
 CHARSET = Charset("0123456789")
@@ -76,3 +77,28 @@ def write_set(folder: Path, rows: list[Sample], *, row_group_rows: int = 20) -> 
         writer.write(rows)
     finish(str(folder), [writer.close()], {"kind": "test"})
     return str(folder)
+
+
+def partly_right(rows: list[Sample], bundle: str) -> list[Sample]:
+    """The rows, every third of them labelled with what the bundle reads in it."""
+    texts = [result.text for result in Recognizer.load(bundle).read([r["image"] for r in rows])]
+    return [
+        {**row, "text": text} if i % 3 == 0 and text else row
+        for i, (row, text) in enumerate(zip(rows, texts, strict=True))
+    ]
+
+
+def prepared_cases(folder: Path) -> tuple[str, dict[str, str], list[Sample]]:
+    """A bundle, two sets, and the rows of the first: right, wrong and out of reach."""
+    bundle = random_bundle(folder / "bundle")
+    rows = [
+        *partly_right(digits(60, seed=1), bundle),
+        sample("junk", "12", b"no picture"),
+        sample("markup", '<i>&"1'),
+        sample("endless", "1" * 60),
+    ]
+    sets = {
+        "first <set>": write_set(folder / "first", rows),
+        "second": write_set(folder / "second", digits(25, seed=2, prefix="e")),
+    }
+    return bundle, sets, rows

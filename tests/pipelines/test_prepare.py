@@ -172,7 +172,7 @@ def test_another_recipe_is_refused_by_its_difference_until_overwrite(
         labels.write("images/none.jpg\tnew\n")
     with pytest.raises(DataError, match="listing_digest"):
         prepare(source, out, PrepareConfig(part_rows=2))
-    (manifest,) = prepare(source, out, PrepareConfig(part_rows=9, overwrite=True))
+    (manifest,) = prepare(source, out, PrepareConfig(part_rows=20, overwrite=True))
     assert len(manifest.shards) == 1 == len(list((tmp_path / "out").glob("*.parquet")))
     assert manifest.rejects == {"missing_file": 1}
 
