@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from crnn.backbones import BACKBONES, build_backbone
+from crnn.sequence import BidirectionalStack, initialise_linear
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,17 +56,15 @@ class CRNN(nn.Module):
         self.in_channels = in_channels
         self.input_height = height
         self.backbone = build_backbone(config.backbone, in_channels=in_channels, height=height)
-        cell = {"lstm": nn.LSTM, "gru": nn.GRU}[config.rnn]
-        self.rnn = cell(
+        self.rnn = BidirectionalStack(
+            config.rnn,
             self.backbone.out_features,
             config.rnn_hidden,
-            num_layers=config.rnn_layers,
-            bidirectional=True,
-            dropout=config.dropout if config.rnn_layers > 1 else 0.0,
+            layers=config.rnn_layers,
+            dropout=config.dropout,
         )
-        self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(2 * config.rnn_hidden, num_classes)
-        initialise_sequence(self.rnn, self.head)
+        initialise_linear(self.head)
 
     def time_steps(self, width_px: int) -> int:
         """T for pictures of this width."""
@@ -74,21 +73,4 @@ class CRNN(nn.Module):
     def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
         """Class scores for each time step, unnormalised, float32 under any autocast."""
         features_TNF = self.backbone(images_NCHW).permute(2, 0, 1).contiguous()
-        hidden_TNF, _ = self.rnn(self.dropout(features_TNF))
-        return self.head(self.dropout(hidden_TNF)).float()
-
-
-def initialise_sequence(rnn: nn.Module, head: nn.Linear) -> None:
-    """Xavier for inputs, orthogonal for recurrences, forget gate 1; small for the head."""
-    for name, weight in rnn.named_parameters():
-        if "weight_ih" in name:
-            nn.init.xavier_uniform_(weight)
-        elif "weight_hh" in name:
-            for gate in weight.data.chunk(weight.shape[0] // weight.shape[1]):
-                nn.init.orthogonal_(gate)
-        else:
-            nn.init.zeros_(weight)
-            if isinstance(rnn, nn.LSTM) and "bias_ih" in name:
-                weight.data[rnn.hidden_size : 2 * rnn.hidden_size] = 1.0
-    nn.init.xavier_uniform_(head.weight)
-    nn.init.zeros_(head.bias)
+        return self.head(self.rnn(features_TNF)).float()

@@ -1,4 +1,4 @@
-"""Typed command lines: a config dataclass becomes flags, help and YAML keys; errors end in one line.
+"""Typed command lines: a config dataclass becomes flags, help and YAML keys.
 
 Exit status: 0 done, 1 a ``CrnnError`` (bad data, bundle, placement), 2 bad arguments, 130 Ctrl-C.
 """
@@ -103,7 +103,9 @@ def _yaml_flags(config_type: type, path: Path) -> list[str]:
     except yaml.YAMLError as error:
         raise ValueError(f"--config {path} is not YAML: {error}") from None
     if not isinstance(mapping, dict):
-        raise ValueError(f"--config {path} holds {type(mapping).__name__}; expected keys and values")
+        raise ValueError(
+            f"--config {path} holds {type(mapping).__name__}; expected keys and values"
+        )
     return list(_flags_of(config_type, mapping, "", path))
 
 
@@ -118,7 +120,7 @@ def _flags_of(config_type: type, mapping: dict[str, Any], prefix: str, path: Pat
         if dataclasses.is_dataclass(types[key]):
             if not isinstance(value, dict):
                 raise ValueError(f"{path}: {prefix}{key} is {value!r}; expected keys and values")
-            yield from _flags_of(types[key], value, f"{prefix}{key}.", path)  # type: ignore[arg-type]
+            yield from _flags_of(types[key], value, f"{prefix}{key}.", path)
         elif isinstance(value, bool):
             name = flag.removeprefix("--")
             *room, last = name.split(".")

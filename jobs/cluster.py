@@ -28,7 +28,7 @@ def connect(address: str | None, *, local_cpus: float = 0) -> None:
     os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address:
-        ray.init(address=address, log_to_driver=False, logging_level="warning")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
         return
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     # Workers started from here find the project even where it is not installed.
@@ -39,7 +39,7 @@ def connect(address: str | None, *, local_cpus: float = 0) -> None:
         num_cpus=max(os.cpu_count() or 1, int(-(-local_cpus // 1))),
         include_dashboard=False,
         log_to_driver=False,
-        logging_level="warning",
+        logging_level=logging.WARNING,
     )
 
 

@@ -27,7 +27,7 @@ from crnn.errors import DataError
 from crnn.metrics import Sums, wilson_interval
 from jobs import cli
 from jobs.cluster import connect
-from pipelines.evaluation import Evaluation, Progress, evaluate
+from pipelines.evaluation import Evaluation, Progress, carry_out, plan_evaluation
 from pipelines.report import begin_report, write_report
 
 LINE_EVERY_S = 5.0
@@ -67,19 +67,22 @@ def main(argv: Sequence[str]) -> None:
     sets = set_names(settings.data)
     out = settings.out or default_out(settings.bundle)
     lexicon = read_lexicon(settings.lexicon) if settings.lexicon else None
-    connect(settings.address or None)
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
-    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
-    begin_report(out)
-    evaluation = evaluate(
+    planned = plan_evaluation(
         settings.bundle,
         sets,
         decoder=settings.decoder or None,
         lexicon=lexicon,
         held_out_share=settings.held_out_share,
         limit=settings.limit,
-        predictions_uri=storage.join(out, "predictions"),
         use_gpu=settings.use_gpu,
+    )
+    connect(settings.address or None)
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
+    begin_report(out)
+    evaluation = carry_out(
+        planned,
+        predictions_uri=storage.join(out, "predictions"),
         on_progress=ProgressLines(),
     )
     address = write_report(evaluation, out)

@@ -10,7 +10,6 @@ addresses may be local, s3:// or gs://. Killed, it goes on where it stopped when
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ import tyro
 from ray.data import DataContext
 
 from jobs import cli
-from jobs.cluster import PROJECT_ROOT, connect
+from jobs.cluster import connect
 from pipelines.prepare import PrepareConfig, Progress, Work, carry_out, plan
 from pipelines.shards import Manifest
 
@@ -65,10 +64,10 @@ class ProgressLines:
         if time.monotonic() < self._next_s and progress.done < progress.total:
             return
         self._next_s = time.monotonic() + LINE_EVERY_S
+        speed = f"{progress.rate:,.0f}/s, {progress.left_s:.0f} s left, " if progress.rate else ""
         print(
             f"{progress.uri}: {progress.done:,} of {progress.total:,} pictures "
-            f"({progress.done / progress.total:.0%}), {progress.rate:,.0f}/s, "
-            f"{progress.left_s:.0f} s left, {progress.rejects:,} rejects",
+            f"({progress.done / progress.total:.0%}), {speed}{progress.rejects:,} rejects",
             flush=True,
         )
 
@@ -84,9 +83,6 @@ def describe(work: Work, manifest: Manifest) -> str:
 
 
 def _start_ray(address: str) -> None:
-    # The workers of a local cluster find the project even where it isn't installed.
-    paths = [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]
-    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     connect(address or None)
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)

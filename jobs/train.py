@@ -1,8 +1,8 @@
 """Train a recognizer: shards in, a run folder with a bundle out.
 
-    python jobs/train.py                                  render strings, train on them, here
-    python jobs/train.py --data s3://bucket/shards --num-workers 4 --use-gpu
-    ray job submit -- python jobs/train.py --name first   on a cluster; the same name resumes
+python jobs/train.py                                  render strings, train on them, here
+python jobs/train.py --data s3://bucket/shards --num-workers 4 --use-gpu
+ray job submit -- python jobs/train.py --name first   on a cluster; the same name resumes
 """
 
 from __future__ import annotations

@@ -75,12 +75,13 @@ class Progress:
     total: int
     rejects: int
     rate: float
-    """Pictures per second in this run, its start left out."""
+    """Pictures per second since the first range of this run was done; 0 until it is known."""
 
     @property
     def left_s(self) -> float:
-        """Seconds left at this rate."""
-        return (self.total - self.done) / self.rate if self.rate else float("inf")
+        """Seconds left at this rate; infinite while the rate is unknown."""
+        left = self.total - self.done
+        return left / self.rate if self.rate else float("inf") if left else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +146,7 @@ def carry_out(work: Work, report: Callable[[Progress], None] = lambda _: None) -
     if work.finished is not None:
         return work.finished
     parts = read_parts(work.uri)
-    missing = [row for row in _ranges(work) if row["part"][0].as_py() not in parts]
+    missing = [row for row in ranges(work) if row["part"][0].as_py() not in parts]
     before = sum(parts.values(), Part())
     fresh, pace = Part(), _Pace()
     for name, part in _run(work, missing):
@@ -175,18 +176,17 @@ def _progress(work: Work, so_far: Part, rate: float) -> Progress:
 
 
 class _Pace:
-    """Pictures per second; once two ranges are done, without the start of the cluster."""
+    """Pictures per second since the first range was done: starting Ray is no measure."""
 
     def __init__(self) -> None:
-        self._began_s, self._began_count = time.monotonic(), 0
-        self._first = True
+        self._first: tuple[float, int] | None = None
 
     def after(self, count: int) -> float:
         now_s = time.monotonic()
-        rate = (count - self._began_count) / max(now_s - self._began_s, 1e-9)
-        if self._first:
-            self._began_s, self._began_count, self._first = now_s, count, False
-        return rate
+        if self._first is None:
+            self._first = (now_s, count)
+            return 0.0
+        return (count - self._first[1]) / max(now_s - self._first[0], 1e-9)
 
 
 def _recipe(source_uri: str, listing: Listing, config: PrepareConfig, split: str) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def _split(table: pa.Table, val_share: float) -> dict[str, pa.Table]:
     return splits
 
 
-def _ranges(work: Work) -> Iterator[pa.Table]:
+def ranges(work: Work) -> Iterator[pa.Table]:
     """One row for each range of the listing, in the order of the recipe."""
     seed, rows = int(work.recipe["shuffle_seed"]), int(work.recipe["part_rows"])
     table = work.listing
@@ -245,9 +245,9 @@ def _ranges(work: Work) -> Iterator[pa.Table]:
         yield pa.table({"part": [f"part-{number:05d}"], **columns})
 
 
-def _run(work: Work, ranges: Sequence[pa.Table]) -> Iterator[tuple[str, Part]]:
+def _run(work: Work, rows: Sequence[pa.Table]) -> Iterator[tuple[str, Part]]:
     """Parts as their tasks finish them."""
-    if not ranges:
+    if not rows:
         return
     task = partial(
         prepare_part,
@@ -256,7 +256,7 @@ def _run(work: Work, ranges: Sequence[pa.Table]) -> Iterator[tuple[str, Part]]:
         source_name=work.recipe["source_name"],
         max_pixels=work.recipe["max_pixels"],
     )
-    for row in ray.data.from_arrow(list(ranges)).map(task).iter_rows():
+    for row in ray.data.from_arrow(list(rows)).map(task).iter_rows():
         if row["error"]:
             raise DataError(row["error"])
         yield row["part"], Part.from_dict(json.loads(row["statistics"]))

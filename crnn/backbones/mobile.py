@@ -31,9 +31,7 @@ class Mobile(nn.Module):
     def __init__(self, *, in_channels: int, height: int) -> None:
         super().__init__()
         if height % _HEIGHT_STRIDE:
-            raise ValueError(
-                f"height is {height} px; mobile takes a multiple of {_HEIGHT_STRIDE}"
-            )
+            raise ValueError(f"height is {height} px; mobile takes a multiple of {_HEIGHT_STRIDE}")
         layers: list[nn.Module] = [_convolution(in_channels, _STEM_CHANNELS, 3, stride=(2, 2))]
         channels = _STEM_CHANNELS
         for out, stride in _STAGES:
@@ -52,11 +50,12 @@ class Mobile(nn.Module):
         self.layers = nn.Sequential(*layers)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                # by fan in: the fan out that torch counts takes no notice of groups
+                nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
 
     def time_steps(self, width_px: int) -> int:
         """T for pictures of this width: two halvings, rounded up."""
-        return -(-(-(-width_px // 2)) // 2)
+        return -(-width_px // 4)
 
     def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
         """``features_NFT``."""

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+_Tensors = tuple[Tensor, ...] | list[Tensor]
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimConfig:
@@ -76,7 +78,7 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimi
     if unused:
         parts = sorted({name.split(".")[0] for name, _ in model.named_parameters()})
         raise ValueError(
-            f"lr_scales names {sorted(unused)}, which is no parameter prefix; they begin with {parts}"
+            f"lr_scales names {sorted(unused)}, no prefix of a parameter; they begin with {parts}"
         )
     param_groups = [
         {
@@ -123,7 +125,7 @@ def weight_average(model: nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of weights and buffers, with a short memory at first."""
 
     @torch.no_grad()
-    def blend(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+    def blend(averaged: _Tensors, current: _Tensors, count: Tensor | int) -> None:
         seen = int(count)
         keep = min(decay, (1 + seen) / (10 + seen))
         for old, new in zip(averaged, current, strict=True):

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import nn
 
 from crnn.charset import Charset
 from crnn.decode import build_decoder
@@ -61,7 +60,7 @@ class Trainer:
         total_samples: int,
         device: torch.device,
     ) -> None:
-        self.model = model.to(device, memory_format=torch.channels_last)
+        self.model = model.to(device).to(memory_format=torch.channels_last)
         self.charset = charset
         self.config = config
         self.device = device
@@ -111,7 +110,7 @@ class Trainer:
 
     def shipped_model(self) -> CRNN:
         """The weights to validate and to ship: averaged if there is an average."""
-        return self.average.module if self.config.ema_decay else self.model
+        return cast(CRNN, self.average.module) if self.config.ema_decay else self.model
 
     @torch.inference_mode()
     def validate(self, batches: Iterable[ReadyBatch]) -> Validation:
@@ -120,7 +119,8 @@ class Trainer:
         average_buffers(self.average)
         model = self.shipped_model().eval()
         decode = build_decoder("greedy")
-        sums, loss_sum, examples = Sums(), 0.0, []
+        sums, loss_sum = Sums(), 0.0
+        examples: list[tuple[str, str]] = []
         for batch in batches:
             labels = batch.texts(self.charset)
             on_device = batch.to(self.device)
@@ -151,4 +151,3 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.progress = Progress(**state["progress"])
         torch.set_rng_state(state["torch_rng"].cpu())
-

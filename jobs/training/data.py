@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from crnn import storage
 from crnn.charset import CHARSETS, Charset
@@ -118,8 +119,12 @@ def _sets(settings: TrainSettings) -> tuple[list[str], list[str]]:
 def _rendered(settings: TrainSettings) -> tuple[list[str], list[str]]:
     """The default strings, in fonts that training sees and in fonts that it doesn't."""
     charset = CHARSETS[RENDERED_CHARSET] if settings.charset == "auto" else settings.charset
-    train = RenderConfig(count=settings.rendered_samples, seed=settings.seed, split="train", fonts="train")
-    val = RenderConfig(count=RENDERED_VAL_SAMPLES, seed=settings.seed + 1, split="held_out", fonts="all")
+    train = RenderConfig(
+        count=settings.rendered_samples, seed=settings.seed, split="train", fonts="train"
+    )
+    val = RenderConfig(
+        count=RENDERED_VAL_SAMPLES, seed=settings.seed + 1, split="held_out", fonts="all"
+    )
     if charset != CHARSETS[RENDERED_CHARSET]:
         characters = Charset.named(charset).characters
         train, val = replace(train, charset=characters), replace(val, charset=characters)
@@ -136,8 +141,6 @@ def _rendered(settings: TrainSettings) -> tuple[list[str], list[str]]:
 
 
 def _absolute(uri: str) -> str:
-    from pathlib import Path
-
     return str(Path(uri).expanduser().resolve()) if storage.is_local(uri) else uri
 
 

@@ -50,7 +50,8 @@ class History:
         now, progress = time.monotonic(), trainer.progress
         if not result.skipped and result.samples:
             loss = result.loss_sum / result.samples
-            self._loss = loss if self._loss is None else self._loss + (1 - _LOSS_MEMORY) * (loss - self._loss)
+            before = loss if self._loss is None else self._loss
+            self._loss = _LOSS_MEMORY * before + (1 - _LOSS_MEMORY) * loss
         if self._recent:
             self.train_s += now - self._recent[-1][0]
         self._recent.append((now, progress.samples))
@@ -125,8 +126,8 @@ class History:
         note = "  best so far" if last["exact"] >= best else f"  best {best:.2%}"
         stop = "  stopping early" if self.stopped_early else ""
         return (
-            f"validated on {last['count']:,} at {last['samples']:,} samples, {clock(self.train_s)} of "
-            f"training: loss {last['loss']:.4f}  words {last['exact']:.2%}  "
+            f"validated on {last['count']:,} at {last['samples']:,} samples, "
+            f"{clock(self.train_s)} of training: loss {last['loss']:.4f}  words {last['exact']:.2%}  "
             f"CER {last['cer']:.2%}{note}{stop}"
         )
 
@@ -173,6 +174,6 @@ class History:
         return history
 
     def publish(self, run_uri: str) -> None:
-        """The history as ``history.json`` in the run folder, for whoever wants to look meanwhile."""
+        """The history as ``history.json`` in the run folder, to look at meanwhile."""
         data = json.dumps(self.state_dict(), ensure_ascii=False).encode()
         storage.write_bytes(storage.join(run_uri, "history.json"), data)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ import ray.train
 import torch
 from ray.data import ExecutionResources
 from ray.train.collective import broadcast_from_rank_zero
+from ray.train.torch import get_device
 
 from crnn.backbones.vgg16_bn import Vgg16Bn, freeze, load_imagenet_weights
 from crnn.bundle import load_bundle, save_bundle
@@ -68,6 +68,8 @@ class Feed:
     """This rank's deliveries, taken epoch by epoch."""
 
     deliveries: Iterator[Delivery]
+    end_epoch: int
+    """The first epoch that is not in it."""
     held: Delivery | None = None
 
     def take(self, epoch: int, count: int) -> list[Delivery]:
@@ -113,7 +115,7 @@ class Worker:
         context = ray.train.get_context()
         self.orders, self.settings = orders, orders.settings
         self.rank, self.world = context.get_world_rank(), context.get_world_size()
-        self.device = ray.train.torch.get_device()
+        self.device = get_device()
         if self.device.type == "cpu":
             torch.set_num_threads(orders.threads)
         torch.manual_seed(self.settings.seed)
@@ -138,10 +140,10 @@ class Worker:
 
     def run(self) -> None:
         """All epochs that are left."""
-        feed = None
+        feed = Feed(iter(()), end_epoch=0)
         while self.cursor.epoch < self.settings.epochs and not self.history.stopped_early:
-            if feed is None or self.cursor.epoch >= feed_end:
-                feed, feed_end = self._open_feed()
+            if self.cursor.epoch >= feed.end_epoch:
+                feed = self._open_feed()
             self._train_epoch(feed)
         if not self.history.reported_at(self.trainer.progress.samples):
             self._report(validate=True)
@@ -202,6 +204,7 @@ class Worker:
             checkpoint = ray.train.Checkpoint.from_directory(folder)
             ray.train.report(metrics, checkpoint=checkpoint)
         self.history.publish(self.orders.run_uri)
+        assert self.events is not None, "rank 0 has them"
         self.events.flush(self.history)
 
     def _write_checkpoint(self, folder: Path, validation: Validation | None) -> None:
@@ -244,8 +247,8 @@ class Worker:
                 f"(the checkpoint had {progress['workers']})"
             )
 
-    def _open_feed(self) -> tuple[Feed, int]:
-        """This rank's part of the stream from the cursor on, and the epoch at which it ends."""
+    def _open_feed(self) -> Feed:
+        """This rank's part of the stream from the cursor on."""
         offer = None
         if self.rank == 0:
             work = flow.work_left(self.orders.train, self.cursor, self.settings.epochs)
@@ -253,7 +256,7 @@ class Worker:
             dataset = flow.ready_batches(self.orders.train, work, **self._stream_options())
             offer = (flow.split(dataset, self.world), end)
         iterators, end = broadcast_from_rank_zero(offer)
-        return Feed(flow.read(iterators[self.rank])), end
+        return Feed(flow.read(iterators[self.rank]), end_epoch=end)
 
     def _validation_blocks(self) -> list[ray.ObjectRef]:
         blocks = None

@@ -1,9 +1,9 @@
 """A training run as its driver sees it: claim the name, find the data, fit, leave a whole folder.
 
-    runs/NAME/  config.yaml   every setting, written first; a resume is checked against it
-                history.json, tensorboard/, checkpoint_*/   while it trains
-                bundle/ report.json report.html curves.png rejects.parquet   at the end
-                done.json     written last: the folder is complete
+runs/NAME/  config.yaml   every setting, written first; a resume is checked against it
+            history.json, tensorboard/, checkpoint_*/   while it trains
+            bundle/ report.json report.html curves.png rejects.parquet   at the end
+            done.json     written last: the folder is complete
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _check_same(run_uri: str, settings: TrainSettings, facts: dict[str, Any] | N
             differing.append(f"{key}: {before['facts'].get(key)!r} → {value!r}")
     if differing:
         raise CheckpointMismatchError(
-            f"a run named {settings.name!r} exists in {settings.storage_path} with other settings:\n  "
+            f"{settings.storage_path} has a run {settings.name!r} with other settings:\n  "
             + "\n  ".join(differing)
             + "\nGive these as they were to resume it, or another --name, or --overwrite"
         )
@@ -162,10 +162,10 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
     resources = {"CPU": settings.cpus_per_worker} | ({"GPU": 1.0} if settings.use_gpu else {})
     filesystem, path = storage.resolve(settings.storage_path)
     trainer = TorchTrainer(
-        train_worker,
+        train_worker,  # type: ignore[arg-type]  # Ray's own hint forbids a result
         train_loop_config={"orders": orders},
         scaling_config=ray.train.ScalingConfig(
-            num_workers=most if low == most else (low, most),
+            num_workers=most if low == most else (low, most),  # type: ignore[arg-type]
             use_gpu=settings.use_gpu,
             resources_per_worker=resources,
         ),
@@ -181,8 +181,9 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
     )
     with BoardReader(board):
         result = trainer.fit()
-    if result.return_value:
-        raise NonFiniteLossError(str(result.return_value))
+    gave_up = getattr(result, "return_value", None)
+    if gave_up:
+        raise NonFiniteLossError(str(gave_up))
     return result
 
 
@@ -237,7 +238,8 @@ def _finish(
         )
         storage.upload_folder(Path(local) / BUNDLE_FOLDER, bundle_uri, last=["bundle.json"])
     write_report(evaluation.calibrated(calibration, bundle_uri), run_uri)
-    title = f"{settings.name}: {settings.model.backbone}, {evaluation.total.exact_accuracy:.2%} of words"
+    words = f"{evaluation.total.exact_accuracy:.2%} of words"
+    title = f"{settings.name}: {settings.model.backbone}, {words}"
     storage.write_bytes(storage.join(run_uri, "curves.png"), plot_curves(history, title))
     _write_rejects(run_uri, history)
     _show(evaluation, history)

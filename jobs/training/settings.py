@@ -112,7 +112,7 @@ class TrainSettings:
             )
         low, high = self.worker_range()
         if not 1 <= low <= high:
-            raise ValueError(f"--num-workers is {self.num_workers!r}; expected N or MIN:MAX, from 1")
+            raise ValueError(f"--num-workers is {self.num_workers!r}; expected N or MIN:MAX")
         positive = ("epochs", "batch_pixels", "rendered_samples", "cpus_per_data_task")
         for name in positive:
             if getattr(self, name) <= 0:

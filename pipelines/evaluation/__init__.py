@@ -1,11 +1,23 @@
 """Evaluation: prepared sets read by a bundle on Ray Data, scored and summed.
 
-``plan`` (row groups to read) → ``reader`` (one group in one process) → ``tally`` (what adds up)
-→ ``flow`` (all groups on Ray) → ``result`` (the ``Evaluation``).
+``planned`` (what is sound to run) and ``plan`` (its pieces) → ``reader`` (one piece in one
+process) → ``tally`` (what adds up) → ``spread`` (all pieces on Ray) → ``flow`` (to the end) →
+``result`` (the ``Evaluation``).
 """
 
-from pipelines.evaluation.flow import Progress, evaluate
+from pipelines.evaluation.flow import Progress, carry_out, evaluate
+from pipelines.evaluation.planned import Planned, plan_evaluation
 from pipelines.evaluation.result import Evaluation, SetInfo
 from pipelines.evaluation.tally import Mistake, Problem
 
-__all__ = ["Evaluation", "Mistake", "Problem", "Progress", "SetInfo", "evaluate"]
+__all__ = [
+    "Evaluation",
+    "Mistake",
+    "Planned",
+    "Problem",
+    "Progress",
+    "SetInfo",
+    "carry_out",
+    "evaluate",
+    "plan_evaluation",
+]

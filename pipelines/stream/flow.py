@@ -100,7 +100,10 @@ def split(dataset: Dataset, ranks: int) -> list[DataIterator]:
 
 def read(iterator: DataIterator) -> Iterator[Delivery]:
     """A rank's deliveries."""
-    for table in iterator.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2):
+    whole: Any = None  # the batch size that Ray's hint leaves out
+    for table in iterator.iter_batches(
+        batch_size=whole, batch_format="pyarrow", prefetch_batches=2
+    ):
         yield from deliveries(table)
 
 

@@ -13,8 +13,7 @@ from PIL import Image
 from crnn import storage
 from crnn.errors import DataError
 from pipelines.output import part_address
-from pipelines.prepare import PrepareConfig, Progress, Work, carry_out, plan, prepare
-from pipelines.prepare import _ranges as ranges_of
+from pipelines.prepare import PrepareConfig, Progress, Work, carry_out, plan, prepare, ranges
 from pipelines.prepare_task import prepare_part
 from pipelines.shards import Manifest, load_manifest, read_row_group
 
@@ -39,7 +38,7 @@ def rejects_of(folder: Path) -> dict[str, str]:
 
 def do_ranges(work: Work, numbers: Sequence[int]) -> None:
     """What the tasks of these ranges do, and no more: the state that a killed job leaves."""
-    for number, row in enumerate(ranges_of(work)):
+    for number, row in enumerate(ranges(work)):
         if number in numbers:
             outcome = prepare_part(
                 row.to_pylist()[0],

@@ -180,8 +180,8 @@ def test_report_json_has_the_figures(tmp_path: Path) -> None:
     assert report["confusions"][0] == {"expected": "<", "read": "&", "count": 9}
 
 
-def test_a_report_goes_to_an_object_store(s3_bucket: Callable[[], str]) -> None:
-    out = storage.join(s3_bucket(), "a report")
+def test_a_report_goes_to_an_object_store(new_bucket: Callable[[], str]) -> None:
+    out = storage.join(new_bucket(), "a report")
     address = write_report(evaluation(), out)
     assert storage.read_bytes(address).startswith(b"<!doctype html>")
     names = sorted(storage.base_name(info.uri) for info in storage.list_files(out))

@@ -1,9 +1,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.crnn.training.pictures import small_model
 
 from crnn.training.optim import OptimConfig, build_optimizer, lr_factor, set_lr
+from tests.crnn.training.pictures import small_model
 
 
 @given(st.floats(0, 1), st.sampled_from(["one_cycle", "cosine", "constant"]))

@@ -1,6 +1,4 @@
 import torch
-from tests.crnn.training.pictures import CHARSET, batch_of, small_model
-from tests.crnn.training.worlds import in_world
 
 from crnn.errors import NonFiniteLossError
 from crnn.training.batch import ReadyBatch
@@ -8,6 +6,8 @@ from crnn.training.optim import OptimConfig, build_optimizer
 from crnn.training.ranks import replicate
 from crnn.training.step import train_step
 from crnn.training.trainer import Trainer
+from tests.crnn.training.pictures import CHARSET, batch_of, small_model
+from tests.crnn.training.worlds import in_world
 
 CPU = torch.device("cpu")
 UNEVEN = [["12", "345", "6"], ["7890", "11"], ["5"], ["31", "42", "53", "64"]]

@@ -1,12 +1,12 @@
 import io
 
 import torch
-from tests.crnn.training.pictures import CHARSET, batch_of, small_model
-from tests.crnn.training.worlds import in_world
 
 from crnn.metrics import Sums
 from crnn.training.optim import OptimConfig
 from crnn.training.trainer import Trainer
+from tests.crnn.training.pictures import CHARSET, batch_of, small_model
+from tests.crnn.training.worlds import in_world
 
 CPU = torch.device("cpu")
 EIGHT = ["12", "345", "67", "8901", "223", "4", "5566", "789"]

@@ -31,7 +31,9 @@ def in_world(size: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
         try:
             got = dict(answers.get(timeout=TIMEOUT_S) for _ in processes)
         except queue.Empty:
-            raise AssertionError(f"no answer; exit codes {[p.exitcode for p in processes]}") from None
+            raise AssertionError(
+                f"no answer; exit codes {[p.exitcode for p in processes]}"
+            ) from None
         finally:
             for process in processes:
                 process.join(timeout=10)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tests.crnn.training.pictures import CHARSET, PICTURE, drawn
 
 from pipelines.manifest import finish
 from pipelines.shards import Sample, ShardWriter
 from pipelines.stream.assemble import StreamConfig
 from pipelines.stream.flow import load_source
+from tests.crnn.training.pictures import CHARSET, PICTURE, drawn
 
 STEPS = tuple((width, width // 4) for width in PICTURE.widths)
 
@@ -26,9 +26,7 @@ def sample(sample_id: str, text: str, image: Image.Image | bytes) -> Sample:
         file = io.BytesIO()
         image.save(file, "TIFF" if image.mode == "F" else "PNG")
         data, (width, height) = file.getvalue(), image.size
-    return Sample(
-        id=sample_id, image=data, text=text, width=width, height=height, source="drawn"
-    )
+    return Sample(id=sample_id, image=data, text=text, width=width, height=height, source="drawn")
 
 
 def good(count: int) -> Iterator[Sample]:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.pipelines.stream.sets import bad, config_for, good, write_set
 
 from pipelines.augment import AugmentConfig
 from pipelines.stream.assemble import AssembledBatch, StreamConfig, assemble_chunk
 from pipelines.stream.plan import epoch_chunks
 from pipelines.stream.rows import deliveries, to_row
+from tests.pipelines.stream.sets import bad, config_for, good, write_set
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import ray
-from tests.pipelines.stream.sets import bad, config_for, good, write_set
 
 from pipelines.stream import flow
 from pipelines.stream.assemble import StreamConfig
 from pipelines.stream.cursor import Cursor
 from pipelines.stream.rows import Delivery, deliveries
 from pipelines.stream.scan import scan_labels
+from tests.pipelines.stream.sets import bad, config_for, good, write_set
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 

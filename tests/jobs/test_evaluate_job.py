@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from crnn.errors import DataError
+from jobs.evaluate import default_out, read_lexicon, set_names
+from tests.pipelines.evaluation_cases import digits, prepared_cases, random_bundle, write_set
+
+JOB = Path(__file__).resolve().parents[2] / "jobs" / "evaluate.py"
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The job without the project on the path: it must find itself."""
+    hidden = ("PYTHONPATH", "RAY_ADDRESS")
+    return subprocess.run(
+        [sys.executable, str(JOB), *arguments],
+        cwd=cwd,
+        env={name: value for name, value in os.environ.items() if name not in hidden},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_from_any_folder_with_relative_paths(tmp_path: Path) -> None:
+    prepared_cases(tmp_path)
+    done = run("--bundle", "bundle", "--data", "first", "second", "--decoder", "beam", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (out,) = tmp_path.glob("evaluation-*")
+    assert done.stdout.splitlines()[-1] == f"report: {out / 'report.html'}"
+    report = json.loads((out / "report.json").read_text())
+    assert (report["decoder"], list(report["sets"])) == ("beam", ["first", "second"])
+    predictions = pq.read_table(out / "predictions")
+    assert report["total"]["count"] == predictions.num_rows == 63 + 25
+    assert report["total"]["exact"] == sum(predictions["exact"].to_pylist())
+    table = [line.split() for line in done.stdout.splitlines()]
+    assert [row[:2] for row in table if row[0] in ("first", "second", "all")] == [
+        ["first", "63"], ["second", "25"], ["all", "88"],
+    ]  # fmt: skip
+    assert not any(ord(c) < 0x20 for c in done.stdout.replace("\n", ""))
+
+
+def refused(done: subprocess.CompletedProcess[str], status: int, *words: str) -> None:
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_bad_input_is_one_message_and_a_status(tmp_path: Path) -> None:
+    random_bundle(tmp_path / "bundle")
+    write_set(tmp_path / "set", digits(5, seed=1))
+    bundle, data = ("--bundle", "bundle"), ("--data", "set")
+    refused(run(*bundle, "--data", "nowhere", cwd=tmp_path), 1, "nowhere")
+    refused(run(*bundle, *data, "--decoder", "magic", cwd=tmp_path), 2, "magic", "greedy")
+    refused(run(*bundle, *data, "--colour", "red", cwd=tmp_path), 2, "--colour")
+    weights = tmp_path / "bundle" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    refused(run(*bundle, *data, cwd=tmp_path), 1, "SHA-256", "states")
+    assert not list(tmp_path.glob("evaluation-*"))
+
+
+def test_sets_are_named_by_the_ends_of_their_addresses() -> None:
+    assert set_names(["/d/a/val", "s3://bucket/iiit/"]) == {
+        "val": "/d/a/val",
+        "iiit": "s3://bucket/iiit/",
+    }
+    assert list(set_names(["/d/a/val", "/d/b/val", "/d/c/test"])) == ["a/val", "b/val", "c/test"]
+    with pytest.raises(ValueError, match="more than once"):
+        set_names(["/d/a", "/d/a/"])
+
+
+def test_the_report_lies_beside_a_local_bundle(tmp_path: Path) -> None:
+    assert Path(default_out(str(tmp_path / "run" / "bundle"))).parent == tmp_path / "run"
+    with pytest.raises(ValueError, match="--out"):
+        default_out("s3://bucket/run/bundle")
+
+
+def test_lexicon_files(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("\ufeffone\r\n\n  e\u0301te \n", encoding="utf-8")
+    assert read_lexicon(str(path)) == ["one", "éte"]
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match="not UTF-8"):
+        read_lexicon(str(path))
+    path.write_text("\n")
+    with pytest.raises(DataError, match="no words"):
+        read_lexicon(str(path))
+    with pytest.raises(DataError, match="no such file"):
+        read_lexicon(str(tmp_path / "none.txt"))
