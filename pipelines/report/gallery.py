@@ -9,7 +9,7 @@ from rapidfuzz.distance import Levenshtein
 
 from crnn.charset import normalise
 from pipelines.evaluation.result import Evaluation
-from pipelines.evaluation.tally import EXAMPLES, Mistake, Problem
+from pipelines.evaluation.tally import Mistake, Problem
 from pipelines.report.figures import number, percent
 from pipelines.report.markup import Markup, tag, together
 
@@ -31,7 +31,7 @@ def gallery_section(evaluation: Evaluation) -> Markup:
     return tag(
         "section",
         tag("h2", "Most confident mistakes"),
-        tag("p", "Often it is the label that is wrong.", class_="soft"),
+        tag("p", "Look at the label too: it may be what is wrong.", class_="soft"),
         _cards(evaluation.most_confident_mistakes),
         tag("h2", "Mistakes farthest from the label", style="margin-top:28px"),
         tag("p", "By edits: characters to change, add or remove.", class_="soft"),
@@ -101,7 +101,9 @@ def _problem_table(problems: Sequence[Problem], count: int) -> Markup:
         for p in problems
     ]  # fmt: skip
     head = tag("tr", tag("th", "sample"), tag("th", "label"), tag("th", "why"))
-    note = f"The first {EXAMPLES} of {number(count)}" if count > len(problems) else "Which ones"
+    note = (
+        f"The first {len(problems)} of {number(count)}" if count > len(problems) else "Which ones"
+    )
     table = tag("div", tag("table", head, *rows), class_="wide")
     return tag("details", tag("summary", note), table)
 

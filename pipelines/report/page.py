@@ -57,10 +57,10 @@ def _tiles(evaluation: Evaluation) -> Markup:
     alnum = interval(wilson_interval(total.alnum_exact, total.count))
     return tag(
         "div",
-        _tile("exactly right", percent(total.exact_accuracy), f"{exact} (95%)", "tile lead"),
-        _tile("right in letters and digits", percent(total.alnum_accuracy), f"{alnum} (95%)"),
+        _tile("exactly right", percent(total.exact_accuracy), exact, "tile lead"),
+        _tile("letters and digits", percent(total.alnum_accuracy), alnum),
         _tile("character error rate", percent(total.character_error_rate, 2),
-              f"{number(total.edits)} edits, {number(total.characters)} characters"),
+              f"{number(total.edits)} edits in {number(total.characters)}"),
         _tile("edit similarity", percent(total.normalised_edit_similarity, 2), "mean of readings"),
         _tile("samples", number(total.count), _many(len(evaluation.sets), "set")),
         _tile("pictures a second", rate(evaluation.images_per_s),
@@ -77,7 +77,12 @@ def _sets(evaluation: Evaluation) -> Markup:
     rows: Mapping[str, Sums] = evaluation.by_set
     if len(rows) > 1:
         rows = {**rows, "all": evaluation.total}
-    return tag("section", tag("h2", "By set"), _table("set", rows))
+    return tag(
+        "section",
+        tag("h2", "By set"),
+        tag("p", "95% are Wilson intervals.", class_="soft"),
+        _table("set", rows),
+    )
 
 
 def _lengths(evaluation: Evaluation) -> Markup:

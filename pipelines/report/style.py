@@ -18,7 +18,7 @@ p { margin: 0 0 12px; } .soft { color: var(--soft); font-size: .9rem; }
 section, .tile { background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
 section { padding: 20px; margin-top: 16px; }
 .tiles { display: grid; gap: 12px; margin-top: 20px;
-  grid-template-columns: repeat(auto-fit, minmax(158px, 1fr)); }
+  grid-template-columns: repeat(6, 1fr); }
 .tile { padding: 14px 16px; } .tile b { display: block; font-size: 1.6rem; line-height: 1.3;
   font-variant-numeric: tabular-nums; } .tile span { color: var(--soft); font-size: .82rem; }
 .tile.lead b { color: var(--main); }
@@ -70,6 +70,7 @@ dt { color: var(--soft); font-size: .85rem; } dd { margin: 0; min-width: 0;
 .text { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .95rem; }
 mark { background: var(--bad-soft); color: var(--bad); border-radius: 3px; font-weight: 600; }
 details { margin-top: 12px; } summary { cursor: pointer; color: var(--main); font-size: .9rem; }
+@media (max-width: 1000px) { .tiles { grid-template-columns: repeat(3, 1fr); } }
 @media (max-width: 520px) { main { padding: 16px 10px 40px; } section { padding: 16px 14px; }
   .tiles { grid-template-columns: 1fr 1fr; } .tile b { font-size: 1.35rem; } }
 @media print { body { background: #fff; } section, .card { break-inside: avoid; } }
