@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_type_hints
 import tyro
 import yaml
 
-from crnn.errors import CrnnError
+from jobs.failures import ours, text_of
 
 Config = TypeVar("Config")
 
@@ -40,10 +40,13 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         main(sys.argv[1:])
     except ValueError as error:
         sys.exit(_complain(error, status=2))
-    except CrnnError as error:
-        sys.exit(_complain(error, status=1))
     except KeyboardInterrupt:
         sys.exit(_complain("interrupted; run the same command again to go on", status=130))
+    except Exception as error:
+        found = ours(error)
+        if found is None:
+            raise
+        sys.exit(_complain(found, status=1))
 
 
 def as_mapping(config: Any) -> dict[str, Any]:
@@ -73,8 +76,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _complain(error: object, *, status: int) -> int:
-    print(f"error: {error}", file=sys.stderr, flush=True)
+def _complain(error: BaseException | str, *, status: int) -> int:
+    text = text_of(error) if isinstance(error, BaseException) else error
+    print(f"error: {text}", file=sys.stderr, flush=True)
     return status
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import ray
+from ray.autoscaler.sdk import request_resources
 
 from crnn.errors import PlacementError
 
@@ -48,23 +49,23 @@ def check_placement(
 ) -> None:
     """Returns when the cluster's nodes could hold the workers and one data task.
 
-    Waits up to ``wait_s`` seconds for nodes that are still joining.
+    Where they can't yet, an autoscaler is asked for nodes, and given ``wait_s`` seconds.
 
     Raises:
         PlacementError: with what is asked for and what there is.
     """
     deadline = time.monotonic() + wait_s
-    told = False
-    while True:
-        missing = _missing(workers, cpus_per_worker, gpus_per_worker, data_cpus)
-        if not missing:
-            return
-        if time.monotonic() >= deadline:
-            raise PlacementError(missing)
-        if not told:
-            print(f"waiting up to {wait_s:.0f} s for nodes: {missing}", flush=True)
-            told = True
+    missing = _missing(workers, cpus_per_worker, gpus_per_worker, data_cpus)
+    if missing and wait_s:
+        print(f"waiting up to {wait_s:.0f} s for nodes: {missing}", flush=True)
+        worker = {"CPU": cpus_per_worker} | ({"GPU": gpus_per_worker} if gpus_per_worker else {})
+        request_resources(bundles=[*[worker] * workers, {"CPU": data_cpus}])
+    while missing and time.monotonic() < deadline:
         time.sleep(_POLL_S)
+        missing = _missing(workers, cpus_per_worker, gpus_per_worker, data_cpus)
+    request_resources(bundles=[])  # from here on the workers themselves keep the nodes
+    if missing:
+        raise PlacementError(missing)
 
 
 def _missing(workers: int, cpus: float, gpus: float, data_cpus: float) -> str:
@@ -79,7 +80,8 @@ def _missing(workers: int, cpus: float, gpus: float, data_cpus: float) -> str:
         f"asked for {workers} worker(s) of {cpus:g} CPU and {gpus:g} GPU each, and {data_cpus:g} "
         f"CPU for data tasks; the cluster has {total_cpus:g} CPU and {total_gpus:g} GPU on "
         f"{len(nodes)} node(s), room for {places} such worker(s). Lower --num-workers or "
-        "--cpus-per-worker, drop --use-gpu, or add nodes"
+        "--cpus-per-worker, drop --use-gpu, or add nodes; give nodes that are still to start more "
+        "time with --placement-wait-s"
     )
 
 

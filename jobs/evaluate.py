@@ -27,10 +27,9 @@ from crnn.errors import DataError
 from crnn.metrics import Sums, wilson_interval
 from jobs import cli
 from jobs.cluster import connect
-from pipelines.evaluation import Evaluation, Progress, carry_out, plan_evaluation
+from jobs.progress import ProgressLines
+from pipelines.evaluation import Evaluation, carry_out, plan_evaluation
 from pipelines.report import begin_report, write_report
-
-LINE_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,32 +79,15 @@ def main(argv: Sequence[str]) -> None:
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
     begin_report(out)
+    lines = ProgressLines("evaluating")
     evaluation = carry_out(
         planned,
         predictions_uri=storage.join(out, "predictions"),
-        on_progress=ProgressLines(),
+        on_progress=lambda progress: lines(progress.rows, progress.total_rows),
     )
     address = write_report(evaluation, out)
     print(describe(evaluation))
     print(f"report: {address}", flush=True)
-
-
-class ProgressLines:
-    """Prints a line of progress now and then; no control characters, so logs stay readable."""
-
-    def __init__(self) -> None:
-        self._next_s = time.monotonic()
-
-    def __call__(self, progress: Progress) -> None:
-        """Print ``progress`` if it is time, or if it is the last."""
-        if time.monotonic() < self._next_s and progress.rows < progress.total_rows:
-            return
-        self._next_s = time.monotonic() + LINE_EVERY_S
-        print(
-            f"evaluating: {progress.samples:,} samples ({progress.rows / progress.total_rows:.0%}"
-            f" of the data), {progress.images_per_s:,.0f}/s, {progress.seconds_left:.0f} s left",
-            flush=True,
-        )
 
 
 def set_names(uris: Sequence[str]) -> dict[str, str]:

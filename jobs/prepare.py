@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +23,9 @@ from ray.data import DataContext
 
 from jobs import cli
 from jobs.cluster import connect
+from jobs.progress import ProgressLines
 from pipelines.prepare import PrepareConfig, Progress, Work, carry_out, plan
 from pipelines.shards import Manifest
-
-LINE_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,28 +46,13 @@ def main(argv: Sequence[str]) -> None:
     works = plan(settings.source, settings.out, settings)
     if any(work.finished is None for work in works):
         _start_ray(settings.address)
-    report = ProgressLines()
     for work in works:
+        lines = ProgressLines(work.uri)
+
+        def report(progress: Progress, lines: ProgressLines = lines) -> None:
+            lines(progress.done, progress.total, f", {progress.rejects:,} rejects")
+
         print(describe(work, carry_out(work, report)), flush=True)
-
-
-class ProgressLines:
-    """Prints a line of progress now and then; no control characters, so logs stay readable."""
-
-    def __init__(self) -> None:
-        self._next_s = time.monotonic() + LINE_EVERY_S
-
-    def __call__(self, progress: Progress) -> None:
-        """Print ``progress`` if it is time, or if it is the last of its folder."""
-        if time.monotonic() < self._next_s and progress.done < progress.total:
-            return
-        self._next_s = time.monotonic() + LINE_EVERY_S
-        speed = f"{progress.rate:,.0f}/s, {progress.left_s:.0f} s left, " if progress.rate else ""
-        print(
-            f"{progress.uri}: {progress.done:,} of {progress.total:,} pictures "
-            f"({progress.done / progress.total:.0%}), {speed}{progress.rejects:,} rejects",
-            flush=True,
-        )
 
 
 def describe(work: Work, manifest: Manifest) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 
 import ray
 
+from jobs.progress import clock
+
 _TERMINAL_EVERY_S = 0.5
 _LOG_EVERY_S = 10.0
 
@@ -107,10 +109,3 @@ def describe(figures: dict[str, Any]) -> str:
     if figures.get("skipped"):
         parts.append(f"{figures['skipped']} steps skipped")
     return "  ".join(parts)
-
-
-def clock(seconds: float) -> str:
-    """``1:05`` or ``2:03:04``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

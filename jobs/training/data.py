@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crnn import storage
+from crnn.bundle import load_bundle
 from crnn.charset import CHARSETS, Charset
 from crnn.errors import DataError
 from crnn.model import CRNN
+from crnn.training.optim import build_optimizer
+from jobs.progress import ProgressLines
 from jobs.training.settings import RENDERED, TrainSettings
 from pipelines.manifest import MANIFEST_NAME, Manifest
 from pipelines.render.synth import RenderConfig, render_set
+from pipelines.shards import check_sizes
 from pipelines.stream import flow
 from pipelines.stream.assemble import StreamConfig
 from pipelines.stream.scan import Scan, scan_labels
@@ -34,6 +38,25 @@ class TrainingData:
     """Name → address of the validation sets, for the evaluation at the end."""
     digest: str
     """Identity of all data, of both streams."""
+
+
+def check_inputs(settings: TrainSettings) -> None:
+    """A look at what the settings name, before a cluster is joined or started.
+
+    Raises:
+        DataError: when a set is missing, unfinished, or not as large as its manifest says.
+        BundleError: when the bundle to begin from can't be loaded.
+        CharsetError: when the charset is none.
+        ValueError: when settings of the model and the optimizer don't go together.
+    """
+    if settings.charset != "auto":
+        Charset.named(settings.charset)
+    named = _sets(settings) if settings.data else ([], [])
+    for uri in (*named[0], *named[1]):
+        check_sizes(uri, flow.load_source(uri)[1])
+    if settings.init_from:
+        load_bundle(settings.init_from)
+    build_optimizer(_model(settings, num_classes=2), settings.optim)
 
 
 def gather(settings: TrainSettings) -> TrainingData:
@@ -89,13 +112,17 @@ def choose_charset(settings: TrainSettings, manifests: list[Manifest]) -> Charse
 
 def time_steps(settings: TrainSettings, charset: Charset) -> tuple[tuple[int, int], ...]:
     """(bucket width, T) of the model to be trained."""
-    model = CRNN(
+    model = _model(settings, charset.num_classes)
+    return tuple((width, model.time_steps(width)) for width in settings.picture.widths)
+
+
+def _model(settings: TrainSettings, num_classes: int) -> CRNN:
+    return CRNN(
         settings.model,
-        num_classes=charset.num_classes,
+        num_classes=num_classes,
         in_channels=settings.picture.channels,
         height=settings.picture.height,
     )
-    return tuple((width, model.time_steps(width)) for width in settings.picture.widths)
 
 
 def _sets(settings: TrainSettings) -> tuple[list[str], list[str]]:
@@ -136,7 +163,7 @@ def _rendered(settings: TrainSettings) -> tuple[list[str], list[str]]:
             print(f"rendered before: {uri}", flush=True)
         else:
             print(f"rendering {config.count:,} pictures to {uri}", flush=True)
-        render_set(uri, config)
+        render_set(uri, config, ProgressLines("rendering"))
     return [uris[0]], [uris[1]]
 
 

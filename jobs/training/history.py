@@ -15,7 +15,7 @@ from typing import Any
 from crnn import storage
 from crnn.training.step import StepResult
 from crnn.training.trainer import Trainer, Validation
-from jobs.training.board import clock
+from jobs.progress import clock
 from pipelines.stream.assemble import Refusal
 
 NOT_VALIDATED = -1.0
@@ -127,8 +127,8 @@ class History:
         stop = "  stopping early" if self.stopped_early else ""
         return (
             f"validated on {last['count']:,} at {last['samples']:,} samples, "
-            f"{clock(self.train_s)} of training: loss {last['loss']:.4f}  words {last['exact']:.2%}  "
-            f"CER {last['cer']:.2%}{note}{stop}"
+            f"{clock(self.train_s)} of training: loss {last['loss']:.4f}  "
+            f"words {last['exact']:.2%}  CER {last['cer']:.2%}{note}{stop}"
         )
 
     def metrics(self, trainer: Trainer, *, fresh_validation: bool) -> dict[str, float]:

@@ -25,14 +25,15 @@ from ray.train.torch import TorchTrainer
 
 from crnn import storage
 from crnn.bundle import load_bundle, save_bundle
-from crnn.errors import CheckpointMismatchError, CrnnError, NonFiniteLossError
+from crnn.errors import CheckpointMismatchError, NonFiniteLossError
 from crnn.metrics import wilson_interval
 from crnn.transfer import load_matching
 from jobs import cluster
 from jobs.cli import as_mapping
-from jobs.training.board import BoardReader, ProgressBoard, clock
+from jobs.progress import ProgressLines, clock
+from jobs.training.board import BoardReader, ProgressBoard
 from jobs.training.curves import plot_curves
-from jobs.training.data import TrainingData, gather
+from jobs.training.data import TrainingData, check_inputs, gather
 from jobs.training.history import History
 from jobs.training.loop import BUNDLE_FOLDER, PROGRESS_FILE, WorkerOrders, build_model, train_worker
 from jobs.training.settings import TrainSettings, differences
@@ -57,6 +58,7 @@ def train(settings: TrainSettings) -> str:
     run_uri = storage.join(settings.storage_path, settings.name)
     if _is_complete(run_uri, settings):
         return storage.join(run_uri, BUNDLE_FOLDER)
+    check_inputs(settings)
     _, most = settings.worker_range()
     cluster.connect(settings.address or None, local_cpus=most + settings.cpus_per_data_task)
     settings = _placed(settings)
@@ -221,7 +223,13 @@ def _finish(
     bundle_uri = storage.join(run_uri, BUNDLE_FOLDER)
     with best.as_directory() as folder:
         uncalibrated = str(Path(folder) / BUNDLE_FOLDER)
-        evaluation = evaluate(uncalibrated, data.val_sets, held_out_share=data.val.held_out_share)
+        lines = ProgressLines("evaluating")
+        evaluation = evaluate(
+            uncalibrated,
+            data.val_sets,
+            held_out_share=data.val.held_out_share,
+            on_progress=lambda progress: lines(progress.rows, progress.total_rows),
+        )
         bundle = load_bundle(uncalibrated)
     calibration = evaluation.fit_calibration()
     with tempfile.TemporaryDirectory() as local:
@@ -270,13 +278,3 @@ def _show(evaluation: Evaluation, history: History) -> None:
             f"(95% interval {low:.2%} to {high:.2%}), CER {sums.character_error_rate:.2%}"
         )
     print(f"rejects: {history.reject_counts() or 'none'}", flush=True)
-
-
-def failed(error: Exception) -> CrnnError | None:
-    """The error of ours within a failure of Ray Train, if there is one."""
-    for cause in getattr(error, "worker_failures", {}).values():
-        while cause is not None:
-            if isinstance(cause, CrnnError):
-                return cause
-            cause = cause.__cause__
-    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from crnn import storage
 from crnn.image import PictureContract
 from crnn.model import ModelConfig
 from crnn.training.optim import OptimConfig
@@ -91,7 +92,7 @@ class TrainSettings:
     address: str = ""
     """Ray cluster to join; default $RAY_ADDRESS, else one is started on this machine."""
     placement_wait_s: float = 30.0
-    """Seconds to wait for nodes that could hold the workers."""
+    """Seconds to wait for nodes that could hold the workers; 900 or so where nodes are started."""
     audit: bool = False
     """Write the sample ids of every step to RUN/audit/, to prove what was trained on."""
 
@@ -109,6 +110,12 @@ class TrainSettings:
             raise ValueError(
                 f"--weights has {len(self.weights)} values for {len(self.data)} --data; "
                 "give one for each"
+            )
+        if self.val and not self.data:
+            raise ValueError("--val goes with --data; rendered strings bring their own")
+        if self.audit and not storage.is_local(self.storage_path):
+            raise ValueError(
+                f"--audit appends to files; --storage-path {self.storage_path} is no local folder"
             )
         low, high = self.worker_range()
         if not 1 <= low <= high:

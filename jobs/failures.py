@@ -1,0 +1,50 @@
+"""What a user can put right, found within the errors that Ray wraps around it.
+
+An error of ours that is raised in a task or in a worker reaches the driver inside Ray's own,
+whose text is a traceback with terminal colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crnn.errors import CrnnError
+
+_RAY_DATA_ADVICE = "Failed to apply UDF transform"  # added to the text, about Ray's own settings
+_SHORT = 240
+
+
+def ours(error: BaseException) -> CrnnError | None:
+    """The error of ours that ``error`` is, or that it was made from; None where there is none."""
+    for found in _within(error):
+        # Ray's RayTaskError(DataError) is a DataError too, with a traceback for its text.
+        if isinstance(found, CrnnError) and not hasattr(found, "cause"):
+            return found
+    return None
+
+
+def text_of(error: BaseException) -> str:
+    """The text of an error without what Ray Data adds to it."""
+    return str(error).split(_RAY_DATA_ADVICE)[0].strip()
+
+
+def in_short(error: BaseException) -> str:
+    """Kind and text of an error on one line of bounded length, for a log."""
+    found = ours(error) or error
+    text = " ".join(text_of(found).split())
+    text = text if len(text) <= _SHORT else text[: _SHORT - 1] + "…"
+    return f"{type(found).__name__}: {text}"
+
+
+def _within(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and whatever caused it, the outermost first."""
+    seen: set[int] = set()
+    pending: list[object] = [error]
+    while pending:
+        found = pending.pop(0)
+        if not isinstance(found, BaseException) or id(found) in seen:
+            continue
+        seen.add(id(found))
+        yield found
+        pending += [getattr(found, name, None) for name in ("cause", "controller_failure")]
+        pending += [*getattr(found, "worker_failures", {}).values(), found.__cause__]
