@@ -29,7 +29,7 @@ def rendered(samples: int) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         print(f"rendering {samples:,} pictures", flush=True)
-        cluster.connect("local")
+        cluster.connect(None)
         render_set(str(folder / "train"), RenderConfig(count=samples))
         render_set(
             str(folder / "val"), RenderConfig(count=VAL_SAMPLES, seed=VAL_SEED, split="held_out")

@@ -53,21 +53,24 @@ class Audit:
         return self._samples
 
 
-def ray_side(name: str, folder: Path, workers: int, extra: list[str]) -> Side:
+def ray_side(
+    name: str, folder: Path, workers: int, threads: int, extra: list[str]
+) -> Side:
     """The training job itself, on a cluster of its own, never done."""
     run = f"ray-{workers}"
     command = [sys.executable, str(ROOT / "jobs" / "train.py"), "--audit"]
     command += ["--data", str(folder / "train"), "--val", str(folder / "val")]
     command += ["--charset", CHARSET, "--storage-path", str(folder), "--name", run]
     command += ["--num-workers", str(workers), "--epochs", "1000", "--validate-every", NEVER]
+    command += ["--threads-per-worker", str(threads)]
     return start(name, [*command, *extra], folder / f"{run}.log", Audit(folder / run))
 
 
-def plain_side(name: str, folder: Path, kind: str) -> Side:
+def plain_side(name: str, folder: Path, kind: str, threads: int) -> Side:
     tally = folder / f"{kind}.tally"
     script = str(Path(__file__).resolve().parent / "plain_loop.py")
     command = [sys.executable, script, kind, str(folder / "train"), str(tally)]
-    command.append(str(os.cpu_count() or 1))
+    command.append(str(threads))
     return start(name, command, folder / f"{kind}.log", lambda: read_tally(tally))
 
 
@@ -77,16 +80,17 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
     parser.add_argument("--seconds", type=float, default=5, help="length of a turn")
+    parser.add_argument("--threads", type=int, default=1, help="of torch, at one worker")
     parser.add_argument("--warm-up", type=int, default=4000, help="pictures before the first turn")
     args, extra = parser.parse_known_args()
     with rendered(SAMPLES) as folder:
         sides: list[Side] = []
         with ending(sides):
             for begin in (
-                lambda: plain_side("plain loop, DataLoader", folder, "loader"),
-                lambda: ray_side("Ray, 1 worker", folder, 1, extra),
-                lambda: ray_side("Ray, 2 workers", folder, 2, extra),
-                lambda: plain_side("tensors in memory", folder, "memory"),
+                lambda: plain_side("plain loop, DataLoader", folder, "loader", args.threads),
+                lambda: ray_side("Ray, 1 worker", folder, 1, args.threads, extra),
+                lambda: ray_side("Ray, 2 workers", folder, 2, 1, extra),
+                lambda: plain_side("tensors in memory", folder, "memory", args.threads),
             ):
                 sides.append(begin())
                 sides[-1].warm_up(args.warm_up)

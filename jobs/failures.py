@@ -24,8 +24,9 @@ def ours(error: BaseException) -> CrnnError | None:
 
 
 def text_of(error: BaseException) -> str:
-    """The text of an error without what Ray Data adds to it."""
-    return str(error).split(_RAY_DATA_ADVICE)[0].strip()
+    """The text of an error without control characters and without what Ray Data adds to it."""
+    text = str(error).split(_RAY_DATA_ADVICE)[0].strip()
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def in_short(error: BaseException) -> str:

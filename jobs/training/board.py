@@ -104,7 +104,7 @@ def describe(figures: dict[str, Any]) -> str:
         f"loss {figures['loss']:.3f}",
         f"words {accuracy:.1%}" if accuracy is not None else "words –",
         f"{figures['images_per_s']:,.0f} images/s",
-        f"{clock(figures['left_s'])} left",
+        f"{clock(figures['left_s']) if figures['images_per_s'] else '–'} left",
     ]
     if figures.get("skipped"):
         parts.append(f"{figures['skipped']} steps skipped")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from crnn import storage
 from crnn.bundle import load_bundle
@@ -14,7 +13,7 @@ from crnn.errors import DataError
 from crnn.model import CRNN
 from crnn.training.optim import build_optimizer
 from jobs.progress import ProgressLines
-from jobs.training.settings import RENDERED, TrainSettings
+from jobs.training.settings import DATA_FOLDER, RENDERED, TrainSettings
 from pipelines.manifest import MANIFEST_NAME, Manifest
 from pipelines.render.synth import RenderConfig, render_set
 from pipelines.shards import check_sizes
@@ -129,8 +128,8 @@ def _sets(settings: TrainSettings) -> tuple[list[str], list[str]]:
     """Addresses of the training sets and of the validation sets (none: hold out a share)."""
     if not settings.data:
         return _rendered(settings)
-    train, val = [], [_absolute(uri) for uri in settings.val]
-    for uri in map(_absolute, settings.data):
+    train, val = [], [storage.absolute(uri) for uri in settings.val]
+    for uri in map(storage.absolute, settings.data):
         is_pair = storage.exists(storage.join(uri, "train", MANIFEST_NAME))
         train.append(storage.join(uri, "train") if is_pair else uri)
         if is_pair and not settings.val and storage.exists(storage.join(uri, "val", MANIFEST_NAME)):
@@ -156,7 +155,7 @@ def _rendered(settings: TrainSettings) -> tuple[list[str], list[str]]:
         characters = Charset.named(charset).characters
         train, val = replace(train, charset=characters), replace(val, charset=characters)
     key = hashlib.sha256(repr((train, val)).encode()).hexdigest()[:12]
-    home = storage.join(_absolute(settings.storage_path), "data", f"{RENDERED}-{key}")
+    home = storage.join(storage.absolute(settings.storage_path), DATA_FOLDER, f"{RENDERED}-{key}")
     uris = [storage.join(home, "train"), storage.join(home, "held-out")]
     for uri, config in zip(uris, (train, val), strict=True):
         if storage.exists(storage.join(uri, MANIFEST_NAME)):
@@ -165,10 +164,6 @@ def _rendered(settings: TrainSettings) -> tuple[list[str], list[str]]:
             print(f"rendering {config.count:,} pictures to {uri}", flush=True)
         render_set(uri, config, ProgressLines("rendering"))
     return [uris[0]], [uris[1]]
-
-
-def _absolute(uri: str) -> str:
-    return str(Path(uri).expanduser().resolve()) if storage.is_local(uri) else uri
 
 
 def _checked(settings: TrainSettings, config: StreamConfig, role: str) -> Scan:

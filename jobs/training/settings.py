@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,8 @@ from pipelines.augment import AugmentConfig
 from pipelines.stream.assemble import BATCH_PIXELS
 
 RENDERED = "rendered"
+DATA_FOLDER = "data"
+"""Where rendered sets are, beside the runs."""
 # What may differ between a run and its resumption: where and how fast, not what is computed.
 FREE_ON_RESUME = frozenset(
     {
@@ -110,6 +113,11 @@ class TrainSettings:
             raise ValueError(
                 f"--weights has {len(self.weights)} values for {len(self.data)} --data; "
                 "give one for each"
+            )
+        if self.name and (not re.fullmatch(r"\w[\w.-]*", self.name) or self.name == DATA_FOLDER):
+            raise ValueError(
+                f"--name is {self.name!r}; expected letters, digits, dots, dashes and underscores, "
+                f"and not {DATA_FOLDER!r}, where rendered strings are"
             )
         if self.val and not self.data:
             raise ValueError("--val goes with --data; rendered strings bring their own")

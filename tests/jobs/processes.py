@@ -1,0 +1,50 @@
+"""Processes as /proc shows them: who descends from whom, and who still runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process; the time of its start tells it from a later one of the same number."""
+
+    pid: int
+    name: str
+    started: int
+
+    def runs(self) -> bool:
+        """Whether it is still there; a zombie, which only awaits its parent, is not."""
+        return look(self.pid) == self
+
+
+def look(pid: int) -> Process | None:
+    """The running process of this number."""
+    try:
+        text = (PROC / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    name, _, rest = text.partition("(")[2].rpartition(")")
+    state, *more = rest.split()
+    return None if state in "ZX" else Process(pid=pid, name=name, started=int(more[18]))
+
+
+def descendants(pid: int) -> list[Process]:
+    """All processes that ``pid`` started, and that those started, as of now."""
+    parents = {}
+    for folder in PROC.glob("[0-9]*"):
+        try:
+            rest = (folder / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        parents[int(folder.name)] = int(rest[1])
+    found, pending = [], [pid]
+    while pending:
+        parent = pending.pop()
+        below = [child for child, its_parent in parents.items() if its_parent == parent]
+        pending += below
+        found += [process for child in below if (process := look(child))]
+    return found

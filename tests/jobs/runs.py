@@ -1,0 +1,103 @@
+"""Real training runs for the tests: small sets, small models, the job as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from crnn.bundle import save_bundle
+from tests.crnn.training.pictures import CHARSET, PICTURE, small_model
+
+PROJECT = Path(__file__).resolve().parents[2]
+TRAIN = PROJECT / "jobs" / "train.py"
+TINY = (
+    *("--charset", "digits", "--model.rnn-hidden", "32", "--picture.widths", "64", "96"),
+    *("--threads-per-worker", "1", "--augment.strength", "0", "--optim.ema-decay", "0"),
+)
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Without the project on the path and without a cluster: the job must see to both."""
+    hidden = ("PYTHONPATH", "RAY_ADDRESS")
+    kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    return kept | dict(extra or {})
+
+
+def run(
+    *arguments: str, cwd: Path, job: Path = TRAIN, extra: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The job to its end, its output caught in pipes."""
+    return subprocess.run(
+        [sys.executable, str(job), *arguments],
+        cwd=cwd,
+        env=environment(extra),
+        capture_output=True,
+        text=True,
+        timeout=560,
+        check=False,
+    )
+
+
+@contextmanager
+def started(*arguments: str, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The job in the background, its output in ``cwd/log``; killed at the end if it still runs."""
+    with (cwd / "log").open("ab") as log:
+        job = subprocess.Popen(
+            [sys.executable, str(TRAIN), *arguments],
+            cwd=cwd,
+            env=environment(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield job
+    finally:
+        job.kill()
+        job.wait()
+
+
+def wait_until(
+    happened: Callable[[], bool], *, job: subprocess.Popen[bytes] | None = None, log: Path
+) -> None:
+    """Polls; fails when the job ends first, or after minutes, showing its log."""
+    deadline = time.monotonic() + 240
+    while not happened():
+        assert job is None or job.poll() is None, log.read_text(errors="replace")[-4000:]
+        assert time.monotonic() < deadline, log.read_text(errors="replace")[-4000:]
+        time.sleep(0.02)
+
+
+def refused(done: subprocess.CompletedProcess[str], status: int, *words: str) -> None:
+    """The status, and a message without a traceback that holds these words."""
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout, done.stderr
+    shown = " ".join(done.stderr.replace("│", " ").split())
+    for word in words:
+        assert word in shown, done.stderr
+
+
+def without_control_characters(text: str) -> bool:
+    """Whether a log can be read without a terminal."""
+    return all(character.isprintable() or character == "\n" for character in text)
+
+
+def tiny_bundle(folder: Path) -> str:
+    """A bundle of untrained weights; its address."""
+    torch.manual_seed(3)
+    save_bundle(
+        folder,
+        model=small_model().eval(),
+        charset=CHARSET,
+        picture=PICTURE,
+        name="untrained",
+        data_digest="none",
+        metrics={},
+    )
+    return str(folder)

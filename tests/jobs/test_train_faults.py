@@ -1,0 +1,133 @@
+"""Workers and drivers killed in mid-epoch: training goes on, and every sample is accounted for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.jobs import audits
+from tests.jobs.audits import Audit
+from tests.jobs.processes import Process, descendants, look
+from tests.jobs.runs import TINY, started, wait_until
+from tests.pipelines.stream.sets import good, write_set
+
+pytestmark = [pytest.mark.slow, pytest.mark.fault]
+
+SAMPLES, EPOCHS, BATCH, CHECKPOINT_EVERY = 480, 3, 4, 100
+EACH_ONCE = Counter(f"good-{i}" for i in range(SAMPLES))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    write_set(tmp_path / "set", good(SAMPLES))
+    write_set(tmp_path / "val", good(10))
+    return tmp_path
+
+
+def command(workers: str) -> tuple[str, ...]:
+    return (
+        *("--data", "set", "--val", "val", "--name", "a", "--num-workers", workers, "--audit"),
+        *("--epochs", str(EPOCHS), "--batch-pixels", str(BATCH * 32 * 64), *TINY),
+        *("--checkpoint-every", str(CHECKPOINT_EVERY)),
+    )
+
+
+def in_mid_epoch(run_folder: Path, epoch: int, rank: int) -> int:
+    """The process of a rank that is some steps past a checkpoint of this epoch; 0 for none."""
+    for path in sorted(audits.files(run_folder), reverse=True):
+        found_rank, pid = audits.rank_and_pid(path)
+        entries = audits.read(path)
+        begun = [i for i, entry in enumerate(entries) if entry.get("epoch") == epoch]
+        if found_rank != rank or not begun or not look(pid):
+            continue
+        since = entries[begun[0] :]
+        saved = [i for i, entry in enumerate(since) if "checkpoint" in entry]
+        if saved and len(since) - saved[-1] > 3 and len(begun) < SAMPLES // BATCH // 2 - 10:
+            return pid
+    return 0
+
+
+def accounted(run_folder: Path, *, starts: int) -> Audit:
+    """Nothing lost of any epoch, and repeated only what came after the last checkpoint."""
+    audit = Audit(run_folder)
+    assert len(audit.working) == starts
+    for epoch in range(EPOCHS):
+        assert audit.surviving(epoch) == EACH_ONCE
+        assert audit.trained(epoch) == EACH_ONCE + audit.lost(epoch)
+    assert audit.took_over_at_checkpoints()
+    lost = sum(sum(audit.lost(epoch).values()) for epoch in range(EPOCHS))
+    # At worst the last checkpoint was not yet kept, and the next was due.
+    assert 0 < lost <= (starts - 1) * 2 * (CHECKPOINT_EVERY + 2 * BATCH)
+    return audit
+
+
+@pytest.mark.parametrize("workers", ["2", "1:2"])
+def test_a_killed_worker_costs_only_the_steps_since_the_checkpoint(
+    home: Path, workers: str
+) -> None:
+    folder, log = home / "runs" / "a", home / "log"
+    with started(*command(workers), cwd=home) as job:
+        wait_until(lambda: in_mid_epoch(folder, 1, rank=1) > 0, job=job, log=log)
+        os.kill(in_mid_epoch(folder, 1, rank=1), signal.SIGKILL)
+        status = job.wait(timeout=400)
+    text = log.read_text()
+    assert status == 0, text
+    assert "Traceback" not in text
+    assert "resumed at epoch 2" in text
+    assert (folder / "done.json").exists()
+    assert accounted(folder, starts=2).working[0].ranks == 2
+
+
+def test_a_killed_driver_resumes_under_the_same_name_on_any_number_of_workers(home: Path) -> None:
+    folder, log = home / "runs" / "a", home / "log"
+    for epoch in (0, 1):
+        kill_driver_in(home, epoch)
+        assert not (folder / "done.json").exists()
+        assert not (folder / "bundle").exists()
+    with started(*command("1"), cwd=home) as job:
+        status = job.wait(timeout=400)
+    text = log.read_text()
+    assert status == 0, text
+    assert text.count("resuming a\n") == 2
+    assert "resumed at epoch 1" in text
+    assert "resumed at epoch 2" in text
+    assert "on 1 worker(s) (the checkpoint had 2)" in text
+    assert [start.ranks for start in accounted(folder, starts=3).working] == [2, 2, 1]
+
+
+def kill_driver_in(home: Path, epoch: int) -> None:
+    """Runs until mid-epoch, kills the driver, and sees everything that it started end."""
+    with started(*command("2"), cwd=home) as job:
+        wait_until(
+            lambda: in_mid_epoch(home / "runs" / "a", epoch, rank=0) > 0, job=job, log=home / "log"
+        )
+        family = descendants(job.pid)
+        assert any("raylet" in process.name for process in family)
+        job.send_signal(signal.SIGKILL)
+        assert job.wait() == -signal.SIGKILL
+        gone(family, home / "log")
+
+
+def gone(family: list[Process], log: Path) -> None:
+    """Waits until every one of them has ended."""
+    wait_until(lambda: not any(process.runs() for process in family), log=log)
+
+
+def test_an_interrupt_ends_the_job_and_its_processes(home: Path) -> None:
+    with started(*command("1"), cwd=home) as job:
+        wait_until(
+            lambda: in_mid_epoch(home / "runs" / "a", 0, rank=0) > 0, job=job, log=home / "log"
+        )
+        family = descendants(job.pid)
+        job.send_signal(signal.SIGINT)
+        try:
+            assert job.wait(timeout=120) == 130, (home / "log").read_text()
+        except subprocess.TimeoutExpired:
+            pytest.fail((home / "log").read_text())
+        gone(family, home / "log")
+    assert "run the same command again to go on" in (home / "log").read_text()
