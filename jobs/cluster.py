@@ -27,6 +27,7 @@ def connect(address: str | None, *, local_cpus: float = 0) -> None:
     # Train workers keep the driver's working directory, so that relative paths mean the same.
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
+    os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # of the raylet's lines in our log
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address:
         ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)

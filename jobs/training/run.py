@@ -185,7 +185,11 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
         ),
     )
     with BoardReader(board):
-        result = trainer.fit()
+        try:
+            result = trainer.fit()
+        except BaseException as e:
+            print("DEBUG", type(e), repr(e)[:300], flush=True)
+            raise
     gave_up = getattr(result, "return_value", None)
     if gave_up:
         raise NonFiniteLossError(str(gave_up))

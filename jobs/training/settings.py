@@ -44,7 +44,7 @@ class TrainSettings:
     """auto (the data's own), a name such as digits, alnum, codes, ascii, or the characters."""
     max_reject_share: float = 0.5
     """Share of the labels that may be unfit before the run ends with an error."""
-    rendered_samples: int = 24_000
+    rendered_samples: int = 30_000
     """Pictures to render for training when there is no --data."""
 
     # run
@@ -62,7 +62,7 @@ class TrainSettings:
     """vgg16_bn only: leave the backbone as loaded."""
 
     # schedule
-    epochs: int = 4
+    epochs: int = 2
     """Passes over the data."""
     batch_pixels: int = BATCH_PIXELS
     """Padded pixels (height x width x samples) in a ready batch, the unit of work of a worker."""

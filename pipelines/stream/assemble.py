@@ -23,7 +23,7 @@ from pipelines.holdout import is_held_out
 from pipelines.shards import read_row_group
 from pipelines.stream.plan import Chunk, Source
 
-BATCH_PIXELS = 64 * 32 * 128
+BATCH_PIXELS = 32 * 32 * 128
 _ORDER_SALT = 0x0DE5
 _SAMPLE_SALT = 0xA06
 
