@@ -92,6 +92,7 @@ class Collate:
         self.picture = config.picture
 
     def __call__(self, items: list[Item]) -> ReadyBatch:
+        """Padded, stacked, with their targets joined."""
         width = items[0][0].bucket_px
         pixels = [self.picture.pad(content[:, :width], width) for _, content in items]
         return ReadyBatch(

@@ -1,6 +1,6 @@
 """Images/s of training on Ray against a plain PyTorch loop with a DataLoader.
 
-python bench/train.py                        about four minutes
+python bench/train.py                        about three minutes
 python bench/train.py --rounds 8 --seconds 10
 
 Four programs train the ``mobile`` model on the same rendered shards, on the same cores:
@@ -42,6 +42,7 @@ class Audit:
         self._samples = 0
 
     def __call__(self) -> int:
+        """Pictures so far, over all ranks."""
         for path in self._folder.glob("*.jsonl"):
             with path.open("rb") as file:
                 file.seek(self._read.get(path, 0))
@@ -53,9 +54,7 @@ class Audit:
         return self._samples
 
 
-def ray_side(
-    name: str, folder: Path, workers: int, threads: int, extra: list[str]
-) -> Side:
+def ray_side(name: str, folder: Path, workers: int, threads: int, extra: list[str]) -> Side:
     """The training job itself, on a cluster of its own, never done."""
     run = f"ray-{workers}"
     command = [sys.executable, str(ROOT / "jobs" / "train.py"), "--audit"]
@@ -78,10 +77,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
-    parser.add_argument("--seconds", type=float, default=5, help="length of a turn")
+    parser.add_argument("--rounds", type=int, default=4, help="turns of each side")
+    parser.add_argument("--seconds", type=float, default=4, help="length of a turn")
     parser.add_argument("--threads", type=int, default=1, help="of torch, at one worker")
-    parser.add_argument("--warm-up", type=int, default=4000, help="pictures before the first turn")
+    parser.add_argument("--warm-up", type=int, default=1500, help="pictures before the first turn")
     args, extra = parser.parse_known_args()
     with rendered(SAMPLES) as folder:
         sides: list[Side] = []

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-RAY_NICENESS = int(os.environ.get("RAY_worker_niceness", "15"))
+RAY_NICENESS = int(os.environ.get("RAY_worker_niceness", "15"))  # noqa: SIM112
 """What Ray's workers run at; the plain sides are set to the same."""
 _KEPT_AWAKE = {"raylet", "gcs_server"}  # they watch each other's heartbeats, and are idle anyway
 _POLL_S = 0.005

@@ -56,6 +56,7 @@ class PublicCRNN(nn.Module):
         self.head = nn.Linear(512, CLASSES)
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
+        """``logits_TNC``."""
         features_TNF = self.cnn(images_NCHW).squeeze(2).permute(2, 0, 1)
         hidden_TNF = self.between(self.first(features_TNF)[0])
         return self.head(self.second(hidden_TNF)[0])

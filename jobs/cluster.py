@@ -24,9 +24,12 @@ def connect(address: str | None, *, local_cpus: float = 0) -> None:
     address = address or os.environ.get("RAY_ADDRESS")
     for name in ("ray.data", "ray.train"):  # the jobs show their own progress
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # says it is off
     # Train workers keep the driver's working directory, so that relative paths mean the same.
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
+    # A checkpoint counts, and a dead worker is noticed, when Ray Train next asks.
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # of the raylet's lines in our log
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address:

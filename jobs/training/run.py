@@ -187,9 +187,8 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
     with BoardReader(board):
         try:
             result = trainer.fit()
-        except BaseException as e:
-            print("DEBUG", type(e), repr(e)[:300], flush=True)
-            raise
+        except SystemExit:  # what Ray Train's own handler makes of Ctrl-C
+            raise KeyboardInterrupt from None
     gave_up = getattr(result, "return_value", None)
     if gave_up:
         raise NonFiniteLossError(str(gave_up))

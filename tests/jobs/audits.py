@@ -84,17 +84,18 @@ class Audit:
         following = [start.first_step or 0 for start in self.working[1:]]
         return list(zip(self.working, [*following, float("inf")], strict=True))
 
-    def took_over_at_checkpoints(self) -> bool:
-        """Whether every later start began right after the last checkpoint that was kept.
-
-        The last one written down may not have been: the kill came in between.
-        """
-        known: list[int] = [0]
-        for start, end in self._ends():
-            known += sorted(start.checkpoints)
-            if end != float("inf") and int(end) - 1 not in known[-2:]:
-                return False
-        return True
+    def kept_by(self, start: int) -> int:
+        """Samples in the weights with which the start of this number (of those that took a
+        step) began: all steps before its first one that had not been lost by then."""
+        first = self.working[start].first_step or 0
+        before = Audit.__new__(Audit)
+        before.starts = self.working[:start]
+        epochs = {e["epoch"] for s in before.starts for part in s.steps.values() for e in part}
+        return sum(
+            sum(s.ids(epoch, past_last=min(end, first)).values())
+            for epoch in epochs
+            for s, end in before._ends()
+        )
 
 
 def files(run_folder: Path) -> list[Path]:
@@ -110,3 +111,15 @@ def read(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a file; a kill may have cut the last one."""
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]
     return [json.loads(line) for line in lines]
+
+
+def committed_samples(run_folder: Path) -> int:
+    """Samples behind the latest checkpoint that Ray Train has taken note of; 0 for none."""
+    path = run_folder / "checkpoint_manager_snapshot.json"
+    if not path.exists():
+        return 0
+    try:
+        latest = json.loads(path.read_text())["latest_checkpoint_result"]
+    except json.JSONDecodeError:  # it is being written
+        return 0
+    return int(latest["metrics"]["samples"]) if latest else 0

@@ -48,3 +48,16 @@ def descendants(pid: int) -> list[Process]:
         pending += below
         found += [process for child in below if (process := look(child))]
     return found
+
+
+def with_argument(part: str) -> list[Process]:
+    """All running processes with ``part`` in their command line, and all that they started."""
+    found = []
+    for folder in PROC.glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if part.encode() in command and (process := look(int(folder.name))):
+            found += [process, *descendants(process.pid)]
+    return list(dict.fromkeys(found))

@@ -85,7 +85,7 @@ def refused(done: subprocess.CompletedProcess[str], status: int, *words: str) ->
 
 def without_control_characters(text: str) -> bool:
     """Whether a log can be read without a terminal."""
-    return all(character.isprintable() or character == "\n" for character in text)
+    return all(character.isprintable() or character in "\n\t" for character in text)
 
 
 def tiny_bundle(folder: Path) -> str:

@@ -16,20 +16,20 @@ from tests.jobs.runs import PROJECT, run
 
 pytestmark = pytest.mark.slow
 
-COUNT, WIDTH_PX, HEIGHT_PX = 160, 64, 32
+COUNT, WIDTH_PX, HEIGHT_PX = 160, 40, 32
 FONTS = ("DejaVuSans.ttf", "DejaVuSerif.ttf", "DejaVuSansMono.ttf")
 SETTINGS = {
-    "mobile": ("--epochs", "40", "--optim.lr", "5e-3"),
-    "vgg": ("--epochs", "30", "--optim.lr", "1e-3"),
-    "vgg16_bn": ("--epochs", "20", "--optim.lr", "1e-3"),
-    "resnet": ("--epochs", "20", "--optim.lr", "1e-3"),
+    "mobile": ("--epochs", "28", "--optim.lr", "5e-3"),
+    "vgg": ("--epochs", "14", "--optim.lr", "1e-3"),
+    "vgg16_bn": ("--epochs", "9", "--optim.lr", "1e-3"),
+    "resnet": ("--epochs", "11", "--optim.lr", "1e-3"),
 }
 
 
 def painted(text: str, font_name: str) -> Image.Image:
-    """The text in one of Matplotlib's fonts, dark on light, as large as fits."""
+    """The text in one of Matplotlib's fonts, dark on light."""
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / font_name
-    font = ImageFont.truetype(str(path), 20)
+    font = ImageFont.truetype(str(path), 19)
     image = Image.new("L", (WIDTH_PX, HEIGHT_PX), 225)
     left, top, right, bottom = font.getbbox(text)
     at = ((WIDTH_PX - right - left) / 2, (HEIGHT_PX - bottom - top) / 2)
@@ -38,11 +38,11 @@ def painted(text: str, font_name: str) -> Image.Image:
 
 
 def texts() -> list[str]:
-    """Distinct strings of 2 to 4 digits, doubled ones among them."""
+    """Distinct strings of 2 or 3 digits, doubled ones among them."""
     rng = random.Random(160)
     found: set[str] = set()
     while len(found) < COUNT:
-        found.add("".join(rng.choices("0123456789", k=rng.randint(2, 4))))
+        found.add("".join(rng.choices("0123456789", k=rng.randint(2, 3))))
     return sorted(found)
 
 
@@ -70,8 +70,9 @@ def test_160_strings_are_learned_by_heart(home: Path, backbone: str) -> None:
         *("--data", "set", "--val", "set", "--name", backbone, "--charset", "digits"),
         *("--model.backbone", backbone, "--model.rnn-hidden", "64", "--augment.strength", "0"),
         *("--picture.mode", "fixed", "--picture.widths", str(WIDTH_PX)),
+        *("--optim.weight-decay", "1e-3", "--optim.warmup", "0.1", "--patience", "0"),
         *("--batch-pixels", str(16 * HEIGHT_PX * WIDTH_PX), "--optim.ema-decay", "0"),
-        *("--validate-every", str(4 * COUNT), *SETTINGS[backbone]),
+        *("--validate-every", str(3 * COUNT), *SETTINGS[backbone]),
         cwd=home,
     )
     assert done.returncode == 0, done.stderr

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.jobs import audits
-from tests.jobs.audits import Audit
+from tests.jobs.audits import Audit, committed_samples
 from tests.jobs.processes import Process, descendants, look
-from tests.jobs.runs import TINY, started, wait_until
+from tests.jobs.runs import TINY, started, wait_until, without_control_characters
 from tests.pipelines.stream.sets import good, write_set
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault]
 
-SAMPLES, EPOCHS, BATCH, CHECKPOINT_EVERY = 480, 3, 4, 100
+SAMPLES, EPOCHS, BATCH, CHECKPOINT_EVERY = 320, 3, 4, 80
 EACH_ONCE = Counter(f"good-{i}" for i in range(SAMPLES))
 
 
@@ -47,9 +47,16 @@ def in_mid_epoch(run_folder: Path, epoch: int, rank: int) -> int:
             continue
         since = entries[begun[0] :]
         saved = [i for i, entry in enumerate(since) if "checkpoint" in entry]
-        if saved and len(since) - saved[-1] > 3 and len(begun) < SAMPLES // BATCH // 2 - 10:
+        if saved and len(since) - saved[-1] > 3 and committed_samples(run_folder):
             return pid
     return 0
+
+
+def find(victims: list[int], run_folder: Path, epoch: int, rank: int) -> list[int]:
+    """``victims`` with the process that ``in_mid_epoch`` finds, if it does."""
+    if pid := in_mid_epoch(run_folder, epoch, rank):
+        victims.append(pid)
+    return victims
 
 
 def accounted(run_folder: Path, *, starts: int) -> Audit:
@@ -59,10 +66,7 @@ def accounted(run_folder: Path, *, starts: int) -> Audit:
     for epoch in range(EPOCHS):
         assert audit.surviving(epoch) == EACH_ONCE
         assert audit.trained(epoch) == EACH_ONCE + audit.lost(epoch)
-    assert audit.took_over_at_checkpoints()
-    lost = sum(sum(audit.lost(epoch).values()) for epoch in range(EPOCHS))
-    # At worst the last checkpoint was not yet kept, and the next was due.
-    assert 0 < lost <= (starts - 1) * 2 * (CHECKPOINT_EVERY + 2 * BATCH)
+    assert sum(sum(audit.lost(epoch).values()) for epoch in range(EPOCHS)) > 0, "killed too late"
     return audit
 
 
@@ -72,21 +76,31 @@ def test_a_killed_worker_costs_only_the_steps_since_the_checkpoint(
 ) -> None:
     folder, log = home / "runs" / "a", home / "log"
     with started(*command(workers), cwd=home) as job:
-        wait_until(lambda: in_mid_epoch(folder, 1, rank=1) > 0, job=job, log=log)
-        os.kill(in_mid_epoch(folder, 1, rank=1), signal.SIGKILL)
+        victims: list[int] = []
+        wait_until(lambda: bool(find(victims, folder, 1, rank=1)), job=job, log=log)
+        os.kill(victims[0], signal.SIGKILL)
+        committed = committed_samples(folder)
         status = job.wait(timeout=400)
     text = log.read_text()
     assert status == 0, text
     assert "Traceback" not in text
+    assert without_control_characters(text)
+    assert "worker 0 stopped: RuntimeError" in text
     assert "resumed at epoch 2" in text
     assert (folder / "done.json").exists()
-    assert accounted(folder, starts=2).working[0].ranks == 2
+    audit = accounted(folder, starts=2)
+    assert audit.working[0].ranks == 2
+    # At least the checkpoint known when the worker died; Ray Train may have been about to note one.
+    assert audit.kept_by(1) >= committed
+    assert (audit.working[1].first_step or 0) - 1 in audit.working[0].checkpoints
 
 
 def test_a_killed_driver_resumes_under_the_same_name_on_any_number_of_workers(home: Path) -> None:
     folder, log = home / "runs" / "a", home / "log"
+    committed = []
     for epoch in (0, 1):
         kill_driver_in(home, epoch)
+        committed.append(committed_samples(folder))
         assert not (folder / "done.json").exists()
         assert not (folder / "bundle").exists()
     with started(*command("1"), cwd=home) as job:
@@ -97,7 +111,9 @@ def test_a_killed_driver_resumes_under_the_same_name_on_any_number_of_workers(ho
     assert "resumed at epoch 1" in text
     assert "resumed at epoch 2" in text
     assert "on 1 worker(s) (the checkpoint had 2)" in text
-    assert [start.ranks for start in accounted(folder, starts=3).working] == [2, 2, 1]
+    audit = accounted(folder, starts=3)
+    assert [start.ranks for start in audit.working] == [2, 2, 1]
+    assert [audit.kept_by(1), audit.kept_by(2)] == committed, "from the last checkpoint noted"
 
 
 def kill_driver_in(home: Path, epoch: int) -> None:
