@@ -88,7 +88,7 @@ class TrainSettings:
     """CPUs that each decoding and augmenting task reserves."""
     threads_per_worker: int = 0
     """Torch threads of a CPU worker; 0: the machine's cores shared out."""
-    data_ahead_mib: int = 256
+    data_ahead_mib: int = 128
     """Ready batches kept ahead of the workers, in MiB of the object store."""
     max_failures: int = 3
     """Worker failures to recover from before giving up."""

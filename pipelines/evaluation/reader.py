@@ -105,6 +105,7 @@ class PieceReader:
             self._recognizer = Recognizer(plain, device="cuda", batch_pixels=_GPU_BATCH_PIXELS)
         else:
             torch.set_num_threads(1)
+            cv2.setNumThreads(1)
             self._recognizer = Recognizer(plain)
         self._decode = self._recognizer.decoder(config.decoder, lexicon=config.lexicon)
 

@@ -6,13 +6,16 @@ kept from chunk to rank: a batch of the next epoch never overtakes one of this.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import pyarrow as pa
 import ray
 from ray.data import DataContext, ExecutionResources
+from ray.data._internal.execution.execution_callback import ExecutionCallback
 
 from pipelines.shards import Manifest, load_manifest
 from pipelines.stream.assemble import StreamConfig, assemble_chunk
@@ -24,8 +27,18 @@ if TYPE_CHECKING:
     from ray.data import DataIterator, Dataset
 
 MAX_CHUNKS = 4000
-AHEAD_BYTES = 256 * 1024 * 1024
+AHEAD_BYTES = 128 * 1024 * 1024
 BLOCK_BATCHES = 2
+STEP_PAUSE_S = 0.02
+
+
+class Calm(ExecutionCallback):
+    """A pause in each step of Ray Data's scheduling loop, which otherwise spins on a whole core
+    whenever every task that runs is held back because enough has been made ahead (Ray 2.60)."""
+
+    def on_execution_step(self, executor: object) -> None:
+        """Sleeps."""
+        time.sleep(STEP_PAUSE_S)
 
 
 def load_source(uri: str, weight: float | None = None) -> tuple[Source, Manifest]:
@@ -67,6 +80,7 @@ def ready_batches(
     """A dataset of ready batches, one task a chunk; ``reserved`` is what trainers hold."""
     context = DataContext.get_current().copy()
     context.enable_progress_bars = False
+    context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, Calm]
     context.target_max_block_size = BLOCK_BATCHES * config.batch_pixels * config.picture.channels
     context.execution_options.preserve_order = True
     context.execution_options.resource_limits = ExecutionResources.for_limits(
@@ -77,6 +91,7 @@ def ready_batches(
     config_ref = ray.put(config)
 
     def assemble(batch: dict[str, Any]) -> Iterator[pa.Table]:
+        cv2.setNumThreads(1)
         settings = ray.get(config_ref)
         for index in batch["id"]:
             chunk, done = work[int(index)]
