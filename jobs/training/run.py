@@ -177,7 +177,7 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
             name=settings.name,
             storage_path=path,
             storage_filesystem=filesystem,
-            worker_runtime_env={"env_vars": _WORKER_ENV},
+            worker_runtime_env={"env_vars": _WORKER_ENV},  # type: ignore[call-arg]
             failure_config=ray.train.FailureConfig(max_failures=settings.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(
                 num_to_keep=1, checkpoint_score_attribute="score"

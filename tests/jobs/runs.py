@@ -40,7 +40,7 @@ def run(
         env=environment(extra),
         capture_output=True,
         text=True,
-        timeout=560,
+        timeout=1200,
         check=False,
     )
 
