@@ -13,6 +13,7 @@ from PIL import Image
 
 from crnn.bundle import load_bundle
 from crnn.recognizer import Recognizer
+from crnn.training.optim import OptimConfig
 from tests.crnn.training.pictures import drawn
 from tests.jobs.audits import Audit
 from tests.jobs.runs import TINY, refused, run, without_control_characters
@@ -46,7 +47,7 @@ def test_the_folder_is_whole(folder: Path) -> None:
     assert Image.open(folder / "curves.png").format == "PNG"
     assert Image.open(folder / "curves.png").width > 1000
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    assert config["settings"]["optim"]["lr"] == 3e-3
+    assert config["settings"]["optim"]["lr"] == OptimConfig().lr
     assert config["facts"]["charset"] == "0123456789"
     report = json.loads((folder / "report.json").read_text())
     assert report["total"]["count"] == 40
@@ -113,7 +114,9 @@ def test_other_settings_under_the_same_name_are_listed_and_refused(
     home: Path, folder: Path
 ) -> None:
     done = run(*COMMAND, "--optim.lr", "0.5", "--model.rnn", "gru", cwd=home)
-    refused(done, 1, "optim.lr: 0.003 → 0.5", "model.rnn: 'lstm' → 'gru'", "--overwrite")
+    refused(
+        done, 1, f"optim.lr: {OptimConfig().lr} → 0.5", "model.rnn: 'lstm' → 'gru'", "--overwrite"
+    )
     assert "rnn_hidden" not in done.stderr
     assert (folder / "done.json").exists()
 
