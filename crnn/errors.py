@@ -7,7 +7,8 @@
     ├── DataError               shards or sources that are missing, unfinished or unusable
     ├── CheckpointMismatchError a run that would resume into another configuration
     ├── NonFiniteLossError      too many non-finite training steps in a row
-    └── PlacementError          workers that the cluster can't ever place
+    ├── PlacementError          workers that the cluster can't ever place
+    └── WorkersLostError        workers that failed more often than a run recovers from
 
 Bad arguments are plain ``ValueError``; what can't happen is an ``assert``.
 """
@@ -49,3 +50,7 @@ class NonFiniteLossError(CrnnError):
 
 class PlacementError(CrnnError):
     """Workers that the cluster can't ever place."""
+
+
+class WorkersLostError(CrnnError):
+    """Workers that failed more often than a run recovers from."""

@@ -25,11 +25,12 @@ from ray.train.torch import TorchTrainer
 
 from crnn import storage
 from crnn.bundle import load_bundle, save_bundle
-from crnn.errors import CheckpointMismatchError, NonFiniteLossError
+from crnn.errors import CheckpointMismatchError, NonFiniteLossError, WorkersLostError
 from crnn.metrics import wilson_interval
 from crnn.transfer import load_matching
 from jobs import cluster
 from jobs.cli import as_mapping
+from jobs.failures import in_short, ours
 from jobs.progress import ProgressLines, clock
 from jobs.training.board import BoardReader, ProgressBoard
 from jobs.training.curves import plot_curves
@@ -189,6 +190,11 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
             result = trainer.fit()
         except SystemExit:  # what Ray Train's own handler makes of Ctrl-C
             raise KeyboardInterrupt from None
+        except ray.train.TrainingFailedError as error:
+            raise ours(error) or WorkersLostError(
+                f"training failed more often than --max-failures {settings.max_failures} allows; "
+                f"last: {in_short(error)}. The same command goes on from the last checkpoint"
+            ) from error
     gave_up = getattr(result, "return_value", None)
     if gave_up:
         raise NonFiniteLossError(str(gave_up))

@@ -77,7 +77,9 @@ def test_another_architecture_keeps_what_fits_and_says_the_rest() -> None:
     state = source.state_dict()
     assert report.kept == [n for n in state if n.startswith("backbone.")] + ["head.bias"]
     assert report.resized == []
-    assert {"head.weight", "rnn.weight_ih_l0", "rnn.weight_ih_l1"} <= set(report.dropped)
+    assert {"head.weight", "rnn.layers.0.weight_ih_l0", "rnn.layers.1.weight_ih_l0"} <= set(
+        report.dropped
+    )
     assert set(report.fresh) == {n for n in before if n not in report.kept}
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, state[name] if name in report.kept else before[name]), name
@@ -95,7 +97,7 @@ def test_the_report_prints_what_was_kept_resized_and_dropped() -> None:
     source = model_for(there, ModelConfig(backbone="mobile", rnn="gru", rnn_hidden=8))
     text = str(load_matching(model_for(here), here, source.state_dict(), there))
     assert "resized head.weight: (4, 16) → (4, 16)" in text
-    assert "dropped rnn.weight_ih_l0: (24, 192) → (32, 192)" in text
+    assert "dropped rnn.layers.0.weight_ih_l0: (24, 192) → (32, 192)" in text
     assert "carried over: 'c'" in text and "new: 'dx'" in text
     assert text.startswith("kept ")
 

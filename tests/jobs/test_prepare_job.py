@@ -59,7 +59,7 @@ def test_from_any_folder_with_relative_paths_and_again(source: Path, tmp_path: P
     )
     assert train.count + val.count == 40
     assert "out/train is complete" in first.stdout
-    assert "/s, 0 s left, 0 rejects" in first.stdout
+    assert "/s, 0:00 left, 0 rejects" in first.stdout
     assert all(character.isprintable() or character == "\n" for character in first.stdout)
     again = run(*command, cwd=tmp_path)
     assert again.returncode == 0, again.stderr

@@ -95,6 +95,19 @@ def test_a_killed_worker_costs_only_the_steps_since_the_checkpoint(
     assert (audit.working[1].first_step or 0) - 1 in audit.working[0].checkpoints
 
 
+def test_more_failures_than_allowed_end_the_run_with_a_message(home: Path) -> None:
+    folder, log = home / "runs" / "a", home / "log"
+    with started(*command("2"), "--max-failures", "0", cwd=home) as job:
+        wait_until(lambda: in_mid_epoch(folder, 0, rank=1) > 0, job=job, log=log)
+        os.kill(in_mid_epoch(folder, 0, rank=1), signal.SIGKILL)
+        status = job.wait(timeout=300)
+    text = log.read_text()
+    assert status == 1, text
+    assert "error: training failed more often than --max-failures 0 allows" in text
+    assert "Traceback" not in text
+    assert not (folder / "done.json").exists()
+
+
 def test_a_killed_driver_resumes_under_the_same_name_on_any_number_of_workers(home: Path) -> None:
     folder, log = home / "runs" / "a", home / "log"
     committed = []
