@@ -6,6 +6,7 @@ Exit status: 0 done, 1 a ``CrnnError`` (bad data, bundle, placement), 2 bad argu
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,7 +31,8 @@ def parse(config_type: type[Config], argv: Sequence[str], *, description: str) -
     given = [arg for path in paths for arg in _yaml_flags(config_type, Path(path))]
     overridden = {flag.split("=")[0].replace("_", "-") for flag in flags if flag.startswith("--")}
     kept = _without(given, overridden)
-    text = description + "\n\n--config FILE.yaml reads any of these from YAML; flags override it."
+    examples = re.sub(r"\n\s*(?=(python|ray) )", "\n\n", description)  # a line each
+    text = examples + "\n\n--config FILE.yaml reads any of these from YAML; flags override it."
     return tyro.cli(config_type, args=[*kept, *flags], description=text)
 
 

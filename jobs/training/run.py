@@ -45,6 +45,7 @@ from pipelines.stream.plan import epoch_rows
 CONFIG_FILE = "config.yaml"
 DONE_FILE = "done.json"
 _EXAMPLES = 8
+_HIGH_LR = 2e-3
 # Idle threads of torch sleep instead of spinning. On two cores shared with other work, a spinning
 # team of two threads trained 5 pictures/s, a sleeping one 190.
 _WORKER_ENV = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -214,6 +215,12 @@ def _announce(settings: TrainSettings, data: TrainingData) -> None:
         start = load_bundle(settings.init_from)
         print(f"starting from {settings.init_from}:")
         print(load_matching(model, data.train.charset, start.model.state_dict(), start.charset))
+    if settings.model.backbone != "mobile" and settings.optim.lr > _HIGH_LR:
+        print(
+            f"note: --optim.lr {settings.optim.lr:g} suits mobile; {settings.model.backbone} "
+            "learns at about 1e-3",
+            flush=True,
+        )
     device = "GPU" if settings.use_gpu else "CPU"
     print(
         f"training {settings.model.backbone}, {size / 1e6:.2f}M parameters, "
