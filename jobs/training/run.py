@@ -30,7 +30,7 @@ from crnn.metrics import wilson_interval
 from crnn.transfer import load_matching
 from jobs import cluster
 from jobs.cli import as_mapping
-from jobs.failures import in_short, ours
+from jobs.failures import ours
 from jobs.progress import ProgressLines, clock
 from jobs.training.board import BoardReader, ProgressBoard
 from jobs.training.curves import plot_curves
@@ -194,7 +194,8 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
         except ray.train.TrainingFailedError as error:
             raise ours(error) or WorkersLostError(
                 f"training failed more often than --max-failures {settings.max_failures} allows; "
-                f"last: {in_short(error)}. The same command goes on from the last checkpoint"
+                "the log above says which workers stopped, and why. The same command goes on from "
+                "the last checkpoint"
             ) from error
     gave_up = getattr(result, "return_value", None)
     if gave_up:
