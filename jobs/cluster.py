@@ -64,10 +64,10 @@ def check_placement(
         print(f"waiting up to {wait_s:.0f} s for nodes: {missing}", flush=True)
         worker = {"CPU": cpus_per_worker} | ({"GPU": gpus_per_worker} if gpus_per_worker else {})
         request_resources(bundles=[*[worker] * workers, {"CPU": data_cpus}])
-    while missing and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
-        missing = _missing(workers, cpus_per_worker, gpus_per_worker, data_cpus)
-    request_resources(bundles=[])  # from here on the workers themselves keep the nodes
+        while missing and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+            missing = _missing(workers, cpus_per_worker, gpus_per_worker, data_cpus)
+        request_resources(bundles=[])  # from here on the workers themselves keep the nodes
     if missing:
         raise PlacementError(missing)
 

@@ -28,7 +28,7 @@ from crnn.metrics import Sums, wilson_interval
 from jobs import cli
 from jobs.cluster import connect
 from jobs.progress import ProgressLines
-from pipelines.evaluation import Evaluation, carry_out, plan_evaluation
+from pipelines.evaluation import Evaluation, carry_out, plan_evaluation, set_names
 from pipelines.report import begin_report, write_report
 
 
@@ -88,22 +88,6 @@ def main(argv: Sequence[str]) -> None:
     address = write_report(evaluation, out)
     print(describe(evaluation))
     print(f"report: {address}", flush=True)
-
-
-def set_names(uris: Sequence[str]) -> dict[str, str]:
-    """Sets by name: the shortest ends of their addresses that tell them apart.
-
-    Raises:
-        ValueError: when an address is given twice.
-    """
-    paths = [storage.resolve(uri)[1].strip("/").split("/") for uri in uris]
-    for uri, path in zip(uris, paths, strict=True):
-        if paths.count(path) > 1:
-            raise ValueError(f"--data names {uri} more than once; give each set once")
-    depth = 1
-    while len({tuple(path[-depth:]) for path in paths}) < len(paths):
-        depth += 1
-    return {"/".join(path[-depth:]): uri for path, uri in zip(paths, uris, strict=True)}
 
 
 def default_out(bundle: str) -> str:

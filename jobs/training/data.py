@@ -10,10 +10,11 @@ from crnn import storage
 from crnn.bundle import load_bundle
 from crnn.charset import CHARSETS, Charset
 from crnn.errors import DataError
-from crnn.model import CRNN
 from crnn.training.optim import build_optimizer
 from jobs.progress import ProgressLines
+from jobs.training.network import new_network, time_steps
 from jobs.training.settings import DATA_FOLDER, RENDERED, TrainSettings
+from pipelines.evaluation import set_names
 from pipelines.manifest import MANIFEST_NAME, Manifest
 from pipelines.render.synth import RenderConfig, render_set
 from pipelines.shards import check_sizes
@@ -55,7 +56,7 @@ def check_inputs(settings: TrainSettings) -> None:
         check_sizes(uri, flow.load_source(uri)[1])
     if settings.init_from:
         load_bundle(settings.init_from)
-    build_optimizer(_model(settings, num_classes=2), settings.optim)
+    build_optimizer(new_network(settings, num_classes=2), settings.optim)
 
 
 def gather(settings: TrainSettings) -> TrainingData:
@@ -76,7 +77,7 @@ def gather(settings: TrainSettings) -> TrainingData:
         sources=tuple(source for source, _ in train_sets),
         charset=charset,
         picture=settings.picture,
-        time_steps=time_steps(settings, charset),
+        time_steps=time_steps(settings, charset.num_classes),
         batch_pixels=settings.batch_pixels,
         seed=settings.seed,
         augment=settings.augment,
@@ -95,7 +96,7 @@ def gather(settings: TrainSettings) -> TrainingData:
         val=val,
         train_scan=_checked(settings, train, "training"),
         val_scan=_checked(settings, val, "validation"),
-        val_sets={storage.base_name(s.uri): s.uri for s in val.sources},
+        val_sets=set_names([source.uri for source in val.sources]),
         digest=hashlib.sha256(json.dumps([held_out, *digests]).encode()).hexdigest(),
     )
 
@@ -107,21 +108,6 @@ def choose_charset(settings: TrainSettings, manifests: list[Manifest]) -> Charse
     if not settings.data:
         return Charset(CHARSETS[RENDERED_CHARSET])
     return Charset.of_texts(c for manifest in manifests for c in manifest.characters)
-
-
-def time_steps(settings: TrainSettings, charset: Charset) -> tuple[tuple[int, int], ...]:
-    """(bucket width, T) of the model to be trained."""
-    model = _model(settings, charset.num_classes)
-    return tuple((width, model.time_steps(width)) for width in settings.picture.widths)
-
-
-def _model(settings: TrainSettings, num_classes: int) -> CRNN:
-    return CRNN(
-        settings.model,
-        num_classes=num_classes,
-        in_channels=settings.picture.channels,
-        height=settings.picture.height,
-    )
 
 
 def _sets(settings: TrainSettings) -> tuple[list[str], list[str]]:

@@ -24,6 +24,7 @@ _POINT_EVERY_S = 1.0
 _MAX_POINTS = 4000
 _RATE_WINDOW_S = 15.0
 _LOSS_MEMORY = 0.95
+_KEPT = ("points", "validations", "examples", "rejects", "stopped_early", "train_s")
 
 
 class History:
@@ -155,8 +156,7 @@ class History:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values."""
-        kept = ("points", "validations", "examples", "rejects", "stopped_early", "train_s")
-        state: dict[str, Any] = {key: getattr(self, key) for key in kept}
+        state: dict[str, Any] = {key: getattr(self, key) for key in _KEPT}
         return state | {
             "without_gain": self._without_gain,
             "reported_samples": self._reported_samples,
@@ -166,11 +166,11 @@ class History:
     def from_state_dict(cls, state: dict[str, Any]) -> History:
         """The history that ``state_dict`` described."""
         history = cls()
-        history._without_gain = state.pop("without_gain")
-        history._reported_samples = state.pop("reported_samples")
-        history.rejects = {key: (r, m) for key, (r, m) in state.pop("rejects").items()}
-        for key, value in state.items():
-            setattr(history, key, value)
+        for key in _KEPT:
+            setattr(history, key, state[key])
+        history.rejects = {key: (r, m) for key, (r, m) in state["rejects"].items()}
+        history._without_gain = state["without_gain"]
+        history._reported_samples = state["reported_samples"]
         return history
 
     def publish(self, run_uri: str) -> None:

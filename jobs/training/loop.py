@@ -23,19 +23,17 @@ from ray.data import ExecutionResources
 from ray.train.collective import broadcast_from_rank_zero
 from ray.train.torch import get_device
 
-from crnn.backbones.vgg16_bn import Vgg16Bn, freeze, load_imagenet_weights
-from crnn.bundle import load_bundle, save_bundle
-from crnn.charset import Charset
+from crnn.bundle import save_bundle
 from crnn.errors import NonFiniteLossError
 from crnn.model import CRNN
 from crnn.training.batch import ReadyBatch
 from crnn.training.ranks import gather_objects, sum_over_ranks
 from crnn.training.trainer import Trainer, Validation
-from crnn.transfer import load_matching
 from jobs.failures import in_short
 from jobs.training.audit import AuditLog
 from jobs.training.curves import EventWriter
 from jobs.training.history import History
+from jobs.training.network import new_network
 from jobs.training.settings import TrainSettings
 from pipelines.stream import flow
 from pipelines.stream.assemble import Refusal, StreamConfig
@@ -53,6 +51,8 @@ class WorkerOrders:
 
     settings: TrainSettings
     run_uri: str
+    weights: ray.ObjectRef
+    """State dict that training begins with."""
     train: StreamConfig
     val: StreamConfig
     total_samples: int
@@ -70,11 +70,11 @@ class Feed:
 
     deliveries: Iterator[Delivery]
     end_epoch: int
-    """The first epoch that is not in it."""
+    """The first epoch of which there is nothing in it."""
     held: Delivery | None = None
 
     def take(self, epoch: int, count: int) -> list[Delivery]:
-        """Up to ``count`` deliveries of ``epoch``; fewer when this rank has had all of its own."""
+        """Up to ``count`` deliveries of ``epoch``; fewer when the feed has no more of it."""
         taken: list[Delivery] = []
         while len(taken) < count:
             delivery = self.held or next(self.deliveries, None)
@@ -125,9 +125,8 @@ class Worker:
             torch.set_num_threads(orders.threads)
         torch.manual_seed(self.settings.seed)
         self.charset = orders.train.charset
-        model = build_model(self.settings, self.charset)
         self.trainer = Trainer(
-            model,
+            self._network(),
             self.charset,
             self.settings.optim,
             total_samples=orders.total_samples,
@@ -149,12 +148,16 @@ class Worker:
         while self.cursor.epoch < self.settings.epochs and not self.history.stopped_early:
             if self.cursor.epoch >= feed.end_epoch:
                 feed = self._open_feed()
-            self._train_epoch(feed)
+            self._train(feed)
+            if flow.epoch_done(self.orders.train, self.cursor):
+                self._end_epoch()
+            else:
+                feed.end_epoch = 0  # it was cut within the epoch
         if not self.history.reported_at(self.trainer.progress.samples):
             self._report(validate=True)
 
-    def _train_epoch(self, feed: Feed) -> None:
-        """Steps until every rank has run out of the epoch's ready batches."""
+    def _train(self, feed: Feed) -> None:
+        """Steps until no rank's feed has more of the epoch."""
         share = self._batches_per_rank()
         while True:
             taken = feed.take(self.cursor.epoch, share)
@@ -166,6 +169,8 @@ class Worker:
                 if self.history.stopped_early:
                     return
         self._collect()
+
+    def _end_epoch(self) -> None:
         self.cursor.next_epoch()
         if not self.settings.validate_every:
             self._report(validate=True)
@@ -235,6 +240,13 @@ class Worker:
         batches = (delivery.batch for table in tables for delivery in deliveries(table))
         return self.trainer.validate(batch for batch in batches if len(batch))
 
+    def _network(self) -> CRNN:
+        """The network, with the weights that the run begins with unless a checkpoint has them."""
+        model = new_network(self.settings, self.charset.num_classes)
+        if ray.train.get_checkpoint() is None:
+            model.load_state_dict(ray.get(self.orders.weights))
+        return model
+
     def _restore(self) -> None:
         checkpoint = ray.train.get_checkpoint()
         if checkpoint is None:
@@ -257,7 +269,7 @@ class Worker:
         offer = None
         if self.rank == 0:
             work = flow.work_left(self.orders.train, self.cursor, self.settings.epochs)
-            end = work[-1][0].epoch + 1 if work else self.settings.epochs
+            end = work[-1][0].epoch + 1
             dataset = flow.ready_batches(self.orders.train, work, **self._stream_options())
             offer = (flow.split(dataset, self.world), end)
         iterators, end = broadcast_from_rank_zero(offer)
@@ -277,7 +289,7 @@ class Worker:
         }
 
     def _batches_per_rank(self) -> int:
-        return max(1, round((self.settings.batches_per_step or self.world) / self.world))
+        return (self.settings.batches_per_step or self.world) // self.world
 
 
 class Due:
@@ -303,22 +315,3 @@ class Due:
             return False
         self._validated = samples
         return True
-
-
-def build_model(settings: TrainSettings, charset: Charset) -> CRNN:
-    """A new model; backbone weights and a bundle to begin from are laid over it."""
-    model = CRNN(
-        settings.model,
-        num_classes=charset.num_classes,
-        in_channels=settings.picture.channels,
-        height=settings.picture.height,
-    )
-    if isinstance(model.backbone, Vgg16Bn):
-        if settings.backbone_weights:
-            load_imagenet_weights(model.backbone, settings.backbone_weights)
-        if settings.freeze_backbone:
-            freeze(model.backbone)
-    if settings.init_from:
-        start = load_bundle(settings.init_from)
-        load_matching(model, charset, start.model.state_dict(), start.charset)
-    return model

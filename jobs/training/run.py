@@ -27,7 +27,7 @@ from crnn import storage
 from crnn.bundle import load_bundle, save_bundle
 from crnn.errors import CheckpointMismatchError, NonFiniteLossError, WorkersLostError
 from crnn.metrics import wilson_interval
-from crnn.transfer import load_matching
+from crnn.model import CRNN
 from jobs import cluster
 from jobs.cli import as_mapping
 from jobs.failures import ours
@@ -36,7 +36,8 @@ from jobs.training.board import BoardReader, ProgressBoard
 from jobs.training.curves import plot_curves
 from jobs.training.data import TrainingData, check_inputs, gather
 from jobs.training.history import History
-from jobs.training.loop import BUNDLE_FOLDER, PROGRESS_FILE, WorkerOrders, build_model, train_worker
+from jobs.training.loop import BUNDLE_FOLDER, PROGRESS_FILE, WorkerOrders, train_worker
+from jobs.training.network import first_network
 from jobs.training.settings import TrainSettings, differences
 from pipelines.evaluation import Evaluation, evaluate
 from pipelines.report import write_report
@@ -46,8 +47,8 @@ CONFIG_FILE = "config.yaml"
 DONE_FILE = "done.json"
 _EXAMPLES = 8
 _HIGH_LR = 2e-3
-# Idle threads of torch sleep instead of spinning. On two cores shared with other work, a spinning
-# team of two threads trained 5 pictures/s, a sleeping one 190.
+# Idle threads of torch sleep instead of spinning: where other work shares the cores, a team that
+# spins waits for the one of its threads that isn't running, and training all but stops.
 _WORKER_ENV = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
@@ -153,10 +154,12 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
     """
     low, most = settings.worker_range()
     board = ProgressBoard.remote()  # type: ignore[attr-defined]
-    _announce(settings, data)
+    model = first_network(settings, data.train.charset)
+    _announce(settings, data, model)
     orders = WorkerOrders(
         settings=settings,
         run_uri=run_uri,
+        weights=ray.put(model.state_dict()),
         train=data.train,
         val=data.val,
         total_samples=round(settings.epochs * _usable_rows(data)),
@@ -209,13 +212,8 @@ def _usable_rows(data: TrainingData) -> float:
     return epoch_rows(data.train.sources) * (1 - data.train.held_out_share) * share
 
 
-def _announce(settings: TrainSettings, data: TrainingData) -> None:
-    model = build_model(settings, data.train.charset)
+def _announce(settings: TrainSettings, data: TrainingData, model: CRNN) -> None:
     size = sum(parameter.numel() for parameter in model.parameters())
-    if settings.init_from:
-        start = load_bundle(settings.init_from)
-        print(f"starting from {settings.init_from}:")
-        print(load_matching(model, data.train.charset, start.model.state_dict(), start.charset))
     if settings.model.backbone != "mobile" and settings.optim.lr > _HIGH_LR:
         print(
             f"note: --optim.lr {settings.optim.lr:g} suits mobile; {settings.model.backbone} "

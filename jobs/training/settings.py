@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -128,6 +129,12 @@ class TrainSettings:
         low, high = self.worker_range()
         if not 1 <= low <= high:
             raise ValueError(f"--num-workers is {self.num_workers!r}; expected N or MIN:MAX")
+        share = math.lcm(*range(low, high + 1))
+        if self.batches_per_step % share:
+            raise ValueError(
+                f"--batches-per-step is {self.batches_per_step}; expected a multiple of {share}, "
+                f"so that --num-workers {self.num_workers} take equal shares of it"
+            )
         positive = ("epochs", "batch_pixels", "rendered_samples", "cpus_per_data_task")
         for name in positive:
             if getattr(self, name) <= 0:

@@ -6,7 +6,7 @@ process) → ``tally`` (what adds up) → ``spread`` (all pieces on Ray) → ``f
 """
 
 from pipelines.evaluation.flow import Progress, carry_out, evaluate
-from pipelines.evaluation.planned import Planned, plan_evaluation
+from pipelines.evaluation.planned import Planned, plan_evaluation, set_names
 from pipelines.evaluation.result import Evaluation, SetInfo
 from pipelines.evaluation.tally import Mistake, Problem
 
@@ -20,4 +20,5 @@ __all__ = [
     "carry_out",
     "evaluate",
     "plan_evaluation",
+    "set_names",
 ]

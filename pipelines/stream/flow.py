@@ -26,10 +26,10 @@ from pipelines.stream.rows import Delivery, deliveries, to_row
 if TYPE_CHECKING:
     from ray.data import DataIterator, Dataset
 
-MAX_CHUNKS = 4000
+MAX_CHUNKS = 256
 AHEAD_BYTES = 128 * 1024 * 1024
 BLOCK_BATCHES = 2
-STEP_PAUSE_S = 0.02
+STEP_PAUSE_S = 0.1
 
 
 class Calm(ExecutionCallback):
@@ -57,16 +57,22 @@ def load_source(uri: str, weight: float | None = None) -> tuple[Source, Manifest
 
 
 def work_left(config: StreamConfig, cursor: Cursor, epochs: int) -> list[tuple[Chunk, int]]:
-    """The next (chunk, batches of it already done), whole epochs up to some ``MAX_CHUNKS``."""
+    """The next (chunk, batches of it already done), at most ``MAX_CHUNKS``: an execution takes
+    milliseconds a chunk to start."""
     left: list[tuple[Chunk, int]] = []
     for epoch in range(cursor.epoch, epochs):
         chunks = epoch_chunks(config.sources, seed=config.seed, epoch=epoch)
-        if left and len(left) + len(chunks) > MAX_CHUNKS:
+        at = cursor if epoch == cursor.epoch else Cursor(epoch=epoch)
+        left += [(c, at.done.get(c.index, 0)) for c in chunks if not at.finished(c.index)]
+        if len(left) >= MAX_CHUNKS:
             break
-        begun = cursor.done if epoch == cursor.epoch else {}
-        finished = cursor.finished if epoch == cursor.epoch else lambda _: False
-        left += [(c, begun.get(c.index, 0)) for c in chunks if not finished(c.index)]
-    return left
+    return left[:MAX_CHUNKS]
+
+
+def epoch_done(config: StreamConfig, cursor: Cursor) -> bool:
+    """Whether every ready batch of the cursor's epoch was trained on."""
+    chunks = epoch_chunks(config.sources, seed=config.seed, epoch=cursor.epoch)
+    return all(cursor.finished(chunk.index) for chunk in chunks)
 
 
 def ready_batches(
@@ -125,5 +131,6 @@ def read(iterator: DataIterator) -> Iterator[Delivery]:
 def validation_blocks(config: StreamConfig, **options: Any) -> list[ray.ObjectRef]:
     """All ready batches of one unshuffled pass, decoded once and kept in the object store."""
     still = replace(config, seed=None, augment=None)
-    work = work_left(still, Cursor(), epochs=1)
+    chunks = epoch_chunks(still.sources, seed=None, epoch=0)
+    work = [(chunk, 0) for chunk in chunks]
     return ready_batches(still, work, **options).materialize().to_arrow_refs()

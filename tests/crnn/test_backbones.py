@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torchvision.models import vgg as torchvision_vgg
 
 from crnn.backbones import BACKBONES, build_backbone
 from crnn.backbones.resnet import ResNet
@@ -113,8 +114,7 @@ def test_vgg16_bn_feeds_imagenet_normalised_pixels_of_grey_as_of_colour() -> Non
 
 
 def torchvision_state() -> dict[str, torch.Tensor]:
-    vgg = pytest.importorskip("torchvision.models.vgg")
-    layers = vgg.make_layers(vgg.cfgs["D"], batch_norm=True)
+    layers = torchvision_vgg.make_layers(torchvision_vgg.cfgs["D"], batch_norm=True)
     state = {
         f"features.{name}": torch.rand_like(t) if t.is_floating_point() else t + 7
         for name, t in layers.state_dict().items()

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from crnn.errors import DataError
-from jobs.evaluate import default_out, read_lexicon, set_names
+from jobs.evaluate import default_out, read_lexicon
+from pipelines.evaluation import set_names
 from tests.pipelines.evaluation_cases import digits, prepared_cases, random_bundle, write_set
 
 JOB = Path(__file__).resolve().parents[2] / "jobs" / "evaluate.py"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import ray
 from pipelines.stream import flow
 from pipelines.stream.assemble import StreamConfig
 from pipelines.stream.cursor import Cursor
+from pipelines.stream.plan import CHUNK_ROWS, Source
 from pipelines.stream.rows import Delivery, deliveries
 from pipelines.stream.scan import scan_labels
 from tests.pipelines.stream.sets import bad, config_for, good, write_set
@@ -59,6 +61,24 @@ def test_the_stream_goes_on_from_a_cursor_without_loss_or_repetition(config: Str
     cursor.add((d.chunk, d.index, d.batches) for d in done)
     parts = delivered(config, cursor, epochs=1, ranks=2)
     assert sum((ids(part) for part in parts), Counter[str]()) == ids(left)
+
+
+def test_a_long_run_is_cut_into_executions_that_cover_every_chunk_once(
+    config: StreamConfig,
+) -> None:
+    groups = tuple(("a.parquet", i, CHUNK_ROWS) for i in range(flow.MAX_CHUNKS * 2 // 3))
+    long = replace(config, sources=(Source(uri="nowhere", groups=groups),))
+    cursor = Cursor()
+    seen: list[tuple[int, int]] = []
+    while cursor.epoch < 3:
+        work = flow.work_left(long, cursor, epochs=3)
+        assert len(work) == min(flow.MAX_CHUNKS, 3 * len(groups) - len(seen))
+        seen += [(chunk.epoch, chunk.index) for chunk, _ in work]
+        for epoch in sorted({chunk.epoch for chunk, _ in work}):
+            cursor.add((chunk.index, 0, 1) for chunk, _ in work if chunk.epoch == epoch)
+            if flow.epoch_done(long, cursor):
+                cursor.next_epoch()
+    assert seen == [(epoch, index) for epoch in range(3) for index in range(len(groups))]
 
 
 def test_validation_blocks_hold_the_whole_set_unaugmented(config: StreamConfig) -> None:
