@@ -1,6 +1,6 @@
 """Images/s of training on Ray against a plain PyTorch loop with a DataLoader.
 
-python bench/train.py                        about three minutes
+python bench/train.py                        about five minutes
 python bench/train.py --rounds 8 --seconds 10
 
 Four programs train the ``mobile`` model on the same rendered shards, on the same cores:

@@ -21,7 +21,7 @@ RAY_NICENESS = int(os.environ.get("RAY_worker_niceness", "15"))  # noqa: SIM112
 """What Ray's workers run at; the plain sides are set to the same."""
 _KEPT_AWAKE = {"raylet", "gcs_server"}  # they watch each other's heartbeats, and are idle anyway
 _POLL_S = 0.005
-_SETTLE_S = 1.0
+_SETTLE_S = 4.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
