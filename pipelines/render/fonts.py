@@ -118,7 +118,7 @@ def held_out_families(fonts: Iterable[Font]) -> frozenset[str]:
 
     The hash alone decides, so a family keeps its side whatever else is installed. Only where
     that leaves fewer than ``MIN_HELD_OUT_FAMILIES``, the next in hash order are added, packaged
-    families before the system's, and never the last family.
+    families before the system's. One family at least is left to train on.
     """
     packaged: dict[str, bool] = {}
     for font in fonts:
@@ -127,7 +127,7 @@ def held_out_families(fonts: Iterable[Font]) -> frozenset[str]:
     held_out = [name for name in order if _fraction(name) < HELD_OUT_SHARE]
     rest = [name for name in order if name not in held_out]
     missing = max(0, MIN_HELD_OUT_FAMILIES - sum(packaged[name] for name in held_out))
-    return frozenset(held_out + rest[: min(missing, len(rest) - 1)])
+    return frozenset([*held_out, *rest[:missing]][: len(order) - 1])
 
 
 def packaged_files() -> Iterator[Path]:

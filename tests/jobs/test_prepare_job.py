@@ -16,6 +16,8 @@ from pipelines.shards import load_manifest, read_row_group
 
 JOB = Path(__file__).resolve().parents[2] / "jobs" / "prepare.py"
 
+LONG = 500
+
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
@@ -89,7 +91,11 @@ def test_bad_arguments_and_bad_data(
 
 @pytest.fixture
 def started(source: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A job with its first parts done and others to do."""
+    """A job with its first parts done and hundreds to do: it can't end before it is killed."""
+    with (source / "labels.tsv").open("a") as labels:
+        for number in range(40, LONG):
+            (source / f"{number}.png").hardlink_to(source / f"{number % 40}.png")
+            labels.write(f"{number}.png\t{number}\n")
     command = [sys.executable, str(JOB), "source", "out", "--part-rows", "1"]
     job = subprocess.Popen(
         command,
@@ -125,7 +131,7 @@ def test_killed_in_the_middle_and_run_again(
         for shard in manifest.shards
         for name in read_row_group(str(tmp_path / "out"), shard.name, 0, ["id"])["id"].to_pylist()
     ]
-    assert sorted(ids) == sorted(f"{number}.png" for number in range(40))
+    assert sorted(ids) == sorted(f"{number}.png" for number in range(LONG))
 
 
 @pytest.mark.fault
