@@ -174,20 +174,39 @@ class Recognizer:
         """The result of a picture that can't be read."""
         return Result("", 0.0, (), self.bundle.digest, False, error.reason, str(error))
 
-    def _read(self, pictures: list[Picture], decode: Decoder, chars: bool) -> list[Result]:
-        results: dict[int, Result] = {}
-        prepared: dict[int, Prepared] = {}
-        for index, picture in enumerate(pictures):
-            try:
-                prepared[index] = prepare(picture, self.bundle.picture)
-            except PictureError as error:
-                results[index] = self.error(error)
+    def read_prepared(
+        self,
+        pictures: Sequence[Prepared | PictureError],
+        decode: Decoder,
+        *,
+        chars: bool = True,
+    ) -> list[Result]:
+        """As ``read``, for pictures that ``prepare`` made, or couldn't make, elsewhere."""
+        results = {
+            index: self.error(picture)
+            for index, picture in enumerate(pictures)
+            if isinstance(picture, PictureError)
+        }
+        prepared = {
+            index: picture
+            for index, picture in enumerate(pictures)
+            if isinstance(picture, Prepared)
+        }
         for batch in self._batches(prepared):
             members = [prepared[index] for index in batch]
             log_probs_TNC = self.read_batch_pixels(np.stack([m.pixels for m in members]))
             read = self.results(members, log_probs_TNC, decode, chars=chars)
             results.update(zip(batch, read, strict=True))
         return [results[index] for index in range(len(pictures))]
+
+    def _read(self, pictures: list[Picture], decode: Decoder, chars: bool) -> list[Result]:
+        found: list[Prepared | PictureError] = []
+        for picture in pictures:
+            try:
+                found.append(prepare(picture, self.bundle.picture))
+            except PictureError as error:
+                found.append(error)
+        return self.read_prepared(found, decode, chars=chars)
 
     def _batches(self, prepared: dict[int, Prepared]) -> list[list[int]]:
         """Indices grouped by bucket, each group cut into batches of about ``batch_pixels``."""

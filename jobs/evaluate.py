@@ -22,8 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import tyro
 
 from crnn import storage
-from crnn.charset import normalise
-from crnn.errors import DataError
+from crnn.decode.lexicon import read_lexicon
 from crnn.metrics import Sums, wilson_interval
 from jobs import cli
 from jobs.cluster import connect
@@ -100,24 +99,6 @@ def default_out(bundle: str) -> str:
         raise ValueError(f"--bundle {bundle} is not on this machine; say with --out where to write")
     folder = Path(storage.resolve(bundle)[1]).resolve().parent
     return str(folder / time.strftime("evaluation-%Y%m%d-%H%M%S"))
-
-
-def read_lexicon(uri: str) -> list[str]:
-    """The words of a UTF-8 file, one a line, empty lines left out.
-
-    Raises:
-        DataError: when it is missing, not UTF-8, or has no words.
-    """
-    try:
-        text = storage.read_bytes(uri).decode("utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(f"--lexicon {uri}: there is no such file") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"--lexicon {uri} is not UTF-8: {error}") from error
-    words = [normalise(line.strip()) for line in text.splitlines() if line.strip()]
-    if not words:
-        raise DataError(f"--lexicon {uri} has no words; expected one a line")
-    return words
 
 
 def describe(evaluation: Evaluation) -> str:

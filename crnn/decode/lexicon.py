@@ -17,12 +17,12 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 from torch import Tensor
 
-from crnn import ctc
+from crnn import ctc, storage
 from crnn.charset import Charset, normalise
 from crnn.decode.alignment import align
 from crnn.decode.decoded import Decoded, check_log_probs
 from crnn.decode.greedy import best_path_runs
-from crnn.errors import CharsetError
+from crnn.errors import CharsetError, DataError
 
 log = logging.getLogger(__name__)
 _TEXTS_AT_ONCE = 64
@@ -133,3 +133,21 @@ class LexiconDecoder:
                 )
             self._last = _Writable(charset, words, [charset.encode(word) for word in words])
         return self._last
+
+
+def read_lexicon(uri: str) -> list[str]:
+    """The words of a UTF-8 file, one a line, empty lines left out.
+
+    Raises:
+        DataError: when it is missing, not UTF-8, or has no words.
+    """
+    try:
+        text = storage.read_bytes(uri).decode("utf-8-sig")
+    except FileNotFoundError:
+        raise DataError(f"the lexicon {uri} is missing: there is no such file") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"the lexicon {uri} is not UTF-8: {error}") from error
+    words = [normalise(line.strip()) for line in text.splitlines() if line.strip()]
+    if not words:
+        raise DataError(f"the lexicon {uri} has no words; expected one a line")
+    return words

@@ -9,8 +9,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from crnn.decode.lexicon import read_lexicon
 from crnn.errors import DataError
-from jobs.evaluate import default_out, read_lexicon
+from jobs.evaluate import default_out
 from pipelines.evaluation import set_names
 from tests.pipelines.evaluation_cases import digits, prepared_cases, random_bundle, write_set
 

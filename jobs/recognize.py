@@ -1,0 +1,102 @@
+"""Read every picture of a bucket, whatever happens meanwhile.
+
+    python jobs/recognize.py --bundle runs/first/bundle --input crops/ --output results/
+    python jobs/recognize.py --bundle s3://b/bundle --input s3://b/crops --output s3://b/results
+    ray job submit -- python jobs/recognize.py --bundle B --input 's3://b/2026/*.png' --output O
+
+Leaves one row for every input in OUTPUT/model=<digest>/*.parquet, and _report.json, written last.
+Killed, it goes on where it stopped when run again; run again when done, it reads only what is new
+or has changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from crnn.recognizer import BATCH_PIXELS
+from jobs import cli
+from jobs.cluster import connect
+from jobs.progress import ProgressLines
+from pipelines.recognition import BulkConfig, Outcome, Progress, carry_out, plan_work
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognizeSettings:
+    """What to read, with what, and where the rows go."""
+
+    bundle: str
+    """The bundle: a folder, s3:// or gs:// address."""
+    input: str
+    """A folder or prefix, one picture, a pattern such as 'crops/*.png', or a .parquet or .csv
+    file with a column uri (and perhaps etag)."""
+    output: str
+    """Folder of the results: a path, s3:// or gs:// address."""
+    decoder: str = ""
+    """greedy, beam or lexicon; default: as a lexicon or an n-gram imply, else the bundle's."""
+    lexicon: str = ""
+    """A text file with the words allowed, one a line."""
+    ngram: str = ""
+    """A character n-gram for the beam decoder (JSON)."""
+    chars: bool = True
+    """Give each character's probability and place."""
+    all_files: bool = False
+    """Read files too whose names don't end like pictures'."""
+    retry_failed: bool = False
+    """Read again the inputs whose row is an error."""
+    batch_pixels: int = BATCH_PIXELS
+    """Padded pixels in a batch of the model; a GPU takes ten times as many."""
+    use_gpu: bool = False
+    """Read on the cluster's GPUs, one process for each."""
+    address: str = ""
+    """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
+
+    def config(self) -> BulkConfig:
+        """How pictures are read."""
+        return BulkConfig(
+            decoder=self.decoder or None,
+            lexicon=self.lexicon,
+            ngram=self.ngram,
+            chars=self.chars,
+            all_files=self.all_files,
+            retry_failed=self.retry_failed,
+            batch_pixels=self.batch_pixels,
+            use_gpu=self.use_gpu,
+        )
+
+
+def main(argv: Sequence[str]) -> None:
+    """Read as the arguments say, and print what came of it."""
+    settings = cli.parse(RecognizeSettings, argv, description=__doc__ or "")
+    work = plan_work(settings.bundle, settings.input, settings.output, settings.config())
+    if work.left:
+        connect(settings.address or None)
+        logging.getLogger("ray.data").setLevel(logging.WARNING)
+        logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
+    lines = ProgressLines("recognizing")
+
+    def report(progress: Progress) -> None:
+        lines(progress.done, progress.total, f", {progress.errors:,} errors")
+
+    print(describe(carry_out(work, report)), flush=True)
+
+
+def describe(outcome: Outcome) -> str:
+    """What was done, and what lies there now, in a few lines."""
+    report = outcome.report
+    errors = ", ".join(f"{count:,} {code}" for code, count in report["errors"].items())
+    rate = f", {outcome.read / outcome.seconds:,.0f}/s" if outcome.read else ""
+    return (
+        f"read {outcome.read:,} pictures in this run{rate}\n"
+        f"{outcome.results_uri} is complete: {report['rows']:,} rows, {report['read']:,} read, "
+        f"errors: {errors or 'none'}"
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

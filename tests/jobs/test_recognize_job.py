@@ -1,0 +1,131 @@
+"""The bulk job as a user starts it, and as the world kills it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.jobs.processes import Process, descendants, look
+from tests.jobs.runs import PROJECT, environment, refused, run
+from tests.pipelines.evaluation_cases import random_bundle, rendered
+
+JOB = PROJECT / "jobs" / "recognize.py"
+COUNT = 8000
+
+
+def crops(folder: Path, count: int) -> Path:
+    (folder / "crops").mkdir()
+    for number in range(count):
+        (folder / "crops" / f"{number}.png").write_bytes(rendered(str(number)))
+    return folder / "crops"
+
+
+def uris(folder: Path) -> Counter[str]:
+    parts = folder.rglob("part-*.parquet")
+    return Counter(
+        u for part in parts for u in pq.read_table(part, columns=["uri"])["uri"].to_pylist()
+    )
+
+
+def test_a_folder_and_again(tmp_path: Path) -> None:
+    random_bundle(tmp_path / "bundle")
+    pictures = crops(tmp_path, 60)
+    command = ("--bundle", "bundle", "--input", "crops", "--output", "out")
+    first = run(*command, cwd=tmp_path, job=JOB)
+    assert first.returncode == 0, first.stderr
+    assert "60 rows, 60 read, errors: none" in first.stdout
+    assert uris(tmp_path / "out") == {str(p): 1 for p in pictures.iterdir()}
+    assert json.loads((tmp_path / "out/_report.json").read_text())["rows"] == 60
+    again = run(*command, cwd=tmp_path, job=JOB)
+    assert again.returncode == 0, again.stderr
+    assert "read 0 pictures in this run" in again.stdout
+
+
+def test_bad_input_is_one_message_and_a_status(tmp_path: Path) -> None:
+    random_bundle(tmp_path / "bundle")
+    crops(tmp_path, 1)
+    good = {"--bundle": "bundle", "--input": "crops", "--output": "out"}
+
+    def job(**changed: str) -> subprocess.CompletedProcess[str]:
+        flags = good | {f"--{name}": value for name, value in changed.items()}
+        return run(*(part for pair in flags.items() for part in pair), cwd=tmp_path, job=JOB)
+
+    refused(job(bundle="nowhere"), 1, "nowhere")
+    refused(job(input="nowhere"), 1, "nowhere", "folder")
+    refused(job(decoder="magic"), 2, "magic", "greedy")
+    refused(job(lexicon="none.txt"), 1, "none.txt")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.fault
+def test_killed_at_many_moments_every_input_has_one_row(tmp_path: Path) -> None:
+    random_bundle(tmp_path / "bundle")
+    pictures = crops(tmp_path, COUNT)
+    out = tmp_path / "out"
+    command = [
+        sys.executable,
+        str(JOB),
+        "--bundle",
+        "bundle",
+        "--input",
+        "crops",
+        "--output",
+        "out",
+    ]
+    rng, killed = random.Random(4), 0
+    for kind in ("driver", "worker", "everything", "driver", "everything", "worker"):
+        before = parts(out)
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL
+        ) as job:
+            while job.poll() is None and parts(out) == before:
+                time.sleep(0.02)
+            time.sleep(rng.uniform(0, 0.5))
+            victims = [process.pid for process in VICTIMS[kind](job.pid)]
+            killed += job.poll() is None
+            for pid in victims:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            status = job.wait(timeout=300)
+        if status == 0:  # the loss was made up for; there must be something to do next time
+            (out / "_report.json").unlink()
+            for part in sorted(out.rglob("part-*.parquet"))[::3]:
+                part.unlink()
+        assert not (out / "_report.json").exists()
+    assert killed >= 4, "the job was too fast to be killed"
+    done = run(*command[2:], cwd=tmp_path, job=JOB)
+    assert done.returncode == 0, done.stderr
+    assert uris(out) == {str(p): 1 for p in pictures.iterdir()}
+    assert json.loads((out / "_report.json").read_text())["rows"] == COUNT
+
+
+def parts(out: Path) -> set[Path]:
+    return set(out.rglob("part-*.parquet"))
+
+
+def readers(driver: int) -> list[Process]:
+    """Processes that read chunks at the moment."""
+    return [p for p in descendants(driver) if p.name.startswith("ray::ReadRange")]
+
+
+def everything(driver: int) -> list[Process]:
+    return [*descendants(driver), *filter(None, [look(driver)])]
+
+
+def only_driver(driver: int) -> list[Process]:
+    return list(filter(None, [look(driver)]))
+
+
+VICTIMS = {"driver": only_driver, "worker": readers, "everything": everything}

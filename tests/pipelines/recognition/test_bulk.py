@@ -1,0 +1,188 @@
+"""Bulk recognition on a real Ray: every input has one row, whatever came before."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from crnn import storage
+from crnn.errors import DataError
+from crnn.recognizer import Recognizer
+from pipelines.recognition import BulkConfig, carry_out, plan_work, recognize
+from pipelines.recognition.listing import s3_client
+from pipelines.recognition.sweep import read_part
+from tests.pipelines.evaluation_cases import random_bundle, rendered
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+ODD_KEYS = ("a b.png", "ü/ñ+1.png", "50%25.png", "x?y=1.png", "tab\tname.png")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return random_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture
+def crops(tmp_path: Path) -> Path:
+    """A thousand pictures in two folders, two of them bad, and a file that is no picture."""
+    folder = tmp_path / "crops"
+    (folder / "b").mkdir(parents=True)
+    for number in range(1000):
+        name = f"{'b/' if number % 3 else ''}{number}.png"
+        (folder / name).write_bytes(rendered(str(number)))
+    (folder / "page.jpg").write_bytes(b"<html>not a picture</html>")
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "labels.tsv").write_text("0.png\t0\n")
+    return folder
+
+
+def rows_of(out: str) -> list[dict[str, Any]]:
+    """All rows of all results files."""
+    infos = storage.list_files(out, suffix=".parquet", recursive=True)
+    parts = [info.uri for info in infos if "/model=" in info.uri]
+    rows: list[dict[str, Any]] = pa.concat_tables(read_part(uri) for uri in parts).to_pylist()
+    return rows
+
+
+def assert_once(rows: list[dict[str, Any]], uris: set[str]) -> None:
+    counts = Counter(row["uri"] for row in rows)
+    assert counts == dict.fromkeys(uris, 1)
+
+
+def pictures(folder: Path) -> set[str]:
+    return {str(path) for path in folder.rglob("*.*") if path.suffix != ".tsv"}
+
+
+def test_every_picture_has_one_row_as_the_recognizer_reads_it(
+    bundle: str, crops: Path, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "out")
+    outcome = recognize(bundle, str(crops), out, BulkConfig())
+    rows = rows_of(out)
+    assert_once(rows, pictures(crops))
+    paths = sorted(pictures(crops))
+    expected = dict(zip(paths, Recognizer.load(bundle).read(paths), strict=True))
+    for row in rows:
+        result = expected[row["uri"]]
+        assert row["model"] == result.model
+        assert row["error_code"] == result.error_code
+        if result.error_code is None:
+            assert row["text"] == result.text
+            assert row["confidence"] == pytest.approx(result.confidence, abs=1e-3)
+            assert "".join(char["char"] for char in row["chars"]) == result.text
+    assert outcome.read == outcome.report["rows"] == 1002
+    assert outcome.report["read"] == 1000
+    assert sum(outcome.report["errors"].values()) == 2
+    assert sum(outcome.report["confidence_histogram"]) == 1000
+
+
+def test_run_again_reads_what_is_new_or_has_changed(
+    bundle: str, crops: Path, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "out")
+    recognize(bundle, str(crops), out, BulkConfig())
+    before = {row["uri"]: row for row in rows_of(out)}
+    assert recognize(bundle, str(crops), out, BulkConfig()).read == 0
+    (crops / "new.png").write_bytes(rendered("77"))
+    (crops / "0.png").write_bytes(rendered("31415"))
+    (crops / "empty.png").write_bytes(rendered("2718"))
+    os.utime(crops / "0.png", ns=(1, 1))
+    assert recognize(bundle, str(crops), out, BulkConfig()).read == 3
+    rows = {row["uri"]: row for row in rows_of(out)}
+    assert_once(rows_of(out), pictures(crops))
+    changed = {uri for uri in rows if rows[uri] != before.get(uri)}
+    assert changed == {str(crops / name) for name in ("new.png", "0.png", "empty.png")}
+    (crops / "0.png").write_bytes(rendered("0"))
+    os.utime(crops / "0.png", ns=(2, 2))
+    assert recognize(bundle, str(crops), out, BulkConfig()).read == 1
+    assert_once(rows_of(out), pictures(crops))
+
+
+def test_failed_ones_are_read_again_when_asked_for(
+    bundle: str, crops: Path, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "out")
+    recognize(bundle, str(crops), out, BulkConfig())
+    assert recognize(bundle, str(crops), out, BulkConfig(retry_failed=True)).read == 2
+    assert_once(rows_of(out), pictures(crops))
+    assert recognize(bundle, str(crops), out, BulkConfig()).read == 0
+
+
+def test_an_unfinished_job_goes_on_where_it_stopped(
+    bundle: str, crops: Path, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "out")
+    recognize(bundle, str(crops), out, BulkConfig())
+    parts = sorted((tmp_path / "out").rglob("part-*.parquet"))
+    assert len(parts) == 2
+    parts[0].unlink()
+    (tmp_path / "out/_report.json").unlink()
+    kept = parts[1].stat().st_mtime_ns
+    assert recognize(bundle, str(crops), out, BulkConfig()).read == 512
+    assert parts[1].stat().st_mtime_ns == kept
+    assert_once(rows_of(out), pictures(crops))
+
+
+def test_a_plan_cut_short_is_made_anew(bundle: str, crops: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    plan_work(bundle, str(crops), out, BulkConfig())
+    (plan,) = (tmp_path / "out").rglob("plan.json")
+    plan.unlink()
+    recognize(bundle, str(crops), out, BulkConfig())
+    assert_once(rows_of(out), pictures(crops))
+
+
+def test_other_options_for_the_same_rows_are_refused(
+    bundle: str, crops: Path, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "out")
+    plan_work(bundle, str(crops), out, BulkConfig())
+    with pytest.raises(DataError, match="decoder: None → 'beam'"):
+        plan_work(bundle, str(crops), out, BulkConfig(decoder="beam"))
+
+
+def test_lists_and_patterns(bundle: str, crops: Path, tmp_path: Path) -> None:
+    uris = [str(crops / "0.png"), str(crops / "3.png"), str(crops / "missing.png")]
+    pq.write_table(pa.table({"uri": uris}), tmp_path / "list.parquet")
+    (tmp_path / "list.csv").write_text("uri,who\n" + "".join(f"{uri},me\n" for uri in uris))
+    for number, name in enumerate(("list.parquet", "list.csv")):
+        out = str(tmp_path / f"out{number}")
+        recognize(bundle, str(tmp_path / name), out, BulkConfig())
+        rows = rows_of(out)
+        assert_once(rows, set(uris))
+        assert {row["uri"] for row in rows if row["error_code"] == "not_found"} == {uris[2]}
+    out = str(tmp_path / "out-pattern")
+    recognize(bundle, str(crops / "*9.png"), out, BulkConfig())
+    assert_once(rows_of(out), {uri for uri in pictures(crops) if uri.endswith("9.png")})
+
+
+def test_nothing_to_read_is_an_error(bundle: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is nothing at"):
+        plan_work(bundle, str(tmp_path / "nowhere"), str(tmp_path / "out"), BulkConfig())
+
+
+def test_a_bucket_past_one_page_with_odd_keys(
+    bundle: str, new_bucket: Callable[[], str], tmp_path: Path
+) -> None:
+    bucket, picture = new_bucket(), rendered("1")
+    names = [f"many/{number:05d}.png" for number in range(1100)] + [f"many/{k}" for k in ODD_KEYS]
+    client = s3_client("")
+    for name in names:
+        client.put_object(Bucket=bucket.removeprefix("s3://"), Key=name, Body=picture)
+    work = plan_work(bundle, f"{bucket}/many", f"{bucket}/out", BulkConfig())
+    storage.delete(f"{bucket}/{names[7]}")
+    outcome = carry_out(work)
+    rows = rows_of(f"{bucket}/out")
+    assert_once(rows, {f"{bucket}/{name}" for name in names})
+    assert {row["uri"]: row["error_code"] for row in rows if row["error_code"]} == {
+        f"{bucket}/{names[7]}": "not_found"
+    }
+    assert outcome.report["errors"] == {"not_found": 1}
+    assert recognize(bundle, f"{bucket}/many", f"{bucket}/out", BulkConfig()).read == 0
