@@ -48,9 +48,9 @@ def list_inputs(uri: str, *, all_files: bool = False) -> Iterator[pa.Table]:
     Raises:
         DataError: when there is nothing at ``uri``, or it can't be listed.
     """
-    if uri.lower().endswith(_TABLES):
-        return _from_table(uri)
     bare, options = storage.split_options(uri)
+    if bare.lower().endswith(_TABLES):
+        return _from_table(uri)
     pattern = ""
     if any(mark in bare for mark in _WILD):
         pattern, head = bare, bare[: min(bare.find(mark) for mark in _WILD if mark in bare)]
@@ -185,7 +185,7 @@ def _from_table(uri: str) -> Iterator[pa.Table]:
 
 
 def _batches(uri: str, file: pa.NativeFile) -> Iterator[pa.RecordBatch]:
-    if uri.lower().endswith(".csv"):
+    if storage.split_options(uri)[0].lower().endswith(".csv"):
         return iter(pyarrow.csv.open_csv(file))
     return cast(Iterator[pa.RecordBatch], pq.ParquetFile(file).iter_batches(PAGE_ROWS))
 
