@@ -121,8 +121,7 @@ def test_a_killed_driver_resumes_under_the_same_name_on_any_number_of_workers(ho
     text = log.read_text()
     assert status == 0, text
     assert text.count("resuming a\n") == 2
-    assert "resumed at epoch 1" in text
-    assert "resumed at epoch 2" in text
+    assert text.count("resumed at epoch ") == 2
     assert "on 1 worker(s) (the checkpoint had 2)" in text
     audit = accounted(folder, starts=3)
     assert [start.ranks for start in audit.working] == [2, 2, 1]
