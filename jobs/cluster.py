@@ -13,7 +13,7 @@ from ray.autoscaler.sdk import request_resources
 from crnn.errors import PlacementError
 
 # A cluster of one job on one machine has no dashboard, no spot nodes, and nobody who reads its
-# metrics; gathering them takes as much of the CPU as a tenth of the decoding.
+# metrics; what gathers them takes CPU from the training.
 _LOCAL_ENV = {
     "RAY_AUTH_MODE": "disabled",
     "RAY_enable_metrics_collection": "0",

@@ -19,7 +19,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from crnn.recognizer import BATCH_PIXELS
 from jobs import cli
 from jobs.cluster import connect
 from jobs.progress import ProgressLines
@@ -27,7 +26,7 @@ from pipelines.recognition import BulkConfig, Outcome, Progress, carry_out, plan
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecognizeSettings:
+class RecognizeSettings(BulkConfig):
     """What to read, with what, and where the rows go."""
 
     bundle: str
@@ -37,43 +36,14 @@ class RecognizeSettings:
     file with a column uri (and perhaps etag)."""
     output: str
     """Folder of the results: a path, s3:// or gs:// address."""
-    decoder: str = ""
-    """greedy, beam or lexicon; default: as a lexicon or an n-gram imply, else the bundle's."""
-    lexicon: str = ""
-    """A text file with the words allowed, one a line."""
-    ngram: str = ""
-    """A character n-gram for the beam decoder (JSON)."""
-    chars: bool = True
-    """Give each character's probability and place."""
-    all_files: bool = False
-    """Read files too whose names don't end like pictures'."""
-    retry_failed: bool = False
-    """Read again the inputs whose row is an error."""
-    batch_pixels: int = BATCH_PIXELS
-    """Padded pixels in a batch of the model; a GPU takes ten times as many."""
-    use_gpu: bool = False
-    """Read on the cluster's GPUs, one process for each."""
     address: str = ""
     """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
-
-    def config(self) -> BulkConfig:
-        """How pictures are read."""
-        return BulkConfig(
-            decoder=self.decoder or None,
-            lexicon=self.lexicon,
-            ngram=self.ngram,
-            chars=self.chars,
-            all_files=self.all_files,
-            retry_failed=self.retry_failed,
-            batch_pixels=self.batch_pixels,
-            use_gpu=self.use_gpu,
-        )
 
 
 def main(argv: Sequence[str]) -> None:
     """Read as the arguments say, and print what came of it."""
     settings = cli.parse(RecognizeSettings, argv, description=__doc__ or "")
-    work = plan_work(settings.bundle, settings.input, settings.output, settings.config())
+    work = plan_work(settings.bundle, settings.input, settings.output, settings)
     if work.left:
         connect(settings.address or None)
         logging.getLogger("ray.data").setLevel(logging.WARNING)

@@ -6,12 +6,12 @@
 """
 
 from pipelines.recognition.flow import (
-    BulkConfig,
     Outcome,
     Progress,
     carry_out,
     plan_work,
     recognize,
 )
+from pipelines.recognition.reader import BulkConfig
 
 __all__ = ["BulkConfig", "Outcome", "Progress", "carry_out", "plan_work", "recognize"]

@@ -23,10 +23,10 @@ from crnn.bundle import load_bundle
 from crnn.decode import CharNgram
 from crnn.decode.lexicon import read_lexicon
 from crnn.errors import CrnnError, DataError, PlacementError
-from crnn.recognizer import BATCH_PIXELS, Recognizer
+from crnn.recognizer import Recognizer
 from pipelines.recognition.listing import list_inputs
 from pipelines.recognition.plan import Chunk, Ledger
-from pipelines.recognition.reader import ChunkOutcome, ChunkReader, ReadConfig
+from pipelines.recognition.reader import BulkConfig, ChunkOutcome, ChunkReader, ReadConfig
 from pipelines.recognition.summary import REPORT_FILE, summarise, write_summary
 from pipelines.recognition.sweep import failed_inputs, sweep
 
@@ -34,27 +34,6 @@ WINDOW_CHUNKS = 2048
 """Chunks in one execution of Ray Data, which takes milliseconds a chunk to start."""
 
 _process_reader: tuple[str, ChunkReader] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class BulkConfig:
-    """How pictures are read."""
-
-    decoder: str | None = None
-    """A name of ``crnn.decode.DECODERS``; none: what a lexicon or an n-gram imply, or the
-    bundle's own."""
-    lexicon: str = ""
-    """Address of a text file with the words allowed, one a line."""
-    ngram: str = ""
-    """Address of a character n-gram (``CharNgram.save``)."""
-    chars: bool = True
-    """Whether rows have each character's probability and place."""
-    all_files: bool = False
-    """Read files too whose names don't look like pictures."""
-    retry_failed: bool = False
-    """Read the inputs again whose row is an error."""
-    batch_pixels: int = BATCH_PIXELS
-    use_gpu: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,20 +80,13 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
     bundle = load_bundle(bundle_uri)
     lexicon = read_lexicon(config.lexicon) if config.lexicon else None
     ngram = CharNgram.load(config.ngram) if config.ngram else None
-    Recognizer(bundle).decoder(config.decoder, lexicon=lexicon, ngram=ngram)
-    read = ReadConfig(
-        bundle=bundle,
-        decoder=config.decoder,
-        lexicon=lexicon,
-        ngram=ngram,
-        chars=config.chars,
-        batch_pixels=config.batch_pixels,
-        use_gpu=config.use_gpu,
-    )
+    Recognizer(bundle).decoder(config.decoder or None, lexicon=lexicon, ngram=ngram)
+    read = ReadConfig(bundle=bundle, lexicon=lexicon, ngram=ngram, options=config)
     inputs = _not_empty(input_uri, list_inputs(input_uri, all_files=config.all_files))
     out_uri = storage.absolute(out_uri)
     ledger = Ledger(out_uri, bundle.digest)
     ledger.claim(_recipe(bundle.digest, config))
+    storage.delete(storage.join(out_uri, REPORT_FILE))  # from here on there may be more to read
     ledger.add(inputs)
     if config.retry_failed:
         ledger.again(failed_inputs(ledger))
@@ -130,8 +102,6 @@ def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: No
     """
     began_s, errors, done = time.monotonic(), 0, 0
     total = sum(chunk.rows for chunk in work.left)
-    if work.left or work.ledger.unswept():
-        storage.delete(storage.join(work.out_uri, REPORT_FILE))
     on_progress(Progress(done=0, total=total, errors=0))
     for outcome in _outcomes(work):
         done += outcome.rows
@@ -170,7 +140,7 @@ def _recipe(digest: str, config: BulkConfig) -> dict[str, Any]:
     """What decides the rows, but for the pictures."""
     return {
         "bundle": digest,
-        "decoder": config.decoder,
+        "decoder": config.decoder or None,
         "lexicon": _digest(config.lexicon),
         "ngram": _digest(config.ngram),
         "chars": config.chars,
@@ -186,7 +156,7 @@ def _outcomes(work: Work) -> Iterator[ChunkOutcome]:
         return
     job = _Job(config_ref=ray.put(work.read), results_uri=work.ledger.results_uri)
     for start in range(0, len(work.left), WINDOW_CHUNKS):
-        yield from _window(work.left[start : start + WINDOW_CHUNKS], job, work.read.use_gpu)
+        yield from _window(work.left[start : start + WINDOW_CHUNKS], job, work.read.options.use_gpu)
 
 
 @dataclass(frozen=True, kw_only=True)

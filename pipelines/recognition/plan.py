@@ -147,9 +147,9 @@ class Ledger:
 
     def again(self, tables: Iterable[pa.Table]) -> Plan | None:
         """A plan of these inputs whatever was read of them before, to replace their rows."""
-        replaces = pa.array([True])
         return self._write(
-            table.append_column(_REPLACES, pa.repeat(replaces[0], len(table))) for table in tables
+            table.append_column(_REPLACES, pa.repeat(pa.scalar(True), len(table)))
+            for table in tables
         )
 
     def inputs(self, plan: Plan) -> Iterator[pa.Table]:
@@ -170,10 +170,9 @@ class Ledger:
         """No older row of its inputs is left."""
         storage.write_bytes(storage.join(self.folder(plan.number), _SWEPT_FILE), b"{}")
 
-    def _planned(self) -> Iterator[pa.Table]:
-        """All inputs of each plan, newest plan first."""
-        for plan in reversed(self.plans()):
-            yield pa.concat_tables(self.inputs(plan))
+    def _planned(self) -> Iterator[Iterator[pa.Table]]:
+        """The inputs of each plan, newest plan first."""
+        return (self.inputs(plan) for plan in reversed(self.plans()))
 
     def _write(self, tables: Iterable[pa.Table]) -> Plan | None:
         """A plan of tables of ``PLAN_SCHEMA``; one that is cut short here is begun anew."""
@@ -269,17 +268,17 @@ class _PlanWriter:
 class _Known:
     """Inputs that were planned: their last versions and their addresses, as sorted hashes."""
 
-    def __init__(self, newest_first: Iterable[pa.Table]) -> None:
-        versions, uris = [_NO_KEYS], [_NO_KEYS]
-        seen = _NO_KEYS
+    def __init__(self, newest_first: Iterable[Iterable[pa.Table]]) -> None:
+        self._uris = self._versions = _NO_KEYS
         for plan in newest_first:
-            uri, version = _keys(plan)
-            last = ~_among(uri, seen)
-            versions.append(version[last])
-            uris.append(uri[last])
-            seen = np.sort(np.concatenate([seen, uri[last]]))
-        self._versions = np.sort(np.concatenate(versions))
-        self._uris = seen
+            uris, versions = [self._uris], [self._versions]
+            for table in plan:
+                uri, version = _keys(table)
+                last = ~_among(uri, self._uris)
+                uris.append(uri[last])
+                versions.append(version[last])
+            self._uris = np.sort(np.concatenate(uris))
+            self._versions = np.sort(np.concatenate(versions))
 
     def fresh(self, table: pa.Table) -> pa.Table:
         """Its rows in a version not known, with ``replaces`` where the address is."""

@@ -48,18 +48,35 @@ RESULT_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, kw_only=True)
+class BulkConfig:
+    """How the pictures of a bulk job are read."""
+
+    decoder: str = ""
+    """greedy, beam or lexicon; default: as a lexicon or an n-gram imply, else the bundle's."""
+    lexicon: str = ""
+    """A text file with the words allowed, one a line."""
+    ngram: str = ""
+    """A character n-gram for the beam decoder (JSON)."""
+    chars: bool = True
+    """Give each character's probability and place."""
+    all_files: bool = False
+    """Read files too whose names don't end like pictures'."""
+    retry_failed: bool = False
+    """Read again the inputs whose row is an error."""
+    batch_pixels: int = BATCH_PIXELS
+    """Padded pixels in a batch of the model; a GPU takes ten times as many."""
+    use_gpu: bool = False
+    """Read on the cluster's GPUs, one process for each."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReadConfig:
     """Everything that a process needs to read chunks."""
 
     bundle: Bundle
-    decoder: str | None
-    """A name, or none for the bundle's own, or what a lexicon or an n-gram imply."""
     lexicon: Sequence[str] | None
     ngram: CharNgram | None
-    chars: bool
-    """Whether rows have each character's probability and place."""
-    batch_pixels: int = BATCH_PIXELS
-    use_gpu: bool = False
+    options: BulkConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,16 +94,17 @@ class ChunkReader:
 
     def __init__(self, config: ReadConfig, results_uri: str) -> None:
         self._config, self._results_uri = config, results_uri
-        if not config.use_gpu:
+        options = config.options
+        if not options.use_gpu:
             torch.set_num_threads(1)
         cv2.setNumThreads(1)
         self._recognizer = Recognizer(
             config.bundle,
-            device="cuda" if config.use_gpu else "cpu",
-            batch_pixels=config.batch_pixels,
+            device="cuda" if options.use_gpu else "cpu",
+            batch_pixels=options.batch_pixels,
         )
         self._decode = self._recognizer.decoder(
-            config.decoder, lexicon=config.lexicon, ngram=config.ngram
+            options.decoder or None, lexicon=config.lexicon, ngram=config.ngram
         )
 
     def __call__(self, chunk: Chunk) -> ChunkOutcome:
@@ -97,7 +115,9 @@ class ChunkReader:
         """
         inputs = read_chunk(chunk).to_pylist()
         pictures = list(fetched(inputs, self._config.bundle.picture))
-        results = self._recognizer.read_prepared(pictures, self._decode, chars=self._config.chars)
+        results = self._recognizer.read_prepared(
+            pictures, self._decode, chars=self._config.options.chars
+        )
         rows = [_row(entry, result) for entry, result in zip(inputs, results, strict=True)]
         address = storage.join(self._results_uri, chunk.part)
         with storage.replacing(address) as path:

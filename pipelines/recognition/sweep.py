@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -52,7 +52,7 @@ def _sweep_plan(ledger: Ledger, plan: Plan) -> int:
         [chunk for table in ledger.inputs(plan) for chunk in _replaced(table)], pa.string()
     )
     older = [a for a in ledger.parts() if _plan_of(a) < plan.number]
-    return sum(_without(address, lambda uris: pc.is_in(uris, replaced)) for address in older)
+    return sum(_without(address, replaced) for address in older)
 
 
 def _replaced(table: pa.Table) -> Iterable[pa.Array]:
@@ -64,12 +64,12 @@ def _plan_of(address: str) -> int:
     return int(storage.base_name(address).split("-")[1])
 
 
-def _without(address: str, stale: Callable[[pa.ChunkedArray], pa.ChunkedArray]) -> int:
-    """Rewrites a results file without its stale rows; returns how many there were."""
-    mask = stale(read_part(address, ["uri"])["uri"])
-    count = pc.sum(mask).as_py() or 0
+def _without(address: str, replaced: pa.ChunkedArray) -> int:
+    """Rewrites a results file without the rows of these addresses; returns how many there were."""
+    stale = pc.is_in(read_part(address, ["uri"])["uri"], value_set=replaced)
+    count = pc.sum(stale).as_py() or 0
     if count:
-        kept = read_part(address).filter(pc.invert(mask)).cast(RESULT_SCHEMA)
+        kept = read_part(address).filter(pc.invert(stale)).cast(RESULT_SCHEMA)
         with storage.replacing(address) as path:
             pq.write_table(kept, path, compression="zstd")
     return int(count)

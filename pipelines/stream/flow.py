@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MAX_CHUNKS = 256
 AHEAD_BYTES = 128 * 1024 * 1024
 # Together these keep a trainer of 300 pictures/s fed beside the scheduling loop on two cores: with
-# 2, 2 and 0.02 s that loop took three times the CPU, with 2, 2 and 0.2 s the trainer waited.
+# 2, 2 and 0.02 s that loop took more than twice the CPU, with 2, 2 and 0.2 s the trainer waited.
 BLOCK_BATCHES = 4
 PREFETCHED_BLOCKS = 8
 STEP_PAUSE_S = 0.05
