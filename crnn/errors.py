@@ -31,6 +31,9 @@ class PictureError(CrnnError):
         super().__init__(message)
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[PictureError], tuple[str, str]]:
+        return PictureError, (self.reason, str(self))
+
 
 class BundleError(CrnnError):
     """A bundle that is incomplete, damaged or of another format."""

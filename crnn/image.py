@@ -9,20 +9,30 @@ Shape suffixes: N pictures, C channels, H height, W bucket width, w content widt
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from crnn.errors import PictureError
 
+if TYPE_CHECKING:
+    import torch
+
 PAD_GREY = 127
 MAX_PIXELS = 64_000_000
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
+"""All that is decoded: bytes never choose another of Pillow's plugins (EPS runs Ghostscript).
+``JPEG`` takes MPO, ``PPM`` the whole Netpbm family."""
 Pixels = NDArray[np.uint8]
+_PILLOW_MODULES = r"PIL\."
+_NO_MEMORY = ("out of memory", "decoder error -9")
+"""How Pillow says that a decoder written in C got no memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,15 +95,21 @@ class PictureContract:
 
 
 def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The first frame of an encoded picture: upright, opaque, mode ``L`` or ``RGB``.
+    """The first frame of a picture in one of ``FORMATS``: upright, opaque, mode ``L`` or ``RGB``.
+
+    The size in the header is checked before any pixel is decoded. What else hostile bytes can take
+    is bounded where it matters by decoding in ``crnn.picture_pool``. JPEGs are decoded in full,
+    never at the reduced size that their decoder offers, whose pixels differ.
 
     Raises:
-        PictureError: ``empty_file``, ``undecodable``, ``too_large`` or ``non_finite_pixels``.
+        PictureError: ``empty_file``, ``undecodable``, ``too_large``, ``out_of_memory`` or
+            ``non_finite_pixels``.
     """
     if not data:
         raise PictureError("empty_file", "the file has no bytes; expected an encoded picture")
+    _hush_pillow()
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=_formats()) as image:
             if image.width * image.height > max_pixels:
                 raise PictureError(
                     "too_large",
@@ -104,12 +120,36 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
             return upright(image)
     except PictureError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise PictureError("too_large", f"{error}; the limit is {max_pixels} px") from error
     except UnidentifiedImageError as error:  # its own message holds a memory address
-        raise PictureError("undecodable", "not a picture of any known format") from error
+        known = ", ".join(FORMATS)
+        raise PictureError("undecodable", f"not a picture of a known format: {known}") from error
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
-        raise PictureError("undecodable", f"not a readable picture: {error}") from error
+        raise _undecodable(error) from error
+
+
+def _undecodable(error: Exception) -> PictureError:
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+        return PictureError("out_of_memory", "the picture needs more memory than there is")
+    return PictureError("undecodable", f"not a readable picture: {error}")
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of ``FORMATS`` that this Pillow was built with."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _hush_pillow() -> None:
+    """Let Pillow not warn of odd pictures: where warnings are errors they would be lost.
+
+    A filter that stays, as ``catch_warnings`` isn't safe among threads.
+    """
+    first = warnings.filters[0] if warnings.filters else None
+    if first is None or getattr(first[3], "pattern", None) != _PILLOW_MODULES:
+        warnings.filterwarnings("ignore", module=_PILLOW_MODULES)
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -1,6 +1,7 @@
 """Whatever a caller hands in as a picture → pixels in their bucket, with their geometry.
 
-The recognizer's first step, apart from it so that bulk jobs can run it in other processes.
+The recognizer's first step, apart from it so that bulk jobs can run it in other processes
+(``crnn.picture_pool``), which need neither the model nor the storage.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
 from crnn.image import PictureContract, Pixels, decode_picture, upright
+from crnn.region import Region, cut_out
 
 Picture = str | Path | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
 """A path or an address of ``crnn.storage``, encoded bytes, a Pillow image, or uint8 pixels
@@ -31,7 +32,7 @@ class Prepared:
     content_width_px: int
     """Columns of ``pixels``, from the left, that hold the picture."""
     source_width_px: int
-    """Width of the upright picture before scaling."""
+    """Width of the upright picture, or of the region cut out of it, before scaling."""
     squeezed: bool
     """Whether the picture was longer than the largest bucket."""
 
@@ -42,15 +43,26 @@ class Prepared:
         return min(max(source, 0.0), float(self.source_width_px))
 
 
-def prepare(picture: Picture, contract: PictureContract) -> Prepared:
-    """Read, decode and scale one picture by ``contract``.
+def prepare(
+    picture: Picture, contract: PictureContract, *, region: Region | None = None
+) -> Prepared:
+    """Read, decode and scale one picture, or one region of it, by ``contract``.
 
     Raises:
         PictureError: with the reasons of ``crnn.image.decode_picture``, and ``not_found``,
-            ``unreadable`` (a path), ``empty_picture`` (no pixels) or ``unsupported_array``.
+            ``unreadable`` (a path), ``empty_picture`` (no pixels), ``unsupported_array`` or
+            ``bad_region``.
         TypeError: for something that is no picture at all.
     """
-    image = _open(picture)
+    return prepare_upright(_open(picture), contract, region=region)
+
+
+def prepare_upright(
+    image: Image.Image, contract: PictureContract, *, region: Region | None = None
+) -> Prepared:
+    """As ``prepare``, of what ``decode_picture`` gave: to read many regions of one picture."""
+    if region is not None:
+        image = cut_out(image, region)
     if not image.width or not image.height:
         raise PictureError("empty_picture", f"the picture is {image.width}x{image.height} px")
     content_HwC = contract.fit(image)
@@ -78,6 +90,8 @@ def _open(picture: Picture) -> Image.Image:
 
 
 def _read(path: str | Path) -> bytes:
+    from crnn import storage  # pyarrow and boto3, which a process that decodes doesn't need
+
     try:
         return storage.read_bytes(str(path))
     except FileNotFoundError as error:

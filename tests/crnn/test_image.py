@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -10,7 +12,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crnn.errors import PictureError
-from crnn.image import PAD_GREY, PictureContract, decode_picture, normalise, upright
+from crnn.image import (
+    FORMATS,
+    PAD_GREY,
+    PictureContract,
+    decode_picture,
+    normalise,
+    upright,
+)
+from tests.crnn import poison
 
 SIZES = st.integers(1, 600)
 
@@ -96,6 +106,51 @@ def test_every_exif_orientation_comes_out_upright() -> None:
         assert np.array_equal(np.asarray(decode_picture(stored)), np.asarray(scene)), orientation
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF", "WEBP", "AVIF", "MPO"])
+def test_exif_turns_pictures_of_other_formats_once(kind: str) -> None:
+    scene = Image.new("RGB", (64, 32), (255, 255, 255))
+    scene.paste((255, 0, 0), (0, 0, 32, 16))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = encoded(scene.transpose(Image.Transpose.ROTATE_90), kind, exif=exif.tobytes())
+    found = np.asarray(decode_picture(stored), dtype=float)
+    assert found.shape == (32, 64, 3)
+    assert np.abs(found - np.asarray(scene, dtype=float)).mean() < 12
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "MPO", "AVIF"])
+def test_of_many_frames_the_first_is_read(kind: str) -> None:
+    first, second = Image.new("RGB", (40, 20), (250, 250, 250)), Image.new("RGB", (40, 20))
+    stored = encoded(first, kind, save_all=True, append_images=[second])
+    assert int(np.asarray(decode_picture(stored)).min()) > 240
+
+
+@pytest.mark.parametrize("kind", ["EPS", "ICO", "ICNS", "TGA", "PCX", "SGI", "PDF", "DDS"])
+def test_formats_that_are_not_listed_are_not_opened(kind: str) -> None:
+    assert reason(encoded(Image.new("RGB", (64, 64)), kind)) == "undecodable"
+
+
+def test_the_listed_formats_are_read() -> None:
+    scene = Image.new("RGB", (40, 20), (250, 250, 250))
+    for kind in FORMATS:
+        assert int(np.asarray(decode_picture(encoded(scene, kind))).min()) > 240, kind
+
+
+def test_pictures_that_pillow_warns_of_are_read_without_a_word() -> None:
+    """Where warnings are errors, as in these tests, they would be lost otherwise."""
+    odd = [poison.corpus()[name].data for name in ("tag_bomb", "palette_with_transparency")]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for data in odd:
+            with Image.open(io.BytesIO(data)) as image:
+                image.convert("L")
+        assert {warning.category for warning in said} == {UserWarning}
+        said.clear()
+        for data in odd:
+            assert decode_picture(data).width
+        assert not said
+
+
 def test_damaged_exif_does_not_cost_the_picture() -> None:
     scene = Image.new("RGB", (16, 8), (10, 20, 30))
     plain = encoded(scene, "JPEG")
@@ -172,3 +227,8 @@ def test_normalise_maps_bytes_to_minus_one_to_one_and_padding_to_about_zero() ->
     assert images_NCHW.shape == (1, 3, 1, 1)
     torch.testing.assert_close(images_NCHW.flatten(), torch.tensor([-1.0, -0.5 / 127.5, 1.0]))
     assert pixels_NHWC.dtype == torch.uint8
+
+
+def test_an_error_of_a_picture_travels_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(PictureError("undecodable", "what is wrong")))
+    assert (error.reason, str(error)) == ("undecodable", "what is wrong")

@@ -1,0 +1,181 @@
+"""Pictures decoded in processes of their own: what kills a decoder kills none of its neighbours.
+
+    with PicturePool(bundle.picture, processes=2) as pool:
+        for prepared in pool.prepare(Encoded(data=data) for data in files):
+            …  # one Prepared or PictureError for each region of the file
+
+A file whose decoding dies, hangs or runs out of memory takes its process along. Whatever else
+that process held is done by another one; the file itself is tried once more, alone in a fresh
+process, as it may have been hit by chance. The same pixels come out as of ``crnn.prepare``.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+
+from crnn.errors import PictureError
+from crnn.image import PictureContract
+from crnn.picture_handler import Handler
+from crnn.picture_work import Task, Work
+from crnn.prepare import Prepared
+from crnn.region import Region
+
+IN_FLIGHT_BYTES = 64 << 20
+"""For each process: encoded files and prepared pixels between the source and the consumer."""
+IN_FLIGHT_FILES = 4_096
+"""For each process: files between the source and the consumer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """A file's bytes, and what to read in it."""
+
+    data: bytes | PictureError
+    """An error passes through to its results, one for each region."""
+    regions: tuple[Region | None, ...] = (None,)
+    """None is the whole picture. The file is decoded once."""
+
+    def __post_init__(self) -> None:
+        for region in self.regions:
+            if region is not None and len(region) != 8:
+                raise ValueError(f"a region has 8 numbers, x0,y0 … x3,y3; not {region}")
+
+
+class PicturePool:
+    """Processes that decode ahead of the consumer. A context manager; or call ``close``.
+
+    The processes start at once, in the background. They don't outlive the pool, nor its process.
+    """
+
+    def __init__(
+        self,
+        contract: PictureContract,
+        *,
+        processes: int = 1,
+        memory_bytes: int = 2 << 30,
+        timeout_s: float = 30.0,
+    ) -> None:
+        """Start the processes.
+
+        Args:
+            contract: how pictures become pixels.
+            processes: how many decode at a time.
+            memory_bytes: that decoding a file may take, per process (address space, on Linux).
+            timeout_s: that decoding a file, or preparing one of its regions, may take.
+        """
+        if processes < 1:
+            raise ValueError(f"processes is {processes}; expected at least 1")
+        if memory_bytes < 1:
+            raise ValueError(f"memory_bytes is {memory_bytes}; expected at least 1")
+        if not timeout_s > 0:
+            raise ValueError(f"timeout_s is {timeout_s}; expected more than 0")
+        self._picture_bytes = contract.height * contract.widths[-1] * contract.channels
+        self._processes = processes
+        self._work = work = Work(processes)
+        self._threads = [
+            threading.Thread(
+                target=Handler(work, contract, memory_bytes, timeout_s).run,
+                name=f"picture-pool-{number}",
+                daemon=True,
+            )
+            for number in range(processes)
+        ]
+        for thread in self._threads:
+            thread.start()
+        self._end = weakref.finalize(self, work.close)  # collected or at exit; waits for nobody
+
+    def __enter__(self) -> PicturePool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes, whatever they do. A ``prepare`` that still runs raises ValueError."""
+        self._end()
+        for thread in self._threads:
+            thread.join()
+
+    def process_ids(self) -> list[int]:
+        """Of the processes that run at the moment."""
+        return self._work.process_ids()
+
+    def prepare(self, files: Iterable[Encoded]) -> Iterator[list[Prepared | PictureError]]:
+        """One list per file, in order, with one entry per region.
+
+        ``files`` is iterated in the caller's thread while results are asked for, and never
+        further ahead than ``IN_FLIGHT_BYTES`` and ``IN_FLIGHT_FILES`` allow. The processes go on
+        while the caller does something else. Errors of a file: those of ``crnn.prepare``, and
+        ``decoder_died`` or ``decoder_timeout`` when decoding it failed twice.
+
+        Raises:
+            WorkersLostError: when processes can't be started.
+            ValueError: when the pool is closed.
+        """
+        source, window = iter(files), _Window(self._picture_bytes, self._processes)
+        try:
+            while True:
+                self._top_up(source, window)
+                if not window.tasks:
+                    return
+                self._work.wait_for(window.tasks[0])
+                yield window.take_first()
+        finally:
+            for task in window.tasks:
+                task.abandoned = True
+
+    def _top_up(self, source: Iterator[Encoded], window: _Window) -> None:
+        """Pull until the first result is there or there is room no more, and two files at least.
+
+        Two for one that is taken: the window fills without keeping a slow source's first results.
+        """
+        pulled = 0
+        while window.has_room() and (pulled < 2 or not window.tasks[0].is_done()):
+            encoded = next(source, None)
+            if encoded is None:
+                window.is_last = True
+                return
+            task = window.add(encoded)
+            if not task.is_done():
+                self._work.submit(task)
+            pulled += 1
+
+
+class _Window:
+    """The files of one ``prepare`` call between its source and its consumer."""
+
+    def __init__(self, picture_bytes: int, processes: int) -> None:
+        self._picture_bytes = picture_bytes
+        self._max_bytes = IN_FLIGHT_BYTES * processes
+        self._max_files = IN_FLIGHT_FILES * processes
+        self._held_bytes = 0
+        self.tasks: deque[Task] = deque()
+        self.is_last = False
+
+    def has_room(self) -> bool:
+        return (
+            not self.is_last
+            and len(self.tasks) < self._max_files
+            and self._held_bytes < self._max_bytes
+        )
+
+    def add(self, encoded: Encoded) -> Task:
+        task = Task(encoded.data, encoded.regions, len(encoded.regions) * self._picture_bytes)
+        self._held_bytes += task.held_bytes
+        self.tasks.append(task)
+        return task
+
+    def take_first(self) -> list[Prepared | PictureError]:
+        task = self.tasks.popleft()
+        self._held_bytes -= task.held_bytes
+        return task.results

@@ -1,0 +1,125 @@
+"""A word or a line cut out of a larger picture: four corners → an upright picture.
+
+Coordinates are continuous: pixel ``i`` covers ``i`` to ``i + 1``, so that the box ``0, 0, 2, 1``
+is the first two pixels of the first row.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from crnn.errors import PictureError
+from crnn.image import MAX_PIXELS
+
+Region = tuple[float, float, float, float, float, float, float, float]
+"""Corners x0,y0 … x3,y3, clockwise from the top left of the text, px of the upright picture."""
+
+MAX_WARPED_SIDE_PX = 32_000
+"""Of a region that isn't a plain crop, and of what it needs of the picture: OpenCV's 16 bits."""
+_MARGIN_PX = 2
+
+
+def from_box(x0: float, y0: float, x1: float, y1: float) -> Region:
+    """The region of an upright box: left, top, right and bottom edge, px, ``x0 < x1, y0 < y1``."""
+    x0, y0, x1, y1 = float(x0), float(y0), float(x1), float(y1)
+    return (x0, y0, x1, y0, x1, y1, x0, y1)
+
+
+def cut_out(image: Image.Image, region: Region) -> Image.Image:
+    """The upright picture of ``region`` in an upright image of mode ``L`` or ``RGB``.
+
+    A box on whole pixels is copied as it is. Any other region is mapped by the perspective of its
+    four corners (bilinear) to a rectangle as wide and as high as the longer of its opposite sides.
+    What lies outside the image repeats the image's nearest edge pixel.
+
+    Raises:
+        PictureError: ``bad_region`` when a corner is no finite number, the region is thinner than
+            half a pixel, isn't convex with its corners clockwise, lies wholly outside the image
+            or would be larger than ``MAX_PIXELS`` (or ``MAX_WARPED_SIDE_PX`` where it is mapped).
+    """
+    if image.mode not in ("L", "RGB"):
+        raise ValueError(f"the image's mode is {image.mode}; expected L or RGB, see crnn.image")
+    if len(region) != 8:
+        raise _bad(region, "expected 8 numbers: x0,y0 … x3,y3")
+    corners = np.array(region, dtype=np.float64).reshape(4, 2)
+    width, height = _size(region, corners)
+    _check_place(region, corners, image)
+    x0, y0, x1, y1 = (float(value) for value in (*corners[0], *corners[2]))
+    is_box = x0 < x1 and y0 < y1 and from_box(x0, y0, x1, y1) == tuple(region)
+    if is_box and all(value.is_integer() for value in (x0, y0, x1, y1)):
+        pixels = _copied(image, int(x0), int(y0), int(x1), int(y1))
+    else:
+        pixels = _warped(image, region, corners, width, height)
+    return Image.fromarray(pixels)
+
+
+def _bad(region: Region, what: str) -> PictureError:
+    return PictureError("bad_region", f"the region {tuple(map(float, region))} {what}")
+
+
+def _size(region: Region, corners: NDArray[np.float64]) -> tuple[int, int]:
+    """Width and height of the cut-out, px."""
+    if not np.isfinite(corners).all():
+        raise _bad(region, "has a corner that is no finite number")
+    sides = [math.dist(corners[i], corners[(i + 1) % 4]) for i in range(4)]
+    across, down = max(sides[0], sides[2]), max(sides[1], sides[3])
+    if max(across, down) > MAX_PIXELS or round(across) * round(down) > MAX_PIXELS:
+        raise _bad(region, f"is {across:.0f}x{down:.0f} px, over the limit of {MAX_PIXELS} px")
+    if round(across) < 1 or round(down) < 1:
+        raise _bad(region, f"is {across:.2f}x{down:.2f} px; expected at least half a pixel")
+    return round(across), round(down)
+
+
+def _check_place(region: Region, corners: NDArray[np.float64], image: Image.Image) -> None:
+    near = corners - corners[0]  # small numbers: products can't overflow
+    edges = np.roll(near, -1, axis=0) - near
+    following = np.roll(edges, -1, axis=0)
+    turns = edges[:, 0] * following[:, 1] - edges[:, 1] * following[:, 0]
+    if not (turns > 1e-3).all():
+        raise _bad(region, "isn't convex with its corners clockwise from the text's top left")
+    (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
+    apart = x1 <= 0 or y1 <= 0 or x0 >= image.width or y0 >= image.height
+    if not apart:
+        picture = from_box(0, 0, image.width, image.height)
+        shared, _ = cv2.intersectConvexConvex(
+            corners.astype(np.float32), np.array(picture, dtype=np.float32).reshape(4, 2)
+        )
+        apart = shared <= 0
+    if apart:
+        raise _bad(region, f"lies outside the picture of {image.width}x{image.height} px")
+
+
+def _copied(image: Image.Image, x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
+    """The pixels of a box on whole pixels, with the image's edges repeated outside it."""
+    inside = (max(x0, 0), max(y0, 0), min(x1, image.width), min(y1, image.height))
+    pixels = np.asarray(image.crop(inside))
+    beyond = ((inside[1] - y0, y1 - inside[3]), (inside[0] - x0, x1 - inside[2]))
+    if not any(map(any, beyond)):
+        return pixels
+    return np.pad(pixels, (*beyond, (0, 0))[: pixels.ndim], mode="edge")
+
+
+def _warped(
+    image: Image.Image, region: Region, corners: NDArray[np.float64], width: int, height: int
+) -> NDArray[np.uint8]:
+    """The pixels of any region, mapped from the part of the image that it needs."""
+    size = np.array([image.width, image.height])
+    low = np.clip(np.floor(corners.min(axis=0)) - _MARGIN_PX, 0, size - 1).astype(int)
+    high = np.clip(np.ceil(corners.max(axis=0)) + _MARGIN_PX, low + 1, size).astype(int)
+    if max(width, height, *(high - low)) > MAX_WARPED_SIDE_PX:
+        raise _bad(region, f"needs a side of over {MAX_WARPED_SIDE_PX} px; cut it in pieces")
+    part = np.asarray(image.crop((*low.tolist(), *high.tolist())))
+    centres = 0.5  # the transform counts from the middle of the first pixel, regions from its edge
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
+    transform = cv2.getPerspectiveTransform(
+        (corners - low - centres).astype(np.float32), target - np.float32(centres)
+    )
+    warped = cv2.warpPerspective(
+        part, transform, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(warped, dtype=np.uint8)

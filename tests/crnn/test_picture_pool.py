@@ -1,0 +1,385 @@
+"""Hostile pictures among good ones, and decoding processes that die: nobody else is harmed."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crnn.errors import PictureError, WorkersLostError
+from crnn.image import PictureContract
+from crnn.picture_pool import Encoded, PicturePool
+from crnn.prepare import Prepared, prepare
+from crnn.region import Region, from_box
+from tests.crnn import poison
+
+CONTRACT = PictureContract()
+MB = 1 << 20
+Entry = Prepared | PictureError
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[PicturePool]:
+    with PicturePool(CONTRACT, processes=2) as pool:
+        yield pool
+
+
+def in_process(
+    data: bytes, contract: PictureContract = CONTRACT, region: Region | None = None
+) -> Entry:
+    try:
+        return prepare(data, contract, region=region)
+    except PictureError as error:
+        return error
+
+
+def same(found: Entry, expected: Entry) -> bool:
+    if isinstance(found, PictureError) or isinstance(expected, PictureError):
+        return (
+            isinstance(found, PictureError)
+            and isinstance(expected, PictureError)
+            and (found.reason, str(found)) == (expected.reason, str(expected))
+        )
+    geometry = ("content_width_px", "source_width_px", "squeezed")
+    return np.array_equal(found.pixels, expected.pixels) and all(
+        getattr(found, name) == getattr(expected, name) for name in geometry
+    )
+
+
+def code(entry: Entry) -> str | None:
+    return entry.reason if isinstance(entry, PictureError) else None
+
+
+def whole(files: Sequence[bytes]) -> Iterator[Encoded]:
+    return (Encoded(data=data) for data in files)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that is dead and not yet collected doesn't."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def until(happened: Callable[[], object]) -> None:
+    for _ in range(3_000):
+        if happened():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it didn't happen")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_pool_gives_in_order_what_prepare_gives(channels: int) -> None:
+    contract = PictureContract(channels=channels)
+    files = poison.good_pictures(400)
+    with PicturePool(contract, processes=2) as pool:
+        for _ in range(2):
+            found = list(pool.prepare(whole(files)))
+            assert all(
+                same(entry, in_process(data, contract))
+                for [entry], data in zip(found, files, strict=True)
+            )
+    first = found[0][0]
+    assert isinstance(first, Prepared)
+    assert first.pixels.flags.writeable and first.pixels.flags.c_contiguous
+
+
+def test_every_bad_picture_ends_as_it_may_and_its_neighbours_are_read(pool: PicturePool) -> None:
+    corpus = poison.corpus()
+    good = poison.good_pictures(len(corpus) + 1)
+    bad_ones = [bad.data for bad in corpus.values()]
+    mixed = [data for pair in zip(good, bad_ones, strict=False) for data in pair]
+    found = [entries[0] for entries in pool.prepare(whole([*mixed, good[-1]]))]
+    wrong = {
+        name: found[2 * number + 1]
+        for number, (name, bad) in enumerate(corpus.items())
+        if not bad.allows(code(found[2 * number + 1]))
+    }
+    assert not wrong
+    for entry, data in zip(found[::2], good, strict=True):
+        assert same(entry, in_process(data))
+    for entry, bad in zip(found[1::2], corpus.values(), strict=False):
+        if bad.codes == poison.READ:
+            assert same(entry, in_process(bad.data))
+
+
+def test_each_bad_picture_ends_alone_as_it_does_in_company(pool: PicturePool) -> None:
+    for name, bad in poison.corpus().items():
+        if name != "decompression_bomb":
+            [[entry]] = pool.prepare([Encoded(data=bad.data)])
+            assert bad.allows(code(entry)), name
+            assert same(entry, in_process(bad.data)) or code(entry) in poison.HEAVY, name
+
+
+class PeakMemory(threading.Thread):
+    """The largest resident size of any of a pool's processes, by the kernel's count."""
+
+    def __init__(self, pool: PicturePool) -> None:
+        super().__init__()
+        self._pool, self._over = pool, threading.Event()
+        self.peak_bytes = 0
+
+    def run(self) -> None:
+        while not self._over.wait(0.002):
+            for pid in self._pool.process_ids():
+                self.peak_bytes = max(self.peak_bytes, self._of(pid))
+
+    def _of(self, pid: int) -> int:
+        try:
+            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+        lines = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(lines[0].split()[1]) * 1024 if lines else 0
+
+    def stop(self) -> int:
+        self._over.set()
+        self.join()
+        return self.peak_bytes
+
+
+def test_memory_is_bounded_and_a_picture_that_needs_more_is_an_error() -> None:
+    good = poison.good_pictures(60)
+    bomb = poison.corpus()["decompression_bomb"].data
+    files = [*good[:30], poison.memory_hog(), *good[30:50], bomb, *good[50:]]
+    limit = 100 * MB
+    with PicturePool(CONTRACT, memory_bytes=limit) as pool:
+        watch = PeakMemory(pool)
+        watch.start()
+        found = [entries[0] for entries in pool.prepare(whole(files))]
+        peak_bytes = watch.stop()
+    for number, entry in enumerate(found):
+        if number in (30, 51):
+            assert isinstance(entry, PictureError) and entry.reason == "out_of_memory"
+            assert f"{limit} bytes" in str(entry)
+        else:
+            assert same(entry, in_process(files[number]))
+    imports_bytes = 100 * MB
+    assert 0 < peak_bytes < imports_bytes + limit
+
+
+def test_a_picture_that_takes_too_long_is_an_error_and_its_neighbours_are_read() -> None:
+    good = poison.good_pictures(90)
+    files = [*good[:40], poison.time_hog(), *good[40:]]
+    with PicturePool(CONTRACT, processes=2, timeout_s=1.0) as pool:
+        found = [entries[0] for entries in pool.prepare(whole(files))]
+    assert isinstance(found[40], PictureError) and found[40].reason == "decoder_timeout"
+    assert "within 1 s" in str(found[40])
+    assert all(same(found[n], in_process(files[n])) for n in range(len(files)) if n != 40)
+
+
+def cpu_seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.fault
+def test_a_picture_whose_process_dies_twice_is_an_error_and_its_neighbours_are_read() -> None:
+    good = poison.good_pictures(90)
+    files = [*good[:40], poison.time_hog(), *good[40:]]
+    killed: list[int] = []
+
+    def kill_whoever_is_at_it() -> None:
+        while len(killed) < 2:
+            for pid in pool.process_ids():
+                if pid not in killed and cpu_seconds(pid) > 1.0:  # far more than all others take
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
+            time.sleep(0.01)
+
+    with PicturePool(CONTRACT) as pool:
+        killer = threading.Thread(target=kill_whoever_is_at_it)
+        killer.start()
+        found = [entries[0] for entries in pool.prepare(whole(files))]
+        killer.join()
+    assert isinstance(found[40], PictureError) and found[40].reason == "decoder_died"
+    assert "SIGKILL" in str(found[40])
+    assert all(same(found[n], in_process(files[n])) for n in range(len(files)) if n != 40)
+
+
+@pytest.mark.fault
+def test_processes_killed_at_any_moment_lose_nothing() -> None:
+    files = poison.good_pictures(300)
+    expected = [in_process(data) for data in files]
+    rng = random.Random(3)
+    employed: set[int] = set()
+    with PicturePool(CONTRACT, processes=2) as pool:
+        for _ in range(8):  # one kill a round: a second one could hit the same picture's retry
+            until(lambda: len(pool.process_ids()) == 2)
+            victim = rng.choice(pool.process_ids())
+            employed |= set(pool.process_ids())
+            kill = threading.Timer(rng.uniform(0, 0.05), os.kill, (victim, signal.SIGKILL))
+            kill.start()
+            found = [entries[0] for entries in pool.prepare(whole(files))]
+            kill.join()
+            assert all(map(same, found, expected))
+    assert len(employed) >= 4
+
+
+def test_a_file_is_cut_into_its_regions_and_a_bad_one_is_an_error_by_itself() -> None:
+    page = poison.encoded(poison.noise(300, 200))
+    regions = (
+        from_box(10, 20, 90, 60),
+        None,
+        from_box(400, 20, 500, 60),
+        (50.5, 20.0, 120.0, 40.0, 110.0, 70.0, 40.0, 50.0),
+    )
+    with PicturePool(CONTRACT) as pool:
+        found, broken, gone, none = pool.prepare(
+            [
+                Encoded(data=page, regions=regions),
+                Encoded(data=page[:200], regions=regions),
+                Encoded(data=PictureError("not_found", "no file"), regions=regions),
+                Encoded(data=page, regions=()),
+            ]
+        )
+    assert [code(entry) for entry in found] == [None, None, "bad_region", None]
+    assert all(map(same, found, [in_process(page, region=region) for region in regions]))
+    assert [code(entry) for entry in broken] == ["undecodable"] * 4
+    assert [(code(entry), str(entry)) for entry in gone] == [("not_found", "no file")] * 4
+    assert none == []
+
+
+def test_the_source_is_pulled_lazily_and_its_bytes_are_bounded(pool: PicturePool) -> None:
+    pulled = 0
+
+    def big_files() -> Iterator[Encoded]:
+        nonlocal pulled
+        for _ in range(60):
+            pulled += 1
+            yield Encoded(data=bytes(8 * MB))
+
+    ahead = [pulled - taken for taken, _ in enumerate(pool.prepare(big_files()))]
+    assert len(ahead) == 60
+    assert max(ahead) <= 2 * 64 // 8 + 1
+
+
+def test_the_pool_goes_on_after_half_a_stream_and_after_a_broken_source(pool: PicturePool) -> None:
+    files = poison.good_pictures(300)
+    half = pool.prepare(whole(files))
+    assert same(next(half)[0], in_process(files[0]))
+    half.close()
+
+    def broken() -> Iterator[Encoded]:
+        yield from whole(files[:20])
+        raise OSError("the source broke")
+
+    with pytest.raises(OSError, match="the source broke"):
+        list(pool.prepare(broken()))
+    found = [entries[0] for entries in pool.prepare(whole(files))]
+    assert all(same(entry, in_process(data)) for entry, data in zip(found, files, strict=True))
+
+
+def test_two_streams_share_a_pool(pool: PicturePool) -> None:
+    files = poison.good_pictures(100)
+    streams = zip(
+        pool.prepare(whole(files)), pool.prepare(whole(list(reversed(files)))), strict=True
+    )
+    for number, ([one], [other]) in enumerate(streams):
+        assert same(one, in_process(files[number]))
+        assert same(other, in_process(files[-1 - number]))
+
+
+@pytest.mark.parametrize("end", ["close", "collect"])
+def test_no_process_outlives_its_pool(end: str) -> None:
+    pool = PicturePool(CONTRACT)
+    stream = pool.prepare([Encoded(data=poison.good_pictures(1)[0])] * 2)
+    next(stream)
+    running = pool.process_ids()
+    assert len(running) == 1 and is_alive(running[0])
+    if end == "close":
+        pool.close()
+        pool.close()
+        with pytest.raises(ValueError, match="closed"):
+            list(pool.prepare([Encoded(data=b"x")]))
+    del pool, stream
+    gc.collect()
+    until(lambda: not any(is_alive(pid) for pid in running))
+
+
+PARENT = """
+from crnn.image import PictureContract
+from crnn.picture_pool import Encoded, PicturePool
+from tests.crnn.poison import time_hog
+
+with PicturePool(PictureContract(), processes=2) as pool:
+    list(pool.prepare([Encoded(data=b"x")] * 2))
+    print(*pool.process_ids(), flush=True)
+    list(pool.prepare([Encoded(data=time_hog())] * 2))
+"""
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGINT])
+def test_no_process_outlives_its_parent(with_signal: signal.Signals) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert parent.stdout is not None
+    running = [int(pid) for pid in parent.stdout.readline().split()]
+    assert len(running) >= 1 and all(is_alive(pid) for pid in running)
+    parent.send_signal(with_signal)
+    parent.wait()
+    parent.stdout.close()
+    until(lambda: not any(is_alive(pid) for pid in running))
+
+
+def test_processes_that_cannot_start_are_a_clear_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "cv2.py").write_text("raise ImportError('this one is broken')")
+    monkeypatch.syspath_prepend(tmp_path)  # where the processes find modules as well
+    with PicturePool(CONTRACT) as pool:
+        for _ in range(2):
+            with pytest.raises(WorkersLostError, match=r"(?s)in a row died .*this one is broken"):
+                list(pool.prepare(whole(poison.good_pictures(3))))
+
+
+def test_the_process_imports_nothing_heavy() -> None:
+    script = (
+        "import sys, crnn.picture_process; "
+        "print({'torch', 'pyarrow', 'ray', 'boto3'} & {name.split('.')[0] for name in sys.modules})"
+    )
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"processes": 0}, "processes is 0"),
+        ({"memory_bytes": 0}, "memory_bytes is 0"),
+        ({"timeout_s": 0.0}, r"timeout_s is 0\.0"),
+    ],
+)
+def test_pools_that_make_no_sense_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PicturePool(CONTRACT, **options)
+
+
+def test_a_region_has_eight_numbers() -> None:
+    with pytest.raises(ValueError, match="8 numbers"):
+        Encoded(data=b"", regions=((1.0, 2.0, 3.0, 4.0),))  # type: ignore[arg-type]

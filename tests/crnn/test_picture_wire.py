@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crnn.errors import PictureError
+from crnn.image import PictureContract
+from crnn.picture_wire import (
+    Ready,
+    ReplyReader,
+    Request,
+    pack_failed,
+    pack_prepared,
+    pack_ready,
+    pack_requests,
+    read_requests,
+)
+from crnn.prepare import Prepared, prepare
+from crnn.region import from_box
+from tests.crnn.poison import noise
+
+CONTRACT = PictureContract()
+
+
+def test_requests_come_out_as_they_went_in() -> None:
+    box = from_box(1, 2, 3.5, 4)
+    sent = [Request(data=b"abc", regions=[None, box]), Request(data=b"", regions=[])]
+    stream = io.BytesIO(pack_requests(sent) + pack_requests([]))
+    assert read_requests(stream) == sent
+    assert read_requests(stream) == []
+    assert read_requests(stream) is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(sent=st.binary(max_size=300), cut=st.integers(0, 300))
+def test_what_a_hijacked_process_may_answer_is_read_or_refused(sent: bytes, cut: int) -> None:
+    reader = ReplyReader(CONTRACT)
+    try:
+        replies = reader.feed(sent[:cut]) + reader.feed(sent[cut:])
+    except ValueError:
+        return
+    for reply in replies:
+        assert not isinstance(reply, Prepared) or reply.pixels.shape[1] in CONTRACT.widths
+
+
+@given(reason=st.text("abc_", min_size=1, max_size=20), message=st.text(max_size=400))
+def test_errors_keep_their_reason_and_message(reason: str, message: str) -> None:
+    [error] = ReplyReader(CONTRACT).feed(pack_failed(PictureError(reason, message)))
+    assert isinstance(error, PictureError)
+    written = message.encode("utf-8", "replace").decode("utf-8")
+    assert (error.reason, str(error)) == (reason, written)
+
+
+def test_replies_come_out_whole_however_they_are_cut() -> None:
+    sent = prepare(noise(70, 30), CONTRACT)
+    packed = pack_ready() + pack_prepared(sent) + pack_failed(PictureError("a", "b"))
+    reader = ReplyReader(CONTRACT)
+    replies = [reply for byte in packed for reply in reader.feed(bytes([byte]))]
+    ready, found, error = replies
+    assert isinstance(ready, Ready) and isinstance(error, PictureError)
+    assert isinstance(found, Prepared) and np.array_equal(found.pixels, sent.pixels)
+    assert (found.source_width_px, found.content_width_px) == (70, 75)
