@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,9 @@ from crnn.image import PictureContract
 from crnn.model import CRNN, ModelConfig
 from jobs import cluster
 from pipelines.augment import AugmentConfig
+from pipelines.manifest import load_manifest
 from pipelines.render.synth import RenderConfig, render_set
+from pipelines.shards import read_row_group
 from pipelines.stream import flow
 from pipelines.stream.assemble import StreamConfig
 
@@ -36,6 +39,22 @@ def rendered(samples: int) -> Iterator[Path]:
         )
         ray.shutdown()
         yield folder
+
+
+def picture_files(shards: Path, folder: Path, pictures: int) -> None:
+    """``pictures`` files, links to those of the shards over and over."""
+    folder.mkdir()
+    manifest, firsts = load_manifest(str(shards)), []
+    for shard in manifest.shards:
+        for group in range(len(shard.row_groups)):
+            table = read_row_group(str(shards), shard.name, group, columns=["image"])
+            for data in table["image"].to_pylist():
+                kind = ".png" if data.startswith(b"\x89PNG") else ".jpg"
+                firsts.append(folder / f"{len(firsts):07d}{kind}")
+                firsts[-1].write_bytes(data)
+    for number in range(len(firsts), pictures):
+        source = firsts[number % len(firsts)]
+        os.link(source, folder / f"{number:07d}{source.suffix}")
 
 
 def new_model(charset: Charset, picture: PictureContract) -> CRNN:

@@ -56,11 +56,11 @@ class Side:
 
     def pause(self) -> None:
         """Stops all of its processes."""
-        _signal_all(_tree(self.process.pid), signal.SIGSTOP)
+        _signal_all(descendants(self.process.pid), signal.SIGSTOP)
 
     def resume(self) -> None:
         """Lets them go on."""
-        _signal_all(_tree(self.process.pid), signal.SIGCONT)
+        _signal_all(descendants(self.process.pid), signal.SIGCONT)
 
     def turn(self, seconds: float) -> None:
         """Lets it run alone for about ``seconds``, measured from batch to batch."""
@@ -83,7 +83,7 @@ class Side:
 
     def end(self) -> None:
         """Ends all of its processes."""
-        everyone = _tree(self.process.pid)
+        everyone = descendants(self.process.pid)
         _signal_all(everyone, signal.SIGCONT)
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -97,7 +97,7 @@ class Side:
         while (now := self.samples()) == before:
             self._check(deadline_s)
             time.sleep(_POLL_S)
-        return time.perf_counter(), now, sum(map(_cpu_s, _tree(self.process.pid)))
+        return time.perf_counter(), now, sum(map(_cpu_s, descendants(self.process.pid)))
 
     def _check(self, deadline_s: float) -> None:
         if self.process.poll() is None and time.monotonic() < deadline_s:
@@ -163,8 +163,8 @@ def read_tally(path: Path) -> int:
     return int(path.read_text() or 0) if path.exists() else 0
 
 
-def _tree(pid: int) -> list[int]:
-    """The process and all its descendants."""
+def descendants(pid: int) -> list[int]:
+    """The process itself and all that descend from it."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))):

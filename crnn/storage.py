@@ -27,8 +27,10 @@ from pyarrow import fs
 
 from crnn.errors import DataError
 
-ATTEMPTS = 4
+ATTEMPTS = 6
 FIRST_WAIT_S = 0.25
+SILENCE_S = 30
+"""A store that sends nothing for so long has failed this attempt."""
 OPTIONS = ("endpoint_override", "scheme", "region", "anonymous")
 """What may stand behind the ``?`` of an address."""
 
@@ -113,8 +115,10 @@ def exists(uri: str) -> bool:
     return bool(info.type != fs.FileType.NotFound)
 
 
-def read_bytes(uri: str) -> bytes:
-    """The whole file; passing errors of an object store are tried again with growing waits.
+def read_bytes(uri: str, *, most: int | None = None) -> bytes:
+    """The whole file, or its first ``most`` bytes.
+
+    Passing errors of an object store are tried again with growing waits.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -123,8 +127,9 @@ def read_bytes(uri: str) -> bytes:
     system, path = resolve(uri)
 
     def read() -> bytes:
-        with system.open_input_stream(path) as stream:
-            return bytes(stream.read())
+        with system.open_input_file(path) as file:
+            size = file.size()
+            return bytes(file.read(size if most is None else min(size, most)))
 
     return attempt("read", uri, read)
 
@@ -283,10 +288,10 @@ def _remote(scheme: str, bucket: str, options: tuple[tuple[str, str], ...]) -> f
         given["region"] = "us-east-1" if "endpoint_override" in given else _region(bucket)
     return fs.S3FileSystem(
         **given,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=3),
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1),  # ``attempt`` tries again
         allow_delayed_open=True,  # small files in one request
         connect_timeout=10,
-        request_timeout=60,
+        request_timeout=SILENCE_S,
     )
 
 

@@ -31,9 +31,6 @@ def connect(address: str | None, *, local_cpus: float = 0) -> None:
     ``local_cpus`` is the least number of logical CPUs that a cluster started here will have.
     """
     address = address or os.environ.get("RAY_ADDRESS")
-    for name in ("ray.data", "ray.train"):  # the jobs show their own progress
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # says it is off
     # Train workers keep the driver's working directory, so that relative paths mean the same.
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
@@ -43,7 +40,15 @@ def connect(address: str | None, *, local_cpus: float = 0) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address:
         ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
-        return
+    else:
+        _start(local_cpus)
+    for name in ("ray.data", "ray.train"):  # the jobs show their own progress
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # says it is off
+
+
+def _start(local_cpus: float) -> None:
+    """A cluster of this machine alone, for as long as this process lives."""
     for name, value in _LOCAL_ENV.items():
         os.environ.setdefault(name, value)
     # Workers started from here find the project even where it is not installed.

@@ -9,7 +9,6 @@ Writes report.html (for people), report.json (for programs, last) and prediction
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -75,8 +74,6 @@ def main(argv: Sequence[str]) -> None:
         use_gpu=settings.use_gpu,
     )
     connect(settings.address or None)
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
-    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
     begin_report(out)
     lines = ProgressLines("evaluating")
     evaluation = carry_out(

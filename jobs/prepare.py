@@ -9,7 +9,6 @@ addresses may be local, s3:// or gs://. Killed, it goes on where it stopped when
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,8 +66,6 @@ def describe(work: Work, manifest: Manifest) -> str:
 
 def _start_ray(address: str) -> None:
     connect(address or None)
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
-    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
     DataContext.get_current().enable_progress_bars = False
 
 

@@ -15,15 +15,19 @@ class ProgressLines:
         self._next_s = time.monotonic() + LINE_EVERY_S
         self._first: tuple[float, int] | None = None
 
-    def __call__(self, done: int, total: int, note: str = "") -> None:
-        """Takes in that ``done`` of ``total`` are done; the first call starts the clock."""
+    def __call__(self, done: int, total: int, note: str = "", *, final: bool = True) -> None:
+        """Takes in that ``done`` of ``total`` are done; the first call starts the clock.
+
+        ``final`` is false while ``total`` still grows: then nobody knows how much is left.
+        """
         now = time.monotonic()
         start_s, start = self._first = self._first or (now, done)
-        if now < self._next_s and done < total:
+        if now < self._next_s and (done < total or not final):
             return
         self._next_s = now + LINE_EVERY_S
         rate = (done - start) / (now - start_s) if now > start_s else 0.0
-        pace = f", {rate:,.0f}/s, {clock((total - done) / rate)} left" if rate else ""
+        left = f", {clock((total - done) / rate)} left" if rate and final else ""
+        pace = f", {rate:,.0f}/s{left}" if rate else ""
         share = done / total if total else 1.0
         print(
             f"{self._what}: {done:,} of {total:,} {self._unit} ({share:.0%}){pace}{note}",

@@ -11,7 +11,6 @@ or has changed.
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from jobs import cli
 from jobs.cluster import connect
 from jobs.progress import ProgressLines
-from pipelines.recognition import BulkConfig, Outcome, Progress, carry_out, plan_work
+from pipelines.recognition import (
+    BulkConfig,
+    Outcome,
+    Progress,
+    carry_out,
+    plan_work,
+    progress,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +38,9 @@ class RecognizeSettings(BulkConfig):
     bundle: str
     """The bundle: a folder, s3:// or gs:// address."""
     input: str
-    """A folder or prefix, one picture, a pattern such as 'crops/*.png', or a .parquet or .csv
-    file with a column uri (and perhaps etag)."""
+    """A folder or prefix, one picture, a pattern such as 'crops/*.png', a prepared set, or a
+    .parquet or .csv file with a column uri (and perhaps etag, and what is to be cut out: x0 y0 x1
+    y1, box or polygon, in px)."""
     output: str
     """Folder of the results: a path, s3:// or gs:// address."""
     address: str = ""
@@ -44,15 +51,16 @@ def main(argv: Sequence[str]) -> None:
     """Read as the arguments say, and print what came of it."""
     settings = cli.parse(RecognizeSettings, argv, description=__doc__ or "")
     work = plan_work(settings.bundle, settings.input, settings.output, settings)
-    if work.left:
-        connect(settings.address or None)
-        logging.getLogger("ray.data").setLevel(logging.WARNING)
-        logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
     lines = ProgressLines("recognizing")
 
-    def report(progress: Progress) -> None:
-        lines(progress.done, progress.total, f", {progress.errors:,} errors")
+    def report(now: Progress) -> None:
+        more = "" if now.listed else ", still listing"
+        lines(now.done, now.total, f", {now.errors:,} errors{more}", final=now.listed)
 
+    while not work.agenda.wait():
+        report(progress(work))
+    if work.agenda.rows:
+        connect(settings.address or None)
     print(describe(carry_out(work, report)), flush=True)
 
 
@@ -60,11 +68,15 @@ def describe(outcome: Outcome) -> str:
     """What was done, and what lies there now, in a few lines."""
     report = outcome.report
     errors = ", ".join(f"{count:,} {code}" for code, count in report["errors"].items())
-    rate = f", {outcome.read / outcome.seconds:,.0f}/s" if outcome.read else ""
+    pace = (
+        f", {outcome.read / outcome.seconds:,.0f}/s after {outcome.start_seconds:.1f} s of start"
+        if outcome.read
+        else ""
+    )
     return (
-        f"read {outcome.read:,} pictures in this run{rate}\n"
+        f"read {outcome.read:,} pictures in this run{pace}\n"
         f"{outcome.results_uri} is complete: {report['rows']:,} rows, {report['read']:,} read, "
-        f"errors: {errors or 'none'}"
+        f"errors: {errors or 'none'}\nreport: {outcome.page}"
     )
 
 

@@ -1,39 +1,42 @@
 """A bulk job from end to end: list, plan, read on Ray, sweep, report.
 
-Ray Data moves numbers of chunks; a task reads its chunk from the plan and leaves a results file.
-The driver keeps a few counts, whatever the number of inputs.
+Ray Data moves numbers of chunks; a task reads its chunks from the plan and leaves their results
+files. The driver keeps a few counts, whatever the number of inputs, and 16 bytes for each input
+that it has planned.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy, DataContext
 
 from crnn import storage
 from crnn.bundle import load_bundle
 from crnn.decode import CharNgram
 from crnn.decode.lexicon import read_lexicon
-from crnn.errors import CrnnError, DataError, PlacementError
+from crnn.errors import DataError
 from crnn.recognizer import Recognizer
+from pipelines.recognition.agenda import Agenda
+from pipelines.recognition.known import Known
 from pipelines.recognition.listing import list_inputs
-from pipelines.recognition.plan import Chunk, Ledger
+from pipelines.recognition.plan import Chunk, Ledger, Plan
 from pipelines.recognition.reader import BulkConfig, ChunkOutcome, ChunkReader, ReadConfig
-from pipelines.recognition.summary import REPORT_FILE, summarise, write_summary
+from pipelines.recognition.summary import REPORT_FILE, RunFigures, summarise, write_summary
 from pipelines.recognition.sweep import failed_inputs, sweep
+from pipelines.recognition.thumbnails import thumbnails
+from pipelines.spread import Processes, spread
 
-WINDOW_CHUNKS = 2048
-"""Chunks in one execution of Ray Data, which takes milliseconds a chunk to start."""
-
-_process_reader: tuple[str, ChunkReader] | None = None
+TASK_CHUNKS = 4
+"""Chunks that one task reads, one after another: the next is fetched while this one is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,9 @@ class Progress:
 
     done: int
     total: int
+    """As far as is known."""
+    listed: bool
+    """Whether all inputs are listed, so that ``total`` stays as it is."""
     errors: int
 
 
@@ -51,25 +57,29 @@ class Outcome:
 
     read: int
     """Inputs read in this run."""
+    start_seconds: float
+    """Until the first picture was fetched: processes that start, and load the model."""
     seconds: float
-    """Of reading."""
+    """From then until the last row was written."""
     report: dict[str, Any]
     """As in ``_report.json``."""
+    page: str
+    """Address of the page that shows it."""
     results_uri: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """A job whose arguments were found sound, and whose plans are written."""
+    """A job whose arguments were found sound; its inputs are being listed."""
 
     ledger: Ledger
     read: ReadConfig
     out_uri: str
-    left: list[Chunk]
+    agenda: Agenda
 
 
 def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig) -> Work:
-    """Load the bundle, list the inputs, and write down what is new; needs no Ray.
+    """Load the bundle, and begin to list the inputs and to write down what is new; without Ray.
 
     Raises:
         BundleError: as ``load_bundle``.
@@ -80,17 +90,29 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
     bundle = load_bundle(bundle_uri)
     lexicon = read_lexicon(config.lexicon) if config.lexicon else None
     ngram = CharNgram.load(config.ngram) if config.ngram else None
-    Recognizer(bundle).decoder(config.decoder or None, lexicon=lexicon, ngram=ngram)
-    read = ReadConfig(bundle=bundle, lexicon=lexicon, ngram=ngram, options=config)
-    inputs = _not_empty(input_uri, list_inputs(input_uri, all_files=config.all_files))
+    Recognizer(bundle, engine=config.engine).decoder(
+        config.decoder or None, lexicon=lexicon, ngram=ngram
+    )
     out_uri = storage.absolute(out_uri)
+    listing = list_inputs(input_uri, all_files=config.all_files, without=out_uri)
+    inputs = _not_empty(input_uri, listing)
     ledger = Ledger(out_uri, bundle.digest)
     ledger.claim(_recipe(bundle.digest, config))
     storage.delete(storage.join(out_uri, REPORT_FILE))  # from here on there may be more to read
-    ledger.add(inputs)
     if config.retry_failed:
-        ledger.again(failed_inputs(ledger))
-    return Work(ledger=ledger, read=read, out_uri=out_uri, left=ledger.chunks_left())
+        list(ledger.add(failed_inputs(ledger)))
+    return Work(
+        ledger=ledger,
+        read=ReadConfig(
+            bundle=bundle,
+            lexicon=lexicon,
+            ngram=ngram,
+            options=config,
+            results_uri=ledger.results_uri,
+        ),
+        out_uri=out_uri,
+        agenda=Agenda(ledger.chunks_left(), _plans(ledger, inputs)),
+    )
 
 
 def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:
@@ -98,20 +120,37 @@ def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: No
 
     Raises:
         PlacementError: when GPUs are asked for and there are none.
-        DataError: when a plan can't be read, or results can't be written.
+        DataError: when the listing broke off, a plan can't be read, or results can't be written.
     """
-    began_s, errors, done = time.monotonic(), 0, 0
-    total = sum(chunk.rows for chunk in work.left)
-    on_progress(Progress(done=0, total=total, errors=0))
+    begin, done, errors = time.time(), 0, 0
+    began, ended = math.inf, begin
+    on_progress(progress(work))
     for outcome in _outcomes(work):
         done += outcome.rows
         errors += outcome.errors.total()
-        on_progress(Progress(done=done, total=total, errors=errors))
-    seconds = time.monotonic() - began_s
+        began, ended = min(began, outcome.began), max(ended, outcome.ended)
+        on_progress(progress(work, done=done, errors=errors))
+    began = min(began, ended)
     sweep(work.ledger)
-    report = summarise(work.ledger, bundle=work.read.bundle)
-    write_summary(report, work.out_uri)
-    return Outcome(read=done, seconds=seconds, report=report, results_uri=work.ledger.results_uri)
+    run = RunFigures(
+        pictures=done, seconds=ended - began, started=_utc(begin), finished=_utc(time.time())
+    )
+    report = summarise(work.ledger, bundle=work.read.bundle, run=run)
+    page = write_summary(report, work.out_uri, thumbnails(report["least_confident"]))
+    return Outcome(
+        read=done,
+        start_seconds=began - begin,
+        seconds=ended - began,
+        report=report,
+        page=page,
+        results_uri=work.ledger.results_uri,
+    )
+
+
+def progress(work: Work, *, done: int = 0, errors: int = 0) -> Progress:
+    """How far the work is when so many inputs are read."""
+    agenda = work.agenda
+    return Progress(done=done, total=agenda.rows, listed=agenda.complete, errors=errors)
 
 
 def recognize(
@@ -136,6 +175,12 @@ def _not_empty(uri: str, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     return chain([first], tables)
 
 
+def _plans(ledger: Ledger, inputs: Iterator[pa.Table]) -> Iterator[Plan]:
+    """Plans of what is new or has changed, each when it is written down."""
+    known = Known(ledger.inputs(plan) for plan in reversed(ledger.plans()))
+    yield from ledger.add(known.fresh(page) for page in inputs)
+
+
 def _recipe(digest: str, config: BulkConfig) -> dict[str, Any]:
     """What decides the rows, but for the pictures."""
     return {
@@ -144,6 +189,7 @@ def _recipe(digest: str, config: BulkConfig) -> dict[str, Any]:
         "lexicon": _digest(config.lexicon),
         "ngram": _digest(config.ngram),
         "chars": config.chars,
+        "min_confidence": config.min_confidence,
     }
 
 
@@ -151,86 +197,26 @@ def _digest(uri: str) -> str | None:
     return hashlib.sha256(storage.read_bytes(uri)).hexdigest() if uri else None
 
 
+def _utc(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+
+
 def _outcomes(work: Work) -> Iterator[ChunkOutcome]:
-    if not work.left:
-        return
-    job = _Job(config_ref=ray.put(work.read), results_uri=work.ledger.results_uri)
-    for start in range(0, len(work.left), WINDOW_CHUNKS):
-        yield from _window(work.left[start : start + WINDOW_CHUNKS], job, work.read.options.use_gpu)
+    config_ref: ray.ObjectRef | None = None
+    options = work.read.options
+    processes = Processes(use_gpu=options.use_gpu, most=options.workers)
+    while True:
+        ready = work.agenda.wait()
+        window = work.agenda.take()
+        if window:
+            config_ref = config_ref or ray.put(work.read)
+            tasks = _tasks(window, processes.count())
+            yield from spread(ChunkReader, config_ref, tasks, processes)
+        elif ready:
+            return
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """What tasks are sent; the configuration with its model stays in the object store."""
-
-    config_ref: ray.ObjectRef
-    results_uri: str
-
-
-def _window(chunks: Sequence[Chunk], job: _Job, use_gpu: bool) -> Iterator[ChunkOutcome]:
-    """Some chunks, each by whichever process is free, in one execution of Ray Data."""
-    chunks_ref = ray.put(list(chunks))
-    context = DataContext.get_current().copy()
-    context.enable_progress_bars = False
-    with DataContext.current(context):
-        numbers = ray.data.range(len(chunks), override_num_blocks=len(chunks))
-        if use_gpu:
-            tables = numbers.map_batches(
-                _Process,
-                fn_constructor_args=(chunks_ref, job),
-                compute=ActorPoolStrategy(size=_gpus()),
-                batch_size=1,
-                num_gpus=1,
-            )
-        else:
-            tables = numbers.map_batches(
-                _read_numbers,  # type: ignore[arg-type]  # its other arguments are in fn_args
-                fn_args=(chunks_ref, job),
-                batch_size=None,
-                num_cpus=1,
-            )
-        for row in tables.iter_rows():
-            outcome: ChunkOutcome | CrnnError = row["outcome"]
-            if isinstance(outcome, CrnnError):
-                raise outcome
-            yield outcome
-
-
-def _gpus() -> int:
-    count = int(ray.cluster_resources().get("GPU", 0))
-    if not count:
-        raise PlacementError("asked for GPUs, the cluster has none; leave use_gpu out or add some")
-    return count
-
-
-def _read_numbers(
-    batch: dict[str, np.ndarray], chunks_ref: ray.ObjectRef, job: _Job
-) -> dict[str, np.ndarray]:
-    """The outcomes (or the errors) of the chunks of these numbers, one row each."""
-    chunks = ray.get(chunks_ref)
-    rows = np.empty(len(batch["id"]), dtype=object)
-    for row, number in enumerate(batch["id"]):
-        try:
-            rows[row] = _reader(job)(chunks[int(number)])
-        except CrnnError as error:  # returned, so that it reaches the driver as it is
-            rows[row] = error
-    return {"outcome": rows}
-
-
-class _Process:
-    """``_read_numbers`` in an actor, which keeps its GPU for as long as the job runs."""
-
-    def __init__(self, chunks_ref: ray.ObjectRef, job: _Job) -> None:
-        self._chunks_ref, self._job = chunks_ref, job
-
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return _read_numbers(batch, self._chunks_ref, self._job)
-
-
-def _reader(job: _Job) -> ChunkReader:
-    """This process's reader for a job: built by its first chunk, kept for the next."""
-    global _process_reader
-    key = job.config_ref.hex()
-    if _process_reader is None or _process_reader[0] != key:
-        _process_reader = key, ChunkReader(ray.get(job.config_ref), job.results_uri)
-    return _process_reader[1]
+def _tasks(chunks: Sequence[Chunk], processes: int) -> list[Sequence[Chunk]]:
+    """Neighbouring chunks together, yet enough tasks for all processes to end together."""
+    size = max(1, min(TASK_CHUNKS, len(chunks) // (4 * processes)))
+    return [chunks[start : start + size] for start in range(0, len(chunks), size)]

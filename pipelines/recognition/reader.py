@@ -1,14 +1,14 @@
-"""One chunk in one process: pictures fetched and prepared by some threads, read, written down."""
+"""Chunks in one process: bytes fetched ahead, decoded by processes of their own, read, written."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, islice
 
-import cv2
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -16,35 +16,11 @@ import torch
 from crnn import storage
 from crnn.bundle import Bundle
 from crnn.decode import CharNgram
-from crnn.errors import PictureError
-from crnn.image import PictureContract
-from crnn.prepare import Prepared, prepare
+from crnn.picture_pool import PicturePool
 from crnn.recognizer import BATCH_PIXELS, Recognizer, Result
 from pipelines.recognition.plan import Chunk, read_chunk
-
-MAX_FILE_BYTES = 64 * 1024 * 1024
-REMOTE_THREADS = 16
-_CHAR = pa.struct(
-    [
-        ("char", pa.string()),
-        ("probability", pa.float32()),
-        ("x0", pa.float32()),
-        ("x1", pa.float32()),
-    ]
-)
-RESULT_SCHEMA = pa.schema(
-    [
-        ("uri", pa.string()),
-        ("etag", pa.string()),
-        ("text", pa.string()),
-        ("confidence", pa.float32()),
-        ("chars", pa.list_(_CHAR)),
-        ("error_code", pa.string()),
-        ("error_message", pa.string()),
-        ("model", pa.string()),
-    ]
-)
-"""One row an input. ``error_code`` is null where the picture was read, ``text`` where it wasn't."""
+from pipelines.recognition.rows import result_table
+from pipelines.recognition.source import encoded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +35,38 @@ class BulkConfig:
     """A character n-gram for the beam decoder (JSON)."""
     chars: bool = True
     """Give each character's probability and place."""
+    min_confidence: float = 0.0
+    """Readings less sure than this (0 to 1) become errors, low_confidence."""
     all_files: bool = False
     """Read files too whose names don't end like pictures'."""
     retry_failed: bool = False
     """Read again the inputs whose row is an error."""
+    engine: str = "auto"
+    """What runs the model: torch, compiled, onnx or openvino; auto takes the fastest there is."""
     batch_pixels: int = BATCH_PIXELS
     """Padded pixels in a batch of the model; a GPU takes ten times as many."""
     use_gpu: bool = False
     """Read on the cluster's GPUs, one process for each."""
+    workers: int = 0
+    """At most so many processes that read; 0 for one on each CPU, or GPU."""
+    decoders: int = 1
+    """Processes that decode pictures, for each one that reads."""
+    decode_memory_mb: int = 2048
+    """MiB of memory for one decoding process; a picture that needs more is an error."""
+    decode_timeout_s: float = 30.0
+    """Seconds for decoding one picture; one that takes longer is an error."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_confidence <= 1:
+            raise ValueError(f"--min-confidence is {self.min_confidence}; expected 0 to 1")
+        if self.workers < 0:
+            raise ValueError(f"--workers is {self.workers}; expected 0 (all) or a number")
+        if self.decoders < 1:
+            raise ValueError(f"--decoders is {self.decoders}; expected at least 1")
+        if self.decode_memory_mb < 256:
+            raise ValueError(f"--decode-memory-mb is {self.decode_memory_mb}; expected 256 or more")
+        if self.decode_timeout_s <= 0:
+            raise ValueError(f"--decode-timeout-s is {self.decode_timeout_s}; expected above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +77,7 @@ class ReadConfig:
     lexicon: Sequence[str] | None
     ngram: CharNgram | None
     options: BulkConfig
+    results_uri: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,80 +86,74 @@ class ChunkOutcome:
 
     part: str
     rows: int
-    errors: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str]
     """By code."""
+    began: float
+    """When its first picture was fetched, s since 1970, by the clock of its node."""
+    ended: float
+    """When its rows were written."""
 
 
 class ChunkReader:
-    """A bundle on its device with one decoder; a call reads one chunk and writes its file."""
+    """A bundle on its device with one decoder, and the processes that decode pictures for it."""
 
-    def __init__(self, config: ReadConfig, results_uri: str) -> None:
-        self._config, self._results_uri = config, results_uri
+    def __init__(self, config: ReadConfig) -> None:
+        self._config = config
         options = config.options
         if not options.use_gpu:
             torch.set_num_threads(1)
-        cv2.setNumThreads(1)
         self._recognizer = Recognizer(
             config.bundle,
             device="cuda" if options.use_gpu else "cpu",
             batch_pixels=options.batch_pixels,
+            engine=options.engine,
         )
         self._decode = self._recognizer.decoder(
             options.decoder or None, lexicon=config.lexicon, ngram=config.ngram
         )
+        self._pictures = PicturePool(
+            config.bundle.picture,
+            processes=options.decoders,
+            memory_bytes=options.decode_memory_mb << 20,
+            timeout_s=options.decode_timeout_s,
+        )
 
-    def __call__(self, chunk: Chunk) -> ChunkOutcome:
-        """Read the chunk's pictures, and put its results file in place.
+    def __call__(self, chunks: Sequence[Chunk]) -> Iterator[ChunkOutcome]:
+        """Read these chunks and put each one's results file in place.
+
+        The next chunk's pictures are fetched and decoded while this one's are read, and a file
+        is written while the next chunk is read.
 
         Raises:
-            DataError: when the plan can't be read, or the results can't be written.
+            DataError: when a plan can't be read, or the results can't be written.
         """
-        inputs = read_chunk(chunk).to_pylist()
-        pictures = list(fetched(inputs, self._config.bundle.picture))
-        results = self._recognizer.read_prepared(
-            pictures, self._decode, chars=self._config.options.chars
-        )
-        rows = [_row(entry, result) for entry, result in zip(inputs, results, strict=True)]
-        address = storage.join(self._results_uri, chunk.part)
-        with storage.replacing(address) as path:
-            pq.write_table(
-                pa.Table.from_pylist(rows, schema=RESULT_SCHEMA), path, compression="zstd"
-            )
-        errors = Counter(result.error_code for result in results if result.error_code)
-        return ChunkOutcome(part=chunk.part, rows=len(rows), errors=errors)
-
-
-def fetched(
-    inputs: Sequence[dict[str, Any]], contract: PictureContract
-) -> Iterator[Prepared | PictureError]:
-    """Each input as the model takes it, or why it can't be; encoded bytes are not kept."""
-
-    def one(entry: dict[str, Any]) -> Prepared | PictureError:
-        try:
-            if (entry["size"] or 0) > MAX_FILE_BYTES:
-                raise PictureError(
-                    "too_large", f"{entry['size']} bytes; expected at most {MAX_FILE_BYTES}"
+        inputs = [read_chunk(chunk) for chunk in chunks]
+        files = chain.from_iterable(encoded(table.to_pylist()) for table in inputs)
+        pictures = chain.from_iterable(self._pictures.prepare(files))
+        writing: Future[ChunkOutcome] | None = None
+        with ThreadPoolExecutor(1) as writer:
+            for chunk, table in zip(chunks, inputs, strict=True):
+                began = time.time()
+                results = self._recognizer.read_prepared(
+                    islice(pictures, len(table)), self._decode, chars=self._config.options.chars
                 )
-            return prepare(entry["uri"], contract)
-        except PictureError as error:
-            return error
+                if writing:
+                    yield writing.result()
+                writing = writer.submit(self._write, chunk, table, results, began)
+            if writing:
+                yield writing.result()
 
-    if all(storage.is_local(entry["uri"]) for entry in inputs):
-        yield from map(one, inputs)
-        return
-    with ThreadPoolExecutor(REMOTE_THREADS) as threads:
-        yield from threads.map(one, inputs)
-
-
-def _row(entry: dict[str, Any], result: Result) -> dict[str, Any]:
-    read = result.error_code is None
-    return {
-        "uri": entry["uri"],
-        "etag": entry["etag"],
-        "text": result.text if read else None,
-        "confidence": result.confidence if read else None,
-        "chars": [vars(char) for char in result.chars] if read else None,
-        "error_code": result.error_code,
-        "error_message": result.error_message,
-        "model": result.model,
-    }
+    def _write(
+        self, chunk: Chunk, inputs: pa.Table, results: Sequence[Result], began: float
+    ) -> ChunkOutcome:
+        options = self._config.options
+        table = result_table(
+            inputs, results, min_confidence=options.min_confidence, chars=options.chars
+        )
+        address = storage.join(self._config.results_uri, chunk.part)
+        with storage.replacing(address) as path:
+            pq.write_table(table, path, compression="zstd")
+        errors = Counter(table["error_code"].drop_null().to_pylist())
+        return ChunkOutcome(
+            part=chunk.part, rows=len(table), errors=errors, began=began, ended=time.time()
+        )

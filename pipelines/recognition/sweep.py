@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from crnn import storage
-from pipelines.recognition.listing import SCHEMA
+from pipelines.recognition.inputs import NO_KEYS, SCHEMA, Keys, among, places, position
+from pipelines.recognition.known import REPLACES
 from pipelines.recognition.plan import Ledger, Plan
-from pipelines.recognition.reader import RESULT_SCHEMA
+from pipelines.recognition.rows import LOW_CONFIDENCE, RESULT_SCHEMA
 
 
 def sweep(ledger: Ledger) -> int:
@@ -19,9 +22,12 @@ def sweep(ledger: Ledger) -> int:
 
     A file is rewritten whole, in place of the old one; killed within, it is done again.
     """
-    removed = 0
-    for plan in ledger.unswept():
-        removed += _sweep_plan(ledger, plan)
+    plans = ledger.unswept()
+    if not plans:
+        return 0
+    newest = _newest(ledger, plans)
+    removed = sum(_without_stale(address, *newest) for address in ledger.parts())
+    for plan in plans:
         ledger.mark_swept(plan)
     return removed
 
@@ -38,38 +44,38 @@ def read_part(address: str, columns: list[str] | None = None) -> pa.Table:
 
 
 def failed_inputs(ledger: Ledger) -> Iterator[pa.Table]:
-    """Inputs whose row is an error, as tables of ``listing.SCHEMA``."""
+    """Inputs whose row is an error that another try may mend, with ``REPLACES``."""
     for address in ledger.parts():
-        rows = read_part(address, ["uri", "etag", "error_code"])
-        failed = rows.filter(pc.is_valid(rows["error_code"]))
+        rows = read_part(address, ["uri", "etag", "region", "error_code"])
+        failed = rows.filter(pc.fill_null(pc.not_equal(rows["error_code"], LOW_CONFIDENCE), False))
         if len(failed):
             sizes = pa.nulls(len(failed), pa.int64())
-            yield pa.table([failed["uri"], failed["etag"], sizes], schema=SCHEMA)
+            table = pa.table(
+                [failed["uri"], failed["etag"], sizes, failed["region"]], schema=SCHEMA
+            )
+            yield table.append_column(REPLACES, pa.repeat(pa.scalar(True), len(table)))
 
 
-def _sweep_plan(ledger: Ledger, plan: Plan) -> int:
-    replaced = pa.chunked_array(
-        [chunk for table in ledger.inputs(plan) for chunk in _replaced(table)], pa.string()
-    )
-    older = [a for a in ledger.parts() if _plan_of(a) < plan.number]
-    return sum(_without(address, replaced) for address in older)
+def _newest(ledger: Ledger, plans: Sequence[Plan]) -> tuple[Keys, NDArray[np.int64]]:
+    """Places of replaced rows, sorted, and the number of the last plan that replaces each."""
+    found: dict[bytes, int] = {}
+    for plan in plans:
+        for table in ledger.inputs(plan):
+            replaced = places(table.filter(table[REPLACES.name]))
+            found.update(dict.fromkeys(replaced.tolist(), plan.number))
+    keys = np.array(sorted(found), dtype=NO_KEYS.dtype)
+    return keys, np.array([found[key] for key in keys.tolist()], dtype=np.int64)
 
 
-def _replaced(table: pa.Table) -> Iterable[pa.Array]:
-    return table.filter(table["replaces"])["uri"].chunks
-
-
-def _plan_of(address: str) -> int:
-    """Number of the plan in the name of a results file."""
-    return int(storage.base_name(address).split("-")[1])
-
-
-def _without(address: str, replaced: pa.ChunkedArray) -> int:
-    """Rewrites a results file without the rows of these addresses; returns how many there were."""
-    stale = pc.is_in(read_part(address, ["uri"])["uri"], value_set=replaced)
-    count = pc.sum(stale).as_py() or 0
-    if count:
-        kept = read_part(address).filter(pc.invert(stale)).cast(RESULT_SCHEMA)
+def _without_stale(address: str, keys: Keys, numbers: NDArray[np.int64]) -> int:
+    """Rewrites a results file without rows that a later plan replaces; returns how many."""
+    part = int(storage.base_name(address).split("-")[1])
+    if not len(numbers) or part >= numbers.max():
+        return 0
+    here = places(read_part(address, ["uri", "region"]))
+    stale = among(here, keys) & (numbers[position(here, keys)] > part)
+    if stale.any():
+        kept = read_part(address).filter(pa.array(~stale)).cast(RESULT_SCHEMA)
         with storage.replacing(address) as path:
             pq.write_table(kept, path, compression="zstd")
-    return int(count)
+    return int(stale.sum())

@@ -1,7 +1,8 @@
-"""The report of an evaluation: ``report.json`` for programs, ``report.html`` for people.
+"""Pages for people: the report of an evaluation, and the parts that other pages share with it.
 
-``markup`` (escaped by construction) → ``charts``, ``gallery``, ``confusions`` → ``page`` →
-``write``.
+``markup`` (escaped by construction) → ``svg`` → ``charts``; ``readings``, ``thumbnail``;
+``document`` (the whole page): shared. ``gallery``, ``confusions`` → ``page`` → ``write``: the
+evaluation's ``report.html``, and ``report.json`` for programs.
 """
 
 from pipelines.report.write import HTML_NAME, JSON_NAME, begin_report, write_report

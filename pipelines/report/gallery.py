@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
@@ -12,6 +11,7 @@ from pipelines.evaluation.result import Evaluation
 from pipelines.evaluation.tally import Mistake, Problem
 from pipelines.report.figures import number, percent
 from pipelines.report.markup import Markup, tag, together
+from pipelines.report.thumbnail import data_uri
 
 REASONS = {
     "unknown_character": "The label has a character that the bundle's charset lacks.",
@@ -64,13 +64,11 @@ def _cards(mistakes: Sequence[Mistake]) -> Markup:
 
 
 def _card(mistake: Mistake) -> Markup:
-    data = base64.b64encode(mistake.picture).decode()
     label, text = marked(mistake.label, mistake.text)
     edits = "1 edit" if mistake.edits == 1 else f"{mistake.edits} edits"
     return tag(
         "div",
-        tag("div", tag("img", src=f"data:image/jpeg;base64,{data}", alt="the picture"),
-            class_="picture"),
+        tag("div", tag("img", src=data_uri(mistake.picture), alt="the picture"), class_="picture"),
         tag("dl", tag("dt", "label"), tag("dd", tag("bdi", label, class_="text")),
             tag("dt", "read"), tag("dd", tag("bdi", text, class_="text"))),
         tag("p", f"{percent(mistake.confidence)} sure · {edits}", tag("br"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from html import escape
 
-_VOID = frozenset({"meta", "img", "br"})
+_VOID = frozenset({"meta", "img", "br", "input"})
 
 
 class Markup(str):

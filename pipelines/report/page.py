@@ -1,4 +1,4 @@
-"""The page: one file that loads nothing from anywhere, and may not."""
+"""The page of an evaluation."""
 
 from __future__ import annotations
 
@@ -8,27 +8,17 @@ from crnn.metrics import Sums, wilson_interval
 from pipelines.evaluation.result import Evaluation
 from pipelines.report import charts
 from pipelines.report.confusions import confusion_section
+from pipelines.report.document import document, facts, figure_cell, many, moment, table, tile, tiles
 from pipelines.report.figures import duration, interval, number, percent, rate
 from pipelines.report.gallery import gallery_section, problem_section
 from pipelines.report.markup import Markup, tag, together
-from pipelines.report.style import STYLE
-
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def page(evaluation: Evaluation) -> str:
     """The whole HTML document."""
     title = f"Evaluation of {evaluation.bundle_name}"
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("title", title),
-        tag("style", Markup(STYLE)),
-    )
-    body = tag(
-        "main",
+    return document(
+        title,
         _heading(evaluation, title),
         _tiles(evaluation),
         _sets(evaluation),
@@ -39,14 +29,12 @@ def page(evaluation: Evaluation) -> str:
         problem_section(evaluation),
         _run(evaluation),
     )
-    return "<!doctype html>\n" + tag("html", head, tag("body", body), lang="en")
 
 
 def _heading(evaluation: Evaluation, title: str) -> Markup:
-    when = evaluation.started.replace("T", " ").replace("+00:00", " UTC")
     return together(
         tag("h1", title),
-        tag("p", f"{when} · decoder {evaluation.decoder} · ",
+        tag("p", f"{moment(evaluation.started)} · decoder {evaluation.decoder} · ",
             tag("code", evaluation.bundle_digest[:12]), class_="soft"),
     )  # fmt: skip
 
@@ -55,22 +43,16 @@ def _tiles(evaluation: Evaluation) -> Markup:
     total = evaluation.total
     exact = interval(wilson_interval(total.exact, total.count))
     alnum = interval(wilson_interval(total.alnum_exact, total.count))
-    return tag(
-        "div",
-        _tile("exactly right", percent(total.exact_accuracy), exact, "tile lead"),
-        _tile("letters and digits", percent(total.alnum_accuracy), alnum),
-        _tile("character error rate", percent(total.character_error_rate, 2),
-              f"{number(total.edits)} edits in {number(total.characters)}"),
-        _tile("edit similarity", percent(total.normalised_edit_similarity, 2), "mean of readings"),
-        _tile("samples", number(total.count), _many(len(evaluation.sets), "set")),
-        _tile("pictures a second", rate(evaluation.images_per_s),
-              f"{duration(evaluation.seconds)} in all"),
-        class_="tiles",
+    return tiles(
+        tile("exactly right", percent(total.exact_accuracy), exact, lead=True),
+        tile("letters and digits", percent(total.alnum_accuracy), alnum),
+        tile("character error rate", percent(total.character_error_rate, 2),
+             f"{number(total.edits)} edits in {number(total.characters)}"),
+        tile("edit similarity", percent(total.normalised_edit_similarity, 2), "mean of readings"),
+        tile("samples", number(total.count), many(len(evaluation.sets), "set")),
+        tile("pictures a second", rate(evaluation.images_per_s),
+             f"{duration(evaluation.seconds)} in all"),
     )  # fmt: skip
-
-
-def _tile(name: str, value: str, note: str, kind: str = "tile") -> Markup:
-    return tag("div", tag("span", name), tag("b", value), tag("span", note), class_=kind)
 
 
 def _sets(evaluation: Evaluation) -> Markup:
@@ -102,9 +84,8 @@ def _lengths(evaluation: Evaluation) -> Markup:
 
 def _table(name: str, rows: Mapping[str, Sums]) -> Markup:
     heads = ["samples", "exact", "95%", "", "0-9 a-z", "95%", "CER", "similarity"]
-    head = tag("tr", tag("th", name), *(tag("th", h, class_="n" if h else None) for h in heads))
-    body = [_row(key, sums) for key, sums in rows.items()]
-    return tag("div", tag("table", head, *body), class_="wide")
+    cells = [tag("th", name), *(tag("th", h, class_="n" if h else None) for h in heads)]
+    return table(cells, [_row(key, sums) for key, sums in rows.items()])
 
 
 def _row(name: str, sums: Sums) -> Markup:
@@ -113,19 +94,15 @@ def _row(name: str, sums: Sums) -> Markup:
     return tag(
         "tr",
         tag("td", name, class_="name"),
-        _figure(number(sums.count)),
-        _figure(percent(sums.exact_accuracy)),
-        _figure(interval(exact)),
+        figure_cell(number(sums.count)),
+        figure_cell(percent(sums.exact_accuracy)),
+        figure_cell(interval(exact)),
         tag("td", charts.band(sums.exact_accuracy, exact)),
-        _figure(percent(sums.alnum_accuracy)),
-        _figure(interval(alnum)),
-        _figure(percent(sums.character_error_rate, 2)),
-        _figure(percent(sums.normalised_edit_similarity, 2)),
+        figure_cell(percent(sums.alnum_accuracy)),
+        figure_cell(interval(alnum)),
+        figure_cell(percent(sums.character_error_rate, 2)),
+        figure_cell(percent(sums.normalised_edit_similarity, 2)),
     )
-
-
-def _figure(text: str) -> Markup:
-    return tag("td", text, class_="n")
 
 
 def _confidence(evaluation: Evaluation) -> Markup:
@@ -145,33 +122,29 @@ def _confidence(evaluation: Evaluation) -> Markup:
         tag(
             "div",
             tag("div", tag("h3", "Share of right readings"), charts.reliability(bins)),
-            tag("div", tag("h3", "Readings by confidence"), charts.histogram(bins)),
+            tag("div", tag("h3", "Readings by confidence"),
+                charts.histogram([b.count for b in bins])),
             class_="two",
         ),
-    )
+    )  # fmt: skip
 
 
 def _run(evaluation: Evaluation) -> Markup:
-    facts = {
+    entries = {
         "bundle": evaluation.bundle_uri,
         "weights, SHA-256": evaluation.bundle_digest,
         "decoder": evaluation.decoder,
-        "lexicon": _many(evaluation.lexicon_words, "word") if evaluation.lexicon_words else "none",
+        "lexicon": many(evaluation.lexicon_words, "word") if evaluation.lexicon_words else "none",
         "samples": _which(evaluation),
         **{f"data {name}": info.uri for name, info in evaluation.sets.items()},
         **{f"digest of {name}": info.digest for name, info in evaluation.sets.items()},
         "began": evaluation.started,
         "took": duration(evaluation.seconds),
     }
-    entries = [part for k, v in facts.items() for part in (tag("dt", k), tag("dd", tag("code", v)))]
-    return tag("section", tag("h2", "What was run"), tag("dl", *entries))
+    return tag("section", tag("h2", "What was run"), facts(entries))
 
 
 def _which(evaluation: Evaluation) -> str:
     share, limit = evaluation.held_out_share, evaluation.limit
     which = f"the held-out {percent(share, 2)}" if share else "all"
     return f"{which}, at most {number(limit)} of each set" if limit else which
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{number(count)} {noun}" if count == 1 else f"{number(count)} {noun}s"

@@ -68,6 +68,8 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 14px; margi
 dt { color: var(--soft); font-size: .85rem; } dd { margin: 0; min-width: 0;
   overflow-wrap: anywhere; }
 .text { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .95rem; }
+.reading span { background: rgb(var(--heat) / var(--tint, 0)); border-radius: 3px; }
+.reading .space { color: var(--soft); }
 mark { background: var(--bad-soft); color: var(--bad); border-radius: 3px; font-weight: 600; }
 details { margin-top: 12px; } summary { cursor: pointer; color: var(--main); font-size: .9rem; }
 @media (max-width: 1000px) { .tiles { grid-template-columns: repeat(3, 1fr); } }

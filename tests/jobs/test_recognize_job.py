@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.jobs.processes import Process, descendants, look
+from tests.jobs.processes import Process, descendants, look, with_argument
 from tests.jobs.runs import PROJECT, environment, refused, run
 from tests.pipelines.evaluation_cases import random_bundle, rendered
 
@@ -76,7 +76,7 @@ def test_killed_at_many_moments_every_input_has_one_row(tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = f"{sys.executable} {JOB} --bundle bundle --input crops --output out".split()
     rng, killed = random.Random(4), Counter[str]()
-    for kind in ("driver", "worker", "everything", "driver", "everything", "worker"):
+    for kind in ("driver", "worker", "everything", "decoder", "driver", "everything", "worker"):
         before = parts(out)
         with subprocess.Popen(
             command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL
@@ -84,7 +84,9 @@ def test_killed_at_many_moments_every_input_has_one_row(tmp_path: Path) -> None:
             while job.poll() is None and parts(out) == before:
                 time.sleep(0.02)
             time.sleep(rng.uniform(0, 0.5))
-            victims = [process.pid for process in VICTIMS[kind](job.pid)]
+            victims = []
+            while job.poll() is None and not victims:
+                victims = [process.pid for process in VICTIMS[kind](job.pid)]
             killed[kind] += job.poll() is None and bool(victims)
             for pid in victims:
                 with contextlib.suppress(ProcessLookupError):
@@ -112,6 +114,11 @@ def readers(driver: int) -> list[Process]:
     return [p for p in descendants(driver) if p.name.startswith("ray::ReadRange")]
 
 
+def decoders(driver: int) -> list[Process]:
+    """Processes that decode pictures for the readers."""
+    return [p for p in with_argument("crnn.picture_process") if p in descendants(driver)]
+
+
 def everything(driver: int) -> list[Process]:
     return [*descendants(driver), *filter(None, [look(driver)])]
 
@@ -120,4 +127,9 @@ def only_driver(driver: int) -> list[Process]:
     return list(filter(None, [look(driver)]))
 
 
-VICTIMS = {"driver": only_driver, "worker": readers, "everything": everything}
+VICTIMS = {
+    "driver": only_driver,
+    "worker": readers,
+    "decoder": decoders,
+    "everything": everything,
+}

@@ -3,61 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from crnn import storage
 from crnn.bundle import load_bundle
-from tests.jobs.processes import Process, look, with_argument
-from tests.jobs.runs import PROJECT, TINY, environment, run, wait_until, without_control_characters
+from tests.jobs.nodes import Head, head_node
+from tests.jobs.runs import TINY, run, without_control_characters
 from tests.pipelines.stream.sets import good, write_set
 
 pytestmark = pytest.mark.slow
 
-RAY = Path(sys.executable).with_name("ray")
 SHORT = ("--epochs", "1", "--batch-pixels", str(16 * 32 * 64), *TINY)
-
-
-@dataclass(frozen=True)
-class Head:
-    """A head node started in the project's folder."""
-
-    dashboard: str
-    folder: Path
-    """With a set and a validation set in it."""
-
-    def submit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """``ray job submit`` as a user types it, in the project's folder."""
-        return ray("job", "submit", "--address", self.dashboard, *arguments)
-
-
-def ray(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The ``ray`` command in the project's folder, with the virtual environment activated."""
-    path = os.pathsep.join([str(RAY.parent), os.environ["PATH"]])
-    return subprocess.run(
-        [str(RAY), *arguments],
-        cwd=PROJECT,
-        env=environment({"RAY_AUTH_MODE": "disabled", "PATH": path}),
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -65,26 +24,8 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     folder = tmp_path_factory.mktemp("cluster")
     write_set(folder / "set", good(60))
     write_set(folder / "val", good(10))
-    with tempfile.TemporaryDirectory(prefix="r-", dir="/tmp", ignore_cleanup_errors=True) as own:
-        port = free_port()
-        try:
-            begun = ray(
-                *("start", "--head", "--port", free_port(), "--dashboard-port", port),
-                *("--temp-dir", own, "--num-cpus", "3", "--ray-client-server-port", free_port()),
-                *("--dashboard-agent-listen-port", free_port(), "--disable-usage-stats"),
-            )
-            assert begun.returncode == 0, begun.stdout + begun.stderr
-            yield Head(dashboard=f"http://127.0.0.1:{port}", folder=folder)
-        finally:
-            end(with_argument(own), log=folder)
-
-
-def end(processes: list[Process], *, log: Path) -> None:
-    """Kills these processes of the cluster, and no other Ray on the machine."""
-    for process in processes:
-        if look(process.pid) == process:
-            os.kill(process.pid, signal.SIGKILL)
-    wait_until(lambda: not any(process.runs() for process in processes), log=log)
+    with head_node(folder, cpus=3) as head:
+        yield head
 
 
 @pytest.mark.parametrize("working_dir", [(), ("--working-dir", ".")])

@@ -71,7 +71,7 @@ def digits(count: int, seed: int, prefix: str = "d") -> list[Sample]:
     return [sample(f"{prefix}{i:04d}", text) for i, text in enumerate(texts)]
 
 
-def write_set(folder: Path, rows: list[Sample], *, row_group_rows: int = 20) -> str:
+def write_set(folder: Path | str, rows: list[Sample], *, row_group_rows: int = 20) -> str:
     """A finished folder of shards; its address."""
     with ShardWriter(str(folder), "shard", row_group_rows=row_group_rows) as writer:
         writer.write(rows)

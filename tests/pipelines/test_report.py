@@ -21,10 +21,14 @@ from crnn.metrics import Sums
 from pipelines.evaluation import Evaluation, Mistake, Problem, SetInfo
 from pipelines.evaluation.tally import Tally
 from pipelines.report import HTML_NAME, JSON_NAME, write_report
+from pipelines.report.charts import histogram
+from pipelines.report.document import document
 from pipelines.report.figures import duration, interval, percent
 from pipelines.report.gallery import marked
 from pipelines.report.markup import Markup, shown_character, tag
 from pipelines.report.page import page
+from pipelines.report.readings import reading
+from pipelines.report.thumbnail import thumbnail
 
 EVIL = '<script>alert("1")</script>&amp;\'"'
 VOID = {"meta", "img", "br"}
@@ -214,6 +218,53 @@ def test_characters_that_can_not_be_seen_alone_are_named() -> None:
     assert [shown_character(c) for c in " \t\u0301x\u200b"] == [
         "␣", "U+0009", "◌\u0301", "x", "U+200B",
     ]  # fmt: skip
+
+
+def test_thumbnails_are_small_whatever_they_are_of() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (900, 3000, 3), dtype=np.uint8)
+    for image in (
+        Image.fromarray(noise),
+        Image.fromarray(noise[:, :, 0]),
+        Image.new("RGB", (1, 20_000)),
+        Image.new("L", (20_000, 1)),
+        Image.new("L", (1, 1)),
+    ):
+        data = thumbnail(image, most_px=(480, 240), most_bytes=20_000)
+        small = Image.open(io.BytesIO(data))
+        assert small.width <= 480
+        assert small.height <= 240
+        assert small.mode == image.mode
+        assert len(data) <= 20_000
+
+
+def test_a_readings_tints_are_its_doubts_and_its_spaces_can_be_seen() -> None:
+    chars = [{"char": c, "probability": p} for c, p in zip(" a<", (1.0, 0.6, 0.999), strict=True)]
+    html = reading(" a<", chars)
+    outline = Outline(html)
+    assert outline.text == "␣a<"
+    assert [v for _, name, v in outline.attributes if name == "style"] == ["--tint:0.30"]
+    titles = [v for _, name, v in outline.attributes if name == "title"]
+    assert titles == ["␣: 100.0%", "a: 60.0%", "<: 99.9%"]
+    assert Outline(reading("ab", chars)).text == "ab"
+    assert Outline(reading("", [])).text == "nothing"
+
+
+def test_what_is_not_nothing_has_a_bar() -> None:
+    bars = [
+        float(value)
+        for t, name, value in Outline(histogram([1_000_000, 0, 1])).attributes
+        if (t, name) == ("rect", "height")
+    ]
+    assert len(bars) == 2
+    assert bars[0] > 190
+    assert 1 <= bars[1] <= 2
+
+
+def test_data_of_a_script_can_not_end_it() -> None:
+    html = document("x", script="let a;", data={"evil": "</script><script>alert(1)</script><!--"})
+    assert html.count("<script") == 2
+    assert html.count("</script") == 2
+    assert Outline(html).tags["script"] == 2
 
 
 def test_figures_never_round_up_to_everything() -> None:

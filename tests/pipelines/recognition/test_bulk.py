@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections import Counter
+import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from crnn import storage
 from crnn.errors import DataError
 from crnn.recognizer import Recognizer
 from pipelines.recognition import BulkConfig, carry_out, plan_work, recognize
-from pipelines.recognition.listing import s3_client
-from pipelines.recognition.sweep import read_part
-from tests.pipelines.evaluation_cases import random_bundle, rendered
+from pipelines.recognition.stores import s3_client
+from tests.pipelines.evaluation_cases import random_bundle, rendered, sample, write_set
+from tests.pipelines.recognition.results import assert_once, rows_of
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 ODD_KEYS = ("a b.png", "ü/ñ+1.png", "50%25.png", "x?y=1.png", "tab\tname.png")
@@ -41,19 +43,6 @@ def crops(tmp_path: Path) -> Path:
     (folder / "empty.png").write_bytes(b"")
     (folder / "labels.tsv").write_text("0.png\t0\n")
     return folder
-
-
-def rows_of(out: str) -> list[dict[str, Any]]:
-    """All rows of all results files."""
-    infos = storage.list_files(out, suffix=".parquet", recursive=True)
-    parts = [info.uri for info in infos if "/model=" in info.uri]
-    rows: list[dict[str, Any]] = pa.concat_tables(read_part(uri) for uri in parts).to_pylist()
-    return rows
-
-
-def assert_once(rows: list[dict[str, Any]], uris: set[str]) -> None:
-    counts = Counter(row["uri"] for row in rows)
-    assert counts == dict.fromkeys(uris, 1)
 
 
 def pictures(folder: Path) -> set[str]:
@@ -133,8 +122,8 @@ def test_an_unfinished_job_goes_on_where_it_stopped(
 def test_a_plan_cut_short_is_made_anew(bundle: str, crops: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     plan_work(bundle, str(crops), out, BulkConfig())
-    (plan,) = (tmp_path / "out").rglob("plan.json")
-    plan.unlink()
+    for plan in (tmp_path / "out").rglob("plan-*.parquet"):
+        plan.unlink()
     recognize(bundle, str(crops), out, BulkConfig())
     assert_once(rows_of(out), pictures(crops))
 
@@ -161,6 +150,55 @@ def test_lists_and_patterns(bundle: str, crops: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "out-pattern")
     recognize(bundle, str(crops / "*9.png"), out, BulkConfig())
     assert_once(rows_of(out), {uri for uri in pictures(crops) if uri.endswith("9.png")})
+
+
+def test_regions_and_prepared_sets_are_inputs_too(bundle: str, tmp_path: Path) -> None:
+    words = [Image.open(io.BytesIO(rendered(str(n)))) for n in (12, 345, 6789)]
+    page = Image.new("L", (200, 100), 255)
+    boxes = []
+    for n, word in enumerate(words):
+        page.paste(word, (10 + n, 30 * n))
+        boxes.append([10 + n, 30 * n, 10 + n + word.width, 30 * n + word.height])
+    page.save(tmp_path / "page.png")
+    uris = [str(tmp_path / "page.png")] * 5
+    boxes += [None, [500, 500, 510, 510]]
+    pq.write_table(pa.table({"uri": uris, "box": boxes}), tmp_path / "list.parquet")
+    rows = [sample(f"s{n}", str(n), rendered(str(n))) for n in (12, 345, 6789)]
+    write_set(tmp_path / "set", rows)
+    found = {}
+    for kind in ("list.parquet", "set"):
+        recognize(bundle, str(tmp_path / kind), str(tmp_path / "out" / kind), BulkConfig())
+        found[kind] = rows_of(str(tmp_path / "out" / kind))
+    alone = [result.text for result in Recognizer.load(bundle).read(words)]
+    assert [row["text"] for row in found["set"]] == alone
+    assert [row["text"] for row in found["list.parquet"]][:3] == alone
+    assert [row["error_code"] for row in found["list.parquet"]] == [None] * 4 + ["bad_region"]
+    assert [row["region"] is None for row in found["list.parquet"]] == [False] * 3 + [True, False]
+    again = recognize(
+        bundle, str(tmp_path / "list.parquet"), str(tmp_path / "out/list.parquet"), BulkConfig()
+    )
+    assert again.read == 0
+
+
+def test_readings_too_unsure_are_errors_with_their_text(
+    bundle: str, crops: Path, tmp_path: Path
+) -> None:
+    all_rows, out = str(tmp_path / "all"), str(tmp_path / "out")
+    recognize(bundle, str(crops), all_rows, BulkConfig())
+    before = {row["uri"]: row for row in rows_of(all_rows)}
+    least = statistics.median(row["confidence"] for row in before.values() if row["text"])
+    unsure = {uri for uri, row in before.items() if row["text"] and row["confidence"] < least}
+    assert 400 < len(unsure) < 600
+    config = BulkConfig(min_confidence=least)
+    outcome = recognize(bundle, str(crops), out, config)
+    for row in rows_of(out):
+        assert (row["error_code"] == "low_confidence") == (row["uri"] in unsure)
+        assert (row["text"], row["confidence"]) == tuple(
+            before[row["uri"]][name] for name in ("text", "confidence")
+        )
+    assert outcome.report["errors"]["low_confidence"] == len(unsure)
+    again = recognize(bundle, str(crops), out, replace(config, retry_failed=True))
+    assert again.read == 2, "what was read with little confidence is no failure to try again"
 
 
 def test_nothing_to_read_is_an_error(bundle: str, tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""Memory of a bulk job as the number of its inputs grows.
+
+python bench/bulk_memory.py                       about twenty minutes, 1,000,000 small pictures
+python bench/bulk_memory.py --pictures 100000
+
+Runs ``jobs/recognize.py`` over a tenth of the pictures, over all of them, and over all of them
+again, when there is nothing left to read, and looks at the processes twice a second. Prints the
+peak of the driver and of everything together, and last the ratio of the driver's peaks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.sets import picture_files, rendered
+from bench.turns import descendants
+
+ROOT = Path(__file__).resolve().parent.parent
+DISTINCT = 4096
+_LOOK_S = 0.5
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def own_bytes(pid: int) -> int:
+    """Memory that the process shares with no file or other process; 0 when it is gone."""
+    try:
+        resident, shared = map(int, Path(f"/proc/{pid}/statm").read_text().split()[1:3])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return (resident - shared) * _PAGE
+
+
+def job(bundle: str, folder: Path, out: Path) -> tuple[float, float, str]:
+    """Peak MiB of the driver and of all processes of a job, and what it said."""
+    command = [sys.executable, str(ROOT / "jobs/recognize.py"), "--bundle", bundle]
+    command += ["--input", str(folder), "--output", str(out)]
+    driver = everything = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        os.set_blocking(process.stdout.fileno(), False)  # type: ignore[union-attr]
+        said = ""
+        while process.poll() is None:
+            driver = max(driver, own_bytes(process.pid))
+            everything = max(everything, sum(map(own_bytes, descendants(process.pid))))
+            said += process.stdout.read() or ""  # type: ignore[union-attr]
+            time.sleep(_LOOK_S)
+        said += process.stdout.read() or ""  # type: ignore[union-attr]
+    assert process.returncode == 0, said
+    return driver / 2**20, everything / 2**20, said
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Runs the three jobs, and prints their peaks."""
+    with rendered(DISTINCT) as sets, tempfile.TemporaryDirectory(prefix="bench-") as name:
+        home, peaks = Path(name), {}
+        for kind, count in (("tenth", arguments.pictures // 10), ("all", arguments.pictures)):
+            picture_files(sets / "train", home / kind, count)
+        for label, kind in (("a tenth", "tenth"), ("all", "all"), ("all, again", "all")):
+            began_s = time.monotonic()
+            driver, everything, said = job(arguments.bundle, home / kind, home / f"out-{kind}")
+            peaks[label] = driver
+            read = re.findall(r"read ([\d,]+) pictures in this run", said)[-1]
+            print(
+                f"{label:<10} {read:>9} read in {time.monotonic() - began_s:5.0f} s; peak: driver "
+                f"{driver:,.0f} MiB, all processes {everything:,.0f} MiB",
+                flush=True,
+            )
+    print(f"driver, ten times the inputs: {peaks['all'] / peaks['a tenth']:.2f} times the memory")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bundle", default=str(ROOT / "bundles/strings"), help="(%(default)s)")
+    parser.add_argument("--pictures", type=int, default=1_000_000, help="(%(default)s)")
+    main(parser.parse_args())

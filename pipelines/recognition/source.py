@@ -1,0 +1,172 @@
+"""The encoded bytes of inputs: files by address, rows of shards, some ahead of their use."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crnn import storage
+from crnn.errors import DataError, PictureError
+from crnn.picture_pool import Encoded
+from pipelines.recognition.inputs import ROW_MARK
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+REMOTE_THREADS = 16
+_AHEAD_BYTES = 128 * 1024 * 1024
+_UNKNOWN_BYTES = 1024 * 1024
+"""What a file counts whose size isn't known before it is read."""
+_SHARD_ROW = re.compile(rf"(.*\.parquet){ROW_MARK}(\d+)", re.DOTALL)
+
+Entry = dict[str, Any]
+"""A row of ``inputs.SCHEMA``."""
+
+
+def encoded(entries: Sequence[Entry]) -> Iterator[Encoded]:
+    """The files of these inputs in their order; neighbours that share a file come as one.
+
+    Files of an object store are read by several threads, some ahead of what is taken.
+    """
+    jobs = _jobs(entries)
+    if all(storage.is_local(entry["uri"]) for entry in entries):
+        for _, read in jobs:
+            yield from read()
+    else:
+        yield from _ahead(jobs)
+
+
+def picture_bytes(uri: str) -> bytes:
+    """The encoded picture of one input.
+
+    Raises:
+        PictureError: ``not_found``, ``unreadable`` or ``too_large``.
+    """
+    shard, row = shard_row(uri)
+    data = _rows_of(shard, [row])[0] if shard else _file(uri)
+    if isinstance(data, PictureError):
+        raise data
+    return data
+
+
+def shard_row(uri: str) -> tuple[str, int]:
+    """Address of the shard and number of the row that ``uri`` means; "" for a file of its own."""
+    bare, options = storage.split_options(uri)
+    match = _SHARD_ROW.fullmatch(bare)
+    return (match[1] + options, int(match[2])) if match else ("", -1)
+
+
+def _jobs(entries: Sequence[Entry]) -> Iterator[tuple[int, Callable[[], list[Encoded]]]]:
+    """Bytes to expect, and what reads them, for each run of inputs of one file."""
+    for malformed, run in groupby(entries, key=_is_malformed):
+        if malformed:
+            yield 0, _refusal(list(run))
+            continue
+        for shard, rows in groupby(run, key=lambda entry: shard_row(entry["uri"])[0]):
+            if shard:
+                yield _UNKNOWN_BYTES, _shard_job(shard, list(rows))
+                continue
+            for uri, same in groupby(rows, key=lambda entry: str(entry["uri"])):
+                members = list(same)
+                yield members[0]["size"] or _UNKNOWN_BYTES, _file_job(uri, members)
+
+
+def _is_malformed(entry: Entry) -> bool:
+    return entry["region"] is not None and len(entry["region"]) != 8
+
+
+def _refusal(members: list[Entry]) -> Callable[[], list[Encoded]]:
+    errors = [
+        PictureError(
+            "bad_region",
+            f"the region {member['region']} has {len(member['region'])} numbers; "
+            "expected a box of 4 or a polygon of 8",
+        )
+        for member in members
+    ]
+    return lambda: [Encoded(data=error) for error in errors]
+
+
+def _file_job(uri: str, members: list[Entry]) -> Callable[[], list[Encoded]]:
+    regions = tuple(_region(member) for member in members)
+    return lambda: [Encoded(data=_file(uri, members[0]["size"]), regions=regions)]
+
+
+def _shard_job(shard: str, members: list[Entry]) -> Callable[[], list[Encoded]]:
+    rows = [shard_row(member["uri"])[1] for member in members]
+    regions = [_region(member) for member in members]
+
+    def read() -> list[Encoded]:
+        pictures = _rows_of(shard, rows)
+        pairs = zip(pictures, regions, strict=True)
+        return [Encoded(data=data, regions=(region,)) for data, region in pairs]
+
+    return read
+
+
+def _region(entry: Entry) -> Any:
+    return None if entry["region"] is None else tuple(entry["region"])
+
+
+def _ahead(jobs: Iterator[tuple[int, Callable[[], list[Encoded]]]]) -> Iterator[Encoded]:
+    """What the jobs give, in order, run by threads as far ahead as ``_AHEAD_BYTES`` allows."""
+    running: deque[tuple[int, Future[list[Encoded]]]] = deque()
+    with ThreadPoolExecutor(REMOTE_THREADS) as threads:
+        for size, job in jobs:
+            running.append((size, threads.submit(job)))
+            while len(running) > 4 * REMOTE_THREADS or (
+                sum(size for size, _ in running) > _AHEAD_BYTES
+            ):
+                yield from running.popleft()[1].result()
+        while running:
+            yield from running.popleft()[1].result()
+
+
+def _file(uri: str, size: int | None = None) -> bytes | PictureError:
+    """The whole file, or why it can't be had; one that is too large is not read to its end."""
+    try:
+        if (size or 0) <= MAX_FILE_BYTES:
+            data = storage.read_bytes(uri, most=MAX_FILE_BYTES + 1)
+            if len(data) <= MAX_FILE_BYTES:
+                return data
+        return PictureError("too_large", f"{uri} has more bytes than the limit of {MAX_FILE_BYTES}")
+    except FileNotFoundError:
+        return PictureError("not_found", f"no file at {uri!r}")
+    except (DataError, OSError, ValueError) as error:
+        return PictureError("unreadable", f"can't read {uri!r}: {error}")
+
+
+def _rows_of(shard: str, rows: Sequence[int]) -> list[bytes | PictureError]:
+    """The pictures of these rows of a shard, which ascend."""
+    system, path = storage.resolve(shard)
+
+    def read() -> list[bytes | PictureError]:
+        with system.open_input_file(path) as file, pq.ParquetFile(file) as parquet:
+            return _taken(parquet, shard, rows)
+
+    try:
+        return storage.attempt("read", shard, read)
+    except FileNotFoundError:
+        error = PictureError("not_found", f"no shard at {shard!r}")
+    except (DataError, pa.ArrowException) as cause:
+        error = PictureError("unreadable", f"can't read {shard!r}: {cause}")
+    return [error] * len(rows)
+
+
+def _taken(parquet: pq.ParquetFile, shard: str, rows: Sequence[int]) -> list[bytes | PictureError]:
+    found: dict[int, bytes] = {}
+    start = 0
+    for index in range(parquet.num_row_groups):
+        past = start + parquet.metadata.row_group(index).num_rows
+        wanted = [row for row in rows if start <= row < past]
+        if wanted:
+            pictures = parquet.read_row_group(index, columns=["image"])["image"]
+            found |= {row: pictures[row - start].as_py() for row in wanted}
+        start = past
+    missing = PictureError("not_found", f"{shard!r} has {start} rows")
+    return [found.get(row, missing) for row in rows]

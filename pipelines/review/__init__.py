@@ -1,0 +1,20 @@
+"""Closing the loop: doubtful rows of a bulk job → a page to correct them → ``labels.tsv``.
+
+``selection`` (which results, which rows) → ``pictures`` (fetched, cut out, named) → ``page`` with
+``review.js`` (what a person edits) → ``write``. ``jobs/prepare.py`` takes the folder as it is.
+"""
+
+from pipelines.review.selection import ReviewConfig, Selection, select
+from pipelines.review.write import HTML_NAME, IMAGES_FOLDER, JSON_NAME, Progress, Review, write
+
+__all__ = [
+    "HTML_NAME",
+    "IMAGES_FOLDER",
+    "JSON_NAME",
+    "Progress",
+    "Review",
+    "ReviewConfig",
+    "Selection",
+    "select",
+    "write",
+]

@@ -1,0 +1,93 @@
+"""The picture of a row: its bytes, a name that is safe everywhere, and a small copy to look at."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from crnn import storage
+from crnn.errors import PictureError
+from crnn.image import decode_picture
+from crnn.region import cut_out
+from pipelines.report.thumbnail import thumbnail
+
+SHOWN_PX = (1200, 400)
+SHOWN_BYTES = 40_000
+_STEM_CHARS = 40
+_DIGEST_BYTES = 8
+_SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "JPEG2000": "jp2", "TIFF": "tif"}
+_HARMFUL = ("decoder_died", "decoder_timeout", "out_of_memory")
+"""Errors of pictures that took a process down when they were read."""
+BytesOf = Callable[[str], bytes]
+"""The encoded picture at an address; raises PictureError."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A picture as it is kept and shown."""
+
+    name: str
+    """Of its file."""
+    data: bytes
+    """The file as it was; a PNG where a region was cut out of it."""
+    small: bytes
+    """A JPEG for the page."""
+    size: tuple[int, int]
+    """Width and height, upright, px."""
+
+
+def fetch(row: dict[str, Any], bytes_of: BytesOf) -> Shown:
+    """The picture of a row of the results.
+
+    Raises:
+        PictureError: when it can't be read, decoded or cut out (any more).
+    """
+    if row["error_code"] in _HARMFUL:
+        raise PictureError(row["error_code"], f"not opened here: {row['error_message']}")
+    data = bytes_of(row["uri"])
+    image = decode_picture(data)
+    if row["region"] is None:
+        suffix = _suffix(data)
+    else:
+        image = cut_out(image, tuple(row["region"]))
+        data, suffix = _png(image), "png"
+    return Shown(
+        name=f"{name_of(row)}.{suffix}",
+        data=data,
+        small=thumbnail(image, most_px=SHOWN_PX, most_bytes=SHOWN_BYTES),
+        size=image.size,
+    )
+
+
+def name_of(row: dict[str, Any]) -> str:
+    """What can be read of the last part of the address, and a digest of what picture it is.
+
+    Letters, digits, ``_``, ``-`` and ``.`` of ASCII; another version of a file has another name.
+    """
+    parts = [row["uri"], row["region"], row["etag"]]
+    digest = hashlib.blake2b(json.dumps(parts).encode(), digest_size=_DIGEST_BYTES).hexdigest()
+    bare = storage.split_options(row["uri"])[0].rpartition("/")[2]
+    bare = re.sub(r"\.[A-Za-z0-9]{1,7}(?=#|$)", "", bare)
+    ascii_ = unicodedata.normalize("NFKD", bare).encode("ascii", "ignore").decode()
+    stem = re.sub(r"[^A-Za-z0-9_]+", "-", ascii_).strip("-")[:_STEM_CHARS].strip("-")
+    return f"{stem}-{digest}" if stem else digest
+
+
+def _suffix(data: bytes) -> str:
+    with Image.open(io.BytesIO(data)) as image:
+        found = image.format or "img"
+    return _SUFFIXES.get(found, re.sub(r"[^a-z0-9]", "", found.lower()))
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,128 @@
+"""Puts a review in its place: pictures, then ``review.json``, then the page that names them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
+from itertools import islice
+from typing import Any
+
+from crnn import storage
+from crnn.errors import PictureError
+from pipelines.recognition.summary import plain
+from pipelines.review.page import Item, Lost, page
+from pipelines.review.pictures import BytesOf, Shown, fetch
+from pipelines.review.selection import ReviewConfig, Row, Selection
+
+HTML_NAME = "review.html"
+JSON_NAME = "review.json"
+IMAGES_FOLDER = "images"
+_REMOTE_THREADS, _LOCAL_THREADS = 8, 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Pictures fetched, of all there are to fetch."""
+
+    done: int
+    total: int
+    lost: int
+    """Of those done: can't be shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """What lies in the folder now."""
+
+    page_uri: str
+    items: list[Item] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+
+
+def write(
+    selection: Selection,
+    out_uri: str,
+    config: ReviewConfig,
+    bytes_of: BytesOf,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Review:
+    """Fetch the pictures, and write ``images/*``, ``review.json`` and last ``review.html``.
+
+    Pictures of an earlier review in the same place are kept: labels may name them.
+
+    Raises:
+        DataError: when something can't be written.
+    """
+    out_uri = storage.absolute(out_uri)
+    review = Review(page_uri=storage.join(out_uri, HTML_NAME))
+    total = len(selection.rows)
+    on_progress(Progress(done=0, total=total, lost=0))
+    for done, found in enumerate(_fetched(selection, out_uri, bytes_of), start=1):
+        if isinstance(found, Lost):
+            review.lost.append(found)
+        else:
+            review.items.append(found)
+        on_progress(Progress(done=done, total=total, lost=len(review.lost)))
+    record = json.dumps(_record(selection, config, review), indent=1, ensure_ascii=False)
+    storage.write_bytes(storage.join(out_uri, JSON_NAME), record.encode())
+    html = page(review.items, review.lost, selection, out_uri=out_uri, digest=_digest(selection))
+    storage.write_bytes(review.page_uri, html.encode())
+    return review
+
+
+def _fetched(selection: Selection, out_uri: str, bytes_of: BytesOf) -> Iterator[Item | Lost]:
+    """In the order of the rows; some are fetched at a time, only small copies are kept."""
+
+    def one(row: Row) -> Item | Lost:
+        try:
+            shown = fetch(row, bytes_of)
+        except PictureError as error:
+            return Lost(row=row, code=error.reason, message=str(error))
+        _keep(shown, out_uri)
+        return Item(row=row, name=shown.name, small=shown.small, size=shown.size)
+
+    local = all(storage.is_local(row["uri"]) for row in selection.rows)
+    rows = iter(selection.rows)
+    with ThreadPoolExecutor(_LOCAL_THREADS if local else _REMOTE_THREADS) as threads:
+        while some := list(islice(rows, 4 * _REMOTE_THREADS)):
+            yield from threads.map(one, some)
+
+
+def _keep(shown: Shown, out_uri: str) -> None:
+    storage.write_bytes(storage.join(out_uri, IMAGES_FOLDER, shown.name), shown.data)
+
+
+def _digest(selection: Selection) -> str:
+    """Of the results: what a person did with them is kept by it, whatever was selected."""
+    return hashlib.sha256(selection.results_uri.encode()).hexdigest()[:16]
+
+
+def _record(selection: Selection, config: ReviewConfig, review: Review) -> dict[str, Any]:
+    return {
+        "results": selection.results_uri,
+        "select": {f.name: getattr(config, f.name) for f in fields(ReviewConfig)},
+        "rows": selection.total,
+        "found": selection.found,
+        "pictures": [
+            {
+                "uri": item.row["uri"],
+                "region": plain(item.row["region"]),
+                "image": f"{IMAGES_FOLDER}/{item.name}",
+                "text": item.row["text"],
+                "confidence": item.row["confidence"],
+            }
+            for item in review.items
+        ],
+        "lost": [
+            {
+                "uri": lost.row["uri"],
+                "region": plain(lost.row["region"]),
+                "code": lost.code,
+                "message": lost.message,
+            }
+            for lost in review.lost
+        ],
+    }

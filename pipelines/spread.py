@@ -1,0 +1,141 @@
+"""Work over the processes of a cluster, by Ray Data: the row is an item's number, never a picture.
+
+Each process builds its worker, and with it the model, once. Errors of ours come back as they
+are; Ray would wrap them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import ray
+from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
+
+from crnn.errors import CrnnError, PlacementError
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+Worker = Callable[[Item], Iterable[Outcome]]
+
+_process_worker: tuple[str, Worker[Any, Any]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processes:
+    """Where the work is done."""
+
+    use_gpu: bool = False
+    """One process for each GPU, in place of one for each CPU."""
+    most: int = 0
+    """At most so many at a time; 0 for as many as the cluster has room for."""
+
+    def count(self) -> int:
+        """How many work at a time on the cluster as it is.
+
+        Raises:
+            PlacementError: when GPUs are asked for and there are none.
+        """
+        there = int(ray.cluster_resources().get("GPU" if self.use_gpu else "CPU", 0))
+        if self.use_gpu and not there:
+            raise PlacementError(
+                "asked for GPUs, the cluster has none; leave use_gpu out or add some"
+            )
+        return max(1, min(there, self.most or there))
+
+
+def spread(
+    build: Callable[[Any], Worker[Item, Outcome]],
+    config_ref: ray.ObjectRef,
+    items: Sequence[Item],
+    processes: Processes,
+    *,
+    ordered: bool = False,
+) -> Iterator[Outcome]:
+    """What workers make of all items, each item in whichever process is free.
+
+    Args:
+        build: makes a process's worker from the configuration; a worker gives an item's outcomes.
+        config_ref: the configuration, put into Ray's object store once for all calls.
+        items: small ones; every process gets the whole list.
+        processes: how many, and on what.
+        ordered: outcomes come in the items' order, which keeps those in memory that are early.
+
+    Raises:
+        CrnnError: the first that a worker raised.
+        PlacementError: when GPUs are asked for and there are none.
+    """
+    job = _Job(build=build, config_ref=config_ref, items_ref=ray.put(list(items)))
+    context = DataContext.get_current().copy()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = ordered
+    with DataContext.current(context):
+        numbers = ray.data.range(len(items), override_num_blocks=len(items))
+        if processes.use_gpu:
+            tables = numbers.map_batches(
+                _Process,
+                fn_constructor_args=(job,),
+                compute=ActorPoolStrategy(size=min(processes.count(), len(items))),
+                batch_size=1,
+                num_gpus=1,
+            )
+        else:
+            tables = numbers.map_batches(
+                _work,  # type: ignore[arg-type]  # its second argument is in fn_args
+                fn_args=(job,),
+                compute=TaskPoolStrategy(size=processes.most or None),
+                batch_size=None,
+                num_cpus=1,
+            )
+        for row in tables.iter_rows():
+            if isinstance(row["outcome"], CrnnError):
+                raise row["outcome"]
+            yield row["outcome"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What tasks are sent; configuration and items stay in the object store."""
+
+    build: Callable[[Any], Worker[Any, Any]]
+    config_ref: ray.ObjectRef
+    items_ref: ray.ObjectRef
+
+
+def _work(batch: dict[str, np.ndarray], job: _Job) -> Iterator[dict[str, np.ndarray]]:
+    """The outcomes of the items of these numbers, one row each; after an error, no more."""
+    items, worker = ray.get(job.items_ref), _worker(job)
+    for number in batch["id"]:
+        try:
+            for outcome in worker(items[int(number)]):
+                yield _row(outcome)
+        except CrnnError as error:
+            yield _row(error)
+            return
+
+
+def _row(outcome: Any) -> dict[str, np.ndarray]:
+    rows = np.empty(1, dtype=object)
+    rows[0] = outcome
+    return {"outcome": rows}
+
+
+class _Process:
+    """``_work`` in an actor, which keeps its GPU for as long as the job runs."""
+
+    def __init__(self, job: _Job) -> None:
+        self._job = job
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+        return _work(batch, self._job)
+
+
+def _worker(job: _Job) -> Worker[Any, Any]:
+    """This process's worker for a job: built by its first item, kept for the next."""
+    global _process_worker
+    key = job.config_ref.hex()
+    if _process_worker is None or _process_worker[0] != key:
+        _process_worker = key, job.build(ray.get(job.config_ref))
+    return _process_worker[1]

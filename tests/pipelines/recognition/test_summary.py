@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from crnn import storage
+from crnn.bundle import Bundle, load_bundle
+from pipelines.recognition.page import page
+from pipelines.recognition.plan import Ledger
+from pipelines.recognition.rows import RESULT_SCHEMA
+from pipelines.recognition.summary import (
+    ERROR_EXAMPLES,
+    HTML_FILE,
+    LEAST_CONFIDENT,
+    REPORT_FILE,
+    RunFigures,
+    summarise,
+    write_summary,
+)
+from tests.pipelines.evaluation_cases import random_bundle
+from tests.pipelines.test_report import EVIL, Outline
+
+REGION = [10.0, 20.0, 110.0, 20.0, 110.0, 50.0, 10.0, 50.0]
+RUN = RunFigures(
+    pictures=80,
+    seconds=16.0,
+    started="2026-01-02T03:04:05+00:00",
+    finished="2026-01-02T03:04:25+00:00",
+)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return load_bundle(random_bundle(tmp_path_factory.mktemp("bundle")))
+
+
+def read(number: int, text: str, confidence: float, **more: Any) -> dict[str, Any]:
+    chars = [
+        {"char": c, "probability": 0.5 + i / 16, "x0": 4.0 * i, "x1": 4.0 * i + 4}
+        for i, c in enumerate(text)
+    ]
+    row = {"uri": f"s3://b/{number}.png", "text": text, "confidence": confidence, "chars": chars}
+    return row | more
+
+
+def failed(number: int, code: str, **more: Any) -> dict[str, Any]:
+    row = {"uri": f"s3://b/bad{number}.png", "error_code": code, "error_message": f"why {number}"}
+    return row | more
+
+
+def results(out: str, bundle: Bundle, *parts: Sequence[dict[str, Any]]) -> Ledger:
+    """A ledger whose results files hold these rows."""
+    ledger = Ledger(out, bundle.digest)
+    for number, rows in enumerate(parts):
+        address = storage.join(ledger.results_uri, f"part-00000-{number:05d}.parquet")
+        filled = [{"etag": "1", "model": bundle.digest, **row} for row in rows]
+        with storage.replacing(address) as path:
+            pq.write_table(pa.Table.from_pylist(filled, schema=RESULT_SCHEMA), path)
+    return ledger
+
+
+def many(count: int, seed: int) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    return [
+        read(seed * count + i, "x" * int(rng.integers(0, 9)), float(rng.random()))
+        for i in range(count)
+    ]
+
+
+def test_counts_are_those_of_all_rows(tmp_path: Path, bundle: Bundle) -> None:
+    parts = [many(90, seed) for seed in range(3)]
+    rows = [row for part in parts for row in part]
+    report = summarise(results(str(tmp_path), bundle, *parts), bundle=bundle, run=RUN)
+    assert (report["rows"], report["read"], report["files"]) == (270, 270, 3)
+    lengths = [len(row["text"]) for row in rows]
+    assert report["length_histogram"] == {str(n): lengths.count(n) for n in sorted(set(lengths))}
+    assert report["empty_texts"] == lengths.count(0)
+    fifths = np.array(report["confidence_histogram"]).reshape(5, -1).sum(axis=1).tolist()
+    assert fifths == [sum(i <= 5 * row["confidence"] < i + 1 for row in rows) for i in range(5)]
+    least = sorted(rows, key=lambda row: row["confidence"])[:LEAST_CONFIDENT]
+    assert [e["uri"] for e in report["least_confident"]] == [row["uri"] for row in least]
+    assert [len(e["chars"]) for e in report["least_confident"]] == [len(r["text"]) for r in least]
+    assert report["run"]["pictures_per_s"] == 5.0
+    assert report["run"]["started"] == RUN.started
+
+
+def test_errors_come_with_their_first_examples(tmp_path: Path, bundle: Bundle) -> None:
+    bad = [failed(i, "undecodable") for i in range(30)]
+    odd = failed(99, "bad_region", region=[1.0, math.nan, 3.0])
+    unsure = failed(98, "low_confidence", confidence=0.05)
+    report = summarise(
+        results(str(tmp_path), bundle, [*bad[:4], read(1, "7", 0.9)], [odd, *bad[4:], unsure]),
+        bundle=bundle,
+    )
+    assert report["errors"] == {"undecodable": 30, "bad_region": 1, "low_confidence": 1}
+    assert report["rows"] - report["read"] == 32
+    examples = report["error_examples"]
+    assert [e["uri"] for e in examples["undecodable"]] == [
+        row["uri"] for row in bad[:ERROR_EXAMPLES]
+    ]
+    assert examples["bad_region"][0]["region"] == [1.0, None, 3.0]
+    assert [e["text"] for e in report["least_confident"]] == ["7"]
+    assert sum(report["confidence_histogram"]) == 2
+    assert json.dumps(report, allow_nan=False)
+
+
+def test_nothing_read_has_a_report(tmp_path: Path, bundle: Bundle) -> None:
+    report = summarise(results(str(tmp_path), bundle), bundle=bundle)
+    assert (report["rows"], report["read"], report["run"]["pictures_per_s"]) == (0, 0, None)
+    assert "nothing was read" in Outline(page(report, lambda uri, region: None)).text
+
+
+def test_the_page_shows_everything_as_text(tmp_path: Path, bundle: Bundle) -> None:
+    rows = [
+        read(1, EVIL, 0.25, uri=f"s3://b/{EVIL}.png", region=REGION),
+        read(2, " 1a\u0301 ", 0.5),
+        read(3, "", 0.75, chars=None),
+        failed(4, EVIL, uri=EVIL, error_message=EVIL),
+    ]
+    asked: list[tuple[str, list[float] | None]] = []
+
+    def picture(uri: str, region: Any) -> Image.Image | None:
+        asked.append((uri, region))
+        noise = np.random.default_rng(0).integers(0, 255, (900, 3000, 3), dtype=np.uint8)
+        return Image.fromarray(noise) if region else None
+
+    report = summarise(results(str(tmp_path), bundle, rows), bundle=bundle, run=RUN)
+    html = page(report, picture)
+    outline = Outline(html)
+    assert outline.tags["script"] == 0
+    assert outline.text.count(EVIL) >= 3
+    for shown in ("[10, 20 – 110, 50]", "25.0% sure", "nothing", "2026-01-02 03:04:25 UTC", "␣"):
+        assert shown in outline.text
+    assert asked == [(row["uri"], row.get("region")) for row in rows[:3]]
+    sources = [value for _, name, value in outline.attributes if name in ("src", "href")]
+    (jpeg,) = (
+        base64.b64decode(source.removeprefix("data:image/jpeg;base64,")) for source in sources
+    )
+    assert Image.open(io.BytesIO(jpeg)).width <= 480
+    assert len(jpeg) <= 20_000
+    assert outline.text.count("no picture to show") == 2
+    tints = [v for t, name, v in outline.attributes if t == "span" and name == "style"]
+    assert tints[:2] == ["--tint:0.38", "--tint:0.33"]
+
+
+def test_the_page_lies_there_before_the_report(
+    tmp_path: Path, bundle: Bundle, new_bucket: Callable[[], str]
+) -> None:
+    out = storage.join(new_bucket(), "bulk results")
+    report = summarise(results(out, bundle, [read(1, "7", 0.9)]), bundle=bundle)
+
+    def picture(uri: str, region: Any) -> None:
+        assert not storage.exists(storage.join(out, REPORT_FILE))
+
+    address = write_summary(report, out, picture)
+    assert address == storage.join(out, HTML_FILE)
+    assert storage.read_bytes(address).startswith(b"<!doctype html>")
+    assert json.loads(storage.read_bytes(storage.join(out, REPORT_FILE))) == report
+
+
+def test_a_page_that_can_not_be_made_leaves_the_results_unfinished(
+    tmp_path: Path, bundle: Bundle
+) -> None:
+    report = summarise(results(str(tmp_path), bundle, [read(1, "7", 0.9)]), bundle=bundle)
+
+    def picture(uri: str, region: Any) -> Image.Image | None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        write_summary(report, str(tmp_path), picture)
+    assert not (tmp_path / REPORT_FILE).exists()
