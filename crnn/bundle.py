@@ -1,9 +1,10 @@
 """The bundle: a folder, here or in an object store, that holds all that inference needs.
 
 ``model.safetensors`` (weights), ``MODEL_CARD.md`` (for people) and ``bundle.json`` (everything
-else), written in this order: a folder without ``bundle.json`` is unfinished. Only safetensors
-and JSON are ever read, so that loading a stranger's bundle runs none of its code. The weights
-file carries the charset too, hence its SHA-256 identifies what a class id means.
+else), written in this order: a folder without ``bundle.json`` is unfinished. ``model.onnx``, the
+same model for other runtimes, is there once ``jobs/export.py`` has proven it. Only safetensors,
+JSON and ONNX graphs are ever read, so that loading a stranger's bundle runs none of its code. The
+weights file carries the charset too, hence its SHA-256 identifies what a class id means.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from crnn.errors import BundleError, CharsetError, DataError
 from crnn.image import PictureContract
 from crnn.model import CRNN, ModelConfig
 from crnn.model_card import model_card
+from crnn.onnx_file import ONNX_FILE, ProvenOnnx, onnx_entry, read_onnx
 
 BUNDLE_FILE = "bundle.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -55,6 +57,8 @@ class Bundle:
     """Measured by whoever saved the bundle; any JSON."""
     digest: str
     """SHA-256 of the weights file, hexadecimal: the model's identity in results and ledgers."""
+    onnx: ProvenOnnx | None = None
+    """The same model for other runtimes, if it was exported."""
 
 
 def save_bundle(
@@ -105,22 +109,57 @@ def save_bundle(
         "weights": {"file": WEIGHTS_FILE, "sha256": digest, "float16": float16},
     }
     text = _to_json(about)
-    num_parameters = sum(parameter.numel() for parameter in model.parameters())
-    card = model_card(json.loads(text), num_parameters=num_parameters)
     uri = str(folder)
     storage.delete(storage.join(uri, BUNDLE_FILE))
+    storage.delete(storage.join(uri, ONNX_FILE))  # of the weights that were there
     storage.write_bytes(storage.join(uri, WEIGHTS_FILE), weights)
-    storage.write_bytes(storage.join(uri, CARD_FILE), card.encode())
-    storage.write_bytes(storage.join(uri, BUNDLE_FILE), text.encode())
+    _finish(uri, text, model)
     return digest
 
 
-def load_bundle(uri: Path | str, *, device: torch.device | str = "cpu") -> Bundle:
+def keep_onnx(folder: Path | str, bundle: Bundle, onnx: ProvenOnnx) -> None:
+    """Add ``onnx``, proven for ``bundle``, to the bundle of the same weights that lies there.
+
+    ``bundle.json`` names it last. Digest and everything else in the bundle stay.
+
+    Raises:
+        BundleError: when other weights lie there by now, or no bundle.
+    """
+    uri = str(folder)
+    about = _read_about(uri)
+    stated = _settings(uri, about)[1]
+    if stated != bundle.digest:
+        raise BundleError(
+            f"{uri} has weights of SHA-256 {stated}, the ONNX model was proven for "
+            f"{bundle.digest}; the bundle was saved anew meanwhile: export it again"
+        )
+    if about.pop("onnx", None) is not None:  # its digest would be wrong for the new file
+        storage.write_bytes(storage.join(uri, BUNDLE_FILE), _to_json(about).encode())
+    storage.write_bytes(storage.join(uri, ONNX_FILE), onnx.data)
+    about["onnx"] = onnx_entry(onnx, weights_sha256=bundle.digest)
+    _finish(uri, _to_json(about), bundle.model)
+
+
+def _finish(uri: str, text: str, model: CRNN) -> None:
+    """Write the card and, last, ``bundle.json``."""
+    num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    card = model_card(json.loads(text), num_parameters=num_parameters)
+    storage.write_bytes(storage.join(uri, CARD_FILE), card.encode())
+    storage.write_bytes(storage.join(uri, BUNDLE_FILE), text.encode())
+
+
+def load_bundle(
+    uri: Path | str, *, device: torch.device | str = "cpu", with_onnx: bool = True
+) -> Bundle:
     """Read a bundle from a folder or an address, check it, and put its model on ``device``.
+
+    Args:
+        with_onnx: False leaves ``model.onnx`` alone, whatever state it is in.
 
     Raises:
         BundleError: when it is missing, unfinished, damaged or of another format version; when
-            the weights' digest, their charset or a shape isn't the one that bundle.json states.
+            the weights' digest, their charset or a shape isn't the one that bundle.json states;
+            when it names a ``model.onnx`` that is missing, or that isn't the one it was.
     """
     uri = str(uri)
     about = _read_about(uri)
@@ -133,7 +172,10 @@ def load_bundle(uri: Path | str, *, device: torch.device | str = "cpu") -> Bundl
             "the bundle is damaged or mixed from two: copy it again"
         )
     model = _model(uri, settings, weights).to(device).eval()
-    return Bundle(model=model, digest=digest, **settings)
+    onnx = None
+    if with_onnx and about.get("onnx") is not None:
+        onnx = read_onnx(uri, about["onnx"], weights_sha256=digest)
+    return Bundle(model=model, digest=digest, onnx=onnx, **settings)
 
 
 def _settings(uri: str, about: dict[str, Any]) -> tuple[dict[str, Any], str]:

@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 LOG_PROBABILITY_RANGE = (-60.0, -1e-6)
 """Where log-probabilities are clipped; beyond its upper end a float32 sum is rounding noise."""
+_MOST_ODDS = 700.0
+"""Log-odds beyond which ``exp`` has no float."""
 _NEWTON_STEPS = 100
 _TOLERANCE = 1e-10
 
@@ -43,7 +45,10 @@ class Calibration:
         """
         if not log_probability > -math.inf:
             return 0.0
-        return float(_sigmoid(self.slope * _log_odds(log_probability) + self.bias))
+        low, high = LOG_PROBABILITY_RANGE
+        clipped = min(max(log_probability, low), high)  # plain floats: one call for each picture
+        log_odds = self.slope * (clipped - math.log(-math.expm1(clipped))) + self.bias
+        return 1 / (1 + math.exp(-log_odds)) if log_odds > -_MOST_ODDS else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

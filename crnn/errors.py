@@ -4,6 +4,7 @@
     ├── CharsetError            a charset that is not one, or a text outside it
     ├── PictureError            a picture that can't be read; carries a reject reason
     ├── BundleError             a bundle that is incomplete, damaged or of another format
+    ├── EngineError             an inference engine that can't run here, or computes something else
     ├── DataError               shards or sources that are missing, unfinished or unusable
     ├── CheckpointMismatchError a run that would resume into another configuration
     ├── NonFiniteLossError      too many non-finite training steps in a row
@@ -37,6 +38,10 @@ class PictureError(CrnnError):
 
 class BundleError(CrnnError):
     """A bundle that is incomplete, damaged or of another format."""
+
+
+class EngineError(CrnnError):
+    """An inference engine that can't run here, or that doesn't compute what the weights do."""
 
 
 class DataError(CrnnError):

@@ -24,6 +24,7 @@ def model_card(about: dict[str, Any], *, num_parameters: int) -> str:
         "Confidence": f"sigmoid({calibration['slope']:g} · logit(p) + {calibration['bias']:g})"
         + calibrated,
         "Training data": f"`{about['data_digest']}`" if about["data_digest"] else "not recorded",
+        **_onnx(about.get("onnx")),
     }
     lines = [f"# {about['name']}", "", "A CRNN with CTC that reads one word or line per picture."]
     lines += ["", "| | |", "|---|---|", *(_row(key, value) for key, value in facts.items())]
@@ -35,6 +36,18 @@ def model_card(about: dict[str, Any], *, num_parameters: int) -> str:
     lines += ['result = Recognizer.load("this/folder").read("picture.png")']
     lines += ["print(result.text, result.confidence)", "```", ""]
     return "\n".join(lines)
+
+
+def _onnx(entry: dict[str, Any] | None) -> dict[str, str]:
+    if entry is None:
+        return {}
+    proof = entry["proof"]
+    engines = ", ".join(f"{name} {release}" for name, release in sorted(proof["engines"].items()))
+    stated = (
+        f"`{entry['file']}`: on {proof['pictures']:,} pictures the same texts as the weights with "
+        f"{engines}, probabilities at most {proof['max_probability_difference']:.1e} apart"
+    )
+    return {"ONNX": stated}
 
 
 def _channels(channels: int) -> str:

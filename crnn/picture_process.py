@@ -39,8 +39,8 @@ OUT_OF_MEMORY_STATUS = 77
 
 GROWN_SHARE = 0.25
 """Of the memory allowed: a process that still holds more after its files makes room for another."""
-_FLUSH_BYTES = 1 << 16
-_FLUSH_S = 0.01
+_FLUSH_BYTES = 1 << 18
+_FLUSH_S = 0.05
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _NO_MEMORY_CODE = -4  # cv2.Error.StsNoMem
 

@@ -9,24 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
 
 from crnn.bundle import Bundle, load_bundle
 from crnn.decode import CharNgram, Decoded, Decoder, build_decoder
+from crnn.engines import AUTO, Engine, build_engine, engine_for
 from crnn.errors import PictureError
-from crnn.image import Pixels, normalise
+from crnn.image import Pixels
 from crnn.prepare import PICTURE_TYPES, Picture, Prepared, prepare
 
 BATCH_PIXELS = 1 << 19
 """128 pictures of 32x128 px: enough to fill a CPU core; a GPU takes ten times as much."""
 
 
-@dataclass(frozen=True)
-class CharResult:
+class CharResult(NamedTuple):
     """One character read; ``x0`` and ``x1`` are columns of the upright source picture, px."""
 
     char: str
@@ -53,7 +54,11 @@ class Result:
 
 
 class Recognizer:
-    """A model on its device, reading pictures in batches of about ``batch_pixels``."""
+    """A bundle in one engine, reading pictures in batches of about ``batch_pixels``.
+
+    The engine is built when the first batch is read: a recognizer costs nothing until then, and
+    may travel to another process.
+    """
 
     def __init__(
         self,
@@ -61,13 +66,17 @@ class Recognizer:
         *,
         device: torch.device | str = "cpu",
         batch_pixels: int = BATCH_PIXELS,
+        engine: str = AUTO,
+        threads: int | None = None,
     ) -> None:
+        """``engine`` and ``threads`` as for ``crnn.engines.build_engine``."""
         if batch_pixels < 1:
             raise ValueError(f"batch_pixels is {batch_pixels}; expected at least 1")
         self.bundle = bundle
         self.device = torch.device(device)
         self.batch_pixels = batch_pixels
-        self._model = bundle.model.to(self.device).eval()
+        self.engine = engine_for(engine, bundle, self.device)
+        self.threads = threads
 
     @classmethod
     def load(
@@ -76,9 +85,17 @@ class Recognizer:
         *,
         device: torch.device | str = "cpu",
         batch_pixels: int = BATCH_PIXELS,
+        engine: str = AUTO,
+        threads: int | None = None,
     ) -> Recognizer:
         """The recognizer of a bundle's folder or address; BundleError as ``load_bundle``."""
-        return cls(load_bundle(uri), device=device, batch_pixels=batch_pixels)
+        return cls(
+            load_bundle(uri),
+            device=device,
+            batch_pixels=batch_pixels,
+            engine=engine,
+            threads=threads,
+        )
 
     @overload
     def read(  # type: ignore[overload-overlap]  # str and bytes are iterable too, and one picture
@@ -129,7 +146,7 @@ class Recognizer:
         decode = self.decoder(decoder, lexicon=lexicon, ngram=ngram)
         if isinstance(pictures, PICTURE_TYPES):
             return self._read([pictures], decode, chars)[0]
-        return self._read(list(pictures), decode, chars)
+        return self._read(pictures, decode, chars)
 
     def decoder(
         self,
@@ -149,10 +166,19 @@ class Recognizer:
         )
 
     def read_batch_pixels(self, pixels_NHWC: Pixels) -> torch.Tensor:
-        """``log_probs_TNC`` (float32, on the CPU) of uint8 pictures of one bucket."""
-        with torch.inference_mode():
-            images_NCHW = normalise(torch.from_numpy(pixels_NHWC).to(self.device))
-            return self._model(images_NCHW).log_softmax(dim=-1).cpu()
+        """``log_probs_TNC`` (float32, on the CPU) of uint8 pictures of one bucket.
+
+        Raises:
+            EngineError: when the engine chosen by name can't run here, or wasn't proven.
+        """
+        return self._run(pixels_NHWC)
+
+    @cached_property
+    def _run(self) -> Engine:
+        return build_engine(self.engine, self.bundle, device=self.device, threads=self.threads)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_run"}
 
     def results(
         self,
@@ -176,59 +202,62 @@ class Recognizer:
 
     def read_prepared(
         self,
-        pictures: Sequence[Prepared | PictureError],
+        pictures: Iterable[Prepared | PictureError],
         decode: Decoder,
         *,
         chars: bool = True,
     ) -> list[Result]:
-        """As ``read``, for pictures that ``prepare`` made, or couldn't make, elsewhere."""
-        results = {
-            index: self.error(picture)
-            for index, picture in enumerate(pictures)
-            if isinstance(picture, PictureError)
-        }
-        prepared = {
-            index: picture
-            for index, picture in enumerate(pictures)
-            if isinstance(picture, Prepared)
-        }
-        for batch in self._batches(prepared):
-            members = [prepared[index] for index in batch]
-            log_probs_TNC = self.read_batch_pixels(np.stack([m.pixels for m in members]))
-            read = self.results(members, log_probs_TNC, decode, chars=chars)
-            results.update(zip(batch, read, strict=True))
-        return [results[index] for index in range(len(pictures))]
+        """As ``read``, for pictures that ``prepare`` made, or couldn't make, elsewhere.
 
-    def _read(self, pictures: list[Picture], decode: Decoder, chars: bool) -> list[Result]:
-        found: list[Prepared | PictureError] = []
-        for picture in pictures:
-            try:
-                found.append(prepare(picture, self.bundle.picture))
-            except PictureError as error:
-                found.append(error)
-        return self.read_prepared(found, decode, chars=chars)
+        A batch is read as soon as its bucket has enough, while other pictures are still to come.
+        """
+        results: dict[int, Result] = {}
+        waiting: dict[int, dict[int, Prepared]] = {}
+        for index, picture in enumerate(pictures):
+            if isinstance(picture, PictureError):
+                results[index] = self.error(picture)
+                continue
+            width = picture.pixels.shape[1]
+            bucket = waiting.setdefault(width, {})
+            bucket[index] = picture
+            if len(bucket) == self.batch_size(width):
+                results.update(self._read_batch(waiting.pop(width), decode, chars))
+        for width in sorted(waiting):
+            results.update(self._read_batch(waiting[width], decode, chars))
+        return [results[index] for index in range(len(results))]
 
-    def _batches(self, prepared: dict[int, Prepared]) -> list[list[int]]:
-        """Indices grouped by bucket, each group cut into batches of about ``batch_pixels``."""
-        buckets: dict[int, list[int]] = {}
-        for index, picture in prepared.items():
-            buckets.setdefault(picture.pixels.shape[1], []).append(index)
-        batches = []
-        for width, members in sorted(buckets.items()):
-            size = max(1, self.batch_pixels // (width * self.bundle.picture.height))
-            batches += [members[i : i + size] for i in range(0, len(members), size)]
-        return batches
+    def batch_size(self, width_px: int) -> int:
+        """Pictures of a bucket's width that make about ``batch_pixels``."""
+        return max(1, self.batch_pixels // (width_px * self.bundle.picture.height))
+
+    def _read(self, pictures: Iterable[Picture], decode: Decoder, chars: bool) -> list[Result]:
+        return self.read_prepared(map(self._prepared, pictures), decode, chars=chars)
+
+    def _prepared(self, picture: Picture) -> Prepared | PictureError:
+        try:
+            return prepare(picture, self.bundle.picture)
+        except PictureError as error:
+            return error
+
+    def _read_batch(
+        self, batch: dict[int, Prepared], decode: Decoder, chars: bool
+    ) -> dict[int, Result]:
+        """The results of pictures of one bucket, each under its number."""
+        members = list(batch.values())
+        log_probs_TNC = self.read_batch_pixels(np.stack([m.pixels for m in members]))
+        read = self.results(members, log_probs_TNC, decode, chars=chars)
+        return dict(zip(batch, read, strict=True))
 
     def _result(self, picture: Prepared, decoded: Decoded, num_steps: int, chars: bool) -> Result:
-        places = zip(decoded.text, decoded.char_probabilities, decoded.char_steps, strict=True)
-        found = tuple(
-            CharResult(
-                char,
-                probability,
-                picture.source_x(first, num_steps),
-                picture.source_x(past_last, num_steps),
+        found: tuple[CharResult, ...] = ()
+        if chars:
+            x = picture.source_x
+            places = zip(decoded.text, decoded.char_probabilities, decoded.char_steps, strict=True)
+            found = tuple(
+                [  # a list: a generator would be resumed for every character
+                    CharResult(char, probability, x(first, num_steps), x(past_last, num_steps))
+                    for char, probability, (first, past_last) in places
+                ]
             )
-            for char, probability, (first, past_last) in (places if chars else ())
-        )
         confidence = self.bundle.calibration.apply(decoded.log_probability)
         return Result(decoded.text, confidence, found, self.bundle.digest, picture.squeezed)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,40 +16,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from crnn import Bundle, Calibration, Charset, PictureContract, Recognizer, Result
+from crnn import Bundle, Calibration, Recognizer, Result
 from crnn.bundle import save_bundle
 from crnn.charset import BLANK_ID
 from crnn.decode import build_decoder
-from crnn.image import normalise
-from crnn.model import CRNN, ModelConfig
+from crnn.engines import build_engine
+from crnn.engines.export import export_onnx
+from crnn.engines.proof import prove
+from crnn.onnx_file import ProvenOnnx
+from tests.crnn.networks import CHARSET, PICTURE, bundle_of, noise, noise_batch, sharp_model
 
-CHARSET = Charset("abcdefgh")
-PICTURE = PictureContract(widths=(32, 48, 64, 96))
-CONFIG = ModelConfig(backbone="mobile", rnn_hidden=16)
 Grey = NDArray[np.uint8]
-
-
-def bundle_of(model: CRNN, **changes: Any) -> Bundle:
-    given_: dict[str, Any] = {
-        "model": model,
-        "model_config": CONFIG,
-        "charset": CHARSET,
-        "picture": PICTURE,
-        "decoder": "greedy",
-        "calibration": Calibration(slope=0.1, bias=1.0),
-        "name": "untrained",
-        "data_digest": "",
-        "metrics": {},
-        "digest": "abc123",
-    }
-    return Bundle(**{**given_, **changes})
-
-
-def noise(seed: int, width: int, height: int = 32) -> Grey:
-    """A picture of coarse random blocks, which scaling doesn't turn into grey."""
-    rng = np.random.default_rng(seed)
-    blocks = rng.integers(0, 256, (4, -(-width // 8)), dtype=np.uint8)
-    return np.kron(blocks, np.ones((-(-height // 4), 8), dtype=np.uint8))[:height, :width]
 
 
 def png(pixels: Grey) -> bytes:
@@ -57,24 +35,7 @@ def png(pixels: Grey) -> bytes:
     return buffer.getvalue()
 
 
-def untrained_model() -> CRNN:
-    """Random weights, sharpened until different pictures give different texts."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        model = CRNN(CONFIG, num_classes=CHARSET.num_classes, in_channels=1, height=32)
-    batch_NHWC = np.stack([noise(seed, 96)[:, :, None] for seed in range(16)])
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None  # the statistics become those of the first batch
-    with torch.no_grad():
-        model.train()(normalise(torch.from_numpy(batch_NHWC)))
-        for name, weight in model.rnn.named_parameters():
-            weight.mul_(4 if "weight_ih" in name else 1)
-        model.head.weight.mul_(12)
-    return model.eval()
-
-
-RECOGNIZER = Recognizer(bundle_of(untrained_model()), batch_pixels=4 * 32 * 64)
+RECOGNIZER = Recognizer(bundle_of(sharp_model()), batch_pixels=4 * 32 * 64)
 PICTURES = st.builds(
     noise, st.integers(0, 10_000), st.integers(1, 140), st.sampled_from([16, 32, 57])
 )
@@ -85,12 +46,30 @@ def test_untrained_texts_differ_and_are_not_empty() -> None:
     assert len(texts) > 5
 
 
+@pytest.fixture(scope="module")
+def exported() -> Bundle:
+    """The bundle of ``RECOGNIZER`` with its model.onnx."""
+    bundle = RECOGNIZER.bundle
+    model = export_onnx(bundle)
+    proof = prove(bundle, model, [noise(seed, 40 + seed) for seed in range(40)])
+    return replace(bundle, onnx=ProvenOnnx(data=model, proof=proof))
+
+
+@pytest.fixture(scope="module", params=["torch", "onnx", "openvino"])
+def by_engine(request: pytest.FixtureRequest, exported: Bundle) -> Recognizer:
+    return Recognizer(exported, batch_pixels=RECOGNIZER.batch_pixels, engine=request.param)
+
+
 @settings(max_examples=40, deadline=None)
 @given(pictures=st.lists(PICTURES, min_size=1, max_size=12))
-def test_a_picture_reads_the_same_alone_and_in_any_batch(pictures: list[Grey]) -> None:
-    together = RECOGNIZER.read(pictures)
+def test_a_picture_reads_the_same_alone_and_in_any_batch(
+    by_engine: Recognizer, pictures: list[Grey]
+) -> None:
+    together = by_engine.read(pictures)
     for picture, in_batch in zip(pictures, together, strict=True):
-        alone = RECOGNIZER.read(picture)
+        alone = by_engine.read(picture)
+        assert alone.text == RECOGNIZER.read(picture).text
+        assert abs(alone.confidence - RECOGNIZER.read(picture).confidence) < 1e-3
         assert in_batch.text == alone.text
         assert abs(in_batch.confidence - alone.confidence) < 1e-4
         assert in_batch.squeezed == alone.squeezed
@@ -260,7 +239,7 @@ def test_arguments_that_no_decoder_takes_are_refused() -> None:
 
 
 def test_a_loaded_bundle_reads_as_the_model_in_memory(tmp_path: Path) -> None:
-    model = untrained_model()
+    model = sharp_model()
     digest = save_bundle(
         tmp_path,
         model=model,
@@ -287,3 +266,27 @@ def test_every_public_name_is_there() -> None:
     assert {name for name in dir(crnn) if getattr(crnn, name) is not None} == set(crnn.__all__)
     with pytest.raises(AttributeError, match="Recogniser"):
         crnn.Recogniser  # noqa: B018
+
+
+def test_the_engine_is_chosen_at_once_and_built_when_something_is_read(exported: Bundle) -> None:
+    recognizer = Recognizer(exported, engine="onnx", threads=1)
+    recognizer.decoder()
+    assert "_run" not in vars(recognizer)
+    assert (Recognizer(exported).engine, RECOGNIZER.engine) == ("onnx", "torch")
+    pixels_NHWC = noise_batch(3, 64)
+    log_probs_TNC = recognizer.read_batch_pixels(pixels_NHWC)
+    assert (log_probs_TNC.dtype, log_probs_TNC.shape) == (torch.float32, (16, 3, 9))
+    expected_TNC = build_engine("onnx", exported, threads=1)(pixels_NHWC)
+    torch.testing.assert_close(log_probs_TNC, expected_TNC)
+
+
+def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"'tensorrt'; expected one of \['auto', 'compiled'"):
+        Recognizer(RECOGNIZER.bundle, engine="tensorrt")
+
+
+def test_a_recognizer_in_use_travels_to_another_process(exported: Bundle) -> None:
+    recognizer = Recognizer(exported)
+    here = recognizer.read(noise(5, 64))
+    there = pickle.loads(pickle.dumps(recognizer))
+    assert there.read(noise(5, 64)) == here

@@ -1,0 +1,113 @@
+"""Inference engines by name, all of one shape: pixels of one bucket in, log-probabilities out.
+
+``build_engine("auto", bundle)(pixels_NHWC)`` gives ``log_probs_TNC``. All give the same texts and,
+within ``crnn.engines.proof.TOLERANCE``, the same probabilities; they differ in speed. What runs
+the bundle's ``model.onnx`` is chosen only when ``jobs/export.py`` has proven it on that bundle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import torch
+
+from crnn.engines import onnx_runtime, openvino_runtime, torch_compiled, torch_eager
+from crnn.engines.graph import Engine
+from crnn.errors import EngineError
+
+if TYPE_CHECKING:
+    from crnn.bundle import Bundle
+
+__all__ = ["AUTO", "ENGINES", "PREFERRED", "RUNTIMES", "Engine", "build_engine", "engine_for"]
+
+AUTO = "auto"
+PREFERRED: dict[str, tuple[str, ...]] = {"cpu": ("onnx", "openvino"), "cuda": ()}
+"""By device, fastest first, as ``python bench/engines.py`` measures ``mobile``; then torch."""
+RUNTIMES: dict[str, Callable[[bytes, int], Engine]] = {
+    "onnx": onnx_runtime.build,
+    "openvino": openvino_runtime.build,
+}
+"""``(ONNX model, threads) → engine``, on the CPU, whether or not the model was proven."""
+PACKAGES = {"onnx": onnx_runtime.PACKAGE, "openvino": openvino_runtime.PACKAGE}
+"""The optional package that each of ``RUNTIMES`` imports."""
+
+
+def _build_torch(bundle: Bundle, device: torch.device, threads: int | None) -> Engine:
+    return torch_eager.build(bundle.model, device, threads)
+
+
+def _build_compiled(bundle: Bundle, device: torch.device, threads: int | None) -> Engine:
+    return torch_compiled.build(bundle.model, device, threads)
+
+
+def _build_from_onnx(
+    name: str, bundle: Bundle, device: torch.device, threads: int | None
+) -> Engine:
+    if device.type != "cpu":
+        raise ValueError(
+            f"engine {name!r} runs on the CPU, not on {device}; expected 'torch' there"
+        )
+    if bundle.onnx is None or name not in bundle.onnx.proof.engines:
+        has = "has no model.onnx"
+        if bundle.onnx is not None:
+            has = f"has a model.onnx proven with {sorted(bundle.onnx.proof.engines)} only"
+        raise EngineError(
+            f"engine {name!r}: the bundle {bundle.name!r} {has}; where {PACKAGES[name]} is "
+            "installed, run: python jobs/export.py --bundle BUNDLE"
+        )
+    return RUNTIMES[name](bundle.onnx.data, threads or torch.get_num_threads())
+
+
+ENGINES: dict[str, Callable[[Bundle, torch.device, int | None], Engine]] = {
+    "torch": _build_torch,
+    "compiled": _build_compiled,
+    "onnx": partial(_build_from_onnx, "onnx"),
+    "openvino": partial(_build_from_onnx, "openvino"),
+}
+
+
+def build_engine(
+    name: str,
+    bundle: Bundle,
+    *,
+    device: torch.device | str = "cpu",
+    threads: int | None = None,
+) -> Engine:
+    """The engine ``name`` (or what ``auto`` stands for) with this bundle's weights, ready to run.
+
+    Args:
+        name: one of ``ENGINES``, or ``auto``.
+        device: where it computes; ``onnx`` and ``openvino`` know the CPU only.
+        threads: by default torch's number. ``torch`` and ``compiled`` share torch's threads with
+            the whole process, so that a number given here is set for all of it.
+
+    Raises:
+        ValueError: for an unknown name, a device that the engine can't use, or under 1 thread.
+        EngineError: when the bundle wasn't proven with this engine, or its package is missing.
+    """
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads is {threads}; expected at least 1")
+    return ENGINES[engine_for(name, bundle, device)](bundle, torch.device(device), threads)
+
+
+def engine_for(name: str, bundle: Bundle, device: torch.device | str = "cpu") -> str:
+    """``name`` itself, or the fastest engine of this bundle, device and machine for ``auto``.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    if name == AUTO:
+        proven = bundle.onnx.proof.engines if bundle.onnx else {}
+        wanted = PREFERRED.get(torch.device(device).type, ())
+        return next((e for e in wanted if e in proven and is_installed(e)), "torch")
+    if name not in ENGINES:
+        raise ValueError(f"engine is {name!r}; expected one of {[AUTO, *sorted(ENGINES)]}")
+    return name
+
+
+def is_installed(name: str) -> bool:
+    """Whether the package that this engine needs, if any, is there."""
+    return name not in PACKAGES or find_spec(PACKAGES[name]) is not None

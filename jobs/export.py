@@ -1,0 +1,156 @@
+"""Give a bundle its model.onnx, which ONNX Runtime and OpenVINO run, once it is proven equal.
+
+    python jobs/export.py --bundle runs/first/bundle
+    python jobs/export.py --bundle s3://b/bundle --data shards/val --pictures 2000
+    python jobs/export.py --bundle runs/first/bundle --engine onnx
+
+The same pictures are read by PyTorch and by every engine installed: all texts must be identical
+and no probability more than 0.001 away, or nothing is kept and the exit status is 1. The bundle's
+digest stays as it is. Then the engines are measured in turns. Needs no Ray cluster.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Annotated
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import torch
+import tyro
+
+from crnn import storage
+from crnn.bundle import Bundle, keep_onnx, load_bundle
+from crnn.engines import AUTO, RUNTIMES, build_engine, engine_for
+from crnn.engines.export import export_onnx
+from crnn.engines.proof import prove
+from crnn.engines.speed import as_lines, measure
+from crnn.errors import DataError
+from crnn.onnx_file import ONNX_FILE, ProvenOnnx
+from crnn.recognizer import Recognizer
+from jobs import cli
+from pipelines.render.synth import RenderConfig, chosen_fonts, render_samples
+from pipelines.shards import load_manifest, read_row_group
+
+_REFERENCE = "torch"
+_MEASURED_WIDTH_PX = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings:
+    """Which bundle, and on what it is proven."""
+
+    bundle: str
+    """The bundle: a folder, s3:// or gs:// address."""
+    data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SET [SET ...]")] = ()
+    """Prepared sets whose pictures are read; default: rendered ones of the bundle's characters."""
+    pictures: int = 1000
+    """Pictures to read, from the beginning of the sets and equally many of each."""
+    engine: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ()
+    """onnx, openvino or both; default: those that are installed."""
+    rounds: int = 11
+    """Batches that each engine reads to be measured."""
+
+    def __post_init__(self) -> None:
+        if self.pictures < 1:
+            raise ValueError(f"--pictures is {self.pictures}; expected at least 1")
+        if self.rounds < 1:
+            raise ValueError(f"--rounds is {self.rounds}; expected at least 1")
+        unknown = sorted(set(self.engine) - set(RUNTIMES))
+        if unknown:
+            raise ValueError(f"--engine has {unknown}; expected some of {sorted(RUNTIMES)}")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Export, prove, keep, and print what was proven and how fast it is."""
+    settings = cli.parse(ExportSettings, argv, description=__doc__ or "")
+    bundle = load_bundle(settings.bundle, with_onnx=False)
+    if settings.data:
+        pictures = list(from_sets(settings.data, settings.pictures))
+    else:
+        pictures = list(rendered(bundle, settings.pictures))
+    _say("writing the ONNX model")
+    model = export_onnx(bundle)
+    proof = prove(bundle, model, pictures, engines=settings.engine or None, report=_say)
+    proven = replace(bundle, onnx=ProvenOnnx(data=model, proof=proof))
+    assert proven.onnx is not None
+    keep_onnx(settings.bundle, bundle, proven.onnx)
+    print(describe(settings.bundle, proven), flush=True)
+    print("\n".join(speeds(proven, rounds=settings.rounds)), flush=True)
+
+
+def from_sets(addresses: Sequence[str], count: int) -> Iterator[bytes]:
+    """Up to ``count`` encoded pictures, equally many from the beginning of each prepared set.
+
+    Raises:
+        DataError: when a set is missing, unfinished or damaged.
+    """
+    share = -(-count // len(addresses))
+    return islice(chain.from_iterable(islice(_of_set(a), share) for a in addresses), count)
+
+
+def _of_set(address: str) -> Iterator[bytes]:
+    for shard in load_manifest(address).shards:
+        for index in range(len(shard.row_groups)):
+            yield from read_row_group(address, shard.name, index, ["image"])["image"].to_pylist()
+
+
+def rendered(bundle: Bundle, count: int) -> Iterator[bytes]:
+    """``count`` encoded pictures of texts that the bundle can write.
+
+    Raises:
+        DataError: when no font of this machine has its characters.
+    """
+    config = RenderConfig(count=count, charset=bundle.charset.characters, fonts="all")
+    try:
+        fonts = chosen_fonts(config, system=True)
+    except DataError as error:
+        raise DataError(f"{error}; or give a prepared set with --data") from error
+    return (sample["image"] for sample in render_samples(config, fonts, 0, count))
+
+
+def describe(address: str, bundle: Bundle) -> str:
+    """What was proven, and where the model lies, in a few lines."""
+    assert bundle.onnx is not None
+    data, proof = bundle.onnx.data, bundle.onnx.proof
+    engines = ", ".join(f"{name} {release}" for name, release in proof.engines.items())
+    return (
+        f"proven on {proof.pictures:,} pictures in widths {', '.join(map(str, proof.widths))} px "
+        f"with {engines}:\n"
+        f"texts identical to torch, probabilities at most {proof.max_probability_difference:.1e} "
+        f"apart, confidences {proof.max_confidence_difference:.1e}\n"
+        f"kept: {storage.join(address, ONNX_FILE)}, {len(data) / 1e6:.1f} MB; "
+        f"engine {AUTO!r} is {engine_for(AUTO, bundle)!r} here"
+    )
+
+
+def speeds(bundle: Bundle, *, rounds: int) -> list[str]:
+    """The rate of torch and of each engine proven, on noise in the recognizer's batches."""
+    assert bundle.onnx is not None
+    engines = {
+        name: build_engine(name, bundle) for name in (_REFERENCE, *bundle.onnx.proof.engines)
+    }
+    contract = bundle.picture
+    width = contract.bucket_width(_MEASURED_WIDTH_PX, contract.height)
+    size = Recognizer(bundle).batch_size(width)
+    shape = (size, contract.height, width, contract.channels)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    measured = measure(engines, pixels, reference=_REFERENCE, rounds=rounds)
+    title = (
+        f"batches of {size} pictures of {contract.height}x{width} px, "
+        f"{torch.get_num_threads()} thread(s), {rounds} rounds:"
+    )
+    return [title, *as_lines(measured, reference=_REFERENCE)]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    cli.run(main)

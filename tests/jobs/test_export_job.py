@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from crnn import storage
+from crnn.bundle import BUNDLE_FILE, load_bundle, save_bundle
+from crnn.onnx_file import ONNX_FILE
+from crnn.recognizer import Recognizer
+from jobs.export import from_sets
+from tests.crnn.networks import CHARSET, PICTURE, noise, sharp_model
+from tests.jobs.runs import PROJECT, refused, run
+from tests.pipelines.evaluation_cases import digits, write_set
+
+JOB = PROJECT / "jobs" / "export.py"
+
+
+def saved(folder: Path | str, factor: float = 1.0) -> str:
+    """A small bundle whose texts are far from ties; its digest."""
+    model = sharp_model()
+    with torch.no_grad():
+        model.head.bias[1] *= factor
+        model.head.weight[1, 0] *= factor
+    return save_bundle(
+        folder,
+        model=model,
+        charset=CHARSET,
+        picture=PICTURE,
+        name="untrained",
+        data_digest="",
+        metrics={},
+    )
+
+
+def test_from_any_folder_on_rendered_pictures(tmp_path: Path) -> None:
+    digest = saved(tmp_path / "bundle")
+    done = run("--bundle", "bundle", "--pictures", "150", "--rounds", "3", cwd=tmp_path, job=JOB)
+    assert done.returncode == 0, done.stderr
+    bundle = load_bundle(tmp_path / "bundle")
+    assert bundle.onnx is not None and bundle.digest == digest
+    proof = bundle.onnx.proof
+    assert (proof.pictures, proof.widths) == (150, PICTURE.widths)
+    assert set(proof.engines) == {"onnx", "openvino"}
+    assert proof.max_probability_difference < 1e-3
+    assert "proven on 150 pictures" in done.stdout and "engine 'auto' is 'onnx'" in done.stdout
+    rates = re.findall(r"^(\w+) +[\d,]+ images/s +([\d.]+) times torch$", done.stdout, re.MULTILINE)
+    assert [name for name, _ in rates] == ["torch", "onnx", "openvino"]
+    assert float(dict(rates)["torch"]) == 1
+    pictures = [noise(seed, 30 + seed) for seed in range(60)]
+    by_torch = Recognizer(bundle, engine="torch").read(pictures)
+    for engine in ("onnx", "openvino"):
+        results = Recognizer(bundle, engine=engine).read(pictures)
+        assert [r.text for r in results] == [r.text for r in by_torch]
+        pairs = zip(results, by_torch, strict=True)
+        assert all(abs(ours.confidence - theirs.confidence) < 1e-3 for ours, theirs in pairs)
+
+
+def test_a_bundle_in_an_object_store_on_a_prepared_set(
+    tmp_path: Path, new_bucket: Callable[[], str]
+) -> None:
+    address = storage.join(new_bucket(), "models/first")
+    digest = saved(address)
+    write_set(tmp_path / "set", digits(30, seed=1))
+    options = ("--data", "set", "--engine", "onnx", "--rounds", "1")
+    done = run("--bundle", address, *options, cwd=tmp_path, job=JOB)
+    assert done.returncode == 0, done.stderr
+    bundle = load_bundle(address)
+    assert bundle.onnx is not None and bundle.digest == digest
+    assert bundle.onnx.proof.pictures == 30 and set(bundle.onnx.proof.engines) == {"onnx"}
+    assert "openvino" not in done.stdout
+
+
+def test_what_is_not_proven_is_not_kept(tmp_path: Path) -> None:
+    saved(tmp_path, factor=float("nan"))
+    before = (tmp_path / BUNDLE_FILE).read_bytes()
+    done = run("--bundle", ".", "--pictures", "20", cwd=tmp_path, job=JOB)
+    refused(done, 1, "'onnx' at width 32 px", "probability by nan; expected at most 0.001")
+    assert (tmp_path / BUNDLE_FILE).read_bytes() == before
+    assert not (tmp_path / ONNX_FILE).exists()
+
+
+def test_a_broken_onnx_model_is_replaced(tmp_path: Path) -> None:
+    saved(tmp_path)
+    about = json.loads((tmp_path / BUNDLE_FILE).read_text())
+    (tmp_path / BUNDLE_FILE).write_text(json.dumps({**about, "onnx": {"file": ONNX_FILE}}))
+    (tmp_path / ONNX_FILE).write_bytes(b"cut short")
+    options = ("--pictures", "20", "--engine", "onnx", "--rounds", "1")
+    done = run("--bundle", ".", *options, cwd=tmp_path, job=JOB)
+    assert done.returncode == 0, done.stderr
+    assert load_bundle(tmp_path).onnx is not None
+
+
+def test_bad_arguments_are_one_message_and_a_status(tmp_path: Path) -> None:
+    saved(tmp_path / "bundle")
+    bundle = ("--bundle", "bundle")
+    refused(run("--bundle", "nowhere", cwd=tmp_path, job=JOB), 1, "nowhere: no such bundle")
+    refused(run(*bundle, "--engine", "torch", cwd=tmp_path, job=JOB), 2, "torch", "openvino")
+    refused(run(*bundle, "--pictures", "0", cwd=tmp_path, job=JOB), 2, "--pictures is 0")
+    refused(run(*bundle, "--data", "nothing", cwd=tmp_path, job=JOB), 1, "nothing")
+    assert not (tmp_path / "bundle" / ONNX_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(10, (5, 5)), (7, (4, 3)), (1, (1, 0)), (80, (30, 25)), (56, (28, 25))]
+)
+def test_pictures_come_equally_from_the_beginning_of_each_set(
+    tmp_path: Path, count: int, expected: tuple[int, int]
+) -> None:
+    sets = [digits(30, seed=1), digits(25, seed=2)]
+    addresses = [write_set(tmp_path / str(i), rows) for i, rows in enumerate(sets)]
+    wanted = [row["image"] for rows, n in zip(sets, expected, strict=True) for row in rows[:n]]
+    assert list(from_sets(addresses, count)) == wanted
