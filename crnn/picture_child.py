@@ -16,12 +16,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crnn.heap import kept_heap
 from crnn.image import PictureContract
 from crnn.picture_process import OUT_OF_MEMORY_STATUS, PROGRESS, Orders
 from crnn.picture_wire import Reply, ReplyReader, Request, pack_requests
 
 PIPE_BYTES = 1 << 20
 """Asked for, each way: what a process answers while its parent is busy must fit."""
+KEPT_HEAP_BYTES = 8 << 20
+"""Of freed memory: what a word or line takes, not what a photograph of a page does."""
 STDERR_TAIL_BYTES = 2_000
 _READ_BYTES = 1 << 20
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "TMPDIR", "LANG", "LC_ALL")
@@ -198,7 +201,7 @@ def _environment() -> dict[str, str]:
     paths = [entry or str(Path.cwd()) for entry in sys.path]
     return kept | {
         "PYTHONPATH": os.pathsep.join(paths if root in paths else [*paths, root]),
-        "MALLOC_ARENA_MAX": "1",
+        **kept_heap(KEPT_HEAP_BYTES),
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }

@@ -15,11 +15,13 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
 
 from crnn.errors import CrnnError, PlacementError
+from crnn.heap import kept_heap
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 Worker = Callable[[Item], Iterable[Outcome]]
 
+_ENVIRONMENT = {"env_vars": kept_heap(256 << 20)}
 _process_worker: tuple[str, Worker[Any, Any]] | None = None
 
 
@@ -80,6 +82,7 @@ def spread(
                 compute=ActorPoolStrategy(size=min(processes.count(), len(items))),
                 batch_size=1,
                 num_gpus=1,
+                runtime_env=_ENVIRONMENT,
             )
         else:
             tables = numbers.map_batches(
@@ -88,6 +91,7 @@ def spread(
                 compute=TaskPoolStrategy(size=processes.most or None),
                 batch_size=None,
                 num_cpus=1,
+                runtime_env=_ENVIRONMENT,
             )
         for row in tables.iter_rows():
             if isinstance(row["outcome"], CrnnError):

@@ -26,6 +26,7 @@ from ray.train.torch import TorchTrainer
 from crnn import storage
 from crnn.bundle import load_bundle, save_bundle
 from crnn.errors import CheckpointMismatchError, NonFiniteLossError, WorkersLostError
+from crnn.heap import kept_heap
 from crnn.metrics import wilson_interval
 from crnn.model import CRNN
 from jobs import cluster
@@ -51,11 +52,9 @@ _WORKER_ENV = {
     # Idle threads of torch sleep instead of spinning: where other work shares the cores, a team
     # that spins waits for the one of its threads that isn't running, and training all but stops.
     "OMP_WAIT_POLICY": "PASSIVE",
-    # Ray trains on a second thread, whose heap glibc gives back to the kernel at every step, to
-    # take it again at the next, at up to 60,000 page faults a second. One heap, and it is kept.
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    # Ray trains on a second thread, whose heap would go back to the kernel at every step, to be
+    # taken again at the next, at up to 60,000 page faults a second.
+    **kept_heap(2**30),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from crnn.recognizer import Result
+from crnn.recognizer import CharResult, Result
 from pipelines.recognition.inputs import REGION
 
 CHAR = pa.struct(
@@ -73,7 +73,7 @@ def _where(given: Sequence[bool], values: Sequence[Any]) -> list[Any]:
 def _characters(results: Sequence[Result], given: Sequence[bool]) -> pa.Array:
     """Lists of ``CHAR``, null where not given; flat columns first, which Arrow takes fast."""
     offsets: list[int | None] = []
-    flat = []
+    flat: list[CharResult] = []
     for result, there in zip(results, given, strict=True):
         offsets.append(len(flat) if there else None)
         flat += result.chars if there else ()
