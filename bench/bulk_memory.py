@@ -44,15 +44,14 @@ def job(bundle: str, folder: Path, out: Path) -> tuple[float, float, str]:
     command = [sys.executable, str(ROOT / "jobs/recognize.py"), "--bundle", bundle]
     command += ["--input", str(folder), "--output", str(out)]
     driver = everything = 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        os.set_blocking(process.stdout.fileno(), False)  # type: ignore[union-attr]
-        said = ""
-        while process.poll() is None:
-            driver = max(driver, own_bytes(process.pid))
-            everything = max(everything, sum(map(own_bytes, descendants(process.pid))))
-            said += process.stdout.read() or ""  # type: ignore[union-attr]
-            time.sleep(_LOOK_S)
-        said += process.stdout.read() or ""  # type: ignore[union-attr]
+    with out.with_suffix(".log").open("w+") as log:
+        with subprocess.Popen(command, stdout=log) as process:
+            while process.poll() is None:
+                driver = max(driver, own_bytes(process.pid))
+                everything = max(everything, sum(map(own_bytes, descendants(process.pid))))
+                time.sleep(_LOOK_S)
+        log.seek(0)
+        said = log.read()
     assert process.returncode == 0, said
     return driver / 2**20, everything / 2**20, said
 

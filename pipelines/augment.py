@@ -1,14 +1,15 @@
-"""Training-only distortions of a scaled picture: seeded, mild by default, same shape out as in.
+"""Training-only distortions of batches of scaled pictures: seeded, mild, same shapes out as in.
 
-Works on the content before padding, so the padding stays as it is in recognition. All geometry
-is one homography; all tone changes are one lookup table.
+Works on the contents before padding, so the padding stays as it is in recognition. All geometry
+of a picture is one homography; all its tone changes are one lookup table.
 
-Shape suffixes: H height, w content width (pixels), C channels (1 or 3).
+Shape suffixes: N pictures, D draws, H height, w content width (pixels), C channels (1 or 3).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
@@ -85,86 +86,134 @@ class AugmentConfig:
             raise ValueError(f"strength is {self.strength}; expected at most 3, 1 is usual")
 
 
-def augment(content_HwC: Pixels, rng: Generator, config: AugmentConfig) -> Pixels:
-    """A distorted copy of ``content_HwC``, uint8 of the same shape; the input is not changed.
+def augment_batch(
+    contents: Sequence[Pixels], seeds: Sequence[int], config: AugmentConfig
+) -> list[Pixels]:
+    """Distorted copies of pictures ``HwC``, uint8 of the same shapes; the inputs are not changed.
 
-    The same generator state and configuration give the same pixels.
+    Each depends on its own content and seed (64 bits) alone, not on its batch mates. All draws of
+    a batch are made at once; so are the corners and the tables of tones.
     """
-    strength = config.strength
-    chance, amount = rng.random(8), rng.uniform(-1, 1, 16) * strength
-    happens = (chance < strength * _shares(config)).tolist()
-    pixels: Pixels = content_HwC[..., 0] if content_HwC.shape[2] == 1 else content_HwC
-    geometry, tone, blur, motion, resample, noise, jpeg, line = happens
-    if geometry:
-        pixels = _warp(pixels, amount[:12], config)
-    if line:
-        pixels = _cross(pixels, rng)
-    if blur:
-        pixels = _blur(pixels, abs(amount[12]) * config.blur_sigma)
-    if motion:
-        pixels = _smear(pixels, 2 + abs(amount[13]) * config.motion_px, rng)
-    if resample:
-        pixels = _resample(pixels, abs(amount[14]) * config.resample)
-    inverted = bool(rng.random() < strength * config.inversion_share)
-    if tone or inverted:
-        tones = rng.uniform(-1, 1, 3) * strength if tone else np.zeros(3)
-        low, high = float(pixels.min()), float(pixels.max())
-        pixels = _uint8(cv2.LUT(pixels, _tone_table(low, high, tones, inverted, config)))
-    if noise:
-        pixels = _add_noise(pixels, rng.random() * strength * config.noise_sigma, rng)
-    if jpeg:
-        pixels = _recode(pixels, abs(amount[15]) * config.jpeg_loss)
-    if np.may_share_memory(pixels, content_HwC):
-        pixels = pixels.copy()
-    return pixels.reshape(content_HwC.shape)
+    draws_ND = _uniforms(seeds, len(_CHANCES) + len(_AMOUNTS))
+    happens_ND = draws_ND[:, : len(_CHANCES)] < config.strength * _shares(config)
+    amounts_ND = (2 * draws_ND[:, len(_CHANCES) :] - 1) * config.strength
+    pictures = [c[..., 0] if c.shape[2] == 1 else c for c in contents]
+    happens = [dict(zip(_CHANCES, row, strict=True)) for row in happens_ND.tolist()]
+    amounts = [dict(zip(_AMOUNTS, row, strict=True)) for row in amounts_ND.tolist()]
+    matrices = _matrices([p.shape[:2] for p in pictures], amounts_ND, happens_ND, config)
+    for i, (happen, amount) in enumerate(zip(happens, amounts, strict=True)):
+        if happen["geometry"]:
+            pictures[i] = _warp(pictures[i], matrices[i])
+        pictures[i] = _soften(pictures[i], happen, amount, config)
+    toned = [i for i, happen in enumerate(happens) if happen["tone"] or happen["inversion"]]
+    tables = _tone_tables([pictures[i] for i in toned], amounts_ND, happens_ND, toned, config)
+    for i, table in zip(toned, tables, strict=True):
+        pictures[i] = _uint8(cv2.LUT(pictures[i], table))
+    for i, (happen, amount) in enumerate(zip(happens, amounts, strict=True)):
+        if happen["noise"]:
+            pictures[i] = _add_noise(pictures[i], amount, config)
+        if happen["jpeg"]:
+            pictures[i] = _recode(pictures[i], abs(amount["jpeg"]) * config.jpeg_loss)
+    return [
+        (p.copy() if np.may_share_memory(p, c) else p).reshape(c.shape)
+        for p, c in zip(pictures, contents, strict=True)
+    ]
+
+
+def augment(content_HwC: Pixels, rng: Generator, config: AugmentConfig) -> Pixels:
+    """A distorted copy of one picture; the same generator state gives the same pixels."""
+    return augment_batch([content_HwC], [int(rng.integers(1 << 63))], config)[0]
+
+
+_CHANCES = ("geometry", "tone", "blur", "motion", "resample", "noise", "jpeg", "line", "inversion")
+"""What may happen, in the order of its draws; each has a ``_share``."""
+_CORNERS = tuple(f"corner_{i}" for i in range(8))
+_AMOUNTS = (
+    *("turn", "across", "down", "slant", *_CORNERS, "blur", "motion", "motion_angle", "resample"),
+    *("line_left", "line_right", "line_grey", "gamma", "contrast", "brightness"),
+    *("noise", "noise_x", "noise_y", "jpeg"),
+)
+"""How much of it, in [-strength, strength]."""
+_COLUMN = {name: i for i, name in enumerate(_AMOUNTS)}
+
+
+def _uniforms(seeds: Sequence[int], columns: int) -> Floats:
+    """Numbers in [0, 1), a row a seed: splitmix64 (Steele et al. 2014) of seed and column."""
+    mask = (1 << 64) - 1
+    start_N = np.array([seed & mask for seed in seeds], dtype=np.uint64)
+    step_D = np.arange(1, columns + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    bits_ND = _mixed(start_N)[:, None] + step_D[None, :]
+    return np.asarray((_mixed(bits_ND) >> np.uint64(11)) * 2.0**-53)
+
+
+def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(bits ^ (bits >> np.uint64(31)))
 
 
 @lru_cache(maxsize=16)
 def _shares(config: AugmentConfig) -> Floats:
-    return np.array(
-        [
-            config.geometry_share,
-            config.tone_share,
-            config.blur_share,
-            config.motion_share,
-            config.resample_share,
-            config.noise_share,
-            config.jpeg_share,
-            config.line_share,
-        ]
-    )
+    return np.array([getattr(config, f"{name}_share") for name in _CHANCES])
 
 
-def _warp(pixels: Pixels, amount: Floats, config: AugmentConfig) -> Pixels:
-    """Turn, shear, stretch and perspective in one homography; the edges are repeated.
+def _soften(
+    pixels: Pixels, happen: Mapping[str, bool], amount: Mapping[str, float], config: AugmentConfig
+) -> Pixels:
+    """What is drawn over the text or takes sharpness away."""
+    if happen["line"]:
+        pixels = _cross(pixels, amount)
+    if happen["blur"]:
+        pixels = _blur(pixels, abs(amount["blur"]) * config.blur_sigma)
+    if happen["motion"]:
+        length_px = 2 + abs(amount["motion"]) * config.motion_px
+        pixels = _smear(pixels, length_px, amount["motion_angle"] * math.pi)
+    if happen["resample"]:
+        pixels = _resample(pixels, abs(amount["resample"]) * config.resample)
+    return pixels
+
+
+def _matrices(
+    sizes_hw: Sequence[tuple[int, ...]], amounts_ND: Floats, happens_ND: Any, config: AugmentConfig
+) -> dict[int, Floats]:
+    """Turn, shear, stretch and perspective in one homography, by place in the batch.
 
     The moved corners are held within 5% of the height of the canvas, so that text near an edge
     stays in the picture.
     """
-    height, width = pixels.shape[:2]
-    angle = amount[0] * math.radians(config.rotation_deg) * min(1.0, 3 * height / width)
-    stretch = 1 + amount[1:3] * config.stretch
-    # About the middle: x' = sx·x + shear·y, y' = tan(angle)·x + sy·y.
-    half_w, half_h = width / 2, height / 2
-    rise = math.tan(angle) * half_w
-    slant = amount[3] * config.shear * half_h * min(1.0, width / height)
-    across, down = stretch[0] * half_w, stretch[1] * half_h
-    shift = amount[4:12] * config.perspective * min(height, width)
-    slack = 0.05 * height
-    source, target = [], []
-    for i, (x, y) in enumerate(((-1, -1), (1, -1), (1, 1), (-1, 1))):
-        to_x = half_w + x * across + y * slant + shift[2 * i]
-        to_y = half_h + y * down + x * rise + shift[2 * i + 1]
-        source.append((half_w + x * half_w - 0.5, half_h + y * half_h - 0.5))
-        target.append(
-            (
-                min(max(to_x, -slack), width + slack) - 0.5,
-                min(max(to_y, -slack), height + slack) - 0.5,
-            )
-        )
-    matrix = cv2.getPerspectiveTransform(
-        np.array(source, dtype=np.float32), np.array(target, dtype=np.float32)
+    places = np.flatnonzero(happens_ND[:, _CHANCES.index("geometry")])
+    amount = amounts_ND[places].T
+    height, width = (
+        np.array([sizes_hw[i] for i in places.tolist()], dtype=np.float64).reshape(-1, 2).T
     )
+    half_w, half_h = width / 2, height / 2
+    angle = amount[_COLUMN["turn"]] * math.radians(config.rotation_deg)
+    rise = np.tan(angle * np.minimum(1.0, 3 * height / width)) * half_w
+    slant = amount[_COLUMN["slant"]] * config.shear * half_h * np.minimum(1.0, width / height)
+    across = (1 + amount[_COLUMN["across"]] * config.stretch) * half_w
+    down = (1 + amount[_COLUMN["down"]] * config.stretch) * half_h
+    first = _COLUMN[_CORNERS[0]]
+    shift = amount[first : first + 8] * config.perspective * np.minimum(height, width)
+    slack = 0.05 * height
+    x_4, y_4 = np.array([[-1, 1, 1, -1], [-1, -1, 1, 1]])[:, :, None]
+    to_x = half_w + x_4 * across + y_4 * slant + shift[0::2]
+    to_y = half_h + y_4 * down + x_4 * rise + shift[1::2]
+    to_x = np.clip(to_x, -slack, width + slack) - 0.5
+    to_y = np.clip(to_y, -slack, height + slack) - 0.5
+    source = np.stack([half_w + x_4 * half_w - 0.5, half_h + y_4 * half_h - 0.5], axis=-1)
+    target = np.stack([to_x, to_y], axis=-1)
+    pairs = zip(
+        places.tolist(),
+        np.ascontiguousarray(source.swapaxes(0, 1), dtype=np.float32),
+        np.ascontiguousarray(target.swapaxes(0, 1), dtype=np.float32),
+        strict=True,
+    )
+    return {i: np.asarray(cv2.getPerspectiveTransform(a, b)) for i, a, b in pairs}
+
+
+def _warp(pixels: Pixels, matrix: Floats) -> Pixels:
+    """The picture through a homography; its edges are repeated."""
+    height, width = pixels.shape[:2]
     warped = cv2.warpPerspective(
         pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
@@ -177,11 +226,10 @@ def _blur(pixels: Pixels, sigma: float) -> Pixels:
     return _uint8(cv2.GaussianBlur(pixels, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
 
 
-def _smear(pixels: Pixels, length_px: float, rng: Generator) -> Pixels:
-    """A motion blur of ``length_px`` in any direction."""
+def _smear(pixels: Pixels, length_px: float, angle: float) -> Pixels:
+    """A motion blur of ``length_px`` along ``angle``, radians."""
     reach = math.ceil(length_px / 2)
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1), dtype=np.float32)
-    angle = rng.uniform(0, math.pi)
     for step in np.linspace(-length_px / 2, length_px / 2, 9):
         y, x = round(reach + step * math.sin(angle)), round(reach + step * math.cos(angle))
         kernel[y, x] += 1 / 9
@@ -196,30 +244,59 @@ def _resample(pixels: Pixels, loss: float) -> Pixels:
     return _uint8(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def _tone_table(
-    low: float, high: float, amount: Floats, inverted: bool, config: AugmentConfig
+def _tone_tables(
+    pictures: Sequence[Pixels],
+    amounts_ND: Floats,
+    happens_ND: Any,
+    places: Sequence[int],
+    config: AugmentConfig,
 ) -> Pixels:
-    """Grey level → grey level for a picture that spans ``low``–``high``.
+    """Grey level → grey level, a table of 256 for each picture.
 
-    Gamma within the span, contrast about its middle, brightness, inversion. The new span is
-    moved into 0–255 rather than cut off, so that faint text never drowns in white or black.
+    Gamma within the span of its tones, contrast about their middle, brightness, inversion. The new
+    span is moved into 0–255 rather than cut off, so that faint text never drowns in white or black.
     """
-    span = max(1.0, high - low)
-    new_span = min(255.0, span * math.exp(amount[1] * config.contrast))
-    start = (low + high - new_span) / 2 + amount[2] * config.brightness
-    start = min(max(start, 0.0), 255.0 - new_span)
-    shares = np.clip((_LEVELS - low) / span, 0, 1) ** math.exp(amount[0] * config.gamma)
-    table = np.rint(start + new_span * shares).astype(np.uint8)
-    return 255 - table if inverted else table
+    if not pictures:
+        return np.zeros((0, 256), dtype=np.uint8)
+    toned = happens_ND[places][:, _CHANCES.index("tone")]
+    inverted = happens_ND[places][:, _CHANCES.index("inversion")]
+    amount = amounts_ND[places] * toned[:, None]
+    gamma, contrast, brightness = (
+        amount[:, _COLUMN[name], None] for name in ("gamma", "contrast", "brightness")
+    )
+    ends = [cv2.minMaxLoc(p.reshape(p.shape[0], -1))[:2] for p in pictures]
+    low, high = np.array(ends, dtype=np.float64).T[:, :, None]
+    span = np.maximum(1.0, high - low)
+    new_span = np.minimum(255.0, span * np.exp(contrast * config.contrast))
+    start = (low + high - new_span) / 2 + brightness * config.brightness
+    start = np.clip(start, 0.0, 255.0 - new_span)
+    shares = np.clip((_LEVELS - low) / span, 0, 1) ** np.exp(gamma * config.gamma)
+    tables = np.rint(start + new_span * shares).astype(np.uint8)
+    return np.where(inverted[:, None], 255 - tables, tables)
 
 
-_LEVELS = np.arange(256, dtype=np.float32)
+_LEVELS = np.arange(256, dtype=np.float64)
+_NOISE_SEED = 0x9015E
+_NOISE_HW = (64, 4096)
 
 
-def _add_noise(pixels: Pixels, sigma: float, rng: Generator) -> Pixels:
+@lru_cache(maxsize=1)
+def _noise() -> NDArray[np.float32]:
+    """White noise to cut pieces from: a fiftieth of the cost of drawing it."""
+    return np.random.default_rng(_NOISE_SEED).standard_normal(_NOISE_HW, dtype=np.float32)
+
+
+def _add_noise(pixels: Pixels, amount: Mapping[str, float], config: AugmentConfig) -> Pixels:
     """Normal noise, alike in all channels, as a dim sensor's is after conversion."""
-    noise = rng.standard_normal(pixels.shape[:2], dtype=np.float32)
-    alike = noise if pixels.ndim == 2 else cv2.merge([noise] * 3)
+    height, width = pixels.shape[:2]
+    field = _noise()
+    if height > field.shape[0] or width > field.shape[1]:
+        field = np.tile(field, (-(-height // field.shape[0]) + 1, -(-width // field.shape[1]) + 1))
+    y = int(abs(amount["noise_y"]) * 1e6) % (field.shape[0] - height + 1)
+    x = int(abs(amount["noise_x"]) * 1e6) % (field.shape[1] - width + 1)
+    piece = field[y : y + height, x : x + width]
+    alike = piece if pixels.ndim == 2 else cv2.merge([piece] * 3)
+    sigma = abs(amount["noise"]) * config.noise_sigma
     noisy = cv2.addWeighted(pixels.astype(np.float32), 1, alike, sigma, 0, dtype=cv2.CV_8U)
     return _uint8(noisy)
 
@@ -233,11 +310,11 @@ def _recode(pixels: Pixels, loss: float) -> Pixels:
     return _uint8(decoded)
 
 
-def _cross(pixels: Pixels, rng: Generator) -> Pixels:
+def _cross(pixels: Pixels, amount: Mapping[str, float]) -> Pixels:
     """A line of 1 px from the left to the right edge, in any grey."""
     height, width = pixels.shape[:2]
-    left, right = rng.integers(0, height, 2).tolist()
-    grey = int(rng.integers(0, 256))
+    left, right = (int(abs(amount[end]) * 1e6) % height for end in ("line_left", "line_right"))
+    grey = int(abs(amount["line_grey"]) * 1e6) % 256
     canvas = np.ascontiguousarray(pixels).copy()
     cv2.line(canvas, (0, left), (width - 1, right), (grey, grey, grey), 1, cv2.LINE_AA)
     return canvas

@@ -1,4 +1,8 @@
-"""Rendered training pictures: fonts found here, texts drawn by kind, pictures, whole shard sets.
+"""Rendered words and lines: texts, fonts, pictures, whole sets of shards, previews.
 
-``fonts`` and ``texts`` choose, ``draw`` makes one picture, ``synth`` makes a set of shards.
+What is written: ``texts`` (codes), ``words`` and ``english``. In what: ``faces`` (what one face can
+write), ``fonts`` (which there are, which are held out), ``glyphs``. How it looks: ``style`` names
+every amount; ``draw`` goes from ``page`` over ``geometry``, ``tones``, ``letters`` and ``paper`` to
+``camera``; ``fields`` and ``photos`` are what these cut pieces from. ``config`` says what a set
+holds, ``synth`` renders it on Ray, ``preview`` and ``sheets`` show it.
 """

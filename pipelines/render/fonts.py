@@ -1,8 +1,9 @@
 """Which fonts this machine has that can write a charset, and which of them training never sees.
 
-Fonts come with installed packages (entry points ``fonts_ttf`` and ``fonts_otf``, Matplotlib's own)
-and from the system's font folders. A face counts only when each wanted character has a glyph of
-its own. Whole families are held out, so that a bold of a held-out family is never trained on.
+Fonts come with installed packages (entry points ``fonts_ttf`` and ``fonts_otf``, Matplotlib's own),
+from folders that are named, and from the system's. A face counts only when each character that is
+needed has a glyph of its own. Whole families are held out, so that a bold of a held-out family is
+never trained on.
 """
 
 from __future__ import annotations
@@ -11,16 +12,15 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from PIL import ImageFont
-
 from crnn.errors import DataError
+from pipelines.render.faces import read_faces
 
 FontSplit = Literal["train", "held_out", "all"]
 
@@ -28,14 +28,7 @@ HELD_OUT_SHARE = 0.12
 HELD_OUT_SEED = 261  # holds out one serif and one sans family of those we depend on
 MIN_HELD_OUT_FAMILIES = 2
 MAX_SYSTEM_FACES = 200
-_PROBE_PX = 24
-_SUFFIXES = (".ttf", ".otf", ".ttc")
-_UNASSIGNED = "\U0010fffd"  # private use: a face answers with its "missing glyph" box
-_NOT_FOR_TEXT = re.compile(
-    r"symbol|math|emoji|last ?resort|nonunicode|stixsiz|dingbat|icon|awesome|barcode"
-    r"|braille|music|ornament|^cm(sy|ex|mi)|hairline|\bthin\b|(extra|ultra)[ -]?light",
-    re.IGNORECASE,
-)
+_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc", ".woff", ".woff2")
 _STYLE_WORDS = re.compile(
     r"( (thin|hairline|extra ?light|ultra ?light|light|book|regular|medium|semi ?bold|demi ?bold"
     r"|bold|extra ?bold|ultra ?bold|black|heavy|italic|oblique|condensed|narrow|semi ?condensed"
@@ -56,39 +49,84 @@ class Font:
     """The file on this machine."""
     packaged: bool
     """Whether it came with an installed package, so that every node has it."""
+    index: int = 0
+    """Number of the face in its file."""
+    lacks: str = ""
+    """Characters that were asked for and that it can't write."""
+    digest: str = ""
+    """SHA-1 of the file, by which another machine knows its copy; empty: not checked."""
 
     @property
     def key(self) -> str:
         """A name that is the same on every machine: ``family/style``."""
         return f"{self.family}/{self.style}"
 
+    def writes(self, text: str) -> bool:
+        """Whether it has a glyph for each character of ``text``."""
+        return not self.lacks or not any(character in self.lacks for character in text)
+
 
 @lru_cache(maxsize=32)
-def find_fonts(characters: str, *, system: bool = True) -> tuple[Font, ...]:
-    """The faces that truly write all of ``characters``, one per family and style, sorted by key.
+def find_fonts(
+    characters: str,
+    *,
+    needed: str | None = None,
+    folders: tuple[str, ...] = (),
+    packaged: bool = True,
+    system: bool = True,
+) -> tuple[Font, ...]:
+    """The faces that truly write ``characters``, one per family and style, sorted by key.
 
-    Packaged faces win over the system's copies of them. At most ``MAX_SYSTEM_FACES`` of the
-    system's are taken. Faces for symbols and the thinnest weights are left out, and so are faces
-    that draw small letters as capitals where both are wanted. Cached per process.
+    Packaged faces win over those in ``folders``, and these over the system's. At most
+    ``MAX_SYSTEM_FACES`` of the system's are taken. Faces of symbols, icons and bars and the
+    thinnest weights are left out. Cached per process.
+
+    Args:
+        needed: the characters that each face must have; a face says what else it ``lacks``.
+            None: all of them.
 
     Raises:
-        DataError: when no face writes them all, naming what is missing from the best one.
+        DataError: when no face has what is needed, or a folder is none.
     """
+    must = frozenset(characters if needed is None else needed)
     found: dict[str, Font] = {}
-    for path in packaged_files():
-        _add(found, path, characters, packaged=True)
+    for path in packaged_files() if packaged else ():
+        _add(found, path, characters, must, True)
+    for path in folder_files(folders):
+        _add(found, path, characters, must, False)
     if system:
         wanted = len(found) + MAX_SYSTEM_FACES
         for path in system_files():
             if len(found) >= wanted:
                 break
-            _add(found, path, characters, packaged=False)
+            _add(found, path, characters, must, False)
     if not found:
         raise DataError(
-            f"no installed font has all of {characters!r}; install a font package that has them "
-            "(for instance fonts-noto of the system), or choose a smaller charset"
+            f"no font here has all of {''.join(sorted(must))!r}; install a font package that has "
+            "them (for instance fonts-noto of the system), or choose a smaller charset"
         )
     return tuple(sorted(found.values(), key=lambda font: font.key))
+
+
+def folder_files(folders: Iterable[str]) -> Iterator[Path]:
+    """Font files in ``folders`` and the folders within, in a stable order.
+
+    Raises:
+        DataError: when one of them is no folder, or has no font file.
+    """
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise DataError(
+                f"{folder} is no folder; expected one with {', '.join(_SUFFIXES)} files"
+            )
+        files = _font_files(Path(folder))
+        if not files:
+            raise DataError(f"{folder} has no font file; expected {', '.join(_SUFFIXES)}")
+        yield from files
+
+
+def _font_files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
 
 
 def select_fonts(fonts: Iterable[Font], split: FontSplit) -> tuple[Font, ...]:
@@ -155,47 +193,52 @@ def system_files() -> Iterator[Path]:
     ]
     for folder in folders:
         if folder.is_dir():
-            yield from sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES)
+            yield from _font_files(folder)
 
 
-def writes(face: ImageFont.FreeTypeFont, characters: str) -> bool:
-    """Whether ``face`` has a visible glyph of its own for each of ``characters``.
+def here(font: Font) -> Font:
+    """``font`` as this machine has it: the same file, perhaps in another folder of packages.
 
-    A space needs none. Where a small letter and its capital are both wanted, the small one must
-    be lower, else the face has capitals only.
+    Raises:
+        DataError: when the file is not here, or is another one.
     """
-    missing = bytes(face.getmask(_UNASSIGNED))
-    for character in characters:
-        if character.isspace():
-            continue
-        glyph = bytes(face.getmask(character))
-        if glyph == missing or not any(glyph):
-            return False
-    pairs = [c for c in characters if c in "acemnorsuvwxz" and c.upper() in characters]
-    return all(_height(face, c) < 0.9 * _height(face, c.upper()) for c in pairs)
-
-
-def _add(found: dict[str, Font], path: Path, characters: str, *, packaged: bool) -> None:
-    try:
-        face = ImageFont.truetype(str(path), _PROBE_PX)
-    except OSError:
-        return  # not a font that FreeType reads
-    family, style = face.getname()
-    font = Font(
-        family=_STYLE_WORDS.sub("", family or path.stem),
-        style=style or "Regular",
-        path=str(path),
-        packaged=packaged,
+    if not font.digest or _same(Path(font.path), font.digest):
+        return font
+    name = Path(font.path).name
+    for path in packaged_files():
+        if path.name == name and _same(path, font.digest):
+            return replace(font, path=str(path))
+    raise DataError(
+        f"this node lacks the font {font.key} ({font.path}) that the driver has; install the same "
+        "packages on all nodes, or put font folders where all of them see the same files"
     )
-    if font.key in found or _NOT_FOR_TEXT.search(f"{family} {style}"):
-        return
-    if writes(face, characters):
-        found[font.key] = font
 
 
-def _height(face: ImageFont.FreeTypeFont, character: str) -> float:
-    _, top, _, bottom = face.getbbox(character)
-    return bottom - top
+def _add(
+    found: dict[str, Font], path: Path, characters: str, needed: frozenset[str], packaged: bool
+) -> None:
+    """Add the faces of a file that write what is needed and are not there yet."""
+    for face in read_faces(path, characters):
+        font = Font(
+            family=_STYLE_WORDS.sub("", face.family),
+            style=face.style,
+            path=str(path),
+            packaged=packaged,
+            index=face.index,
+            lacks=face.lacks,
+            digest=_digest(path),
+        )
+        if font.key not in found and not needed & set(face.lacks):
+            found[font.key] = font
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha1(path.read_bytes()).hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _same(path: Path, digest: str) -> bool:
+    return path.is_file() and _digest(path) == digest
 
 
 def _fraction(family: str) -> float:

@@ -1,15 +1,14 @@
 """Rendered shard sets, on Ray Data: a row is a range of numbers, a task renders it to shards.
 
-Sample ``i`` of a set depends on the seed, on ``i`` and on the fonts alone, not on who renders it
-or in what ranges. A run that was killed goes on where it stopped; a finished set stands.
+Sample ``i`` of a set depends on the seed, on ``i``, on the fonts and photographs alone, not on who
+renders it or in what ranges. A run that was killed goes on where it stopped; a finished set stands.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -17,81 +16,47 @@ import cv2
 import numpy as np
 import ray
 import ray.data
+from numpy.random import Generator
 
 from crnn import storage
-from crnn.charset import Charset
 from crnn.errors import CrnnError, DataError
 from pipelines.output import claim, part_address, read_parts, release
-from pipelines.render.draw import StyleConfig, draw
-from pipelines.render.fonts import Font, FontSplit, find_fonts, held_out_families, select_fonts
-from pipelines.render.texts import (
-    MAX_LENGTH,
-    Kind,
-    TextSplit,
-    chars_kind,
-    draw_text,
-    kinds_for,
-    weighted,
-    words_kind,
+from pipelines.render.config import (
+    RENDERER_VERSION,
+    RenderConfig,
+    all_fonts,
+    check_inputs,
+    chosen_fonts,
+    recipe_of,
+    text_kinds,
 )
+from pipelines.render.draw import draw
+from pipelines.render.fields import Pixels
+from pipelines.render.fonts import Font, held_out_families, here, select_fonts
+from pipelines.render.photos import list_photos, load_photo
+from pipelines.render.texts import Kind, TextSplit, draw_text
 from pipelines.shards import Manifest, Part, Sample, ShardWriter, finish
 
-RENDERER_VERSION = 1
-"""Raised when the same configuration gives other pictures than before."""
-PARTS_WANTED = 32
-PART_ROWS = (512, 16384)
-"""Least and most pictures of one task: some seconds of work, a shard of at most 100 MB."""
+__all__ = [
+    "RENDERER_VERSION",
+    "RenderConfig",
+    "chosen_fonts",
+    "render_part",
+    "render_samples",
+    "render_set",
+    "text_kinds",
+]
 
-
-@dataclass(frozen=True, kw_only=True)
-class RenderConfig:
-    """What a rendered set holds. Which fonts this machine has is not part of it."""
-
-    count: int
-    """Pictures in the set."""
-    seed: int = 0
-    """Another seed, other texts and pictures."""
-    split: TextSplit = "train"
-    """Side of the texts: no text of a ``held_out`` set can be in a ``train`` set."""
-    fonts: FontSplit = "train"
-    """Families that training may see, those it never sees, or all."""
-    system_fonts: bool = True
-    """Also the fonts of this machine's folders; on several nodes only packaged fonts are used."""
-    charset: str = "codes"
-    """A charset's name, or the characters themselves."""
-    kinds: Mapping[str, float] | None = None
-    """Weights by kind (``KINDS``, and ``chars`` for random strings); None: all that fit."""
-    words: tuple[str, ...] = ()
-    """Instead of kinds: texts to choose from; the charset is then that of the words."""
-    min_length: int = 2
-    """Least characters of a random string."""
-    max_length: int = MAX_LENGTH
-    """Most characters of a random string."""
-    style: StyleConfig = field(default_factory=StyleConfig)
-    """How varied the pictures are."""
-    part_rows: int = 0
-    """Pictures that one task renders; 0: by the count. The samples don't depend on it."""
-    overwrite: bool = False
-    """Replace a rendered set of another configuration instead of refusing to."""
-
-    def __post_init__(self) -> None:
-        if self.count < 1:
-            raise ValueError(f"count is {self.count}; expected at least 1 picture")
-        if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}; expected 0 or more")
-        if self.split not in ("train", "held_out"):
-            raise ValueError(f"split is {self.split!r}; expected 'train' or 'held_out'")
-        if self.part_rows < 0:
-            raise ValueError(f"part_rows is {self.part_rows}; expected 0 (automatic) or more")
-        if self.words and self.kinds is not None:
-            raise ValueError("both words and kinds are given; expected one of them")
-        text_kinds(self)
-
-    @property
-    def rows_a_part(self) -> int:
-        """Pictures that one task renders."""
-        least, most = PART_ROWS
-        return self.part_rows or min(most, max(least, -(-self.count // PARTS_WANTED)))
+BLOCK_ROWS = 1024
+"""Consecutive samples that share a few faces and photographs, which so are drawn and read once."""
+BLOCK_FACES = 48
+BLOCK_PHOTOS = 24
+BLOCK_OTHERS = 48
+"""Texts of a block that stand around others."""
+_BLOCK_SALT = 0xB10C
+_FONT_TRIES = 4
+_TEXT_TRIES = 500
+_SIDES: tuple[TextSplit, ...] = ("train", "held_out", "all")
 
 
 def render_set(
@@ -111,7 +76,8 @@ def render_set(
         DataError: ``out_uri`` holds something else (and no ``overwrite``, or no rendered set),
             or no font has all of the characters.
     """
-    recipe = _recipe(config)
+    check_inputs(config)
+    recipe = recipe_of(config)
     finished = claim(out_uri, {"": recipe}, overwrite=config.overwrite)[""]
     if finished is not None:
         return finished
@@ -139,12 +105,16 @@ def render_samples(
     evaluation can report these apart.
     """
     kinds = text_kinds(config)
-    prefix = "rendered" if config.split == "train" else "rendered-held-out"
+    photos = list_photos(config.backgrounds)
+    prefix = _id_prefix(config)
+    block = _Block(number=-1, fonts=())
     for index in range(start, stop):
-        rng = np.random.default_rng([config.seed, index, config.split == "held_out"])
-        text = draw_text(rng, kinds, split=config.split)
-        font = fonts[int(rng.integers(len(fonts)))]
-        picture = draw(text, font, rng, config.style)
+        if index // BLOCK_ROWS != block.number:
+            block = _open_block(config, index // BLOCK_ROWS, kinds, fonts, photos)
+        rng = np.random.default_rng([config.seed, index, _SIDES.index(config.split)])
+        text, font = _text_and_font(rng, kinds, block.fonts, config.split)
+        others = block.others_for(font)
+        picture = draw(text, font, rng, config.style, others=others, photos=block.photos)
         yield Sample(
             id=f"{prefix}-{config.seed}-{index:08d}",
             image=picture.data,
@@ -155,53 +125,76 @@ def render_samples(
         )
 
 
-def text_kinds(config: RenderConfig) -> dict[str, Kind]:
-    """The kinds of text that a configuration asks for, with their weights.
-
-    Raises:
-        ValueError: unknown kinds, weights that are none, or impossible lengths.
-    """
-    if config.words:
-        return {"words": words_kind(config.words)}
-    characters = Charset.named(config.charset).characters
-    lengths = {"min_length": config.min_length, "max_length": config.max_length}
-    random_strings = chars_kind(characters, **lengths)
-    kinds = kinds_for(characters, **lengths)
-    if config.kinds is None:
-        return kinds
-    return weighted({"chars": random_strings, **kinds}, config.kinds)
+def _id_prefix(config: RenderConfig) -> str:
+    """What tells samples of unlike sets apart, when they are mixed."""
+    words = ["rendered"]
+    if config.split != "train":
+        words.append(config.split.replace("_", "-"))
+    if config.content != "codes":
+        words.append("lines" if config.lines else config.content)
+    return "-".join(words)
 
 
-def chosen_fonts(config: RenderConfig, *, system: bool) -> tuple[Font, ...]:
-    """This machine's faces for a configuration, sorted by key.
+@dataclass(kw_only=True)
+class _Block:
+    """What consecutive samples share, so that caches serve; it depends on the block's number."""
 
-    Raises:
-        DataError: when there is none.
-    """
-    return select_fonts(_all_fonts(config, system=system), config.fonts)
+    number: int
+    fonts: Sequence[Font]
+    others: Sequence[str] = ()
+    photos: Sequence[Pixels] = ()
+    _writable: dict[str, list[str]] = field(default_factory=dict)
+
+    def others_for(self, font: Font) -> list[str]:
+        """The texts around others that ``font`` can write."""
+        if font.key not in self._writable:
+            self._writable[font.key] = [text for text in self.others if font.writes(text)]
+        return self._writable[font.key]
 
 
-def _all_fonts(config: RenderConfig, *, system: bool) -> tuple[Font, ...]:
-    characters = {c for kind in text_kinds(config).values() for c in kind.characters}
-    return find_fonts("".join(sorted(characters)), system=system)
+def _open_block(
+    config: RenderConfig,
+    number: int,
+    kinds: Mapping[str, Kind],
+    fonts: Sequence[Font],
+    photos: Sequence[str],
+) -> _Block:
+    rng = np.random.default_rng([_BLOCK_SALT, config.seed, number, _SIDES.index(config.split)])
+    chosen = [fonts[i] for i in _some(rng, len(fonts), BLOCK_FACES)]
+    style = config.style
+    others: list[str] = []
+    if style.above_share or style.below_share or style.beside_share:
+        others = [draw_text(rng, kinds, split=config.split) for _ in range(BLOCK_OTHERS)]
+    used = _some(rng, len(photos), BLOCK_PHOTOS) if style.photo_share else []
+    return _Block(
+        number=number,
+        fonts=chosen,
+        others=others,
+        photos=[load_photo(photos[i]) for i in used],
+    )
 
 
-def _recipe(config: RenderConfig) -> dict[str, Any]:
-    """All that decides the data but the fonts, in values that JSON keeps as they are."""
-    left_out = {"words", "style", "overwrite", "part_rows", "charset"}
-    plain = {f.name: getattr(config, f.name) for f in fields(config) if f.name not in left_out}
-    words = hashlib.sha256("\n".join(config.words).encode()).hexdigest() if config.words else ""
-    recipe = {
-        "made_by": "render",
-        "renderer_version": RENDERER_VERSION,
-        **plain,
-        "kinds": None if config.kinds is None else dict(config.kinds),
-        "charset": Charset.named(config.charset).characters,
-        "words_digest": words,
-        "style": asdict(config.style),
-        "part_rows": config.rows_a_part,
-    }
-    return dict(json.loads(json.dumps(recipe)))
+def _some(rng: Generator, count: int, most: int) -> list[int]:
+    """All of ``range(count)``, or ``most`` of them."""
+    if count <= most:
+        return list(range(count))
+    return sorted(rng.choice(count, most, replace=False).tolist())
+
+
+def _text_and_font(
+    rng: Generator, kinds: Mapping[str, Kind], fonts: Sequence[Font], split: TextSplit
+) -> tuple[str, Font]:
+    """A text and a face that has a glyph for each of its characters."""
+    for _ in range(_TEXT_TRIES):
+        text = draw_text(rng, kinds, split=split)
+        for _ in range(_FONT_TRIES):
+            font = fonts[int(rng.integers(len(fonts)))]
+            if font.writes(text):
+                return text, font
+    raise DataError(
+        f"{_TEXT_TRIES} texts were drawn, the last {text!r}, and no font that was tried has all of "
+        "their characters; give more complete fonts, or a smaller charset"
+    )
 
 
 def _ranges(config: RenderConfig) -> Iterator[dict[str, Any]]:
@@ -218,13 +211,12 @@ def _run(
     if not ranges:
         return
     several = sum(node["Alive"] for node in ray.nodes()) > 1
-    system = config.system_fonts and not several
-    fonts = chosen_fonts(config, system=system)
+    fonts = all_fonts(config, system=not several)
     settings: dict[str, Any] = {
         "out_uri": out_uri,
         "config": config,
-        "font_keys": tuple(font.key for font in fonts),
-        "system": system,
+        "fonts": select_fonts(fonts, config.fonts),
+        "unseen_families": held_out_families(fonts),
     }
     rows = ray.data.from_items([dict(row) for row in ranges], override_num_blocks=len(ranges))
     for row in rows.map(partial(render_part, **settings)).iter_rows():
@@ -238,8 +230,8 @@ def render_part(
     *,
     out_uri: str,
     config: RenderConfig,
-    font_keys: Sequence[str],
-    system: bool,
+    fonts: Sequence[Font],
+    unseen_families: Collection[str],
 ) -> dict[str, str]:
     """The task: one range → its shards, then its part file.
 
@@ -249,19 +241,12 @@ def render_part(
     cv2.setNumThreads(1)
     name = str(row["part"])
     try:
-        here = {font.key: font for font in _all_fonts(config, system=system)}
-        lacking = [key for key in font_keys if key not in here]
-        if lacking:
-            raise DataError(
-                f"this node lacks the fonts {lacking[:5]} that the driver has; install the same "
-                "packages on all nodes"
-            )
         samples = render_samples(
             config,
-            [here[key] for key in font_keys],
+            [here(font) for font in fonts],
             int(row["start"]),
             int(row["stop"]),
-            unseen_families=held_out_families(here.values()),
+            unseen_families=unseen_families,
         )
         with ShardWriter(out_uri, name) as writer:
             writer.write(samples)

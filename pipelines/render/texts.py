@@ -17,7 +17,7 @@ from numpy.random import Generator
 from crnn.charset import CHARSETS, DIGITS, normalise
 from crnn.errors import DataError
 
-TextSplit = Literal["train", "held_out"]
+TextSplit = Literal["train", "held_out", "all"]
 DrawText = Callable[[Generator], str]
 
 MAX_LENGTH = 12
@@ -43,14 +43,19 @@ class Kind:
 
 
 def split_of(text: str) -> TextSplit:
-    """The side that ``text`` belongs to, from its SHA-1 alone."""
-    digest = hashlib.sha1(normalise(text).encode()).digest()
+    """The side that ``text`` belongs to, from the SHA-1 of its capitals alone."""
+    digest = hashlib.sha1(normalise(text).upper().encode()).digest()
     return "held_out" if int.from_bytes(digest[:8]) % HELD_OUT_IN == 0 else "train"
+
+
+def on_side(text: str, split: TextSplit) -> bool:
+    """Whether a set of this split may hold ``text``; ``all`` may hold any."""
+    return split in ("all", split_of(text))
 
 
 def digits(rng: Generator) -> str:
     """2–8 digits, any of them first."""
-    return _pick_chars(rng, DIGITS, int(rng.integers(2, 9)))
+    return pick_chars(rng, DIGITS, int(rng.integers(2, 9)))
 
 
 def date(rng: Generator) -> str:
@@ -58,7 +63,7 @@ def date(rng: Generator) -> str:
     year, month = int(rng.integers(1950, 2050)), int(rng.integers(1, 13))
     day = int(rng.integers(1, 32 if month in (1, 3, 5, 7, 8, 10, 12) else 29 if month == 2 else 31))
     short = year % 100
-    return _pick(
+    return pick(
         rng,
         (
             f"{year}-{month:02}-{day:02}",
@@ -80,7 +85,7 @@ def time(rng: Generator) -> str:
     """A time of day, e.g. ``09:41``, ``23:05:59`` or ``9:41PM``."""
     hour, minute, second = (int(v) for v in rng.integers(0, (24, 60, 60)))
     half = f"{hour % 12 or 12}:{minute:02}{'AM' if hour < 12 else 'PM'}"
-    return _pick(
+    return pick(
         rng,
         (
             f"{hour:02}:{minute:02}",
@@ -98,7 +103,7 @@ def amount(rng: Generator) -> str:
     english = f"{units:,}.{cents:02}"
     european = english.translate(str.maketrans(",.", ".,"))
     plain = f"{units}.{cents:02}"
-    return _pick(
+    return pick(
         rng,
         (
             english,
@@ -111,7 +116,7 @@ def amount(rng: Generator) -> str:
             f"€{units}",
             f"-{plain}",
             f"{units},-",
-            f"{_pick(rng, _CURRENCIES)}{plain}",
+            f"{pick(rng, _CURRENCIES)}{plain}",
         ),
     )
 
@@ -119,19 +124,19 @@ def amount(rng: Generator) -> str:
 def code(rng: Generator) -> str:
     """A code in groups of letters and digits, e.g. ``AB-1234``, or free, e.g. ``X7K92Q``."""
     if rng.random() < 0.35:
-        return _pick_chars(rng, _UNMISTAKABLE, int(rng.integers(4, 10)))
-    joint = _pick(rng, ("", "-", "-", "/", ".", ":"))
-    letters = _pick_chars(rng, _CAPITALS if joint else _CAPITALS_NOT_IO, int(rng.integers(1, 5)))
-    number = _pick_chars(rng, DIGITS, int(rng.integers(2, 7)))
+        return pick_chars(rng, _UNMISTAKABLE, int(rng.integers(4, 10)))
+    joint = pick(rng, ("", "-", "-", "/", ".", ":"))
+    letters = pick_chars(rng, _CAPITALS if joint else _CAPITALS_NOT_IO, int(rng.integers(1, 5)))
+    number = pick_chars(rng, DIGITS, int(rng.integers(2, 7)))
     return joint.join((letters, number) if rng.random() < 0.75 else (number, letters))
 
 
 def invoice(rng: Generator) -> str:
     """An invoice or order number, e.g. ``INV-004217`` or ``RE2026/081``."""
-    prefix = _pick(rng, _INVOICE_PREFIXES)
+    prefix = pick(rng, _INVOICE_PREFIXES)
     year = int(rng.integers(1990, 2040))
     number = int(10 ** rng.uniform(0, 5))
-    return _pick(
+    return pick(
         rng,
         (
             f"{prefix}-{number:06}",
@@ -146,28 +151,28 @@ def invoice(rng: Generator) -> str:
 
 def account(rng: Generator) -> str:
     """The beginning of an IBAN: country, check digits and a bank's number, ``DE8937040044``."""
-    return _pick(rng, _COUNTRIES) + _pick_chars(rng, DIGITS, int(rng.integers(6, 11)))
+    return pick(rng, _COUNTRIES) + pick_chars(rng, DIGITS, int(rng.integers(6, 11)))
 
 
 def plate(rng: Generator) -> str:
     """A vehicle plate in one of five countries' forms, without spaces."""
-    two = _pick_chars(rng, _CAPITALS_NOT_IO, 2)
-    few = _pick_chars(rng, _CAPITALS_NOT_IO, int(rng.integers(1, 4)))
+    two = pick_chars(rng, _CAPITALS_NOT_IO, 2)
+    few = pick_chars(rng, _CAPITALS_NOT_IO, int(rng.integers(1, 4)))
     number = str(rng.integers(1, 9999))
     three = f"{rng.integers(0, 1000):03}"
-    end = _pick_chars(rng, _CAPITALS_NOT_IO, 2)
+    end = pick_chars(rng, _CAPITALS_NOT_IO, 2)
     forms = (
         f"{few}-{two}{number}",
         f"{two}-{three}-{end}",
         f"{few}{number}",
         f"{two}{number[:2]}{few}",
     )
-    return _pick(rng, (*forms, f"{three}-{few}"))
+    return pick(rng, (*forms, f"{three}-{few}"))
 
 
 def word(rng: Generator) -> str:
     """3–8 capital letters, so that each letter is seen beside every other."""
-    return _pick_chars(rng, _CAPITALS, int(rng.integers(3, 9)))
+    return pick_chars(rng, _CAPITALS, int(rng.integers(3, 9)))
 
 
 KINDS: dict[str, Kind] = {
@@ -250,7 +255,7 @@ def draw_text(rng: Generator, kinds: Mapping[str, Kind], *, split: TextSplit) ->
     name = _pick_weighted(rng, kinds)
     for _ in range(_TRIES):
         text = kinds[name].draw(rng)
-        if split_of(text) == split:
+        if on_side(text, split):
             return text
     raise DataError(
         f"{_TRIES} texts of kind {name!r} were drawn and none belongs to the {split!r} side "
@@ -281,9 +286,11 @@ def _pick_weighted(rng: Generator, kinds: Mapping[str, Kind]) -> str:
     return max(kinds, key=lambda name: kinds[name].weight)
 
 
-def _pick(rng: Generator, choices: Sequence[str]) -> str:
+def pick(rng: Generator, choices: Sequence[str]) -> str:
+    """One of ``choices``, each as likely."""
     return choices[int(rng.integers(len(choices)))]
 
 
-def _pick_chars(rng: Generator, characters: str, length: int) -> str:
+def pick_chars(rng: Generator, characters: str, length: int) -> str:
+    """A random string over ``characters``."""
     return "".join([characters[i] for i in rng.integers(len(characters), size=length)])

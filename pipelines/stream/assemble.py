@@ -7,7 +7,7 @@ always gives the same batches, so a batch's number names its samples.
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ from crnn.charset import Charset, normalise
 from crnn.ctc import min_time_steps
 from crnn.errors import CharsetError, PictureError
 from crnn.image import PictureContract, Pixels, decode_picture
-from pipelines.augment import AugmentConfig, augment
+from pipelines.augment import AugmentConfig, augment_batch
 from pipelines.holdout import is_held_out
 from pipelines.shards import read_row_group
 from pipelines.stream.plan import Chunk, Source
@@ -171,7 +171,7 @@ def _decode_batch(
     config: StreamConfig, epoch: int, labels: list[Label], images: pa.ChunkedArray
 ) -> AssembledBatch:
     kept: list[Label] = []
-    pixels: list[Pixels] = []
+    contents: list[Pixels] = []
     refusals: list[Refusal] = []
     for label in labels:
         try:
@@ -179,10 +179,15 @@ def _decode_batch(
         except PictureError as error:
             refusals.append(Refusal(id=label.id, reason=error.reason, message=str(error)))
             continue
-        if config.augment is not None:
-            content_HwC = augment(content_HwC, _sample_rng(config, epoch, label.id), config.augment)
-        pixels.append(config.picture.pad(content_HwC[:, : label.bucket_px], label.bucket_px))
+        contents.append(content_HwC)
         kept.append(label)
+    if config.augment is not None:
+        seeds = [_sample_seed(config, epoch, label.id) for label in kept]
+        contents = augment_batch(contents, seeds, config.augment)
+    pixels = [
+        config.picture.pad(content_HwC[:, : label.bucket_px], label.bucket_px)
+        for content_HwC, label in zip(contents, kept, strict=True)
+    ]
     width = labels[0].bucket_px if labels else config.picture.widths[0]
     empty = np.zeros((0, config.picture.height, width, config.picture.channels), np.uint8)
     return AssembledBatch(
@@ -196,8 +201,7 @@ def _decode_batch(
     )
 
 
-def _sample_rng(config: StreamConfig, epoch: int, sample_id: str) -> np.random.Generator:
-    """Draws that depend on the seed, the epoch and the sample, not on its batch."""
-    return np.random.default_rng(
-        [_SAMPLE_SALT, config.seed or 0, epoch, zlib.crc32(sample_id.encode())]
-    )
+def _sample_seed(config: StreamConfig, epoch: int, sample_id: str) -> int:
+    """64 bits that depend on the seed, the epoch and the sample, not on its batch."""
+    key = f"{_SAMPLE_SALT} {config.seed or 0} {epoch} {sample_id}"
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.augment import AugmentConfig, Pixels, augment
+from pipelines.augment import AugmentConfig, Pixels, augment, augment_batch
 
 SHARES = [f.name for f in dataclasses.fields(AugmentConfig) if f.name.endswith("_share")]
 unhurried = settings(deadline=None)
@@ -146,3 +147,34 @@ def test_grey_stays_grey_in_three_channels(seed: int) -> None:
 def test_nonsense_is_refused_by_name(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=field):
         AugmentConfig(**{field: value})
+
+
+@unhurried
+@given(st.lists(SIZES, min_size=1, max_size=6), st.integers(0, 1000), st.sampled_from([0, 1, 2.5]))
+def test_a_picture_does_not_depend_on_its_batch(
+    sizes: list[tuple[int, int]], seed: int, strength: float
+) -> None:
+    contents = [picture(width, channels, seed + i) for i, (width, channels) in enumerate(sizes)]
+    seeds, config = [seed * 7919 + i for i in range(len(sizes))], AugmentConfig(strength=strength)
+    together = augment_batch(contents, seeds, config)
+    for content, one_seed, out in zip(contents, seeds, together, strict=True):
+        (alone,) = augment_batch([content], [one_seed], config)
+        assert (alone == out).all()
+        assert out.shape == content.shape
+
+
+def test_seeds_of_64_bits_make_even_and_unlike_draws() -> None:
+    """Neighbouring seeds share nothing: each distortion happens about as often as it should."""
+    config, content = only("inversion_share", inversion_share=0.3), word()
+    seeds = [*range(1000), *(2**64 - 1 - i for i in range(1000))]
+    inverted = [
+        bool((out != content).any()) for out in augment_batch([content] * 2000, seeds, config)
+    ]
+    assert np.mean(inverted[:1000]) == pytest.approx(0.3, abs=0.05)
+    assert np.mean(inverted[1000:]) == pytest.approx(0.3, abs=0.05)
+    repeats = np.mean([a == b for a, b in itertools.pairwise(inverted)])
+    assert repeats == pytest.approx(0.3**2 + 0.7**2, abs=0.05)
+
+
+def test_no_picture_is_no_work() -> None:
+    assert augment_batch([], [], AugmentConfig()) == []

@@ -1,0 +1,170 @@
+"""Words and lines, rendered on Ray as shards for training and evaluation.
+
+    python jobs/synthesize.py shards/words --count 100000 --style full --fonts ~/fonts
+    python jobs/synthesize.py shards/lines --count 50000 --style full --lines
+    python jobs/synthesize.py --count 0 --style full --preview sheet.png
+
+OUT may be local, s3:// or gs://. The same settings and fonts give the same bytes on any number of
+workers. Killed, it goes on where it stopped when run again. --preview writes a sheet of samples
+beside their labels; with --count 0 that is all that is done.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import tyro
+from ray.data import DataContext
+
+from crnn import storage
+from jobs import cli
+from jobs.cluster import connect
+from jobs.progress import ProgressLines
+from pipelines.render.config import Content, RenderConfig, check_inputs
+from pipelines.render.fonts import FontSplit
+from pipelines.render.sheets import augmented_sheet, sample_sheet
+from pipelines.render.style import named_style
+from pipelines.render.synth import render_set
+from pipelines.render.texts import TextSplit
+from pipelines.shards import Manifest
+
+WORD_LENGTH = 24
+LINE_LENGTH = 48
+_ENGLISH_CHARSET = "ascii"
+_LINES_CHARSET = "ascii_space"
+_CODES_CHARSET = "codes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesizeSettings:
+    """A rendered set: what is written, in which fonts, in which style, and where to."""
+
+    out: Annotated[str, tyro.conf.Positional] = ""
+    """Folder for the shards: a path, s3:// or gs:// address. Not needed with --count 0."""
+    count: int
+    """Pictures to render; 0: none, only a preview."""
+    seed: int = 0
+    """Another seed, other texts and pictures."""
+
+    # texts
+    content: Content = "english"
+    """english: words, numbers, prices, addresses; codes: digits, dates, amounts and codes."""
+    lines: bool = False
+    """Lines of several words instead of single words."""
+    words: str = ""
+    """Your word list, lines of word<TAB>count; default: 82,765 English words with frequencies."""
+    charset: str = ""
+    """A charset's name or its characters; default: ascii, with --lines ascii_space."""
+    max_length: int = 0
+    """Most characters of a text; 0: 24, with --lines 48, for codes 12."""
+    kinds: Mapping[str, float] = field(default_factory=dict)
+    """Weights by kind of text, e.g. word 5 price 1; default: all that the charset can write."""
+    texts: TextSplit = "train"
+    """Texts of one side, so that train and held_out sets share none; all: any."""
+
+    # fonts
+    fonts: tuple[str, ...] = ()
+    """Folders with more fonts: ttf, otf, ttc, woff, woff2. All nodes must see the same files."""
+    packaged_fonts: bool = True
+    """Also the fonts of installed packages."""
+    system_fonts: bool = True
+    """Also the fonts of this machine's folders; on several nodes they are left out."""
+    families: FontSplit = "train"
+    """Font families of one side, so that train and held_out sets share none; all: any."""
+
+    # pictures
+    style: str = "plain"
+    """plain: mild print, as scanned; full: text as cameras meet it."""
+    adjust: Mapping[str, float] = field(default_factory=dict)
+    """Amounts of the style to change, e.g. blur_em 0.02 contrast_low 60; see
+    pipelines/render/style.py for all of them with units."""
+    backgrounds: str = ""
+    """Folder of photographs to lay text on (full style); default: made-up clutter."""
+
+    # run
+    part_rows: int = 0
+    """Pictures that one task renders; 0: by the count, from 512 to 16384."""
+    overwrite: bool = False
+    """Replace a rendered set of other settings; other files are never touched."""
+    address: str = ""
+    """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
+    preview: str = ""
+    """PNG file to write: samples beside their labels."""
+    preview_augment: str = ""
+    """PNG file to write: the same samples as the model sees them in training, augmented."""
+    preview_samples: int = 96
+    """Samples on a preview."""
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or self.preview_samples < 1:
+            raise ValueError(
+                f"--count is {self.count} and --preview-samples {self.preview_samples}; expected "
+                "at least 0 and 1"
+            )
+        if self.count and not self.out:
+            raise ValueError("OUT is missing; expected a folder for the shards")
+        if not self.count and not (self.preview or self.preview_augment):
+            raise ValueError("--count 0 goes with --preview FILE.png: else there is nothing to do")
+
+    def render_config(self) -> RenderConfig:
+        """The set these settings ask for; of the preview's size where no set is asked for."""
+        english = self.content == "english"
+        usual_charset = _LINES_CHARSET if self.lines else _ENGLISH_CHARSET
+        usual_length = LINE_LENGTH if self.lines else WORD_LENGTH
+        return RenderConfig(
+            count=self.count or self.preview_samples,
+            seed=self.seed,
+            split=self.texts,
+            fonts=self.families,
+            font_folders=self.fonts,
+            packaged_fonts=self.packaged_fonts,
+            system_fonts=self.system_fonts,
+            charset=self.charset or (usual_charset if english else _CODES_CHARSET),
+            content=self.content,
+            kinds=self.kinds or None,
+            word_list=self.words,
+            lines=self.lines,
+            max_length=self.max_length or (usual_length if english else RenderConfig.max_length),
+            style=named_style(self.style, self.adjust),
+            backgrounds=self.backgrounds,
+            part_rows=self.part_rows,
+            overwrite=self.overwrite,
+        )
+
+
+def main(argv: Sequence[str]) -> None:
+    """Render as the arguments say, and print what came of it."""
+    settings = cli.parse(SynthesizeSettings, argv, description=__doc__ or "")
+    config = settings.render_config()
+    check_inputs(config)
+    for name, make in (
+        (settings.preview, sample_sheet),
+        (settings.preview_augment, augmented_sheet),
+    ):
+        if name:
+            storage.write_bytes(name, make(config, settings.preview_samples))
+            print(f"{settings.preview_samples} samples are on {name}", flush=True)
+    if not settings.count:
+        return
+    connect(settings.address or None)
+    DataContext.get_current().enable_progress_bars = False
+    out = storage.absolute(settings.out)
+    print(describe(out, render_set(out, config, ProgressLines("rendering"))), flush=True)
+
+
+def describe(uri: str, manifest: Manifest) -> str:
+    """What lies in a finished folder, in a few words."""
+    return (
+        f"{uri} is complete: {manifest.count:,} samples in {len(manifest.shards):,} shards, "
+        f"{len(manifest.characters)} characters"
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,55 @@
+"""Photographs to lay text on: pictures of a folder, small enough to keep many in memory.
+
+Shape suffixes: H height, W width (pixels), C channels (blue, green, red).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from crnn.errors import DataError
+from pipelines.render.fields import Pixels
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_LONGEST_PX = 1024
+_LEAST_PX = 32
+_KEPT = 128
+
+
+def list_photos(folder: str) -> tuple[str, ...]:
+    """Picture files in ``folder`` and the folders within, sorted; none for an empty name.
+
+    Raises:
+        DataError: when it is no folder, or has no picture.
+    """
+    if not folder:
+        return ()
+    if not Path(folder).is_dir():
+        raise DataError(f"{folder} is no folder; expected one with photographs")
+    paths = sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in _SUFFIXES)
+    if not paths:
+        raise DataError(f"{folder} has no picture; expected {', '.join(_SUFFIXES)} files")
+    return tuple(paths)
+
+
+@lru_cache(maxsize=_KEPT)
+def load_photo(path: str) -> Pixels:
+    """A photograph ``HWC``, at most 1024 px long.
+
+    Raises:
+        DataError: when it can't be read, or is too small to cut a piece from.
+    """
+    photo_HWC = cv2.imread(path, cv2.IMREAD_COLOR)
+    if photo_HWC is None or min(photo_HWC.shape[:2]) < _LEAST_PX:
+        raise DataError(
+            f"{path} is no picture of at least {_LEAST_PX} px a side; remove it from the "
+            "backgrounds, or choose another folder"
+        )
+    scale = _LONGEST_PX / max(photo_HWC.shape[:2])
+    if scale < 1:
+        photo_HWC = cv2.resize(photo_HWC, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.asarray(photo_HWC, dtype=np.uint8)

@@ -1,0 +1,91 @@
+"""Contact sheets: samples beside their labels, as one PNG to look at before time is spent on them.
+
+Shape suffixes: H height, W width (pixels), C channels (blue, green, red).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib import get_data_path
+from PIL import Image, ImageDraw, ImageFont
+
+from pipelines.render.fields import Pixels
+
+_LABEL_PX = 13
+_LABEL_GAP_PX = 2
+_PAD_PX = 4
+_MOST_ENLARGED = 2.5
+_GREY = 225
+_INK = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetConfig:
+    """Layout of a contact sheet."""
+
+    columns: int = 8
+    """Cells in a row."""
+    cell_px: tuple[int, int] = (180, 64)
+    """Width and height of a picture's room."""
+
+    def __post_init__(self) -> None:
+        if self.columns < 1 or min(self.cell_px) < 16:
+            raise ValueError(
+                f"the sheet has {self.columns} columns of {self.cell_px} px; expected 1 and 16 up"
+            )
+
+
+def contact_sheet(
+    entries: Sequence[tuple[Pixels, str]], config: SheetConfig | None = None
+) -> bytes:
+    """A PNG with each picture (``HW`` or ``HWC``) in a cell and its label below.
+
+    Raises:
+        ValueError: when there is no picture.
+    """
+    if not entries:
+        raise ValueError("there is no picture for the sheet; expected at least one")
+    config = config or SheetConfig()
+    width, height = config.cell_px
+    row_px = height + _LABEL_PX + 2 * _LABEL_GAP_PX + _PAD_PX
+    rows = -(-len(entries) // config.columns)
+    size = (config.columns * (width + _PAD_PX) + _PAD_PX, rows * row_px + _PAD_PX)
+    sheet = Image.new("RGB", size, (_GREY, _GREY, _GREY))
+    pen = ImageDraw.Draw(sheet)
+    font = ImageFont.truetype(str(_label_font()), _LABEL_PX - 1)
+    for i, (pixels, label) in enumerate(entries):
+        x = _PAD_PX + (i % config.columns) * (width + _PAD_PX)
+        y = _PAD_PX + (i // config.columns) * row_px
+        sheet.paste(Image.fromarray(_fitted(pixels, width, height)), (x, y))
+        text = _shortened(label, font, width)
+        pen.text((x, y + height + _LABEL_GAP_PX), text, fill=(_INK, _INK, _INK), font=font)
+    done, data = cv2.imencode(".png", np.asarray(sheet)[..., ::-1])
+    assert done, "OpenCV encodes any 8-bit picture"
+    return data.tobytes()
+
+
+def _label_font() -> Path:
+    return Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+
+
+def _fitted(pixels: Pixels, width: int, height: int) -> Pixels:
+    """RGB pixels that fit the room, the aspect kept."""
+    colour = cv2.COLOR_GRAY2RGB if pixels.ndim == 2 or pixels.shape[2] == 1 else cv2.COLOR_BGR2RGB
+    rgb_HWC = cv2.cvtColor(pixels, colour)
+    scale = min(width / rgb_HWC.shape[1], height / rgb_HWC.shape[0], _MOST_ENLARGED)
+    size = (max(1, int(rgb_HWC.shape[1] * scale)), max(1, int(rgb_HWC.shape[0] * scale)))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(rgb_HWC, size, interpolation=way), dtype=np.uint8)
+
+
+def _shortened(label: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    if font.getlength(label) <= width:
+        return label
+    while label and font.getlength(label + "…") > width:
+        label = label[:-1]
+    return label + "…"

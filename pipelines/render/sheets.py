@@ -1,0 +1,48 @@
+"""Previews of a rendered set: its first samples as they are, and as training will see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from crnn.image import PictureContract, decode_picture
+from pipelines.augment import AugmentConfig, augment_batch
+from pipelines.render.config import RenderConfig, chosen_fonts
+from pipelines.render.fields import Pixels
+from pipelines.render.preview import SheetConfig, contact_sheet
+from pipelines.render.synth import render_samples
+from pipelines.shards import Sample
+
+_LINES_SHEET = SheetConfig(columns=4, cell_px=(364, 44))
+
+
+def sample_sheet(config: RenderConfig, count: int) -> bytes:
+    """A PNG with the first ``count`` samples of the set."""
+    entries = [(_pixels(sample), sample["text"]) for sample in _samples(config, count)]
+    return contact_sheet(entries, _layout(config))
+
+
+def augmented_sheet(config: RenderConfig, count: int) -> bytes:
+    """A PNG with the first ``count`` samples, scaled and augmented as for training."""
+    contract, samples = PictureContract(), list(_samples(config, count))
+    contents = [contract.fit(decode_picture(sample["image"])) for sample in samples]
+    seeds = range(len(samples))
+    augmented = augment_batch(contents, seeds, AugmentConfig())
+    texts = [sample["text"] for sample in samples]
+    return contact_sheet(list(zip(augmented, texts, strict=True)), _layout(config))
+
+
+def _samples(config: RenderConfig, count: int) -> Iterator[Sample]:
+    return render_samples(config, chosen_fonts(config, system=config.system_fonts), 0, count)
+
+
+def _layout(config: RenderConfig) -> SheetConfig:
+    return _LINES_SHEET if config.lines else SheetConfig()
+
+
+def _pixels(sample: Sample) -> Pixels:
+    decoded = cv2.imdecode(np.frombuffer(sample["image"], np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None, "OpenCV decodes what it has encoded"
+    return np.asarray(decoded, dtype=np.uint8)

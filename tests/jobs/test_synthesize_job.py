@@ -1,0 +1,153 @@
+"""``jobs/synthesize.py`` as a process: shards, previews, killed and resumed, bad arguments."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from crnn.errors import DataError
+from jobs.synthesize import SynthesizeSettings
+from pipelines.render.config import check_inputs
+from pipelines.shards import load_manifest, read_row_group
+
+JOB = Path(__file__).resolve().parents[2] / "jobs" / "synthesize.py"
+PACKAGED = ("--no-system-fonts", "--style", "full")
+KILLED = (*PACKAGED, "--count", "300", "--part-rows", "2")
+
+
+def environment() -> dict[str, str]:
+    """Without the project on the path: the job must find itself."""
+    hidden = ("PYTHONPATH", "RAY_ADDRESS")
+    return {name: value for name, value in os.environ.items() if name not in hidden}
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(JOB), *arguments],
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_a_set_with_its_preview(tmp_path: Path) -> None:
+    words = tmp_path / "words.tsv"
+    words.write_text("apple\t3\nbanana\t1\ncherry\n")
+    outcome = run(
+        *("out", "--count", "40", "--lines", "--words", "words.tsv", "--texts", "all"),
+        *("--preview", "sheet.png", "--preview-samples", "8", *PACKAGED),
+        cwd=tmp_path,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert "8 samples are on sheet.png" in outcome.stdout
+    assert "40 of 40 pictures (100%)" in outcome.stdout
+    assert f"{tmp_path / 'out'} is complete: 40 samples" in outcome.stdout
+    manifest = load_manifest(str(tmp_path / "out"))
+    assert manifest.count == 40
+    assert manifest.recipe["lines"] is True
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.format == "PNG"
+
+
+def test_only_previews_leave_no_set(tmp_path: Path) -> None:
+    outcome = run(
+        *("--count", "0", "--preview", "a.png", "--preview-augment", "b.png"),
+        *("--preview-samples", "6", "--content", "codes", "--no-system-fonts"),
+        cwd=tmp_path,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("--count", "5"), 2, "OUT is missing"),
+        (("out", "--count", "5", "--adjust", "blur", "1"), 2, "blur_em"),
+        (("out", "--count", "5", "--words", "nowhere.tsv"), 1, "nowhere.tsv"),
+        (("out", "--count", "5", "--fonts", "nowhere"), 1, "nowhere is no folder"),
+    ],
+)
+def test_the_job_ends_with_the_status_and_the_reason(
+    tmp_path: Path, arguments: tuple[str, ...], status: int, message: str
+) -> None:
+    outcome = run(*arguments, cwd=tmp_path)
+    assert outcome.returncode == status, outcome.stderr
+    assert message in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"count": -1}, "--count is -1"),
+        ({"count": 0}, "--preview"),
+        ({"count": 5, "style": "fancy"}, "plain, full"),
+        ({"count": 5, "content": "codes", "lines": True}, "english"),
+        ({"count": 5, "backgrounds": "nowhere"}, "nowhere is no folder"),
+        ({"count": 5, "charset": "漢字"}, "digits nor the letters"),
+        ({"count": 5, "kinds": {"poem": 1.0}}, "poem"),
+    ],
+)
+def test_settings_that_are_nonsense(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises((ValueError, DataError), match=message):
+        check_inputs(SynthesizeSettings(out="out", **fields).render_config())
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A job with its first parts done and hundreds to do: it can't end before it is killed."""
+    job = subprocess.Popen(
+        [sys.executable, str(JOB), "out", *KILLED],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 200
+    while not list(tmp_path.glob("out/_parts/part-*.json")):
+        assert job.poll() is None, job.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    yield job
+    job.kill()
+    job.communicate()
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+def test_killed_and_resumed_leaves_the_bytes_of_a_run_that_was_not(
+    started: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    started.kill()
+    started.wait()
+    assert not (tmp_path / "out/manifest.json").exists()
+    for out in ("out", "whole"):
+        rerun = run(out, *KILLED, cwd=tmp_path)
+        assert rerun.returncode == 0, rerun.stderr
+    folders = [
+        {p.relative_to(root): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+        for root in (tmp_path / "out", tmp_path / "whole")
+    ]
+    assert folders[0] == folders[1]
+    manifest = load_manifest(str(tmp_path / "out"))
+    ids = [
+        name
+        for shard in manifest.shards
+        for name in read_row_group(str(tmp_path / "out"), shard.name, 0, ["id"])["id"].to_pylist()
+    ]
+    assert ids == [f"rendered-english-0-{number:08d}" for number in range(300)]
