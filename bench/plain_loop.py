@@ -28,7 +28,7 @@ from crnn.image import Pixels, decode_picture
 from crnn.training.batch import ReadyBatch
 from crnn.training.optim import OptimConfig
 from crnn.training.trainer import Trainer
-from pipelines.augment import augment
+from pipelines.augment import augment_batch
 from pipelines.shards import read_row_group
 from pipelines.stream.assemble import Label, StreamConfig, inspect_label
 
@@ -55,11 +55,16 @@ class Pictures(Dataset[Item]):
         return len(self.labels)
 
     def __getitem__(self, index: int) -> Item:
-        label, augmentation = self.labels[index], self.config.augment
-        assert augmentation is not None, "the stream is one for training"
-        image = decode_picture(self.images[label.row].as_py())
-        content_HwC = self.config.picture.fit(image)
-        return label, augment(content_HwC, self._generator(), augmentation)
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: list[int]) -> list[Item]:
+        """A batch; what a ``DataLoader`` asks for where there is such a method."""
+        assert self.config.augment is not None, "the stream is one for training"
+        labels = [self.labels[index] for index in indices]
+        images = [decode_picture(self.images[label.row].as_py()) for label in labels]
+        contents = [self.config.picture.fit(image) for image in images]
+        seeds = self._generator().integers(2**63, size=len(labels)).tolist()
+        return list(zip(labels, augment_batch(contents, seeds, self.config.augment), strict=True))
 
     def _generator(self) -> np.random.Generator:
         if self._rng is None:

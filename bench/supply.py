@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +28,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.sets import rendered, stream_of
 from bench.turns import Side, ending, ratio, read_tally, start, take_turns
 from crnn.image import decode_picture
-from pipelines.augment import augment
+from pipelines.augment import augment_batch
 from pipelines.shards import read_row_group
 from pipelines.stream.assemble import AssembledBatch, Label, StreamConfig, inspect_label
 from pipelines.stream.rows import deliveries, to_row
 
 SAMPLES = 8192
+_AUGMENTED_TOGETHER = 32
+"""About a batch of the stream."""
 HERE = Path(__file__).resolve().parent
 
 
@@ -78,7 +79,6 @@ def picture_costs(config: StreamConfig, pictures: int) -> dict[str, float]:
     cv2.setNumThreads(1)
     source, rng = config.sources[0], np.random.default_rng(0)
     assert config.augment is not None, "the stream is one for training"
-    distort = partial(augment, rng=rng, config=config.augment)
     for shard, group, _ in source.groups:
         with costs.of("read the row group"):
             table = read_row_group(source.uri, shard, group)
@@ -90,7 +90,12 @@ def picture_costs(config: StreamConfig, pictures: int) -> dict[str, float]:
         data = [table.column("image")[label.row].as_py() for label in labels]
         images = costs.each("decode", decode_picture, data)
         fitted = costs.each("fit (grey, resize)", config.picture.fit, images)
-        changed = costs.each("augment", distort, fitted)
+        with costs.of("augment"):
+            changed: list[Any] = []
+            for start in range(0, len(fitted), _AUGMENTED_TOGETHER):
+                some = fitted[start : start + _AUGMENTED_TOGETHER]
+                seeds = rng.integers(2**63, size=len(some)).tolist()
+                changed += augment_batch(some, seeds, config.augment)
         pairs = sorted(zip(labels, changed, strict=True), key=lambda pair: pair[0].bucket_px)
         with costs.of("assemble (pad, stack)"):
             batches = list(_assembled(config, pairs))

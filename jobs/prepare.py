@@ -2,9 +2,13 @@
 
     python jobs/prepare.py words/ shards/words --val-share 0.05
     python jobs/prepare.py s3://bucket/mjsynth s3://bucket/shards --lists annotation_train.txt
+    python jobs/prepare.py captchas/ shards/captchas --label-pattern '(?P<text>[^/]+)\\.jpg$'
+    python jobs/prepare.py shards/a shards/b shards/both --charset ascii_space --unknown fold
 
-SOURCE is a folder with labels.tsv (path, tab, text) or labels.csv, or an MJSynth tree; both
-addresses may be local, s3:// or gs://. Killed, it goes on where it stopped when run again.
+SOURCE is one of these (several are merged): a folder with labels.tsv (path, tab, text), .csv or
+.jsonl; pictures with the label in their names; an MJSynth tree; ICDAR's gt.txt; scene pictures
+with boxes or polygons; an LMDB; WebDataset tars; Parquet tables; a prepared set. All addresses may
+be local, s3:// or gs://. Killed, it goes on where it stopped when run again.
 """
 
 from __future__ import annotations
@@ -18,23 +22,22 @@ from typing import Annotated
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
-from ray.data import DataContext
 
 from jobs import cli
 from jobs.cluster import connect
 from jobs.progress import ProgressLines
-from pipelines.prepare import PrepareConfig, Progress, Work, carry_out, plan
-from pipelines.shards import Manifest
+from pipelines.prepare import PrepareConfig, Prepared, Progress, begin, carry_out
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareSettings(PrepareConfig):
     """A preparation: where from, where to, and how."""
 
-    source: Annotated[str, tyro.conf.Positional]
-    """Folder of labelled pictures: a path, s3:// or gs:// address."""
-    out: Annotated[str, tyro.conf.Positional]
-    """Folder for the shards: a path, s3:// or gs:// address."""
+    paths: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE [SOURCE ...] OUT")
+    ]
+    """Labelled pictures, one source or more, and last the folder for the shards: paths, s3:// or
+    gs:// addresses."""
     address: str = ""
     """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
 
@@ -42,31 +45,38 @@ class PrepareSettings(PrepareConfig):
 def main(argv: Sequence[str]) -> None:
     """Prepare as the arguments say, and print what came of it."""
     settings = cli.parse(PrepareSettings, argv, description=__doc__ or "")
-    works = plan(settings.source, settings.out, settings)
-    if any(work.finished is None for work in works):
-        _start_ray(settings.address)
-    for work in works:
-        lines = ProgressLines(work.uri)
+    if len(settings.paths) < 2:
+        raise ValueError(f"{settings.paths} lacks SOURCE or OUT; expected SOURCE [SOURCE ...] OUT")
+    *sources, out = settings.paths
+    job = begin(sources, out, settings)
+    lines = ProgressLines("preparing")
 
-        def report(progress: Progress, lines: ProgressLines = lines) -> None:
-            lines(progress.done, progress.total, f", {progress.rejects:,} rejects")
+    def report(now: Progress) -> None:
+        more = "" if now.listed else ", still listing"
+        lines(now.done, now.total, f", {now.rejects:,} rejects{more}", final=now.listed)
 
-        print(describe(work, carry_out(work, report)), flush=True)
+    while not job.agenda.wait():
+        report(job.progress())
+    if job.agenda.rows:
+        connect(settings.address or None)
+    for made in carry_out(job, report):
+        print(describe(made), flush=True)
 
 
-def describe(work: Work, manifest: Manifest) -> str:
-    """What lies in a finished folder, in a few words."""
+def describe(made: Prepared) -> str:
+    """What lies in a finished folder, in a few lines."""
+    manifest = made.manifest
     rejects = ", ".join(f"{count:,} {reason}" for reason, count in manifest.rejects.items())
-    state = "is complete" if work.finished is None else "was complete already, nothing done"
-    return (
-        f"{work.uri} {state}: {manifest.count:,} samples in {len(manifest.shards):,} shards, "
+    state = "was complete already, nothing done" if made.was_complete else "is complete"
+    lines = [
+        f"{made.uri} {state}: {manifest.count:,} samples in {len(manifest.shards):,} shards, "
         f"{len(manifest.characters)} characters, rejects: {rejects or 'none'}"
-    )
-
-
-def _start_ray(address: str) -> None:
-    connect(address or None)
-    DataContext.get_current().enable_progress_bars = False
+    ]
+    if made.missing.count:
+        lines.append(f"  rows whose picture isn't there: {made.missing}")
+    if made.unlabelled.count:
+        lines.append(f"  pictures without a row in the lists: {made.unlabelled}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

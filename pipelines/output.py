@@ -1,13 +1,14 @@
 """Who may write a folder of shards: its recipe is laid down first, so that a rerun can tell.
 
-``_parts/`` lives while the folder is unfinished: ``recipe.json``, then one file for each part
-that is done. The finished folder has its recipe in the manifest.
+``_parts/`` lives while the folder is unfinished: ``recipe.json``, then one ``part-*.json`` for each
+part that is done, and whatever else its job notes. The finished folder has its recipe in the
+manifest.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,24 @@ from crnn.errors import DataError
 from pipelines.manifest import MANIFEST_NAME, Manifest, Part, load_manifest
 
 PARTS_NAME = "_parts"
+SPLITS = ("train", "val", "test")
+"""Folders of split data, below the folder of all."""
 _RECIPE_NAME = "recipe.json"
 _READERS = 16
 
 
 def claim(
-    out_uri: str, recipes: Mapping[str, Mapping[str, Any]], *, overwrite: bool
+    out_uri: str,
+    recipes: Mapping[str, Mapping[str, Any]],
+    *,
+    overwrite: bool,
+    found_later: Collection[str] = (),
 ) -> dict[str, Manifest | None]:
     """Make the folders ``out_uri/<name>`` ours, each for its recipe; nothing changes on an error.
 
     Returns for each name its manifest where the folder is complete already, else None: then
-    ``_parts/`` stands ready, perhaps with parts of an earlier run.
+    ``_parts/`` stands ready, perhaps with parts of an earlier run. ``found_later`` are keys of the
+    recipe that a manifest may have besides, as they aren't known before the work.
 
     Raises:
         DataError: a folder holds other files, or data of another recipe and not ``overwrite``.
@@ -37,7 +45,7 @@ def claim(
     stale: list[str] = []
     for name, recipe in recipes.items():
         uri = storage.join(out_uri, name)
-        difference = _difference(uri, recipe)
+        difference = _difference(uri, recipe, found_later)
         if difference and not overwrite:
             raise DataError(
                 f"{uri} holds data made in another way: {difference}; choose another folder, "
@@ -75,14 +83,14 @@ def release(uri: str) -> None:
 
 
 def _refuse_other_layout(out_uri: str, recipes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Split and unsplit data don't lie in one another."""
-    others = [""] if "" not in recipes else ["train", "val"]
-    for name in others:
+    """Split and unsplit data, or other splits, don't lie in one another."""
+    for name in ("", *SPLITS):
         uri = storage.join(out_uri, name)
-        if _recipe_of(uri) is not None:
+        if name not in recipes and _recipe_of(uri) is not None:
+            asked = f"split into {', '.join(recipes)}" if "" not in recipes else "not split"
             raise DataError(
-                f"{uri} holds prepared data {'without' if name == '' else 'with'} a split into "
-                "train and val, unlike what is asked for; choose another folder, or delete it"
+                f"{uri} holds prepared data {'with' if name else 'without'} a split, unlike what "
+                f"is asked for ({asked}); choose another folder, or delete it"
             )
 
 
@@ -108,21 +116,24 @@ def _finished(uri: str) -> Manifest | None:
     return load_manifest(uri)
 
 
-def _difference(uri: str, recipe: Mapping[str, Any]) -> str:
+def _difference(uri: str, recipe: Mapping[str, Any], found_later: Collection[str]) -> str:
     """How the recipe of what lies at ``uri`` differs; empty if it doesn't, or nothing is there."""
     there = _recipe_of(uri)
     if there is None:
         _refuse_foreign_files(uri)
         return ""
-    keys = [key for key in {**there, **recipe} if there.get(key) != recipe.get(key)]
-    return ", ".join(f"{key} {there.get(key)!r} there, {recipe.get(key)!r} here" for key in keys)
+    differing = [
+        f"{key} {there.get(key)!r} there, {recipe.get(key)!r} here"
+        for key in {**there, **recipe}
+        if key not in found_later and there.get(key) != recipe.get(key)
+    ]
+    return ", ".join(differing)
 
 
 def _refuse_foreign_files(uri: str) -> None:
-    try:
-        first = next(storage.list_files(uri, recursive=True), None)
-    except FileNotFoundError:
+    if not storage.exists(uri):
         return
+    first = next(storage.list_files(uri, recursive=True), None)
     if first is not None:
         raise DataError(
             f"{uri} holds files that are no prepared data, such as {first.uri}; "

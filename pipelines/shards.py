@@ -29,6 +29,7 @@ from pipelines.manifest import (
     finish,
     load_manifest,
 )
+from pipelines.rejects import REJECT_SCHEMA, Reject, RejectWriter
 
 __all__ = [
     "MANIFEST_NAME",
@@ -63,9 +64,6 @@ SCHEMA = pa.schema(
         pa.field("source", pa.string(), nullable=False),
     ]
 )
-REJECT_SCHEMA = pa.schema(
-    [pa.field(name, pa.string(), nullable=False) for name in ("id", "reason", "message", "source")]
-)
 
 
 class Sample(TypedDict):
@@ -76,15 +74,6 @@ class Sample(TypedDict):
     text: str
     width: int
     height: int
-    source: str
-
-
-class Reject(TypedDict):
-    """One row of ``REJECT_SCHEMA``."""
-
-    id: str
-    reason: str
-    message: str
     source: str
 
 
@@ -114,7 +103,9 @@ class ShardWriter:
         self._group_rows, self._group_bytes = row_group_rows, row_group_bytes
         self._rows: list[Sample] = []
         self._rows_bytes = 0
-        self._rejects: list[Reject] = []
+        self._rejects = RejectWriter(
+            storage.join(uri, "rejects", f"{prefix}.parquet"), row_group_rows, row_group_bytes
+        )
         self._shard: _OpenShard | None = None
         self._entries: list[ShardEntry] = []
         self._characters: Counter[str] = Counter()
@@ -134,22 +125,22 @@ class ShardWriter:
             self._count(row)
 
     def reject(self, rows: Iterable[Reject]) -> None:
-        """Set inputs aside; they are written to ``rejects/<prefix>.parquet`` at the end."""
-        self._rejects.extend(rows)
+        """Set inputs aside, in ``rejects/<prefix>.parquet``."""
+        for row in rows:
+            self._rejects.add(row)
 
     def close(self) -> Part:
         """Put the last shard and the rejects in place; what was written, and its sums."""
         if self._part is None:
             self._flush()
             self._end_shard()
-            if self._rejects:
-                self._write_rejects()
+            self._rejects.close()
             self._part = Part(
                 count=sum(self._lengths.values()),
                 characters=dict(self._characters),
                 length_histogram=dict(self._lengths),
                 width_histogram=dict(self._widths),
-                rejects=dict(Counter(row["reason"] for row in self._rejects)),
+                rejects=dict(self._rejects.reasons),
                 shards=tuple(self._entries),
             )
         return self._part
@@ -165,7 +156,9 @@ class ShardWriter:
     ) -> None:
         if error is None:
             self.close()
-        elif self._shard is not None:
+            return
+        self._rejects.abandon(error)
+        if self._shard is not None:
             self._shard.abandon(error)
             self._shard = None
 
@@ -190,12 +183,6 @@ class ShardWriter:
         if self._shard is not None:
             self._entries.append(self._shard.commit())
             self._shard = None
-
-    def _write_rejects(self) -> None:
-        table = pa.Table.from_pylist(list(self._rejects), schema=REJECT_SCHEMA)
-        address = storage.join(self._uri, "rejects", f"{self._prefix}.parquet")
-        with storage.replacing(address) as path:
-            pq.write_table(table, path)
 
 
 class _OpenShard:

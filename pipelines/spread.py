@@ -6,6 +6,7 @@ are; Ray would wrap them.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 Worker = Callable[[Item], Iterable[Outcome]]
 
+TELL_EVERY_S = 5.0
+"""A process tells of its outcomes after so long, or when an item is done: a block each time."""
 _ENVIRONMENT = {"env_vars": kept_heap(256 << 20)}
 _process_worker: tuple[str, Worker[Any, Any]] | None = None
 
@@ -72,6 +75,7 @@ def spread(
     job = _Job(build=build, config_ref=config_ref, items_ref=ray.put(list(items)))
     context = DataContext.get_current().copy()
     context.enable_progress_bars = False
+    context.target_max_block_size = 1  # a row goes to the driver as soon as it is there
     context.execution_options.preserve_order = ordered
     with DataContext.current(context):
         numbers = ray.data.range(len(items), override_num_blocks=len(items))
@@ -94,9 +98,10 @@ def spread(
                 runtime_env=_ENVIRONMENT,
             )
         for row in tables.iter_rows():
-            if isinstance(row["outcome"], CrnnError):
-                raise row["outcome"]
-            yield row["outcome"]
+            for outcome in row["outcomes"]:
+                if isinstance(outcome, CrnnError):
+                    raise outcome
+                yield outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,21 +114,26 @@ class _Job:
 
 
 def _work(batch: dict[str, np.ndarray], job: _Job) -> Iterator[dict[str, np.ndarray]]:
-    """The outcomes of the items of these numbers, one row each; after an error, no more."""
+    """The outcomes of the items of these numbers, some in a row; after an error, no more."""
     items, worker = ray.get(job.items_ref), _worker(job)
-    for number in batch["id"]:
-        try:
+    outcomes: list[Any] = []
+    told_s = time.monotonic()
+    try:
+        for number in batch["id"]:
             for outcome in worker(items[int(number)]):
-                yield _row(outcome)
-        except CrnnError as error:
-            yield _row(error)
-            return
+                outcomes.append(outcome)
+                if time.monotonic() - told_s > TELL_EVERY_S:
+                    yield _row(outcomes)
+                    outcomes, told_s = [], time.monotonic()
+    except CrnnError as error:
+        outcomes.append(error)
+    yield _row(outcomes)
 
 
-def _row(outcome: Any) -> dict[str, np.ndarray]:
+def _row(outcomes: list[Any]) -> dict[str, np.ndarray]:
     rows = np.empty(1, dtype=object)
-    rows[0] = outcome
-    return {"outcome": rows}
+    rows[0] = outcomes
+    return {"outcomes": rows}
 
 
 class _Process:

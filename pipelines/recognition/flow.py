@@ -25,7 +25,7 @@ from crnn.decode import CharNgram
 from crnn.decode.lexicon import read_lexicon
 from crnn.errors import DataError
 from crnn.recognizer import Recognizer
-from pipelines.recognition.agenda import Agenda
+from pipelines.agenda import Agenda
 from pipelines.recognition.known import Known
 from pipelines.recognition.listing import list_inputs
 from pipelines.recognition.plan import Chunk, Ledger, Plan
@@ -35,8 +35,9 @@ from pipelines.recognition.sweep import failed_inputs, sweep
 from pipelines.recognition.thumbnails import thumbnails
 from pipelines.spread import Processes, spread
 
-TASK_CHUNKS = 4
-"""Chunks that one task reads, one after another: the next is fetched while this one is read."""
+TASK_CHUNKS = 16
+"""Most chunks that one task reads, one after another: the next is decoded while this one is read.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,6 +218,13 @@ def _outcomes(work: Work) -> Iterator[ChunkOutcome]:
 
 
 def _tasks(chunks: Sequence[Chunk], processes: int) -> list[Sequence[Chunk]]:
-    """Neighbouring chunks together, yet enough tasks for all processes to end together."""
-    size = max(1, min(TASK_CHUNKS, len(chunks) // (4 * processes)))
-    return [chunks[start : start + size] for start in range(0, len(chunks), size)]
+    """Neighbouring chunks together, fewer and fewer, so that all processes end together.
+
+    Guided self-scheduling (Polychronopoulos & Kuck 1987).
+    """
+    tasks: list[Sequence[Chunk]] = []
+    while chunks:
+        size = max(1, min(TASK_CHUNKS, len(chunks) // (2 * processes)))
+        tasks.append(chunks[:size])
+        chunks = chunks[size:]
+    return tasks

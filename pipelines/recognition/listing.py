@@ -8,7 +8,6 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,14 +16,8 @@ from crnn import storage
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.recognition.inputs import PAGE_ROWS, SCHEMA, pages
 from pipelines.recognition.lists import LIST_SUFFIXES, listed, samples_of
-from pipelines.recognition.stores import files_at
+from pipelines.stores import files_at, is_picture_name
 
-PICTURE_SUFFIXES = frozenset(
-    {
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp"),
-        *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif"),
-    }
-)
 _WILD = "*?["
 
 
@@ -53,7 +46,7 @@ def list_inputs(uri: str, *, all_files: bool = False, without: str = "") -> Iter
         name = storage.split_options(row["uri"])[0]
         return (
             (not pattern or fnmatch.fnmatchcase(name, pattern))
-            and (all_files or Path(name).suffix.lower() in PICTURE_SUFFIXES)
+            and (all_files or is_picture_name(name))
             and not (left_out and name.startswith(left_out))
         )
 

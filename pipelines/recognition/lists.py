@@ -15,7 +15,7 @@ from crnn.errors import DataError
 from crnn.region import from_box
 from pipelines.manifest import load_manifest
 from pipelines.recognition.inputs import REGION, ROW_MARK, SCHEMA
-from pipelines.recognition.stores import file_at
+from pipelines.stores import file_at
 
 LIST_SUFFIXES = (".parquet", ".csv")
 _BOX = ("x0", "y0", "x1", "y1")

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +16,12 @@ import pytest
 from PIL import Image
 
 from pipelines.shards import load_manifest, read_row_group
+from tests.jobs.test_recognize_job import VICTIMS
 
 JOB = Path(__file__).resolve().parents[2] / "jobs" / "prepare.py"
 
 LONG = 500
+KILLED_LONG = 20_000
 
 
 @pytest.fixture
@@ -74,7 +79,11 @@ def test_from_any_folder_with_relative_paths_and_again(source: Path, tmp_path: P
         (("nowhere", "out"), 1, "error: there is no folder"),
         (("source", "source"), 1, "error: "),
         (("source", "out", "--val-share", "2"), 2, "--val-share"),
-        (("source", "out", "--format", "lmdb"), 2, "lmdb"),
+        (("source", "out", "--format", "tiff"), 2, "tiff"),
+        (("source", "out", "--format", "lmdb"), 1, "lacks any of data.mdb"),
+        (("source", "out", "--label-pattern", "("), 2, "--label-pattern"),
+        (("source", "source", "out"), 2, "distinct names"),
+        (("source",), 2, "expected SOURCE"),
         (("source", "out", "--no-such-flag"), 2, "no-such-flag"),
         (("http://host/x", "out"), 2, "scheme"),
     ],
@@ -125,12 +134,7 @@ def test_killed_in_the_middle_and_run_again(
     assert not (tmp_path / "out/manifest.json").exists()
     rerun = run("source", "out", "--part-rows", "1", cwd=tmp_path)
     assert rerun.returncode == 0, rerun.stderr
-    manifest = load_manifest(str(tmp_path / "out"))
-    ids = [
-        name
-        for shard in manifest.shards
-        for name in read_row_group(str(tmp_path / "out"), shard.name, 0, ["id"])["id"].to_pylist()
-    ]
+    ids = ids_of(tmp_path / "out")
     assert sorted(ids) == sorted(f"{number}.png" for number in range(LONG))
 
 
@@ -141,3 +145,63 @@ def test_ctrl_c_is_tidy(started: subprocess.Popen[str], source: Path, tmp_path: 
     assert started.returncode == 130, errors
     assert "interrupted" in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+@pytest.mark.fault
+def test_killed_at_many_moments_every_sample_is_there_once(source: Path, tmp_path: Path) -> None:
+    with (source / "labels.tsv").open("a") as labels:
+        for number in range(40, KILLED_LONG):
+            (source / f"{number}.png").hardlink_to(source / f"{number % 40}.png")
+            labels.write(f"{number}.png\t{number}\n")
+        labels.write("none.png\tx\n0.png\tagain\n")
+    flags = ("--part-rows", "100", "--val-share", "0.3")
+    whole = run("source", "whole", *flags, cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    command = [sys.executable, str(JOB), "source", "out", *flags]
+    rng, killed = random.Random(7), Counter[str]()
+    kinds = ("driver", "worker", "everything", "decoder", "driver", "everything", "worker")
+    for kind in kinds:
+        before = parts(tmp_path / "out")
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL
+        ) as job:
+            while job.poll() is None and parts(tmp_path / "out") == before:
+                time.sleep(0.02)
+            time.sleep(rng.uniform(0, 1))
+            victims = []
+            while job.poll() is None and not victims:
+                victims = [process.pid for process in VICTIMS[kind](job.pid)]
+            killed[kind] += job.poll() is None and bool(victims)
+            for pid in victims:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if kind in ("worker", "decoder"):  # made up for; the job is to die all the same
+                time.sleep(rng.uniform(0, 1))
+                job.kill()
+            job.wait(timeout=300)
+    assert set(killed) == set(VICTIMS), killed
+    assert all(killed.values()), killed
+    assert not (tmp_path / "out/val/manifest.json").exists(), "it was to be killed before its end"
+    done = run(*command[2:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for split in ("train", "val"):
+        expected, found = (load_manifest(str(tmp_path / out / split)) for out in ("whole", "out"))
+        assert found == expected, "the very data of a job that was never disturbed"
+    everywhere = Counter(
+        id for split in ("train", "val") for id in ids_of(tmp_path / "out" / split)
+    )
+    assert everywhere == Counter(f"{number}.png" for number in range(KILLED_LONG))
+
+
+def parts(out: Path) -> set[Path]:
+    return set(out.glob("*/_parts/part-*.json"))
+
+
+def ids_of(folder: Path) -> list[str]:
+    return [
+        name
+        for shard in load_manifest(str(folder)).shards
+        for group in range(len(shard.row_groups))
+        for name in read_row_group(str(folder), shard.name, group, ["id"])["id"].to_pylist()
+    ]

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from pipelines.recognition.source import picture_bytes
 from pipelines.review import ReviewConfig, select, write
-from pipelines.sources import scan
+from pipelines.sources import open_source
 from tests.browser import fits, launched, tab, unused
 from tests.pipelines.test_report import EVIL
 from tests.pipelines.test_review import NOT_SURE, crops, results, row, uris
@@ -105,9 +105,9 @@ def test_a_person_goes_through_with_the_keyboard_alone(
         assert saved(page, folder) == [
             [images[0], "11"], [images[1], "27"], [images[3], "44"],
         ]  # fmt: skip
-    table = scan(str(folder)).table
-    assert table["reason"].to_pylist() == [""] * 3
-    assert table["text"].to_pylist() == ["11", "27", "44"]
+    items = list(open_source(str(folder)).items())
+    assert [item.reason for item in items] == [""] * 3
+    assert [item.text for item in items] == ["11", "27", "44"]
 
 
 def test_a_closed_tab_loses_nothing(made: Callable[..., Path], context: BrowserContext) -> None:

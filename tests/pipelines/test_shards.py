@@ -102,14 +102,14 @@ def test_manifest_counts_what_was_written(tmp_path: Path) -> None:
 def test_files_have_the_promised_columns(tmp_path: Path) -> None:
     with ShardWriter(str(tmp_path), "p") as writer:
         writer.write([sample(0)])
-        writer.reject([Reject(id="x", reason="undecodable", message="why", source="set")])
-    assert pq.read_schema(tmp_path / "p-000.parquet").equals(SCHEMA)
+        row = Reject(id="x", reason="undecodable", message="why", source="set", image=b"\x00")
+        writer.reject([row, {**row, "id": "y", "image": None}])
+    shard = pq.read_table(tmp_path / "p-000.parquet")
+    assert shard.schema.equals(SCHEMA)
     rejects = pq.read_table(tmp_path / "rejects" / "p.parquet")
     assert rejects.schema.equals(REJECT_SCHEMA)
-    assert rejects.to_pylist() == [
-        {"id": "x", "reason": "undecodable", "message": "why", "source": "set"}
-    ]
-    assert writer.close().rejects == {"undecodable": 1}
+    assert rejects.to_pylist() == [row, {**row, "id": "y", "image": None}]
+    assert writer.close().rejects == {"undecodable": 2}
 
 
 def test_digest_is_of_the_data_not_of_its_place(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from crnn import storage
 from crnn.errors import DataError
 from crnn.recognizer import Recognizer
 from pipelines.recognition import BulkConfig, carry_out, plan_work, recognize
-from pipelines.recognition.stores import s3_client
+from pipelines.stores import s3_client
 from tests.pipelines.evaluation_cases import random_bundle, rendered, sample, write_set
 from tests.pipelines.recognition.results import assert_once, rows_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.recognition import BulkConfig, recognize
-from pipelines.recognition.stores import s3_client
+from pipelines.stores import s3_client
 from tests.faulty_s3 import faulty
 from tests.pipelines.evaluation_cases import random_bundle, rendered
 from tests.pipelines.recognition.results import assert_once, rows_of

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crnn.errors import DataError
-from pipelines.recognition.agenda import Agenda
+from pipelines.agenda import Agenda
 from pipelines.recognition.inputs import PAGE_ROWS, SCHEMA, pages
 from pipelines.recognition.known import Known
 from pipelines.recognition.plan import CHUNK_ROWS, FIRST_PLAN_CHUNKS, Chunk, Ledger, Plan

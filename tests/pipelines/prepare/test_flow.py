@@ -6,48 +6,30 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from crnn import storage
 from crnn.errors import DataError
 from pipelines.output import part_address
-from pipelines.prepare import PrepareConfig, Progress, Work, carry_out, plan, prepare, ranges
-from pipelines.prepare_task import prepare_part
-from pipelines.shards import Manifest, load_manifest, read_row_group
+from pipelines.prepare import Job, PrepareConfig, Progress, begin, carry_out, prepare
+from pipelines.prepare.task import PartMaker
+from pipelines.shards import load_manifest
+from tests.pipelines.prepare.outputs import rejects_of, samples_of
 
 WORDS = [f"word{number}" for number in range(23)]
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 
 
-def samples_of(uri: str, manifest: Manifest) -> list[dict[str, Any]]:
-    return [
-        row
-        for shard in manifest.shards
-        for index in range(len(shard.row_groups))
-        for row in read_row_group(uri, shard.name, index).to_pylist()
-    ]
-
-
-def rejects_of(folder: Path) -> dict[str, str]:
-    tables = [pq.read_table(path).to_pylist() for path in sorted((folder / "rejects").iterdir())]
-    return {row["id"]: row["reason"] for table in tables for row in table}
-
-
-def do_ranges(work: Work, numbers: Sequence[int]) -> None:
-    """What the tasks of these ranges do, and no more: the state that a killed job leaves."""
-    for number, row in enumerate(ranges(work)):
+def do_parts(job: Job, numbers: Sequence[int]) -> None:
+    """What the tasks of these parts do, and no more: the state that a killed job leaves."""
+    while not job.agenda.complete:
+        job.agenda.wait()
+    make = PartMaker(job.task)
+    for number, chunk in enumerate(job.agenda.take()):
         if number in numbers:
-            outcome = prepare_part(
-                row.to_pylist()[0],
-                source_uri=work.source_uri,
-                out_uri=work.uri,
-                source_name=work.recipe["source_name"],
-                max_pixels=work.recipe["max_pixels"],
-            )
-            assert outcome["error"] == ""
+            assert [outcome.chunk for outcome in make(chunk)] == [chunk]
 
 
 def test_every_picture_becomes_a_sample_with_its_very_bytes(
@@ -66,6 +48,7 @@ def test_every_picture_becomes_a_sample_with_its_very_bytes(
     assert len(manifest.shards) == 5
     assert load_manifest(out) == manifest
     assert [p.done for p in seen][-1] == seen[-1].total == 23
+    assert seen[-1].listed
     assert not (tmp_path / "out" / "_parts").exists()
 
 
@@ -94,16 +77,16 @@ def test_every_unusable_picture_is_a_reject_with_its_reason(
     (manifest,) = prepare(str(source), str(out), PrepareConfig(max_pixels=10_000, shuffle_seed=-1))
     assert [row["id"] for row in samples_of(str(out), manifest)] == ["good.jpg"]
     assert rejects_of(out) == {
-        "empty_file.jpg": "empty_file",
-        "undecodable.jpg": "undecodable",
-        "cut.jpg": "undecodable",
-        "nan.tif": "non_finite_pixels",
-        "large.png": "too_large",
-        "unlabelled.jpg": "empty_label",
-        "missing.jpg": "missing_file",
-        "folder.jpg": "unreadable_file",
-        "good.jpg": "duplicate_id",
-        "labels.tsv:11": "bad_line",
+        "empty_file.jpg": ("empty_file", None),
+        "undecodable.jpg": ("undecodable", contents["undecodable.jpg"]),
+        "cut.jpg": ("undecodable", contents["cut.jpg"]),
+        "nan.tif": ("non_finite_pixels", nan_picture),
+        "large.png": ("too_large", contents["large.png"]),
+        "unlabelled.jpg": ("empty_label", good),
+        "missing.jpg": ("missing_file", None),
+        "folder.jpg": ("unreadable_file", None),
+        "good.jpg": ("duplicate_id", good),
+        "labels.tsv:11": ("bad_line", None),
     }
     assert manifest.rejects["undecodable"] == 2
     assert sum(manifest.rejects.values()) == 10
@@ -130,8 +113,7 @@ def test_a_killed_job_run_again_ends_in_the_same_data(
     (undisturbed,) = prepare(source, str(tmp_path / "whole"), config)
 
     out = tmp_path / "killed"
-    (work,) = plan(source, str(out), config)
-    do_ranges(work, [0, 3])
+    do_parts(begin([source], str(out), config), [0, 3])
     (out / ".0123.tmp").write_bytes(b"half a shard")
     (out / "part-00001-000.parquet").write_bytes(b"a shard whose part file was not written")
     done = {path: path.stat().st_mtime_ns for path in out.glob("part-0000[03]*")}
@@ -154,8 +136,9 @@ def test_a_finished_output_is_left_alone(
     source, out = str(words_folder(WORDS[:3])), tmp_path / "out"
     (manifest,) = prepare(source, str(out), PrepareConfig())
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    (work,) = plan(source, str(out), PrepareConfig())
-    assert work.finished == manifest == carry_out(work)
+    (made,) = carry_out(begin([source], str(out), PrepareConfig()))
+    assert made.was_complete
+    assert made.manifest == manifest
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
@@ -180,10 +163,9 @@ def test_an_unfinished_output_of_another_recipe_is_refused_too(
     tmp_path: Path, words_folder: Callable[[Sequence[str]], Path]
 ) -> None:
     source, out = str(words_folder(WORDS)), str(tmp_path / "out")
-    (work,) = plan(source, out, PrepareConfig(part_rows=4))
-    do_ranges(work, [1])
+    do_parts(begin([source], out, PrepareConfig(part_rows=4)), [1])
     with pytest.raises(DataError, match="part_rows 4 there, 6 here"):
-        plan(source, out, PrepareConfig(part_rows=6))
+        begin([source], out, PrepareConfig(part_rows=6))
     (manifest,) = prepare(source, out, PrepareConfig(part_rows=6, overwrite=True))
     assert manifest.count == 23
 
@@ -213,12 +195,15 @@ def test_the_split_is_disjoint_whole_and_stable(
     assert 1 <= len(val) <= 14
     lines = (folder / "labels.tsv").read_text().splitlines()
     (folder / "labels.tsv").write_text("\n".join(lines[:11]))
-    _, fewer = plan(str(folder), str(tmp_path / "fewer"), config)
-    assert set(fewer.listing["id"].to_pylist()) == val & {f"images/{n:03d}.jpg" for n in range(11)}
+    fewer = str(tmp_path / "fewer")
+    prepare(str(folder), fewer, config)
+    found = samples_of(f"{fewer}/val", load_manifest(f"{fewer}/val"))
+    assert {row["id"] for row in found} == val & {f"images/{n:03d}.jpg" for n in range(11)}
     with pytest.raises(DataError, match="with a split"):
-        plan(str(folder), str(tmp_path / "out"), PrepareConfig())
-    with pytest.raises(DataError, match="in val"):
-        plan(str(folder), str(tmp_path / "none"), PrepareConfig(val_share=1e-9))
+        begin([str(folder)], str(tmp_path / "out"), PrepareConfig())
+    with pytest.raises(DataError, match="none of 11 pictures in val"):
+        prepare(str(folder), str(tmp_path / "none"), PrepareConfig(val_share=1e-9))
+    assert not list((tmp_path / "none").rglob("manifest.json"))
 
 
 def test_shuffling_is_by_seed_and_can_be_turned_off(
@@ -263,8 +248,7 @@ def test_mjsynth_to_s3_and_back_with_odd_keys(
 
     out = storage.join(new_bucket(), "shards of #1")
     config = PrepareConfig(part_rows=2)
-    (work,) = plan(source, out, config)
-    do_ranges(work, [1])
+    do_parts(begin([source], out, config), [1])
     assert json.loads(storage.read_bytes(part_address(out, "part-00001")))["shards"]
     (manifest,) = prepare(source, out, config)
     assert {row["id"]: row["text"] for row in samples_of(out, manifest)} == dict(

@@ -1,21 +1,41 @@
-"""Chunks to read, handed out while the inputs are still being listed and planned."""
+"""Chunks of work, handed out while what there is to do is still being listed and written down."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-
-from pipelines.recognition.plan import Chunk, Plan
+from collections.abc import Iterable, Sequence
+from typing import Generic, Protocol, TypeVar
 
 WINDOW_CHUNKS = 2048
 """Chunks in one execution of Ray Data, which takes milliseconds a chunk to start."""
 _LOOK_S = 1.0
 
 
-class Agenda:
+class Sized(Protocol):
+    """A chunk of work: something of so many rows."""
+
+    @property
+    def rows(self) -> int:
+        """Inputs in it."""
+        ...
+
+
+Chunk = TypeVar("Chunk", bound=Sized)
+Chunk_co = TypeVar("Chunk_co", bound=Sized, covariant=True)
+
+
+class Planned(Protocol[Chunk_co]):
+    """Chunks that were written down together."""
+
+    def chunks(self) -> Sequence[Chunk_co]:
+        """All of them, in order."""
+        ...
+
+
+class Agenda(Generic[Chunk]):
     """Chunks left from earlier runs, then those of new plans, made by a thread of its own."""
 
-    def __init__(self, left: list[Chunk], plans: Iterable[Plan]) -> None:
+    def __init__(self, left: Sequence[Chunk], plans: Iterable[Planned[Chunk]]) -> None:
         self._waiting = list(left)
         self._rows = sum(chunk.rows for chunk in left)
         self._complete = False
@@ -58,7 +78,7 @@ class Agenda:
                 raise self._error
             return window
 
-    def _fill(self, plans: Iterable[Plan]) -> None:
+    def _fill(self, plans: Iterable[Planned[Chunk]]) -> None:
         try:
             for plan in plans:
                 self._add(plan.chunks())
@@ -68,7 +88,7 @@ class Agenda:
             self._complete = True
             self._changed.notify_all()
 
-    def _add(self, chunks: list[Chunk]) -> None:
+    def _add(self, chunks: Sequence[Chunk]) -> None:
         with self._changed:
             self._waiting += chunks
             self._rows += sum(chunk.rows for chunk in chunks)

@@ -1,0 +1,28 @@
+"""Labelled pictures looked through before anything is trained on them.
+
+``settings`` → ``inputs`` (which sets, in which pieces) → ``reading`` (their rows) → ``look`` (one
+piece: ``pictures``, ``labels`` and ``look_alikes``) → ``tally`` (sums, and 39 bytes a sample) →
+``copies`` with ``near``, ``outliers``, ``alphabet``, ``shapes`` with ``buckets`` (the data as a
+whole) → ``judge`` (findings; ``kinds`` has every kind) → ``again`` (pictures read again, to compare
+and to show) → ``result`` → ``page`` with ``cards``, ``plots``, ``proposals`` → ``write``. ``flow``
+runs it all on Ray.
+"""
+
+from pipelines.inspection.flow import Planned, Progress, carry_out, inspect, plan_inspection
+from pipelines.inspection.result import Finding, Inspection
+from pipelines.inspection.settings import InspectConfig
+from pipelines.inspection.write import HTML_NAME, JSON_NAME, write
+
+__all__ = [
+    "HTML_NAME",
+    "JSON_NAME",
+    "Finding",
+    "InspectConfig",
+    "Inspection",
+    "Planned",
+    "Progress",
+    "carry_out",
+    "inspect",
+    "plan_inspection",
+    "write",
+]

@@ -1,0 +1,217 @@
+"""Every kind of finding: how bad it is, what it means, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Severity = Literal["error", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+
+
+class Kind(NamedTuple):
+    """One kind of finding."""
+
+    severity: Severity
+    title: str
+    meaning: str
+    remedy: str
+    unit: Literal["sample", "character"] = "sample"
+    """What is counted."""
+
+
+KINDS: dict[str, Kind] = {
+    # no sample at all
+    "undecodable": Kind(
+        "error", "Pictures that can't be decoded",
+        "The bytes are no picture, damaged, or more than is accepted.",
+        "Fetch or export them again, or drop them; preparation sets them aside.",
+    ),
+    "missing_picture": Kind(
+        "error", "Pictures that aren't there",
+        "The list names a file that is missing or can't be read.",
+        "Correct the paths in the list, or copy the files.",
+    ),
+    "unusable_entry": Kind(
+        "error", "Lines without a sample",
+        "The source has an entry here that gives no sample: a malformed line, an id listed twice.",
+        "Correct the lines; preparation sets them aside.",
+    ),
+    "constant_picture": Kind(
+        "error", "Pictures of a single value",
+        "There is nothing to read, but the label says there is.",
+        "Look for a crop outside the page, or a failed export; drop them.",
+    ),
+    "empty_label": Kind(
+        "error", "Empty labels",
+        "A sample without a text teaches the network that a picture says nothing.",
+        "Label or drop them.",
+    ),
+    "whitespace_label": Kind(
+        "error", "Labels of nothing but spaces",
+        "All characters of the label are spaces or invisible.",
+        "Label or drop them.",
+    ),
+    # labels
+    "control_character": Kind(
+        "error", "Control characters in labels",
+        "A tab, a line break or another control character, which no picture shows.",
+        "Remove them; a tab is often the rest of a list's line.",
+    ),
+    "invisible_character": Kind(
+        "error", "Invisible characters in labels",
+        "A zero-width space, a byte-order mark, a mark of writing direction or the like: a class "
+        "that the network can't see.",
+        "Remove them.",
+    ),
+    "replacement_character": Kind(
+        "error", "Lost or undefined characters",
+        "U+FFFD, unassigned or private code points: a text was decoded with the wrong encoding, "
+        "or written for a special font.",
+        "Read the labels again with their true encoding.",
+    ),
+    "look_alike": Kind(
+        "error", "Look-alike letters of another script",
+        "A word has a letter of another script that looks like one of its own, such as a Cyrillic "
+        "а among Latin letters. The network can't tell them apart.",
+        "Replace them by the letter of the word's script.",
+    ),
+    "unknown_character": Kind(
+        "error", "Characters that the charset lacks",
+        "Such labels can't be encoded; training sets them aside.",
+        "Extend the charset, fold the characters, or leave the samples out.",
+    ),
+    "too_long_for_width": Kind(
+        "error", "Labels longer than the picture's time steps",
+        "The network gives too few time steps for the picture's width to hold the label; training "
+        "sets them aside.",
+        "Look for labels of other pictures and for crops that are too narrow; else choose larger "
+        "buckets or a network with more time steps.",
+    ),
+    "same_picture_other_text": Kind(
+        "error", "The same picture with different labels",
+        "Pictures equal in every pixel have different texts: at least one of them is wrong.",
+        "Look at the picture, keep the right label.",
+    ),
+    "near_picture_other_text": Kind(
+        "error", "Nearly the same picture with different labels",
+        "Pictures that can hardly be told apart have different texts.",
+        "Look at both; keep the right label.",
+    ),
+    "leak": Kind(
+        "error", "The same picture in two sets",
+        "A set that is to measure has pictures of one that is trained on: accuracies come out too "
+        "high.",
+        "Remove them from one of the sets; split by a group key.",
+    ),
+    "near_leak": Kind(
+        "warning", "Nearly the same picture in two sets",
+        "Another encoding, size or brightness of a picture of an earlier set.",
+        "Look at them; split by a group key.",
+    ),
+    "copy": Kind(
+        "warning", "Copies of a picture",
+        "Equal in every pixel, with the same label, in the same set: it counts twice.",
+        "Drop them, unless they are repeated on purpose.",
+    ),
+    "near_copy": Kind(
+        "info", "Near copies of a picture",
+        "Another encoding, size or brightness of a picture with the same label, in the same set, "
+        "or another print that looks the same.",
+        "Fine, unless there are many.",
+    ),
+    # pictures
+    "tiny_picture": Kind(
+        "warning", "Tiny pictures",
+        "Too small to be read by a person.",
+        "Drop them, or crop from a larger original.",
+    ),
+    "low_contrast": Kind(
+        "warning", "Pictures of little contrast",
+        "Nearly of one value.",
+        "Look whether a person can read them.",
+    ),
+    "vertical_picture": Kind(
+        "warning", "Vertical or rotated pictures",
+        "Much higher than wide, with several characters: text from top to bottom, or a picture "
+        "that was turned.",
+        "Turn them, or leave them out: the network reads from left to right.",
+    ),
+    "squeezed_picture": Kind(
+        "warning", "Pictures longer than the largest bucket",
+        "They are squeezed to its width, which makes their characters narrower.",
+        "Choose a larger last width, or cut the lines.",
+    ),
+    "label_too_long": Kind(
+        "warning", "Labels long for their pictures",
+        "Far fewer pixels a character than in other labels of such length.",
+        "Look for crops that are too narrow, and for labels of other pictures.",
+    ),
+    "label_too_short": Kind(
+        "warning", "Labels short for their pictures",
+        "Far more pixels a character than in other labels of such length.",
+        "Look for unlabelled words beside the labelled one, and for labels of other pictures.",
+    ),
+    # forms of labels
+    "edge_space": Kind(
+        "warning", "Spaces at the ends of labels",
+        "A space before the first or behind the last character shows in no picture.",
+        "Trim the labels; preparation does.",
+    ),
+    "double_space": Kind(
+        "warning", "Two spaces in a row",
+        "How many spaces there are can't be seen.",
+        "Make them one.",
+    ),
+    "odd_space": Kind(
+        "warning", "Unusual spaces",
+        "A no-break or thin space looks like a space, and is another class.",
+        "Make them plain spaces.",
+    ),
+    "not_nfc": Kind(
+        "warning", "Labels not in NFC",
+        "A character is written as several code points that have one of their own.",
+        "Nothing: preparation and training bring them to NFC.",
+    ),
+    "mojibake": Kind(
+        "warning", "Labels read with the wrong encoding",
+        "They are UTF-8 read as Latin-1, such as Ã© for é.",
+        "Read them again as UTF-8.",
+    ),
+    "mixed_scripts": Kind(
+        "warning", "Words of several scripts",
+        "Letters of different scripts in one word, without looking alike: units such as kΩ, or "
+        "typing errors.",
+        "Look at them.",
+    ),
+    "variant_character": Kind(
+        "info", "Typographic and compatibility forms",
+        "Curly quotes, long dashes, full-width forms, ligatures, fractions: is the plain form "
+        "meant?",
+        "Decide on one form; see the look-alikes among the characters.",
+    ),
+    # characters
+    "twin_characters": Kind(
+        "warning", "Characters that look like another of the data",
+        "Both occur, and may be told apart by nothing but chance.",
+        "Decide on one of the two wherever the other is not meant.",
+        "character",
+    ),
+    "rare_character": Kind(
+        "warning", "Rare characters",
+        "Too few examples to be learnt.",
+        "Add or render samples with them, or leave them out of the charset.",
+        "character",
+    ),
+    "unseen_character": Kind(
+        "warning", "Characters that the first set lacks",
+        "They occur in later sets only: never trained on, always wrong.",
+        "Add samples with them to the training set.",
+        "character",
+    ),
+    "set_aside": Kind(
+        "warning", "Set aside when the data was prepared",
+        "Inputs that gave no sample; they are not among the samples looked at.",
+        "See rejects/*.parquet of the set.",
+    ),
+}  # fmt: skip
+"""In the order in which they are listed among those of the same severity."""

@@ -1,0 +1,139 @@
+"""The work of one task: every sample of a piece looked at once, its picture and its label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from crnn.charset import Charset, normalise
+from crnn.ctc import min_time_steps
+from crnn.errors import PictureError
+from pipelines.inspection.inputs import DataSet, Piece
+from pipelines.inspection.labels import troubles
+from pipelines.inspection.pictures import digest, look_at
+from pipelines.inspection.reading import PieceReader, Row
+from pipelines.inspection.settings import InspectConfig
+from pipelines.inspection.tally import FEATURES, LABELLED, MOST, READABLE, VARIED, Tally
+
+CONSTANT = 4
+"""Contrast (0 to 255) up to which a picture is called constant: JPEG's noise on a flat picture."""
+LOW_CONTRAST = 24
+VERTICAL = 1.5
+"""Height over width from which a picture of several characters is called vertical."""
+_NO_PICTURE = ("missing_file", "unreadable_file", "missing_picture")
+_BLANK = ("empty_label", "whitespace_label")
+_REASONS = {"empty_label": "empty_label", **dict.fromkeys(_NO_PICTURE, "missing_picture")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookConfig:
+    """What every task needs to know."""
+
+    sets: tuple[DataSet, ...]
+    inspect: InspectConfig
+    charset: Charset | None
+    """None: whatever occurs is known."""
+    time_steps: Mapping[int, int]
+    """T of the network by bucket width in px."""
+
+
+def looker(config: LookConfig) -> Callable[[Piece], Iterator[Tally]]:
+    """What a process does with its pieces."""
+    reader = PieceReader(config.sets, config.inspect)
+    return lambda piece: iter([look(config, reader, piece)])
+
+
+def look(config: LookConfig, reader: PieceReader, piece: Piece) -> Tally:
+    """All there is to know of one piece.
+
+    Raises:
+        DataError: for a damaged shard, or a store that fails for good.
+    """
+    tally = Tally(
+        set=piece.set,
+        start=piece.start,
+        most_examples=config.inspect.examples,
+        rare_below=config.inspect.rare_below,
+        features=np.zeros(piece.rows, FEATURES),
+    )
+    sample = _Sample(config, tally)
+    for number, row in enumerate(reader.rows(piece)):
+        sample.look(number, row)
+    return tally
+
+
+class _Sample:
+    """Looks at one sample after another, and writes down in the tally what is wrong."""
+
+    def __init__(self, config: LookConfig, tally: Tally) -> None:
+        self._config, self._tally = config, tally
+        self._contract = config.inspect.picture
+        self._with_aspect = replace(self._contract, mode="bucket")
+
+    def look(self, number: int, row: Row) -> None:
+        tally, place = self._tally, self._tally.start + number
+        if row.reason:
+            tally.note(_REASONS.get(row.reason, "unusable_entry"), place, row.message, row.reason)
+            return
+        image = self._picture(place, number, row)
+        text = normalise(row.text)
+        kept = tally.features[number]
+        kept["text"], kept["length"] = digest(text.encode()), min(len(text), MOST)
+        if self._label(place, row.text):
+            kept["flags"] |= LABELLED
+            tally.count_characters(place, text)
+            self._unknown(place, text)
+            kept["steps"] = min(min_time_steps(list(map(ord, text))), MOST)
+            if image is not None:
+                self._both(place, text, int(kept["steps"]), image)
+
+    def _picture(self, place: int, number: int, row: Row) -> Image.Image | None:
+        tally, inspect, image = self._tally, self._config.inspect, row.picture
+        if isinstance(image, PictureError):
+            tally.note(_REASONS.get(image.reason, "undecodable"), place, str(image), image.reason)
+            return None
+        width, height = image.size
+        found = look_at(image, channels=self._contract.channels)
+        kept = tally.features[number]
+        kept["pixels"], kept["look"] = found.pixels, found.look
+        kept["bytes"] = digest(row.encoded) if row.encoded else found.pixels
+        kept["width"] = min(self._with_aspect.natural_width(width, height), MOST)
+        kept["flags"] = READABLE | (VARIED if found.contrast > CONSTANT else 0)
+        if height < inspect.least_height or width < inspect.least_width:
+            tally.note("tiny_picture", place, f"{width}x{height} px")
+        if found.contrast <= CONSTANT:
+            tally.note("constant_picture", place, f"all of {width}x{height} px is of one value")
+        elif found.contrast < LOW_CONTRAST:
+            tally.note("low_contrast", place, f"contrast {found.contrast} of 255")
+        if self._contract.is_squeezed(width, height):
+            limit = self._contract.widths[-1]
+            message = f"{kept['width']} px at {self._contract.height} px height, {limit} at most"
+            tally.note("squeezed_picture", place, message)
+        return image
+
+    def _label(self, place: int, text: str) -> bool:
+        """Whether there is something to see in it."""
+        found = troubles(text)
+        for trouble in found:
+            self._tally.note(trouble.code, place, trouble.message)
+        return not any(trouble.code in _BLANK for trouble in found)
+
+    def _unknown(self, place: int, text: str) -> None:
+        charset = self._config.charset
+        unknown = charset.unknown(text) if charset else []
+        if unknown:
+            self._tally.unknown.update(unknown)
+            self._tally.note("unknown_character", place, f"has {', '.join(map(repr, unknown))}")
+
+    def _both(self, place: int, text: str, needed: int, image: Image.Image) -> None:
+        """What picture and label say together."""
+        width, height = image.size
+        steps = self._config.time_steps[self._contract.bucket_width(width, height)]
+        if needed > steps:
+            message = f"needs {needed} time steps, a {width}x{height} px picture has {steps}"
+            self._tally.note("too_long_for_width", place, message)
+        if len(text) > 1 and height >= VERTICAL * width:
+            self._tally.note("vertical_picture", place, f"{len(text)} characters, {width}x{height}")

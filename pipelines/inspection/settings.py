@@ -1,0 +1,62 @@
+"""What an inspection looks for, and against which model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+from crnn.charset import Charset
+from crnn.image import PictureContract
+from crnn.model import ModelConfig
+from pipelines.sources import SourceOptions
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectConfig(SourceOptions):
+    """What is looked for in labelled pictures."""
+
+    charset: str = AUTO
+    """auto (the data's own, nothing is missing), a name such as digits, alnum, codes, ascii, or
+    the characters: labels with others are errors."""
+    format: str = AUTO
+    """Of sources that are not prepared sets: auto, labels, names, mjsynth, icdar, scene, lmdb,
+    webdataset or parquet."""
+    lists: tuple[str, ...] = ()
+    """List files to read of such sources, e.g. annotation_train.txt; none: all there are."""
+    limit: int = 0
+    """At most so many samples of each set, the first ones; 0 for all."""
+    examples: int = 8
+    """Examples shown of each finding."""
+    rare_below: int = 10
+    """A character that occurs less often is rare."""
+    least_height: int = 8
+    """Pictures less high than this are tiny, px."""
+    least_width: int = 4
+    """Pictures less wide than this are tiny, px."""
+    decode_memory_mb: int = 2048
+    """MiB of memory for decoding a picture of a source; one that needs more is an error."""
+    decode_timeout_s: float = 30.0
+    """Seconds for decoding a picture of a source; one that takes longer is an error."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """The network to train: its time steps bound the labels."""
+    picture: PictureContract = field(default_factory=PictureContract)
+    """Shape of its input."""
+
+    def __post_init__(self) -> None:
+        if self.charset != AUTO:
+            Charset.named(self.charset)
+        for name, least in (("limit", 0), ("examples", 1), ("rare_below", 0),
+                            ("least_height", 1), ("least_width", 1),
+                            ("decode_memory_mb", 256)):  # fmt: skip
+            if getattr(self, name) < least:
+                flag = "--" + name.replace("_", "-")
+                raise ValueError(f"{flag} is {getattr(self, name)}; expected at least {least}")
+        if not self.decode_timeout_s > 0:
+            raise ValueError(f"--decode-timeout-s is {self.decode_timeout_s}; expected above 0")
+
+    @property
+    def options(self) -> SourceOptions:
+        """What is said of the sources."""
+        known = fields(SourceOptions)
+        return SourceOptions(**{field.name: getattr(self, field.name) for field in known})

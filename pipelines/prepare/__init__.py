@@ -1,0 +1,12 @@
+"""Labelled pictures → shards, on Ray: rows are chunks of the listing, never single pictures.
+
+``entries`` (items of ``pipelines.sources``: texts by the rules, ids told apart by ``seen``, each
+in its split) → ``plan`` (written down window by window) → ``task`` (a chunk → shards, rejects, its
+part file) → ``flow`` (all of it, the manifests last). A job killed at any moment and run again
+does only the parts that are missing, and ends in the same data as one that was never disturbed.
+"""
+
+from pipelines.prepare.config import PrepareConfig
+from pipelines.prepare.flow import Job, Prepared, Progress, begin, carry_out, prepare
+
+__all__ = ["Job", "PrepareConfig", "Prepared", "Progress", "begin", "carry_out", "prepare"]

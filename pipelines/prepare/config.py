@@ -1,0 +1,161 @@
+"""The choices of a preparation, and what of them decides the data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from crnn import storage
+from crnn.image import MAX_PIXELS
+from pipelines.output import SPLITS
+from pipelines.sources import Source, SourceOptions
+from pipelines.textrules import TextRules
+
+FOUND_LATER = ("listing_digest", "unlabelled")
+"""Keys of the recipe that only the whole listing tells."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareConfig(SourceOptions, TextRules):
+    """How labelled pictures become shards."""
+
+    format: str = "auto"
+    """auto, labels, names, mjsynth, icdar, scene, lmdb, webdataset, parquet or prepared."""
+    lists: tuple[str, ...] = ()
+    """List files to read, e.g. annotation_train.txt; none: all that the format has."""
+    source_name: tuple[str, ...] = ()
+    """What the source column says, one for each SOURCE; default: the last part of its address, or
+    for prepared sets what they say."""
+    prefix_ids: bool = True
+    """With several SOURCEs put the name of each before its ids, so that equal ones stay apart."""
+    val_share: float = 0.0
+    """Share of the samples, by a hash of their group or id, that goes to OUT/val, the rest to
+    OUT/train; without shares all goes to OUT."""
+    test_share: float = 0.0
+    """Share that goes to OUT/test in the same way."""
+    group_pattern: str = ""
+    """A regular expression searched in the id: what it matches, or its first group, is the group
+    that stays in one split, e.g. '(\\\\d+)_\\\\d+\\\\.jpg$' for the lines of a receipt."""
+    keep_id: str = ""
+    """A regular expression that ids must match somewhere; the others are rejects (filtered)."""
+    keep_text: str = ""
+    """A regular expression that texts must match somewhere; the others are rejects (filtered)."""
+    max_length: int = 0
+    """Texts of more characters are rejects (filtered); 0: no limit."""
+    shuffle_seed: int = 0
+    """Seeds the order of the samples, which are shuffled within windows of up to 65,536; negative:
+    the order of the lists, in which what lies in larger files stays anyway."""
+    part_rows: int = 0
+    """Pictures that one task writes; 0: 256 at first, then more, up to 8192."""
+    max_pixels: int = MAX_PIXELS
+    """Pictures of more pixels are rejects (too_large)."""
+    decode_memory_mb: int = 2048
+    """MiB of memory for decoding a picture; one that needs more is a reject."""
+    decode_timeout_s: float = 30.0
+    """Seconds for decoding a picture; one that takes longer is a reject."""
+    workers: int = 0
+    """At most so many tasks at a time; 0 for one on each CPU."""
+    overwrite: bool = False
+    """Replace prepared data of another recipe; other files are never touched."""
+
+    def __post_init__(self) -> None:
+        TextRules.__post_init__(self)
+        for name in ("val_share", "test_share"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is {getattr(self, name)}; "
+                    "expected at least 0 and less than 1"
+                )
+        if self.val_share + self.test_share >= 1.0:
+            raise ValueError(
+                f"--val-share {self.val_share} and --test-share {self.test_share} leave nothing "
+                "to train on; expected a sum of less than 1"
+            )
+        self._check_counts()
+        for name in ("group_pattern", "keep_id", "keep_text"):
+            _check_pattern(f"--{name.replace('_', '-')}", getattr(self, name))
+
+    def _check_counts(self) -> None:
+        for name, least in (("part_rows", 0), ("max_length", 0), ("workers", 0), ("max_pixels", 1)):
+            if getattr(self, name) < least:
+                flag, value = f"--{name.replace('_', '-')}", getattr(self, name)
+                raise ValueError(f"{flag} is {value}; expected at least {least}")
+        if self.max_pixels > MAX_PIXELS:
+            raise ValueError(f"--max-pixels is {self.max_pixels}; expected at most {MAX_PIXELS}")
+        if self.decode_memory_mb < 256:
+            raise ValueError(f"--decode-memory-mb is {self.decode_memory_mb}; expected 256 or more")
+        if not self.decode_timeout_s > 0:
+            raise ValueError(f"--decode-timeout-s is {self.decode_timeout_s}; expected above 0")
+
+    @property
+    def rules(self) -> TextRules:
+        """The text rules alone."""
+        return TextRules(**{field.name: getattr(self, field.name) for field in fields(TextRules)})
+
+    @property
+    def options(self) -> SourceOptions:
+        """What is said of the sources."""
+        known = fields(SourceOptions)
+        return SourceOptions(**{field.name: getattr(self, field.name) for field in known})
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Folders below OUT; one without a name where nothing is split."""
+        shares = {"train": 1.0, "val": self.val_share, "test": self.test_share}
+        return tuple(s for s in SPLITS if shares[s]) if self.val_share or self.test_share else ("",)
+
+
+def source_names(config: PrepareConfig, sources: Sequence[Source]) -> tuple[str, ...]:
+    """What each source is called, in the source column and before its ids.
+
+    Raises:
+        ValueError: when there are more or fewer names than sources, or two are the same.
+    """
+    names = config.source_name or tuple(storage.base_name(source.uri) for source in sources)
+    if len(names) != len(sources):
+        raise ValueError(
+            f"--source-name gives {len(names)} names for {len(sources)} sources; expected one each"
+        )
+    if config.prefix_ids and len(set(names)) < len(names):
+        raise ValueError(
+            f"the sources are called {', '.join(names)}; give them distinct names with "
+            "--source-name, or keep their ids as they are with --no-prefix-ids"
+        )
+    return names
+
+
+def recipe(config: PrepareConfig, sources: Sequence[Source], split: str) -> dict[str, Any]:
+    """All that decides the data of a split, but for what the sources hold."""
+    return {
+        "made_by": "prepare",
+        "sources": [
+            {
+                "uri": storage.split_options(source.uri)[0],
+                "name": name,
+                "format": source.format,
+                "lists": [] if source.format == "prepared" else list(source.names),
+            }
+            for source, name in zip(sources, source_names(config, sources), strict=True)
+        ],
+        "named": bool(config.source_name),
+        "prefix_ids": config.prefix_ids and len(sources) > 1,
+        "options": asdict(config.options),
+        "text": config.rules.recipe(),
+        "keep": {name: getattr(config, name) for name in ("keep_id", "keep_text", "max_length")},
+        "split": split,
+        "val_share": config.val_share,
+        "test_share": config.test_share,
+        "group_pattern": config.group_pattern,
+        "shuffle_seed": config.shuffle_seed,
+        "part_rows": config.part_rows,
+        "max_pixels": config.max_pixels,
+    }
+
+
+def _check_pattern(flag: str, pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{flag} {pattern!r} is no regular expression: {error}") from error

@@ -1,0 +1,153 @@
+"""Items of sources → entries: ids told apart, texts by the rules, each in its split."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from crnn.region import Region
+from pipelines.prepare.config import PrepareConfig
+from pipelines.prepare.seen import Seen
+from pipelines.sources import Item, Source
+from pipelines.textrules import LabelError
+
+PAGE_ITEMS = 4096
+_MENTIONED = "\0"
+"""Before the id of a picture that a list names without making it a sample."""
+
+
+class Entry(NamedTuple):
+    """One line of the listing as a task gets it."""
+
+    id: str
+    text: str
+    set: int
+    """Number of the source."""
+    file: str
+    """With ``at`` where the picture is; both empty where there is none."""
+    at: str
+    region: Region | None
+    has_picture: bool
+    reason: str
+    message: str
+    source: str
+
+
+class Entries:
+    """All entries of some sources, page by page, in the order of the sources and their lists."""
+
+    def __init__(
+        self, sources: Sequence[Source], names: Sequence[str], config: PrepareConfig
+    ) -> None:
+        self._sources, self._names, self._config = sources, names, config
+        self._prefix = config.prefix_ids and len(sources) > 1
+        self._rules = config.rules
+        self._group = re.compile(config.group_pattern) if config.group_pattern else None
+        self._keep_id, self._keep_text = re.compile(config.keep_id), re.compile(config.keep_text)
+        self.seen = Seen()
+        """Ids of samples, and pictures that are mentioned besides."""
+
+    def pages(self) -> Iterator[list[tuple[str, Entry]]]:
+        """Splits and entries; none but the first of several with the same id is a sample."""
+        for number, source in enumerate(self._sources):
+            items = iter(source.items())
+            while page := list(islice(items, PAGE_ITEMS)):
+                yield self._once([self._entry(number, item) for item in page])
+
+    def has(self, number: int, paths: Sequence[str]) -> list[bool]:
+        """Whether a list of this source mentions each of these pictures."""
+        ids = [self._id(number, path) for path in paths]
+        as_samples, besides = self.seen.has(ids), self.seen.has([_MENTIONED + id for id in ids])
+        return [a or b for a, b in zip(as_samples, besides, strict=True)]
+
+    def _id(self, number: int, id: str) -> str:
+        return f"{self._names[number]}/{id}" if self._prefix else id
+
+    def _entry(self, number: int, item: Item) -> tuple[str, Entry]:
+        """The entry of an item, and its group."""
+        reason, message, text = item.reason, item.message, item.text
+        id = self._id(number, item.id)
+        if not _is_unicode(id):
+            id, reason = id.encode("utf-8", "backslashreplace").decode(), "bad_name"
+            message = "its name is not UTF-8; rename the file"
+        group, has_group = self._group_of(id, item.group)
+        if not reason:
+            text, reason, message = self._text(id, item.text)
+        if not reason and not has_group:
+            reason = "no_group"
+            message = f"the id doesn't match --group-pattern {self._config.group_pattern!r}"
+        default = self._names[number]
+        named = default if self._config.source_name else item.source or default
+        place = item.picture if reason not in ("filtered", "bad_name") else None
+        return group, Entry(
+            id,
+            "" if reason else text,
+            number,
+            place.file if place else "",
+            place.at if place else "",
+            item.region,
+            place is not None,
+            reason,
+            message,
+            named,
+        )
+
+    def _group_of(self, id: str, group: str) -> tuple[str, bool]:
+        """The group, or the id where there is none; false where the pattern finds none."""
+        if self._group is None:
+            return group or id, True
+        match = self._group.search(id)
+        if match is None:
+            return id, False
+        return (match[1] or match[0]) if match.re.groups else match[0], True
+
+    def _text(self, id: str, label: str) -> tuple[str, str, str]:
+        """Text, or reason and message."""
+        try:
+            text = self._rules.apply(label)
+        except LabelError as error:
+            return "", error.reason, str(error)
+        if not self._keep_id.search(id):
+            return "", "filtered", f"the id doesn't match --keep-id {self._config.keep_id!r}"
+        if not self._keep_text.search(text):
+            message = f"{text!r} doesn't match --keep-text {self._config.keep_text!r}"
+            return "", "filtered", message
+        if self._config.max_length and len(text) > self._config.max_length:
+            return "", "filtered", f"{len(text)} characters; --max-length {self._config.max_length}"
+        return text, "", ""
+
+    def _once(self, entries: list[tuple[str, Entry]]) -> list[tuple[str, Entry]]:
+        new = self.seen.add([_MENTIONED * bool(e.reason) + e.id for _, e in entries])
+        return [
+            (
+                split_of(group, self._config),
+                entry
+                if is_new or entry.reason
+                else entry._replace(
+                    text="", reason="duplicate_id", message="listed before; the first counts"
+                ),
+            )
+            for (group, entry), is_new in zip(entries, new, strict=True)
+        ]
+
+
+def split_of(group: str, config: PrepareConfig) -> str:
+    """The split that a group or an id belongs to, by its hash, whatever else there is."""
+    if not config.val_share and not config.test_share:
+        return ""
+    digest = hashlib.blake2b(group.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    place = int.from_bytes(digest, "big") / 2**64
+    if place < config.val_share:
+        return "val"
+    return "test" if place < config.val_share + config.test_share else "train"
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,296 @@
+"""A preparation from end to end: list, plan, make parts on Ray, sum them up.
+
+A thread of the driver lists the sources and writes plans down; Ray Data moves numbers of chunks.
+The driver holds a window of the listing for each split and 16 bytes for each id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import ray
+
+from crnn import storage
+from crnn.errors import DataError
+from pipelines.agenda import Agenda
+from pipelines.manifest import Manifest, Part, finish
+from pipelines.output import claim, read_parts, release
+from pipelines.prepare.config import FOUND_LATER, PrepareConfig, recipe, source_names
+from pipelines.prepare.entries import PAGE_ITEMS, Entries
+from pipelines.prepare.plan import Chunk, Planner, Window
+from pipelines.prepare.task import PartMaker, PartOutcome, TaskConfig
+from pipelines.sources import Source, open_source
+from pipelines.sources.names import picture_paths
+from pipelines.spread import Processes, spread
+
+FIRST_NAMED = 10
+"""Pictures without a row, and rows without a picture, that are named."""
+MISSING = "missing_file"
+"""Reason of rows that name a picture which isn't there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a preparation stands; counts are entries, samples and rejects alike."""
+
+    done: int
+    total: int
+    """As far as is known."""
+    listed: bool
+    """Whether all is listed, so that ``total`` stays as it is."""
+    rejects: int
+    """Of this run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unmatched:
+    """Names on one side only, of lists and pictures."""
+
+    count: int = 0
+    first: tuple[str, ...] = ()
+    """At most ``FIRST_NAMED``."""
+
+    def __str__(self) -> str:
+        more = ", …" if self.count > len(self.first) else ""
+        return f"{self.count:,} ({', '.join(self.first)}{more})" if self.count else "0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """One folder of shards that is complete."""
+
+    uri: str
+    manifest: Manifest
+    was_complete: bool
+    """Before this run."""
+    missing: Unmatched
+    """Rows whose picture isn't there."""
+    unlabelled: Unmatched
+    """Pictures of the sources that no row names."""
+
+
+@dataclass(kw_only=True)
+class Split:
+    """One folder of shards on its way."""
+
+    name: str
+    uri: str
+    recipe: dict
+    planner: Planner
+    finished: Manifest | None
+    """Its manifest, where nothing is left to do."""
+
+
+@dataclass(kw_only=True)
+class Job:
+    """A preparation whose arguments were found sound; its sources are being listed."""
+
+    sources: tuple[Source, ...]
+    config: PrepareConfig
+    splits: tuple[Split, ...]
+    agenda: Agenda[Chunk] = field(init=False)
+    unlabelled: Unmatched = Unmatched()
+
+    @property
+    def task(self) -> TaskConfig:
+        """What its tasks are told."""
+        return TaskConfig(
+            sources=self.sources,
+            max_pixels=self.config.max_pixels,
+            decode_memory_mb=self.config.decode_memory_mb,
+            decode_timeout_s=self.config.decode_timeout_s,
+        )
+
+    def progress(self, done: int = 0, rejects: int = 0) -> Progress:
+        """Where it stands when so many entries are done in this run."""
+        before = sum(split.planner.rows_done for split in self.splits)
+        total = before + self.agenda.rows
+        return Progress(
+            done=before + done, total=total, listed=self.agenda.complete, rejects=rejects
+        )
+
+
+def prepare(
+    source_uris: str | Sequence[str],
+    out_uri: str,
+    config: PrepareConfig,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> tuple[Manifest, ...]:
+    """Shards of all usable pictures of the sources in ``out_uri``; Ray must be initialised.
+
+    Returns one manifest, or one for each split that ``config`` asks for.
+
+    Raises:
+        DataError, ValueError: as ``begin`` and ``carry_out`` do.
+    """
+    uris = [source_uris] if isinstance(source_uris, str) else list(source_uris)
+    return tuple(made.manifest for made in carry_out(begin(uris, out_uri, config), report))
+
+
+def begin(source_uris: Sequence[str], out_uri: str, config: PrepareConfig) -> Job:
+    """Look at the sources, claim the output, and begin to list; needs no Ray, opens no picture.
+
+    Raises:
+        DataError: a source is unusable, or ``out_uri`` holds something else: other files, or
+            data of another recipe without ``overwrite``.
+        ValueError: for arguments that don't go together.
+    """
+    sources = tuple(
+        open_source(uri, format=config.format, lists=config.lists, options=config.options)
+        for uri in source_uris
+    )
+    names = source_names(config, sources)
+    for source in sources:
+        if next(source.items(), None) is None:
+            lists = ", ".join(filter(None, source.names[:5])) or "pictures"
+            raise DataError(f"{source.uri} has no lines ({lists}); expected one for each picture")
+    out_uri = storage.absolute(out_uri)
+    recipes = {split: recipe(config, sources, split) for split in config.splits}
+    claimed = claim(out_uri, recipes, overwrite=config.overwrite, found_later=FOUND_LATER)
+    splits = tuple(
+        Split(
+            name=name,
+            uri=storage.join(out_uri, name),
+            recipe=recipes[name],
+            planner=Planner(
+                storage.join(out_uri, name),
+                recipes[name],
+                in_order=any(source.in_order for source in sources),
+                done=claimed[name] is not None,
+            ),
+            finished=claimed[name],
+        )
+        for name in config.splits
+    )
+    job = Job(sources=sources, config=config, splits=splits)
+    job.agenda = Agenda([], _windows(job, Entries(sources, names, config)))
+    return job
+
+
+def carry_out(
+    job: Job, report: Callable[[Progress], None] = lambda _: None
+) -> tuple[Prepared, ...]:
+    """Do what is left, reporting after each part; Ray must be initialised if there is anything.
+
+    Raises:
+        DataError: a split has no usable picture, the sources have changed since it was begun, or
+            a store fails for good.
+    """
+    done, rejects = 0, 0
+    for outcome in _outcomes(job):
+        done += outcome.part.total
+        rejects += outcome.part.total - outcome.part.count
+        report(job.progress(done, rejects))
+    return tuple(_finish(job, split) for split in job.splits)
+
+
+def _windows(job: Job, entries: Entries) -> Iterator[Window]:
+    """Windows of all splits as they are written down; runs in the agenda's thread."""
+    planners = {split.name: split.planner for split in job.splits}
+    for page in entries.pages():
+        for name, planner in planners.items():
+            yield from planner.add([entry for split, entry in page if split == name])
+    for planner in planners.values():
+        yield from planner.end()
+    total = sum(planner.listed for planner in planners.values())
+    for split in job.splits:
+        if not split.planner.listed:
+            raise DataError(
+                f"the shares leave none of {total:,} pictures in {split.name}; choose others, or "
+                "a --group-pattern that makes more groups"
+            )
+        listed = split.finished and split.finished.recipe.get("listing_digest")
+        if listed and listed != split.planner.digest:
+            raise DataError(
+                f"{split.uri} holds data made of another listing: listing_digest {listed[:12]}… "
+                f"there, {split.planner.digest[:12]}… here; choose another folder, or "
+                "--overwrite to replace it"
+            )
+    if any(split.finished is None for split in job.splits):
+        job.unlabelled = _unlabelled(job, entries)
+
+
+def _unlabelled(job: Job, entries: Entries) -> Unmatched:
+    """Pictures below the sources that none of their lists names; where it was asked for some
+    lists only, nobody expects all pictures in them.
+    """
+    count = 0
+    first: list[str] = []
+    for number, source in enumerate(job.sources):
+        if job.config.lists or not source.names_pictures:
+            continue
+        paths = picture_paths(source.uri)
+        while page := list(islice(paths, PAGE_ITEMS)):
+            named = entries.has(number, page)
+            lonely = [path for path, is_named in zip(page, named, strict=True) if not is_named]
+            count += len(lonely)
+            first += lonely[: FIRST_NAMED - len(first)]
+    return Unmatched(count=count, first=tuple(first))
+
+
+def _outcomes(job: Job) -> Iterator[PartOutcome]:
+    config_ref: ray.ObjectRef | None = None
+    processes = Processes(most=job.config.workers)
+    while True:
+        ready = job.agenda.wait()
+        window = job.agenda.take()
+        if window:
+            config_ref = config_ref or ray.put(job.task)
+            yield from spread(PartMaker, config_ref, window, processes)
+        elif ready:
+            return
+
+
+def _finish(job: Job, split: Split) -> Prepared:
+    manifest = split.finished
+    unlabelled = job.unlabelled
+    if manifest is None:
+        manifest = _summed(job, split)
+        release(split.uri)
+    else:
+        found = manifest.recipe.get("unlabelled") or {}
+        unlabelled = Unmatched(count=found.get("count", 0), first=tuple(found.get("first", ())))
+    return Prepared(
+        uri=split.uri,
+        manifest=manifest,
+        was_complete=split.finished is not None,
+        missing=missing_of(split.uri, manifest.rejects),
+        unlabelled=unlabelled,
+    )
+
+
+def _summed(job: Job, split: Split) -> Manifest:
+    """The manifest of a split whose parts are all done, written."""
+    parts = read_parts(split.uri)
+    assert len(parts) == split.planner.parts, (len(parts), split.planner.parts)
+    total = sum(parts.values(), Part())
+    if not total.count:
+        missing = missing_of(split.uri, total.rejects)
+        raise DataError(
+            f"none of the {total.total} pictures of {split.uri} is usable: {total.rejects}; see "
+            f"{storage.join(split.uri, 'rejects')}. Rows whose picture isn't there: {missing}; "
+            f"pictures without a row: {job.unlabelled}"
+        )
+    found = {
+        "listing_digest": split.planner.digest,
+        "unlabelled": {"count": job.unlabelled.count, "first": list(job.unlabelled.first)},
+    }
+    return finish(split.uri, (parts[name] for name in sorted(parts)), {**split.recipe, **found})
+
+
+def missing_of(uri: str, rejects: dict[str, int]) -> Unmatched:
+    """Rows of a folder of shards whose picture wasn't there; the first of them by name."""
+    count = rejects.get(MISSING, 0)
+    first: list[str] = []
+    if count:
+        for info in storage.list_files(storage.join(uri, "rejects"), suffix=".parquet"):
+            system, path = storage.resolve(info.uri)
+            rows = pq.read_table(path, filesystem=system, columns=["id", "reason"])
+            first += rows.filter(pc.equal(rows["reason"], MISSING))["id"].to_pylist()
+            if len(first) >= FIRST_NAMED:
+                break
+    return Unmatched(count=count, first=tuple(first[:FIRST_NAMED]))

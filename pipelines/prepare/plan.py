@@ -1,0 +1,245 @@
+"""What one folder of shards is to hold, written down piece by piece while the sources are listed.
+
+    OUT/_parts/recipe.json              how it is made (``pipelines.output``)
+    OUT/_parts/plan-00003.parquet       a window of the listing, shuffled; a row group a part
+    OUT/_parts/part-00017.json          sums of a part whose shards are in place
+
+Where windows and parts begin depends on the number of entries before them alone. A job that is
+run again lists again, finds the windows that it wrote down before, and goes on behind them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crnn import storage
+from crnn.errors import DataError
+from crnn.region import Region
+from pipelines.output import PARTS_NAME
+from pipelines.prepare.entries import Entry
+
+FIRST_WINDOW, MOST_WINDOW = 2048, 65_536
+"""Entries of a window: the first one is small, so that work begins; each next twice as large."""
+PARTS_A_WINDOW = 8
+_DIGEST_KEY = b"listing_digest"
+_PAGE = 4096
+
+PLAN_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("text", pa.string()),
+        ("set", pa.int32()),
+        ("file", pa.string()),
+        ("at", pa.string()),
+        ("region", pa.list_(pa.float64())),
+        ("has_picture", pa.bool_()),
+        ("reason", pa.string()),
+        ("message", pa.string()),
+        ("source", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Entries that one task turns into a part."""
+
+    uri: str
+    """The folder of shards."""
+    part: str
+    rows: int
+    address: str
+    """The plan's file; the chunk is row group ``index``."""
+    index: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """The chunks of a window that are left to do."""
+
+    left: tuple[Chunk, ...]
+
+    def chunks(self) -> Sequence[Chunk]:
+        """All of them, in order."""
+        return self.left
+
+
+class Planner:
+    """Takes the entries of one folder as they are listed, and writes its plan down."""
+
+    def __init__(self, uri: str, recipe: Mapping[str, Any], *, in_order: bool, done: bool) -> None:
+        """Plan the folder at ``uri``; of one that is ``done`` only the digest is taken."""
+        self._uri, self._done = uri, done
+        self._seed = -1 if in_order else int(recipe["shuffle_seed"])
+        self._part_rows = int(recipe["part_rows"])
+        self._hash = hashlib.sha256()
+        self._waiting: list[pa.Table] = []
+        self._page: list[Entry] = []
+        self._rows = 0
+        """Entries in the window that is being filled."""
+        self._window = self._part = 0
+        """Numbers of that window, and of its first part."""
+        self._plans = set() if done else self._names("plan-", ".parquet")
+        self._parts = set() if done else self._names("part-", ".json")
+        self.listed = self.rows_done = 0
+        """Entries that came by, and those of them in parts that were done before."""
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the entries so far."""
+        return self._hash.hexdigest()
+
+    def add(self, entries: Sequence[Entry]) -> Iterator[Window]:
+        """Take these in; each window that they fill, when it is written down.
+
+        Raises:
+            DataError: when a window isn't what it was when it was written down.
+        """
+        for entry in entries:
+            self._page.append(entry)
+            self._rows += 1
+            if self._rows == self._size:
+                yield self._close()
+            elif len(self._page) == _PAGE:
+                self._settle()
+
+    def end(self) -> Iterator[Window]:
+        """The last window; DataError as ``add``, also when there were more of them."""
+        if self._rows:
+            yield self._close()
+        beyond = sorted(name for name in self._plans if name >= self._plan_name())
+        if beyond:
+            self._refuse(f"it listed more than {self.listed:,} entries then")
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are in all; known at the end."""
+        return self._part
+
+    @property
+    def _size(self) -> int:
+        if self._part_rows:
+            return max(FIRST_WINDOW, PARTS_A_WINDOW * self._part_rows)
+        return min(FIRST_WINDOW << min(self._window, 16), MOST_WINDOW)
+
+    def _settle(self) -> None:
+        """Entries as a table, which takes a tenth of the memory."""
+        if not self._page:
+            return
+        for entry in self._page:
+            line = "\t".join(map(str, (*entry[:8], entry.source)))
+            self._hash.update(line.encode("utf-8", "surrogatepass") + b"\n")
+        self.listed += len(self._page)
+        if not self._done:
+            self._waiting.append(_table(self._page))
+        self._page = []
+
+    def _close(self) -> Window:
+        self._settle()
+        name, rows = self._plan_name(), self._rows
+        address = storage.join(self._uri, PARTS_NAME, name)
+        if self._done:
+            left: tuple[Chunk, ...] = ()
+        else:
+            size = self._part_rows or -(-self._size // PARTS_A_WINDOW)
+            if name in self._plans:
+                self._check(address)
+            else:
+                self._write(address, size)
+            chunks = [
+                Chunk(
+                    uri=self._uri,
+                    part=f"part-{self._part + index:05d}",
+                    rows=min(size, rows - start),
+                    address=address,
+                    index=index,
+                )
+                for index, start in enumerate(range(0, rows, size))
+            ]
+            self._part += len(chunks)
+            left = tuple(chunk for chunk in chunks if f"{chunk.part}.json" not in self._parts)
+            self.rows_done += rows - sum(chunk.rows for chunk in left)
+        self._waiting, self._rows = [], 0
+        self._window += 1
+        return Window(left=left)
+
+    def _write(self, address: str, size: int) -> None:
+        table = pa.concat_tables(self._waiting)
+        if self._seed >= 0:
+            order = np.random.default_rng([self._seed, self._window]).permutation(len(table))
+            table = table.take(pa.array(order))
+        schema = PLAN_SCHEMA.with_metadata({_DIGEST_KEY: self.digest.encode()})
+        with storage.replacing(address) as path:
+            pq.write_table(table.cast(schema), path, row_group_size=size, compression="zstd")
+
+    def _check(self, address: str) -> None:
+        system, path = storage.resolve(address)
+        try:
+            schema = storage.attempt(
+                "read", address, lambda: pq.read_schema(path, filesystem=system)
+            )
+        except pa.ArrowException as error:
+            raise DataError(
+                f"the plan {address} is damaged ({error}); delete {self._uri}"
+            ) from error
+        if (schema.metadata or {}).get(_DIGEST_KEY) != self.digest.encode():
+            self._refuse(f"its first {self.listed:,} entries differ from those of then")
+
+    def _refuse(self, how: str) -> None:
+        raise DataError(
+            f"the source has changed since {self._uri} was begun: {how} (listing_digest); choose "
+            "another folder, or --overwrite to begin anew"
+        )
+
+    def _plan_name(self) -> str:
+        return f"plan-{self._window:05d}.parquet"
+
+    def _names(self, prefix: str, suffix: str) -> set[str]:
+        infos = storage.list_files(storage.join(self._uri, PARTS_NAME), suffix=suffix)
+        names = (storage.base_name(info.uri) for info in infos)
+        return {name for name in names if name.startswith(prefix)}
+
+
+def read_chunk(chunk: Chunk) -> list[Entry]:
+    """The entries of a chunk.
+
+    Raises:
+        DataError: when the plan's file is missing or damaged.
+    """
+    system, path = storage.resolve(chunk.address)
+
+    def read() -> pa.Table:
+        with system.open_input_file(path) as file, pq.ParquetFile(file) as plan:
+            return plan.read_row_group(chunk.index)
+
+    try:
+        table = storage.attempt("read", chunk.address, read)
+    except (FileNotFoundError, pa.ArrowException) as error:
+        raise DataError(
+            f"the plan {chunk.address} is missing or damaged ({error}); delete {chunk.uri} and "
+            "prepare the data again"
+        ) from error
+    columns = [column.to_pylist() for column in table.columns]
+    return [_entry(row) for row in zip(*columns, strict=True)]
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    entry = Entry(*row)
+    if entry.region is None:
+        return entry
+    return entry._replace(region=cast(Region, tuple(entry.region)))
+
+
+def _table(entries: Sequence[Entry]) -> pa.Table:
+    columns = zip(*entries, strict=True)
+    arrays = [
+        pa.array(column, field.type) for column, field in zip(columns, PLAN_SCHEMA, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=PLAN_SCHEMA)

@@ -1,0 +1,71 @@
+"""Pictures that are files of their own: by several threads ahead where each is a request."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+
+from crnn import storage
+from crnn.errors import DataError, PictureError
+from pipelines.sources.format import Encoded, Opened, Reader
+from pipelines.sources.item import Place
+
+MAX_PICTURE_BYTES = 32 << 20
+"""Of one encoded picture; a larger one is a reject and not read to its end."""
+REMOTE_THREADS = 16
+_AHEAD = 2 * REMOTE_THREADS
+
+
+@contextmanager
+def whole_files(source: Opened) -> Iterator[Reader]:
+    """A reader of places that are whole files below the source."""
+
+    def read(places: Sequence[Place]) -> Iterator[Encoded]:
+        jobs = [partial(read_file, source.address(place.file)) for place in places]
+        return ahead(jobs) if not storage.is_local(source.uri) else (job() for job in jobs)
+
+    yield read
+
+
+def read_file(address: str) -> Encoded:
+    """The whole file, or why it can't be had.
+
+    Raises:
+        DataError: when an object store fails for good: that says nothing of the picture.
+    """
+    try:
+        data = storage.read_bytes(address, most=MAX_PICTURE_BYTES + 1)
+    except FileNotFoundError:
+        return PictureError("missing_file", f"there is no {address}")
+    except DataError as error:
+        if storage.is_local(address):
+            return PictureError("unreadable_file", str(error))
+        raise
+    return bounded(data, address)
+
+
+def bounded(data: bytes, what: str) -> Encoded:
+    """``data``, unless it is too large for a picture."""
+    if len(data) > MAX_PICTURE_BYTES:
+        return too_large(what)
+    return data
+
+
+def too_large(what: str) -> PictureError:
+    """The error of a picture of too many bytes."""
+    return PictureError("too_large", f"{what} has more than {MAX_PICTURE_BYTES} bytes")
+
+
+def ahead(jobs: Sequence[Callable[[], Encoded]]) -> Iterator[Encoded]:
+    """What the jobs give, in order, run by threads some ahead of what is taken."""
+    running: deque[Future[Encoded]] = deque()
+    with ThreadPoolExecutor(REMOTE_THREADS) as threads:
+        for job in jobs:
+            running.append(threads.submit(job))
+            if len(running) > _AHEAD:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()

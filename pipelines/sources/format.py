@@ -1,0 +1,150 @@
+"""What a format of labelled pictures is: how it is told from others, listed and read."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from crnn import storage
+from crnn.errors import DataError, PictureError
+from pipelines.sources.item import Item, Place
+from pipelines.stores import is_picture_name, names_in
+
+LOOKED_AT_NAMES = 10_000
+"""Of one folder, to tell formats apart; here pictures don't count, which on an object store take
+requests. A list is found by its own name however many there are."""
+
+
+class Lacks(Exception):  # noqa: N818  (an answer, not an error)
+    """What a source lacks for being of a format."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """What a source doesn't say itself."""
+
+    label_pattern: str = ""
+    """The label in the file name: a regular expression with a group (?P<text>…), and perhaps
+    (?P<group>…), that is searched in each picture's path."""
+    image_column: str = ""
+    """Column of the pictures, or of their paths (.csv, .jsonl, .parquet); default: the usual."""
+    text_column: str = ""
+    """Column of the labels; default: the usual names, such as text or label."""
+    id_column: str = ""
+    """Column of unique ids (.parquet); default: file and row."""
+    group_column: str = ""
+    """Column of what a sample belongs to (.csv, .jsonl, .parquet); see --group-pattern."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A source of a known format; small enough to travel with every task."""
+
+    uri: str
+    format: str
+    names: tuple[str, ...]
+    """The list files, or what takes their place, below ``uri``; empty: ``uri`` is the file."""
+    options: SourceOptions
+
+    def address(self, file: str) -> str:
+        """Of a file below the source; of the source itself for an empty path."""
+        return storage.join(self.uri, file) if file else self.uri
+
+
+Encoded = bytes | PictureError
+Reader = Callable[[Sequence[Place]], Iterator[Encoded]]
+"""Encoded pictures in the order of their places; of an object store some ahead. A place that
+can't be read gives the error."""
+
+
+class Format(NamedTuple):
+    """One way in which labelled pictures come."""
+
+    find: Callable[[Folder, SourceOptions, Sequence[str]], Sequence[str]]
+    """List files of the source, of those asked for if any; raises Lacks."""
+    items: Callable[[Opened], Iterator[Item]]
+    reader: Callable[[Opened], AbstractContextManager[Reader]]
+    in_order: bool = False
+    """Whether pictures are cheap to read only one after another, as they lie."""
+    names_pictures: bool = False
+    """Whether lists name picture files one by one, so that some of these may be left out."""
+
+
+class Folder:
+    """A source that is looked at: its first names, and whether a name is there."""
+
+    def __init__(self, uri: str) -> None:
+        """Look at ``uri``.
+
+        Raises:
+            DataError: when there is nothing.
+        """
+        self.uri = uri
+        self.is_file = _is_file(uri)
+        self.names: list[str] = []
+        """Names of files, at most so many, that aren't pictures' names."""
+        self.folders: list[str] = []
+        self._whole = True
+        """Whether ``names`` has the names of all files but pictures."""
+        if not self.is_file:
+            self._look()
+
+    def has(self, name: str) -> bool:
+        """Whether this file is there, among however many others."""
+        if name in self.names:
+            return True
+        found = not self._whole or "/" in name or is_picture_name(name)
+        return found and storage.exists(storage.join(self.uri, name))
+
+    def first_match(self, patterns: Sequence[str]) -> list[str]:
+        """Names that fit the first pattern that any fits."""
+        for pattern in patterns:
+            if not any(mark in pattern for mark in "*?["):
+                match = [pattern] if self.has(pattern) else []
+            else:
+                match = [name for name in self.names if fnmatch.fnmatchcase(name, pattern)]
+            if match:
+                return match
+        return []
+
+    def selected(self, wanted: Sequence[str], patterns: Sequence[str]) -> list[str]:
+        """``wanted``, which must be there, or else what fits ``patterns``; Lacks otherwise."""
+        missing = [name for name in wanted if not self.has(name)]
+        if missing:
+            raise DataError(
+                f"{self.uri} has no {', '.join(missing)}; it has {', '.join(self.names[:20])}"
+            )
+        names = list(wanted) or self.first_match(patterns)
+        if not names:
+            raise Lacks(f"any of {', '.join(patterns)}")
+        return names
+
+    def _look(self) -> None:
+        seen = 0
+        for name, is_folder in _names(self.uri):
+            seen += 1
+            if is_folder:
+                self.folders.append(name)
+            elif not is_picture_name(name):
+                self.names.append(name)
+            is_long = seen if not storage.is_local(self.uri) else len(self.names)
+            if is_long >= LOOKED_AT_NAMES:
+                self._whole = False
+                break
+        if not seen:
+            raise DataError(f"{self.uri} is empty; expected labelled pictures")
+
+
+def _is_file(uri: str) -> bool:
+    system, path = storage.resolve(uri)
+    return bool(storage.attempt("look at", uri, lambda: system.get_file_info(path)).is_file)
+
+
+def _names(uri: str) -> Iterator[tuple[str, bool]]:
+    try:
+        yield from names_in(uri)
+    except FileNotFoundError:
+        raise DataError(f"there is no folder {uri}; expected labelled pictures") from None

@@ -1,0 +1,61 @@
+"""``icdar``: cropped words with one ``gt.txt``, as the ICDAR competitions give them.
+
+Lines are ``word_1.png, "Genaxis Theatre"``, as found in the wild also without quotes, without the
+space, with a byte-order mark, with ``\\"`` or ``""`` for a quote. ``###`` is an unreadable word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from pipelines.sources.files import whole_files
+from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
+from pipelines.sources.item import Item, pictured, unusable
+from pipelines.sources.ranged import numbered_lines
+
+NAMES = ("gt.txt", "*_GT.txt", "*_gt.txt")
+UNREADABLE = frozenset({"###", "#"})
+"""Labels of words that a person couldn't read either."""
+_LINE = re.compile(r"\s*(?P<path>.+?\.[A-Za-z]\w{2,4}|[^,]+?)\s*,[^\S\t]*(?P<text>.*)", re.DOTALL)
+
+
+def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequence[str]:
+    names = folder.selected(wanted, NAMES)
+    for name in names:
+        first = next(numbered_lines(folder.uri.rstrip("/") + "/" + name), None)
+        if first and not first[2] and not _LINE.fullmatch(first[1]):
+            raise Lacks(f"lines like 'word_1.png, \"text\"' in {name}, which begins {first[1]!r}")
+    return names
+
+
+def _items(source: Opened) -> Iterator[Item]:
+    for name in source.names:
+        for number, line, complaint in numbered_lines(source.address(name)):
+            where = f"{name}:{number}"
+            match = _LINE.fullmatch(line)
+            if complaint or match is None:
+                message = complaint or f"expected 'picture, \"text\"', found {line[:80]!r}"
+                yield unusable(where, "bad_line", message)
+                continue
+            text = unquoted(match["text"])
+            item = pictured(where, match["path"], text)
+            if text in UNREADABLE and not item.reason:
+                message = f"the label {text} says that nobody could read it"
+                item = item._replace(text="", reason="unreadable_label", message=message)
+            yield item
+
+
+def unquoted(text: str) -> str:
+    """A label without the quotes around it, and quotes within it without what marks them."""
+    bare = text.strip()
+    if len(bare) < 2 or bare[0] != '"' or bare[-1] != '"':
+        return text.rstrip()
+    inner = bare[1:-1]
+    if "\\" in inner:
+        return re.sub(r'\\(["\\])', r"\1", inner)
+    doubled = inner.replace('""', "")
+    return inner.replace('""', '"') if '""' in inner and '"' not in doubled else inner
+
+
+ICDAR = Format(find=_find, items=_items, reader=whole_files, names_pictures=True)

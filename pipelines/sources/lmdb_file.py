@@ -1,0 +1,113 @@
+"""``lmdb``: the database that the scene-text field packs: ``num-samples``, ``image-000000001``,
+``label-000000001`` and on, counted from 1. It is read in place, so it must lie on this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from crnn import storage
+from crnn.errors import DataError, PictureError
+from pipelines.sources.files import bounded
+from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, Reader, SourceOptions
+from pipelines.sources.item import Item, Place, unusable
+
+DATA_NAME = "data.mdb"
+COUNT_KEY = b"num-samples"
+
+
+def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequence[str]:
+    if folder.is_file and folder.uri.lower().endswith((".mdb", ".lmdb")):
+        return ()
+    if folder.is_file:
+        raise Lacks("a name that ends in .mdb or .lmdb")
+    return folder.selected(wanted, (DATA_NAME, "*.mdb", "*.lmdb"))[:1]
+
+
+def _items(source: Opened) -> Iterator[Item]:
+    with _opened(source) as transaction:
+        count = _count(transaction, source.uri)
+        cursor = transaction.cursor()
+        for number in range(1, count + 1):
+            image, label = f"image-{number:09d}", f"label-{number:09d}"
+            there = cursor.set_key(image.encode())
+            text = transaction.get(label.encode())
+            place = Place("", image) if there else None
+            if text is None:
+                message = f"there is no {label}"
+                yield unusable(image, "no_label", message, place)
+            elif not there:
+                yield unusable(image, "missing_file", f"there is no {image}, but {label}")
+            else:
+                yield _item(image, text, place)
+
+
+def _item(key: str, label: bytes, place: Place | None) -> Item:
+    try:
+        return Item(key, bytes(label).decode("utf-8"), picture=place)
+    except UnicodeDecodeError as error:
+        return unusable(key, "bad_line", f"its label is not UTF-8: {error}", place)
+
+
+@contextmanager
+def _reader(source: Opened) -> Iterator[Reader]:
+    with _opened(source) as transaction:
+
+        def read(places: Sequence[Place]) -> Iterator[Encoded]:
+            for place in places:
+                data = transaction.get(place.at.encode())
+                if data is None:
+                    yield PictureError("missing_file", f"there is no {place.at}")
+                else:
+                    yield bounded(bytes(data), place.at)
+
+        yield read
+
+
+@contextmanager
+def _opened(source: Opened) -> Iterator[Any]:
+    """A read transaction.
+
+    Raises:
+        DataError: it is on an object store, cut short, or no LMDB.
+    """
+    import lmdb  # a native module that other formats do without
+
+    address = source.address(source.names[0] if source.names else "")
+    if not storage.is_local(address):
+        raise DataError(f"{address} is an LMDB, which can't be read in place there; copy it here")
+    path = storage.absolute(address)
+    try:
+        with lmdb.open(
+            path, subdir=False, readonly=True, lock=False, readahead=False, max_readers=1
+        ) as environment:
+            _check_whole(environment, path)
+            with environment.begin(buffers=True) as transaction:
+                yield transaction
+    except lmdb.Error as error:
+        raise DataError(f"{path} is not a readable LMDB: {error}; copy it again") from error
+
+
+def _check_whole(environment: Any, path: str) -> None:
+    """An LMDB that was cut short kills the process that reads past its end."""
+    pages = environment.info()["last_pgno"] + 1
+    expected, found = pages * environment.stat()["psize"], Path(path).stat().st_size
+    if found < expected:
+        raise DataError(f"{path} has {found} bytes, its pages {expected}; it is cut short")
+
+
+def _count(transaction: Any, uri: str) -> int:
+    value = transaction.get(COUNT_KEY)
+    text = bytes(value or b"").decode("ascii", "replace").strip()
+    if not text.isdigit():
+        raise DataError(
+            f"{uri} has no number in the key {COUNT_KEY.decode()!r} but {text!r}; expected an LMDB "
+            "with num-samples, image-000000001, label-000000001 and on"
+        )
+    return int(text)
+
+
+LMDB = Format(find=_find, items=_items, reader=_reader)

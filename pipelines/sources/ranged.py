@@ -1,0 +1,90 @@
+"""A file of any store as Python's own kind of file, read block by block as far as it is used."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+
+from crnn import storage
+from crnn.errors import DataError
+
+BLOCK_BYTES = 1 << 20
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_UTF8_MARK = b"\xef\xbb\xbf"
+
+
+def open_ranged(uri: str) -> io.BufferedReader:
+    """The file for reading and seeking; passing errors of an object store are tried again.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        DataError: when it can't be read, then or later.
+    """
+    if storage.is_local(uri):
+        path = storage.absolute(uri)
+        return storage.attempt("read", uri, lambda: io.BufferedReader(io.FileIO(path)))
+    return io.BufferedReader(_Remote(uri), BLOCK_BYTES)
+
+
+class _Remote(io.RawIOBase):
+    """Each read is a request of its own, so that none hangs on a connection that broke."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        system, path = storage.resolve(uri)
+        self._file = storage.attempt("read", uri, lambda: system.open_input_file(path))
+        self._size: int = storage.attempt("read", uri, self._file.size)
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        self._place = max(0, start + offset)
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        want = max(0, min(len(buffer), self._size - self._place))
+        if not want:
+            return 0
+        data = storage.attempt("read", self._uri, lambda: self._file.read_at(want, self._place))
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+def numbered_lines(uri: str) -> Iterator[tuple[int, str, str]]:
+    """Number (from 1), text without its end, and what is wrong, of the lines that aren't blank.
+
+    A UTF-8 byte-order mark is dropped. A line that isn't UTF-8 has no text but a complaint.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        DataError: when it can't be read or is UTF-16.
+    """
+    with open_ranged(uri) as file:
+        for number, raw in enumerate(file, start=1):
+            if number == 1:
+                if raw.startswith(_UTF16_MARKS):
+                    raise DataError(f"{uri} is UTF-16; expected UTF-8: save it so")
+                raw = raw.removeprefix(_UTF8_MARK)
+            line = raw.rstrip(b"\r\n")
+            if not line.strip():
+                continue
+            try:
+                yield number, line.decode("utf-8"), ""
+            except UnicodeDecodeError as error:
+                yield number, "", f"not UTF-8: {error}"

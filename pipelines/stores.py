@@ -1,0 +1,223 @@
+"""The files of a folder or a bucket, page by page, with what tells their versions apart."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from itertools import chain, islice
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+from urllib.parse import parse_qsl
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from pyarrow import fs
+
+from crnn import storage
+from crnn.errors import DataError
+
+PICTURE_SUFFIXES = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif"),
+    }
+)
+_RUN_NAMES = 1 << 16
+"""Names of one folder that are sorted in memory; more are sorted in files."""
+_BLOCK_BYTES = 1 << 16
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file of this name is a picture, as far as its suffix says."""
+    return PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
+
+
+def files_at(uri: str) -> Iterator[dict[str, Any]]:
+    """``uri``, ``etag`` and ``size`` of all files below a folder or prefix, or of the one file.
+
+    Raises:
+        DataError: when there is nothing, or it can't be listed.
+    """
+    if storage.is_local(uri):
+        return _local_files(uri)
+    return _stored_files(*storage.split_options(uri))
+
+
+def file_at(uri: str) -> dict[str, Any]:
+    """The same for one file.
+
+    Raises:
+        DataError: when there is none.
+    """
+    if storage.is_local(uri):
+        path = storage.absolute(uri)
+        return _local_row(path, Path(path).stat())
+    system, path = storage.resolve(uri)
+    info = storage.attempt("look at", uri, lambda: system.get_file_info(path))
+    if not info.is_file:
+        raise DataError(f"there is nothing at {uri}; expected a prefix with pictures")
+    return {"uri": uri, "etag": f"{info.size}-{info.mtime_ns}", "size": info.size}
+
+
+def names_in(uri: str) -> Iterator[tuple[str, bool]]:
+    """Names of a folder's files (in order) and folders (True, somewhere between), none below.
+
+    Raises:
+        FileNotFoundError: when there is no such folder; a prefix without keys gives none.
+        DataError: when it can't be listed.
+    """
+    bare, options = storage.split_options(uri)
+    if storage.is_local(uri):
+        below: list[str] = []
+        yield from ((name, False) for name in in_order(_file_names(storage.absolute(uri), below)))
+        yield from ((name, True) for name in sorted(below))
+    elif bare.startswith("s3://"):
+        for page in _pages(bare, options, Delimiter="/"):
+            for entry in page.get("Contents", ()):
+                if not entry["Key"].endswith("/"):
+                    yield entry["Key"].rpartition("/")[2], False
+            for entry in page.get("CommonPrefixes", ()):
+                yield entry["Prefix"].rstrip("/").rpartition("/")[2], True
+    else:
+        system, path = storage.resolve(uri)
+        selector = fs.FileSelector(path.rstrip("/"), allow_not_found=True)
+        found = storage.attempt("list", uri, lambda: system.get_file_info(selector))
+        for info in sorted(found, key=lambda info: info.path):
+            yield info.base_name, info.type == fs.FileType.Directory
+
+
+def s3_client(options: str) -> Any:
+    """A client of S3 for addresses with these ``options``, else as the environment says."""
+    given = dict(parse_qsl(options[1:]))
+    endpoint = given.get("endpoint_override", "")
+    if endpoint and "://" not in endpoint:
+        endpoint = f"{given.get('scheme', 'https')}://{endpoint}"
+    unsigned = given.get("anonymous", "").lower() in ("1", "true", "yes")
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint or None,
+        region_name=given.get("region"),
+        config=Config(
+            retries={"mode": "adaptive", "max_attempts": 8},
+            signature_version=UNSIGNED if unsigned else None,
+        ),
+    )
+
+
+def _local_files(path: str) -> Iterator[dict[str, Any]]:
+    root = storage.absolute(path)
+    if Path(root).is_file():
+        yield file_at(root)
+        return
+    if not Path(root).is_dir():
+        raise DataError(f"there is nothing at {path}; expected a folder, a picture or a pattern")
+    folders, been = [root], set[tuple[int, int]]()
+    while folders:
+        folder = folders.pop()
+        info = Path(folder).stat()
+        if (info.st_dev, info.st_ino) in been:  # a link that leads back up
+            continue
+        been.add((info.st_dev, info.st_ino))
+        below: list[str] = []
+        for name in in_order(_file_names(folder, below)):
+            file = Path(folder) / name
+            yield _local_row(str(file), file.stat())
+        folders += [str(Path(folder) / name) for name in sorted(below, reverse=True)]
+
+
+def _file_names(folder: str, below: list[str]) -> Iterator[str]:
+    """Names of a folder's files as they come; those of its folders go to ``below``."""
+    with os.scandir(folder) as found:
+        for entry in found:
+            if entry.is_dir():
+                below.append(entry.name)
+            elif entry.is_file():
+                yield entry.name
+
+
+def in_order(names: Iterable[str]) -> Iterator[str]:
+    """File names sorted as bytes; where they are many, most of them lie in temporary files."""
+    runs = (sorted(map(os.fsencode, run)) for run in _batched(names, _RUN_NAMES))
+    first = next(runs, [])
+    second = next(runs, None)
+    if second is None:
+        yield from map(os.fsdecode, first)
+        return
+    with ExitStack() as stack:
+        files = []
+        for run in chain([first, second], runs):
+            file = stack.enter_context(tempfile.TemporaryFile())
+            file.write(b"\0".join(run) + b"\0")
+            file.seek(0)
+            files.append(_run(file))
+        yield from map(os.fsdecode, heapq.merge(*files))
+
+
+def _batched(names: Iterable[str], size: int) -> Iterator[list[str]]:
+    waiting = iter(names)
+    while batch := list(islice(waiting, size)):
+        yield batch
+
+
+def _run(file: IO[bytes]) -> Iterator[bytes]:
+    rest = b""
+    while block := file.read(_BLOCK_BYTES):
+        *names, rest = (rest + block).split(b"\0")
+        yield from names
+
+
+def _local_row(path: str, info: os.stat_result) -> dict[str, Any]:
+    return {"uri": path, "etag": f"{info.st_size}-{info.st_mtime_ns}", "size": info.st_size}
+
+
+def _stored_files(bare: str, options: str) -> Iterator[dict[str, Any]]:
+    """Keys below a prefix of whole names, or the one key itself."""
+    found = False
+    for row in _below(bare, options):
+        found = True
+        yield row
+    if not found:
+        yield file_at(bare + options)
+
+
+def _below(bare: str, options: str) -> Iterator[dict[str, Any]]:
+    if not bare.startswith("s3://"):
+        yield from _all_at_once(bare + options)
+        return
+    bucket = bare.removeprefix("s3://").partition("/")[0]
+    for page in _pages(bare, options):
+        for entry in page.get("Contents", ()):
+            if not entry["Key"].endswith("/"):  # what some tools leave for a folder
+                yield {
+                    "uri": f"s3://{bucket}/{entry['Key']}{options}",
+                    "etag": entry["ETag"].strip('"'),
+                    "size": entry["Size"],
+                }
+
+
+def _pages(bare: str, options: str, **more: str) -> Iterator[dict[str, Any]]:
+    """Pages of the keys below a prefix of whole names, as S3 gives them."""
+    bucket, _, prefix = bare.removeprefix("s3://").partition("/")
+    prefix = prefix.rstrip("/") + "/" if prefix.strip("/") else ""
+    listing = s3_client(options).get_paginator("list_objects_v2")
+    try:
+        yield from listing.paginate(Bucket=bucket, Prefix=prefix, **more)
+    except (BotoCoreError, ClientError) as error:
+        raise DataError(
+            f"can't list {bare}: {error}; check address, credentials and endpoint"
+        ) from error
+
+
+def _all_at_once(uri: str) -> Iterator[dict[str, Any]]:
+    """The listing of a store that Arrow doesn't page through: gs://."""
+    try:
+        for info in storage.list_files(uri, recursive=True):
+            etag = f"{info.size_bytes}-{info.mtime:.6f}"
+            yield {"uri": info.uri, "etag": etag, "size": info.size_bytes}
+    except FileNotFoundError:
+        return

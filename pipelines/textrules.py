@@ -1,0 +1,138 @@
+"""What becomes of a label before it is a sample's text: Unicode, case, whitespace, characters.
+
+The rules are applied in the order of the fields of ``TextRules``, and written into the manifest.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Literal
+
+from crnn.charset import CHARSETS, normalise
+
+UNICODE_FORMS = {"nfc": "NFC", "nfkc": "NFKC"}
+PUNCTUATION = str.maketrans(
+    {
+        **dict.fromkeys("‘’‚‛′ʼ`´＇", "'"),
+        **dict.fromkeys("“”„‟″«»＂", '"'),
+        **dict.fromkeys("‐‑‒–—―−﹣－", "-"),
+        **dict.fromkeys("\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007", " "),
+        **dict.fromkeys("\u2008\u2009\u200a\u202f\u205f\u3000", " "),
+        "…": "...",
+        "⁄": "/",
+        "∕": "/",
+        "•": "·",
+        "‹": "<",
+        "›": ">",
+    }
+)
+"""Typographic marks → what a keyboard has in their place."""
+_INVISIBLE = ("Cc", "Cf")
+"""Control and format characters: byte-order marks, zero-width spaces, soft hyphens."""
+_UNSHOWN_LENGTH = 40
+
+
+class LabelError(Exception):
+    """A label that makes no text. ``reason`` is a reject reason."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRules:
+    """What becomes of labels; in this order."""
+
+    unicode: Literal["nfc", "nfkc"] = "nfc"
+    """nfc: one form for each character; nfkc: also ligatures, full width and the like as plain."""
+    punctuation: Literal["keep", "fold"] = "keep"
+    """fold: curly quotes, dashes and odd spaces as a keyboard has them."""
+    invisible: Literal["keep", "drop"] = "keep"
+    """drop: zero-width characters, soft hyphens and control characters other than whitespace."""
+    whitespace: Literal["keep", "strip", "collapse"] = "strip"
+    """strip: none at the ends; collapse: within the text one space for each run, too."""
+    case: Literal["keep", "lower", "upper"] = "keep"
+    """All letters of one case."""
+    charset: str = ""
+    """The characters allowed: a name (digits, lower, alnum, alnum_cased, ascii, ascii_space,
+    codes) or the characters themselves; empty: all."""
+    unknown: Literal["reject", "drop", "fold"] = "reject"
+    """A character that isn't allowed makes its picture a reject, is left out of the label, or
+    becomes one that is: without its accent, of the other case, the keyboard's; else a reject."""
+
+    def __post_init__(self) -> None:
+        if self.unknown != "reject" and not self.charset:
+            raise ValueError(
+                f"--unknown is {self.unknown} without a --charset; name the characters allowed"
+            )
+
+    def apply(self, label: str) -> str:
+        """The text of a label, in NFC.
+
+        Raises:
+            LabelError: ``empty_label`` or ``unknown_character``.
+        """
+        text = unicodedata.normalize(UNICODE_FORMS[self.unicode], label)  # type: ignore[arg-type]
+        if self.punctuation == "fold":
+            text = text.translate(PUNCTUATION)
+        if self.invisible == "drop":
+            text = "".join(filter(_is_visible, text))
+        text = normalise(_CASES[self.case](_WHITESPACE[self.whitespace](text)))
+        if self.charset and not self._allowed.issuperset(text):
+            text = _WHITESPACE[self.whitespace]("".join(map(self._allow, text)))
+        if not text.strip():
+            raise LabelError("empty_label", f"the label {label[:_UNSHOWN_LENGTH]!r} has no text")
+        return text
+
+    def recipe(self) -> dict[str, Any]:
+        """As the manifest records it: the characters themselves in place of their set's name."""
+        chosen = {field.name: getattr(self, field.name) for field in fields(TextRules)}
+        return {**chosen, "charset": self._characters}
+
+    @property
+    def _characters(self) -> str:
+        return CHARSETS.get(self.charset, normalise(self.charset))
+
+    @cached_property
+    def _allowed(self) -> frozenset[str]:
+        return frozenset(self._characters)
+
+    def _allow(self, character: str) -> str:
+        if character in self._allowed or self.unknown == "drop":
+            return character if character in self._allowed else ""
+        if self.unknown == "fold":
+            for found in _foldings(character):
+                if self._allowed.issuperset(found):
+                    return found
+        raise LabelError(
+            "unknown_character",
+            f"{character!r} (U+{ord(character):04X}) is not among the characters allowed",
+        )
+
+
+def _is_visible(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) not in _INVISIBLE
+
+
+def _foldings(character: str) -> list[str]:
+    """What may stand for a character, the nearest first; never nothing."""
+    plain = unicodedata.normalize("NFKD", character)
+    bare = "".join(c for c in plain if not unicodedata.combining(c))
+    steps = [character.translate(PUNCTUATION), normalise(plain), bare, bare.translate(PUNCTUATION)]
+    return [form for form in (*steps, *(step.swapcase() for step in steps)) if form]
+
+
+_WHITESPACE: dict[str, Callable[[str], str]] = {
+    "keep": lambda text: text,
+    "strip": str.strip,
+    "collapse": lambda text: " ".join(text.split()),
+}
+_CASES: dict[str, Callable[[str], str]] = {
+    "keep": lambda text: text,
+    "lower": str.lower,
+    "upper": str.upper,
+}

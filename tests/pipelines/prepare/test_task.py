@@ -1,0 +1,105 @@
+"""What becomes of pictures: cut-outs, pictures that harm decoders, bytes of rejects."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from crnn.errors import PictureError
+from crnn.image import decode_picture
+from pipelines.prepare import PrepareConfig, prepare
+from pipelines.prepare.task import upright_size
+from tests.crnn import poison
+from tests.pipelines.conftest import encoded
+from tests.pipelines.prepare.outputs import rejects_of, samples_of
+
+LIMITS = {"decode_memory_mb": 512, "decode_timeout_s": 2.0}
+
+
+def decoded(data: bytes) -> Image.Image | None:
+    try:
+        return decode_picture(data)
+    except PictureError:
+        return None
+
+
+def test_the_size_of_an_upright_picture_is_told_by_its_header() -> None:
+    cases = [case.data for case in poison.corpus().values() if len(case.data) < 1 << 20]
+    known = [(data, decoded(data)) for data in (*poison.good_pictures(12), *cases)]
+    told = [(upright_size(data, image.width), image.size) for data, image in known if image]
+    assert len(told) > 20
+    assert all(size == expected for size, expected in told)
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_words_are_cut_out_of_photographs(tmp_path: Path) -> None:
+    photo = encoded("photo", size=(120, 60))
+    source, out = tmp_path / "scene", tmp_path / "out"
+    source.mkdir()
+    for number in (1, 2):
+        (source / f"img_{number}.jpg").write_bytes(photo)
+    (source / "img_3.jpg").write_bytes(photo[: len(photo) // 3])
+    lines = [
+        "0,0,50,0,50,20,0,20,first",
+        "10,30,60,32,58,50,8,50,second",
+        "10,30,60,30,60,50,10,50,###",
+        "500,0,600,0,600,20,500,20,far",
+    ]
+    (source / "gt_img_1.txt").write_text("\n".join(lines))
+    (source / "gt_img_2.txt").write_text("5,0,25,0,25,20,5,20,third\n")
+    (source / "gt_img_3.txt").write_text(f"{lines[0]}\n{lines[1]}\n")
+    (manifest,) = prepare(str(source), str(out), PrepareConfig())
+    rows = {row["id"]: row for row in samples_of(str(out), manifest)}
+    assert {id: row["text"] for id, row in rows.items()} == {
+        "img_1.jpg#1": "first",
+        "img_1.jpg#2": "second",
+        "img_2.jpg#1": "third",
+    }
+    upright = decode_picture(photo)
+    cut = Image.open(io.BytesIO(rows["img_1.jpg#1"]["image"]))
+    assert cut.tobytes() == upright.crop((0, 0, 50, 20)).tobytes()
+    assert (rows["img_1.jpg#1"]["width"], rows["img_1.jpg#1"]["height"]) == (50, 20)
+    rejects = rejects_of(out)
+    assert {id: reason for id, (reason, _) in rejects.items()} == {
+        "img_1.jpg#3": "unreadable_label",
+        "img_1.jpg#4": "bad_region",
+        "img_3.jpg#1": "undecodable",
+        "img_3.jpg#2": "undecodable",
+    }
+    unread = rejects["img_1.jpg#3"][1]
+    assert unread
+    assert decode_picture(unread).tobytes() == upright.crop((10, 30, 60, 50)).tobytes()
+    assert rejects["img_1.jpg#4"][1] is None
+    assert rejects["img_3.jpg#1"][1] == photo[: len(photo) // 3], "whole, once"
+    assert rejects["img_3.jpg#2"][1] is None
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_pictures_that_harm_decoders_are_rejects_and_their_neighbours_samples(
+    tmp_path: Path, words_folder: Callable[..., Path]
+) -> None:
+    source = words_folder([f"w{number}" for number in range(20)])
+    bad = {
+        "memory.png": poison.flat_png(7_900, 8_000, 6, 4),
+        "endless.jpg": poison.endless_jpeg(4_000, 2_000),
+        **{
+            f"bad{number}.png": case.data
+            for number, case in enumerate(poison.corpus().values())
+            if case.codes and not case.may_read
+        },
+    }
+    with (source / "labels.tsv").open("a") as labels:
+        for name, data in bad.items():
+            (source / name).write_bytes(data)
+            labels.write(f"{name}\tx\n")
+    (manifest,) = prepare(str(source), str(tmp_path / "out"), PrepareConfig(**LIMITS))
+    assert manifest.count == 20
+    rejects = rejects_of(tmp_path / "out")
+    assert set(rejects) == set(bad)
+    assert rejects["endless.jpg"][0] == "decoder_timeout"
+    assert rejects["memory.png"][0] in ("out_of_memory", "decoder_died")
+    assert all(data == (bad[id] or None) for id, (_, data) in rejects.items())

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crnn.charset import CHARSETS
+from pipelines.textrules import LabelError, TextRules
+
+
+@pytest.mark.parametrize(
+    ("values", "label", "text"),
+    [
+        ({}, " cafe\u0301\u00a0", "café"),
+        ({"whitespace": "keep"}, " a  b ", " a  b "),
+        ({"whitespace": "collapse"}, "\ta \u3000 b\n", "a b"),
+        ({"unicode": "nfkc"}, "ﬁ ① Ａ…", "fi 1 A..."),
+        ({}, "ﬁ", "ﬁ"),
+        ({"punctuation": "fold"}, "“it’s” – 3…", '"it\'s" - 3...'),
+        ({"invisible": "drop"}, "\ufeffa\u200bb\u00adc\x07 d", "abc d"),
+        ({"case": "lower"}, "ÄİX", "äi̇x"),
+        ({"case": "upper"}, "straße", "STRASSE"),
+        ({"charset": "lower", "case": "lower"}, "ABC", "abc"),
+        ({"charset": "digits", "unknown": "drop"}, "a1b2 c", "12"),
+        ({"charset": "ascii_space", "unknown": "fold"}, "“Café” 中", None),
+        ({"charset": "ascii_space", "unknown": "fold"}, "½", "1/2"),
+        ({"charset": "e\u0301"}, "é", "é"),
+        ({"charset": "ascii_space", "unknown": "fold"}, "“Café” ﬁ –", '"Cafe" fi -'),
+        ({"charset": "lower", "unknown": "fold"}, "Éa", "ea"),
+        ({"charset": "abé", "unknown": "fold"}, "ÉAb", "éab"),
+        ({"charset": "digits"}, "1a", None),
+    ],
+)
+def test_what_becomes_of_a_label(values: dict, label: str, text: str | None) -> None:
+    rules = TextRules(**values)
+    if text is not None:
+        assert rules.apply(label) == text
+        return
+    with pytest.raises(LabelError, match="not among the characters allowed") as told:
+        rules.apply(label)
+    assert told.value.reason == "unknown_character"
+
+
+@pytest.mark.parametrize(
+    ("values", "label"),
+    [({}, " \u3000\n"), ({"invisible": "drop"}, "\u200b"), ({"whitespace": "keep"}, "  "),
+     ({"charset": "digits", "unknown": "drop"}, "abc")],
+)  # fmt: skip
+def test_a_label_without_text_is_empty(values: dict, label: str) -> None:
+    with pytest.raises(LabelError, match="has no text") as told:
+        TextRules(**values).apply(label)
+    assert told.value.reason == "empty_label"
+
+
+@given(
+    st.text(),
+    st.fixed_dictionaries(
+        {
+            "unicode": st.sampled_from(["nfc", "nfkc"]),
+            "punctuation": st.sampled_from(["keep", "fold"]),
+            "whitespace": st.sampled_from(["keep", "strip", "collapse"]),
+            "case": st.sampled_from(["keep", "lower", "upper"]),
+            "charset": st.sampled_from(["alnum", "ascii_space", "äöü ß"]),
+            "unknown": st.sampled_from(["reject", "drop", "fold"]),
+        }
+    ),
+)
+def test_a_text_is_normal_and_within_the_charset_or_there_is_none(label: str, values: dict) -> None:
+    rules = TextRules(**values)
+    try:
+        text = rules.apply(label)
+    except LabelError as error:
+        assert error.reason in ("empty_label", "unknown_character")
+        return
+    assert text == unicodedata.normalize("NFC", text)
+    assert set(text) <= set(CHARSETS.get(values["charset"], values["charset"]))
+    assert values["whitespace"] == "keep" or text == text.strip()
+    assert rules.apply(text) == text or values["case"] != "keep"
+
+
+def test_the_recipe_has_the_characters_themselves() -> None:
+    rules = TextRules(charset="digits", case="lower")
+    rules.apply("1")
+    assert rules.recipe() == {
+        "unicode": "nfc",
+        "punctuation": "keep",
+        "invisible": "keep",
+        "whitespace": "strip",
+        "case": "lower",
+        "charset": "0123456789",
+        "unknown": "reject",
+    }
+
+
+def test_rules_that_make_no_sense() -> None:
+    with pytest.raises(ValueError, match="--charset"):
+        TextRules(unknown="fold")
