@@ -1,6 +1,6 @@
 """Bulk recognition against its limit, a peer, and the script that one writes first.
 
-pip install rapidocr==3.10.0 && python bench/bulk.py          about five minutes
+pip install rapidocr==3.10.0 && python bench/bulk.py          about eight minutes
 python bench/bulk.py --rounds 5 --pictures 60000
 
 The same pictures are read, in turns, by ``jobs/recognize.py`` from files to Parquet on all cores;
@@ -182,7 +182,7 @@ if __name__ == "__main__":
     parser.add_argument("--bundle", default=str(ROOT / "bundles/strings"), help="(%(default)s)")
     parser.add_argument("--engine", default="auto", help="engine of ours (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="(%(default)s)")
-    parser.add_argument("--pictures", type=int, default=40_000, help="for ours (%(default)s)")
+    parser.add_argument("--pictures", type=int, default=120_000, help="for ours (%(default)s)")
     parser.add_argument("--limit-of", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.limit_of:

@@ -153,7 +153,7 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
     system, key = resolve(uri)
 
     def put() -> None:
-        with system.open_output_stream(key) as stream:
+        with system.open_output_stream(key, compression=None) as stream:  # not by suffix
             stream.write(data)
 
     attempt("write", uri, put)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def read_parts(uri: str) -> dict[str, Part]:
 
 def release(uri: str) -> None:
     """Remove what only an unfinished folder needs; call it when the manifest is written."""
-    storage.delete(storage.join(uri, PARTS_NAME))
+    _delete(storage.join(uri, PARTS_NAME))
 
 
 def _refuse_other_layout(out_uri: str, recipes: Mapping[str, Mapping[str, Any]]) -> None:
@@ -151,9 +152,15 @@ def _begin(uri: str, recipe: Mapping[str, Any]) -> None:
 
 def _clear(uri: str) -> None:
     """Remove prepared data, the manifest first: from then on it is unfinished."""
-    storage.delete(storage.join(uri, MANIFEST_NAME))
-    storage.delete(storage.join(uri, "rejects"))
+    _delete(storage.join(uri, MANIFEST_NAME))
+    _delete(storage.join(uri, "rejects"))
     if storage.exists(uri):
         for info in storage.list_files(uri, suffix=".parquet"):
-            storage.delete(info.uri)
-    storage.delete(storage.join(uri, PARTS_NAME))
+            _delete(info.uri)
+    _delete(storage.join(uri, PARTS_NAME))
+
+
+def _delete(uri: str) -> None:
+    """As ``storage.delete``; Google's store says that a folder isn't there once it is empty."""
+    with suppress(FileNotFoundError):
+        storage.delete(uri)

@@ -24,7 +24,7 @@ Worker = Callable[[Item], Iterable[Outcome]]
 
 TELL_EVERY_S = 5.0
 """A process tells of its outcomes after so long, or when an item is done: a block each time."""
-_ENVIRONMENT = {"env_vars": kept_heap(256 << 20)}
+_KEPT_HEAP_BYTES = 256 << 20
 _process_worker: tuple[str, Worker[Any, Any]] | None = None
 
 
@@ -36,6 +36,9 @@ class Processes:
     """One process for each GPU, in place of one for each CPU."""
     most: int = 0
     """At most so many at a time; 0 for as many as the cluster has room for."""
+    keep_heap: bool = False
+    """Let them keep freed memory: PyTorch on a CPU is faster so, but takes processes of its own,
+    which start later than those that Ray has waiting."""
 
     def count(self) -> int:
         """How many work at a time on the cluster as it is.
@@ -77,6 +80,7 @@ def spread(
     context.enable_progress_bars = False
     context.target_max_block_size = 1  # a row goes to the driver as soon as it is there
     context.execution_options.preserve_order = ordered
+    environment = {"env_vars": kept_heap(_KEPT_HEAP_BYTES)} if processes.keep_heap else None
     with DataContext.current(context):
         numbers = ray.data.range(len(items), override_num_blocks=len(items))
         if processes.use_gpu:
@@ -86,7 +90,7 @@ def spread(
                 compute=ActorPoolStrategy(size=min(processes.count(), len(items))),
                 batch_size=1,
                 num_gpus=1,
-                runtime_env=_ENVIRONMENT,
+                runtime_env=environment,
             )
         else:
             tables = numbers.map_batches(
@@ -95,7 +99,7 @@ def spread(
                 compute=TaskPoolStrategy(size=processes.most or None),
                 batch_size=None,
                 num_cpus=1,
-                runtime_env=_ENVIRONMENT,
+                runtime_env=environment,
             )
         for row in tables.iter_rows():
             for outcome in row["outcomes"]:

@@ -21,7 +21,16 @@ from crnn.errors import EngineError
 if TYPE_CHECKING:
     from crnn.bundle import Bundle
 
-__all__ = ["AUTO", "ENGINES", "PREFERRED", "RUNTIMES", "Engine", "build_engine", "engine_for"]
+__all__ = [
+    "AUTO",
+    "ENGINES",
+    "OF_TORCH",
+    "PREFERRED",
+    "RUNTIMES",
+    "Engine",
+    "build_engine",
+    "engine_for",
+]
 
 AUTO = "auto"
 PREFERRED: dict[str, tuple[str, ...]] = {"cpu": ("onnx", "openvino"), "cuda": ()}
@@ -67,6 +76,8 @@ ENGINES: dict[str, Callable[[Bundle, torch.device, int | None], Engine]] = {
     "onnx": partial(_build_from_onnx, "onnx"),
     "openvino": partial(_build_from_onnx, "openvino"),
 }
+OF_TORCH = frozenset(ENGINES) - frozenset(RUNTIMES)
+"""Those that run on PyTorch, and take their memory from the process's heap."""
 
 
 def build_engine(

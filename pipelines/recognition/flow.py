@@ -23,6 +23,7 @@ from crnn import storage
 from crnn.bundle import load_bundle
 from crnn.decode import CharNgram
 from crnn.decode.lexicon import read_lexicon
+from crnn.engines import OF_TORCH, engine_for
 from crnn.errors import DataError
 from crnn.recognizer import Recognizer
 from pipelines.agenda import Agenda
@@ -205,7 +206,10 @@ def _utc(moment: float) -> str:
 def _outcomes(work: Work) -> Iterator[ChunkOutcome]:
     config_ref: ray.ObjectRef | None = None
     options = work.read.options
-    processes = Processes(use_gpu=options.use_gpu, most=options.workers)
+    engine = engine_for(options.engine, work.read.bundle, options.device)
+    processes = Processes(
+        use_gpu=options.use_gpu, most=options.workers, keep_heap=engine in OF_TORCH
+    )
     while True:
         ready = work.agenda.wait()
         window = work.agenda.take()

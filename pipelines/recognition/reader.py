@@ -56,6 +56,11 @@ class BulkConfig:
     decode_timeout_s: float = 30.0
     """Seconds for decoding one picture; one that takes longer is an error."""
 
+    @property
+    def device(self) -> str:
+        """Where the model runs."""
+        return "cuda" if self.use_gpu else "cpu"
+
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
             raise ValueError(f"--min-confidence is {self.min_confidence}; expected 0 to 1")
@@ -104,7 +109,7 @@ class ChunkReader:
             torch.set_num_threads(1)
         self._recognizer = Recognizer(
             config.bundle,
-            device="cuda" if options.use_gpu else "cpu",
+            device=options.device,
             batch_pixels=options.batch_pixels,
             engine=options.engine,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from crnn import storage
 from pipelines.sources.files import whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, pictured, unusable
@@ -23,7 +24,7 @@ _LINE = re.compile(r"\s*(?P<path>.+?\.[A-Za-z]\w{2,4}|[^,]+?)\s*,[^\S\t]*(?P<tex
 def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequence[str]:
     names = folder.selected(wanted, NAMES)
     for name in names:
-        first = next(numbered_lines(folder.uri.rstrip("/") + "/" + name), None)
+        first = next(numbered_lines(storage.join(folder.uri, name)), None)
         if first and not first[2] and not _LINE.fullmatch(first[1]):
             raise Lacks(f"lines like 'word_1.png, \"text\"' in {name}, which begins {first[1]!r}")
     return names

@@ -61,3 +61,31 @@ def with_argument(part: str) -> list[Process]:
         if part.encode() in command and (process := look(int(folder.name))):
             found += [process, *descendants(process.pid)]
     return list(dict.fromkeys(found))
+
+
+def readers(driver: int) -> list[Process]:
+    """Processes that do a task of Ray Data at the moment; names end after 15 characters."""
+    return [p for p in descendants(driver) if p.name.startswith(_TASKS)]
+
+
+def decoders(driver: int) -> list[Process]:
+    """Processes that decode pictures for the readers."""
+    return [p for p in with_argument("crnn.picture_process") if p in descendants(driver)]
+
+
+def everything(driver: int) -> list[Process]:
+    return [*descendants(driver), *filter(None, [look(driver)])]
+
+
+def only_driver(driver: int) -> list[Process]:
+    return list(filter(None, [look(driver)]))
+
+
+_TASKS = ("ray::ReadRange", "ray::MapBatches")
+VICTIMS = {
+    "driver": only_driver,
+    "worker": readers,
+    "decoder": decoders,
+    "everything": everything,
+}
+"""Whom to kill, given the driver's number."""

@@ -16,11 +16,12 @@ import pytest
 from PIL import Image
 
 from pipelines.shards import load_manifest, read_row_group
-from tests.jobs.test_recognize_job import VICTIMS
+from tests.jobs.processes import VICTIMS
 
 JOB = Path(__file__).resolve().parents[2] / "jobs" / "prepare.py"
 
-LONG = 500
+LONG = 600
+PART_ROWS = "4"
 KILLED_LONG = 20_000
 
 
@@ -100,12 +101,12 @@ def test_bad_arguments_and_bad_data(
 
 @pytest.fixture
 def started(source: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A job with its first parts done and hundreds to do: it can't end before it is killed."""
+    """A job with its first parts done and many to do: it can't end before it is killed."""
     with (source / "labels.tsv").open("a") as labels:
         for number in range(40, LONG):
             (source / f"{number}.png").hardlink_to(source / f"{number % 40}.png")
             labels.write(f"{number}.png\t{number}\n")
-    command = [sys.executable, str(JOB), "source", "out", "--part-rows", "1"]
+    command = [sys.executable, str(JOB), "source", "out", "--part-rows", PART_ROWS]
     job = subprocess.Popen(
         command,
         cwd=tmp_path,
@@ -132,7 +133,7 @@ def test_killed_in_the_middle_and_run_again(
     started.kill()
     started.wait()
     assert not (tmp_path / "out/manifest.json").exists()
-    rerun = run("source", "out", "--part-rows", "1", cwd=tmp_path)
+    rerun = run("source", "out", "--part-rows", PART_ROWS, cwd=tmp_path)
     assert rerun.returncode == 0, rerun.stderr
     ids = ids_of(tmp_path / "out")
     assert sorted(ids) == sorted(f"{number}.png" for number in range(LONG))

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.jobs.processes import Process, descendants, look, with_argument
+from tests.jobs.processes import VICTIMS
 from tests.jobs.runs import PROJECT, environment, refused, run
 from tests.pipelines.evaluation_cases import random_bundle, rendered
 
@@ -107,29 +107,3 @@ def test_killed_at_many_moments_every_input_has_one_row(tmp_path: Path) -> None:
 
 def parts(out: Path) -> set[Path]:
     return set(out.rglob("part-*.parquet"))
-
-
-def readers(driver: int) -> list[Process]:
-    """Processes that read chunks at the moment."""
-    return [p for p in descendants(driver) if p.name.startswith("ray::ReadRange")]
-
-
-def decoders(driver: int) -> list[Process]:
-    """Processes that decode pictures for the readers."""
-    return [p for p in with_argument("crnn.picture_process") if p in descendants(driver)]
-
-
-def everything(driver: int) -> list[Process]:
-    return [*descendants(driver), *filter(None, [look(driver)])]
-
-
-def only_driver(driver: int) -> list[Process]:
-    return list(filter(None, [look(driver)]))
-
-
-VICTIMS = {
-    "driver": only_driver,
-    "worker": readers,
-    "decoder": decoders,
-    "everything": everything,
-}
