@@ -11,9 +11,7 @@ peak of the driver and of everything together, and last the ratio of the driver'
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,39 +19,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.peaks import DISTINCT, job_peaks
 from bench.sets import picture_files, rendered
-from bench.turns import descendants
 
 ROOT = Path(__file__).resolve().parent.parent
-DISTINCT = 4096
-_LOOK_S = 0.5
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-
-
-def own_bytes(pid: int) -> int:
-    """Memory that the process shares with no file or other process; 0 when it is gone."""
-    try:
-        resident, shared = map(int, Path(f"/proc/{pid}/statm").read_text().split()[1:3])
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return (resident - shared) * _PAGE
-
-
-def job(bundle: str, folder: Path, out: Path) -> tuple[float, float, str]:
-    """Peak MiB of the driver and of all processes of a job, and what it said."""
-    command = [sys.executable, str(ROOT / "jobs/recognize.py"), "--bundle", bundle]
-    command += ["--input", str(folder), "--output", str(out)]
-    driver = everything = 0
-    with out.with_suffix(".log").open("w+") as log:
-        with subprocess.Popen(command, stdout=log) as process:
-            while process.poll() is None:
-                driver = max(driver, own_bytes(process.pid))
-                everything = max(everything, sum(map(own_bytes, descendants(process.pid))))
-                time.sleep(_LOOK_S)
-        log.seek(0)
-        said = log.read()
-    assert process.returncode == 0, said
-    return driver / 2**20, everything / 2**20, said
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -64,7 +33,9 @@ def main(arguments: argparse.Namespace) -> None:
             picture_files(sets / "train", home / kind, count)
         for label, kind in (("a tenth", "tenth"), ("all", "all"), ("all, again", "all")):
             began_s = time.monotonic()
-            driver, everything, said = job(arguments.bundle, home / kind, home / f"out-{kind}")
+            flags = ["--bundle", arguments.bundle, "--input", str(home / kind)]
+            flags += ["--output", str(home / f"out-{kind}")]
+            driver, everything, said = job_peaks("recognize.py", flags)
             peaks[label] = driver
             read = re.findall(r"read ([\d,]+) pictures in this run", said)[-1]
             print(

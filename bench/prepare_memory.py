@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,28 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.bulk_memory import DISTINCT, own_bytes
+from bench.peaks import DISTINCT, job_peaks
 from bench.sets import picture_files, rendered
-from bench.turns import descendants
-
-ROOT = Path(__file__).resolve().parent.parent
-_LOOK_S = 0.5
-
-
-def job(source: Path, out: Path) -> tuple[float, float, str]:
-    """Peak MiB of the driver and of all processes of a job, and what it said."""
-    command = [sys.executable, str(ROOT / "jobs/prepare.py"), str(source), str(out)]
-    driver = everything = 0
-    with tempfile.TemporaryFile("w+") as said:
-        with subprocess.Popen(command, stdout=said) as process:
-            while process.poll() is None:
-                driver = max(driver, own_bytes(process.pid))
-                everything = max(everything, sum(map(own_bytes, descendants(process.pid))))
-                time.sleep(_LOOK_S)
-        said.seek(0)
-        text = said.read()
-    assert process.returncode == 0, text
-    return driver / 2**20, everything / 2**20, text
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -56,7 +35,8 @@ def main(arguments: argparse.Namespace) -> None:
                         labels.write(f"{file}\t{number}\n")
         for label, kind in (("a tenth", "tenth"), ("all", "all"), ("all, again", "all")):
             began_s = time.monotonic()
-            driver, everything, said = job(home / kind, home / f"out-{kind}")
+            flags = [str(home / kind), str(home / f"out-{kind}")]
+            driver, everything, said = job_peaks("prepare.py", flags)
             peaks[label] = driver
             samples = re.findall(r"([\d,]+) samples", said)[-1]
             print(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -131,24 +131,20 @@ def test_the_first_plan_is_short_and_the_next_are_longer(tmp_path: Path) -> None
 def test_chunks_are_handed_out_while_the_listing_goes_on(tmp_path: Path) -> None:
     ledger = Ledger(str(tmp_path), "0" * 16)
     count = CHUNK_ROWS * FIRST_PLAN_CHUNKS * 4
-    went_on = np.zeros(1, dtype=bool)
+    taken_up = threading.Event()
 
     def listing() -> Iterator[pa.Table]:
         yield table(f"{n:06d}" for n in range(count // 2))
-        while not went_on[0]:  # a slow store: nothing more before the first chunks are taken
-            agenda_waits.wait(0.01)
+        taken_up.wait()  # a slow store: nothing more before the first chunks are taken
         yield table(f"{n:06d}" for n in range(count // 2, count))
 
-    import threading
-
-    agenda_waits = threading.Event()
     agenda = Agenda([], additions(ledger, listing()))
     taken: list[Chunk] = []
     while not taken:
         agenda.wait()
         taken += agenda.take()
     assert not agenda.complete
-    went_on[0] = True
+    taken_up.set()
     while not (agenda.wait() and agenda.complete):
         taken += agenda.take()
     taken += agenda.take()
@@ -174,8 +170,7 @@ def test_two_jobs_at_once_don_t_share_a_plan(tmp_path: Path) -> None:
     ledger = Ledger(str(tmp_path), "0" * 16)
     first = additions(ledger, [table(["a"])])
     second = additions(ledger, [table(["b"])])
-    first_plans = iter([*first])
-    assert len(list(first_plans)) == 1
+    assert len(list(first)) == 1
     assert [plan.number for plan in second] == [1]
     stale = ledger.add(iter([Known([]).fresh(table(["c"]))]))
     other = Ledger(str(tmp_path), "0" * 16)
