@@ -18,7 +18,7 @@ from pathlib import Path
 
 from crnn.heap import kept_heap
 from crnn.image import PictureContract
-from crnn.picture_process import OUT_OF_MEMORY_STATUS, PROGRESS, Orders
+from crnn.picture_process import OUT_OF_MEMORY_STATUS, PROGRESS, Limits, Orders
 from crnn.picture_wire import Reply, ReplyReader, Request, pack_requests
 
 PIPE_BYTES = 1 << 20
@@ -55,13 +55,13 @@ class Child:
     On Linux the process ends with the thread that started it.
     """
 
-    def __init__(self, contract: PictureContract, memory_bytes: int) -> None:
+    def __init__(self, contract: PictureContract, limits: Limits) -> None:
         progress_fd = _shared_memory_fd()
         try:
             self._progress = mmap.mmap(progress_fd, PROGRESS.size)
             orders = Orders(
                 contract=contract,
-                memory_bytes=memory_bytes,
+                limits=limits,
                 parent_pid=os.getpid(),
                 progress_fd=progress_fd,
             )

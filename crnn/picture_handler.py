@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from crnn.errors import PictureError, WorkersLostError
 from crnn.image import PictureContract
 from crnn.picture_child import Child, ChildLostError, Ending
+from crnn.picture_process import Limits
 from crnn.picture_wire import Ready
 from crnn.picture_work import BATCH_BYTES, BATCH_FILES, Task, Work
 
@@ -24,11 +25,8 @@ TRIES = 2
 class Handler:
     """A thread's work: keep one process alive and busy, and find out what killed it."""
 
-    def __init__(
-        self, work: Work, contract: PictureContract, memory_bytes: int, timeout_s: float
-    ) -> None:
-        self._work = work
-        self._contract, self._memory_bytes, self._timeout_s = contract, memory_bytes, timeout_s
+    def __init__(self, work: Work, contract: PictureContract, limits: Limits) -> None:
+        self._work, self._contract, self._limits = work, contract, limits
         self._suspect: Task | None = None
         """The file that the last process died of, perhaps; the next one takes it alone."""
 
@@ -54,7 +52,7 @@ class Handler:
             if self._work.is_over:
                 return None
             try:
-                child = Child(self._contract, self._memory_bytes)
+                child = Child(self._contract, self._limits)
             except OSError as error:
                 story = str(error)
                 continue
@@ -85,11 +83,11 @@ class Handler:
                 self._hand_out(shift)
                 if not shift.sent:
                     continue
-                done = shift.exchange(self._timeout_s)
+                done = shift.exchange(self._limits.timeout_s)
                 self._work.finish(done)
                 if self._suspect in done:
                     self._suspect = None
-                if shift.is_stuck(self._timeout_s):
+                if shift.is_stuck(self._limits.timeout_s):
                     break
         except ChildLostError as error:
             lost = str(error)
@@ -122,7 +120,8 @@ class Handler:
             error = PictureError("decoder_died", f"decoding ended its process twice: {ending}")
         else:
             error = PictureError(
-                "decoder_timeout", f"not decoded within {self._timeout_s:g} s, in {TRIES} tries"
+                "decoder_timeout",
+                f"not decoded within {self._limits.timeout_s:g} s, in {TRIES} tries",
             )
         blamed.fail(error)
         self._work.finish([blamed])

@@ -15,12 +15,14 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
 
 from crnn.errors import PictureError
-from crnn.image import PictureContract
+from crnn.image import MAX_PIXELS, PictureContract
 from crnn.picture_handler import Handler
+from crnn.picture_process import Limits
 from crnn.picture_work import Task, Work
 from crnn.prepare import Prepared
 from crnn.region import Region
@@ -59,6 +61,7 @@ class PicturePool:
         processes: int = 1,
         memory_bytes: int = 2 << 30,
         timeout_s: float = 30.0,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         """Start the processes.
 
@@ -67,6 +70,7 @@ class PicturePool:
             processes: how many decode at a time.
             memory_bytes: that decoding a file may take, per process (address space, on Linux).
             timeout_s: that decoding a file, or preparing one of its regions, may take.
+            max_pixels: of a picture; one with more is refused by its header, ``too_large``.
         """
         if processes < 1:
             raise ValueError(f"processes is {processes}; expected at least 1")
@@ -74,12 +78,15 @@ class PicturePool:
             raise ValueError(f"memory_bytes is {memory_bytes}; expected at least 1")
         if not timeout_s > 0:
             raise ValueError(f"timeout_s is {timeout_s}; expected more than 0")
+        if max_pixels < 1:
+            raise ValueError(f"max_pixels is {max_pixels}; expected at least 1")
         self._picture_bytes = contract.height * contract.widths[-1] * contract.channels
         self._processes = processes
         self._work = work = Work(processes)
+        limits = Limits(memory_bytes=memory_bytes, max_pixels=max_pixels, timeout_s=timeout_s)
         self._threads = [
             threading.Thread(
-                target=Handler(work, contract, memory_bytes, timeout_s).run,
+                target=Handler(work, contract, limits).run,
                 name=f"picture-pool-{number}",
                 daemon=True,
             )
@@ -133,6 +140,23 @@ class PicturePool:
         finally:
             for task in window.tasks:
                 task.abandoned = True
+
+    def submit(self, encoded: Encoded) -> Future[list[Prepared | PictureError]]:
+        """One file's entries, as those of ``prepare``, when they are there; never waits.
+
+        From any thread; files are done in about the order in which they come. How many are on
+        their way is for the caller to bound. A future that is cancelled before a process took its
+        file up costs nothing more. The future's callbacks run in the pool's threads and must be
+        short; it raises what ``prepare`` does, a pool closed meanwhile included.
+        """
+        task = Task(encoded.data, encoded.regions, 0)
+        promise = task.promise = Future()
+        promise.add_done_callback(task.heed)
+        if task.is_done():
+            task.keep_promise()
+        else:
+            self._work.submit(task)
+        return promise
 
     def _top_up(self, source: Iterator[Encoded], window: _Window) -> None:
         """Pull until the first result is there or there is room no more, and two files at least.

@@ -1,6 +1,6 @@
 """A process that decodes what may be hostile; ``crnn.picture_pool`` starts it and feeds it.
 
-    python -m crnn.picture_process '{"contract": {…}, "memory_bytes": …, …}'
+    python -m crnn.picture_process '{"contract": {…}, "limits": {…}, …}'
 
 It imports neither torch nor the storage, reads requests from its standard input and answers in
 their order (``crnn.picture_wire``). Before each file it notes in shared memory which one it takes
@@ -46,12 +46,23 @@ _NO_MEMORY_CODE = -4  # cv2.Error.StsNoMem
 
 
 @dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one file may take."""
+
+    memory_bytes: int
+    """Address space allowed beyond what the process has after its imports."""
+    max_pixels: int
+    """Of the picture, by its header."""
+    timeout_s: float
+    """For decoding it, or preparing one of its regions; the parent looks after this one."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Orders:
     """What a process is told when it starts."""
 
     contract: PictureContract
-    memory_bytes: int
-    """Address space allowed beyond what the process has after its imports."""
+    limits: Limits
     parent_pid: int
     progress_fd: int
 
@@ -65,7 +76,8 @@ class Orders:
         fields = json.loads(text)
         contract = fields.pop("contract")
         contract["widths"] = tuple(contract["widths"])
-        return cls(contract=PictureContract(**contract), **fields)
+        limits = Limits(**fields.pop("limits"))
+        return cls(contract=PictureContract(**contract), limits=limits, **fields)
 
 
 class Answerer:
@@ -78,7 +90,7 @@ class Answerer:
         self._unsent, self._sent_at = bytearray(), 0.0
         self._baseline_bytes = address_space_bytes()
         if self._baseline_bytes:
-            limit = self._baseline_bytes + orders.memory_bytes
+            limit = self._baseline_bytes + orders.limits.memory_bytes
             resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
     def run(self) -> None:
@@ -101,7 +113,7 @@ class Answerer:
         self._note(time.monotonic())
         found: PictureError | Image.Image
         try:
-            found = decode_picture(request.data)
+            found = decode_picture(request.data, max_pixels=self._orders.limits.max_pixels)
         except PictureError as error:
             found = error
         enough = True
@@ -140,13 +152,13 @@ class Answerer:
             os._exit(OUT_OF_MEMORY_STATUS)
         return PictureError(
             "out_of_memory",
-            f"decoding needs more than the {self._orders.memory_bytes} bytes allowed; "
+            f"decoding needs more than the {self._orders.limits.memory_bytes} bytes allowed; "
             "shrink the picture or allow more",
         )
 
     def _has_grown(self) -> bool:
         grown_bytes = address_space_bytes() - self._baseline_bytes
-        return grown_bytes > self._orders.memory_bytes * GROWN_SHARE
+        return grown_bytes > self._orders.limits.memory_bytes * GROWN_SHARE
 
     def _note(self, since: float) -> None:
         PROGRESS.pack_into(self._progress, 0, self._taken_up, since)

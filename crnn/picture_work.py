@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 from crnn.errors import PictureError, WorkersLostError
 from crnn.picture_child import Child
@@ -31,6 +32,8 @@ class Task:
         """Nobody waits for it any more."""
         self.awaited = False
         """Somebody waits for it right now."""
+        self.promise: Future[list[Prepared | PictureError]] | None = None
+        """Who handed it in alone gets its results here."""
         if isinstance(data, PictureError):
             self.fail(data)
         else:
@@ -44,6 +47,19 @@ class Task:
     def fail(self, error: PictureError) -> None:
         """Give the regions that have no result yet this one."""
         self.results += [error] * (len(self.regions) - len(self.results))
+
+    def heed(self, promise: Future[list[Prepared | PictureError]]) -> None:
+        """Nobody waits any more if the promise was cancelled."""
+        self.abandoned = self.abandoned or promise.cancelled()
+
+    def keep_promise(self, error: Exception | None = None) -> None:
+        """Give the results, or why there are none, to whom they were promised."""
+        if self.promise is None or not self.promise.set_running_or_notify_cancel():
+            return
+        if error is None:
+            self.promise.set_result(self.results)
+        else:
+            self.promise.set_exception(error)
 
     def request(self) -> Request:
         """What is left of it to do."""
@@ -60,6 +76,7 @@ class Work:
         self._finished = threading.Condition(self._lock)
         self._ended = threading.Condition(self._lock)
         self._pending: deque[Task] = deque()
+        self._promised: set[Task] = set()
         self._children: set[Child] = set()
         self._failure: WorkersLostError | None = None
         self.is_over = False
@@ -70,6 +87,8 @@ class Work:
         with self._lock:
             self._check()
             self._pending.append(task)
+            if task.promise is not None:
+                self._promised.add(task)
             self._submitted.notify()
 
     def give_back(self, tasks: Sequence[Task]) -> None:
@@ -91,7 +110,9 @@ class Work:
                 if taken and num_bytes > BATCH_BYTES:
                     break
                 task = self._pending.popleft()
-                if not task.abandoned:
+                if task.abandoned:
+                    self._promised.discard(task)
+                else:
                     taken.append(task)
             return taken
 
@@ -112,6 +133,10 @@ class Work:
         with self._lock:
             if any(task.awaited for task in tasks):
                 self._finished.notify_all()
+            promised = [task for task in tasks if task.promise is not None]
+            self._promised.difference_update(promised)
+        for task in promised:
+            task.keep_promise()
 
     def pause(self, seconds: float) -> None:
         """Wait so long, or until it is over."""
@@ -149,9 +174,15 @@ class Work:
                 child.kill()
             for condition in (self._submitted, self._finished, self._ended):
                 condition.notify_all()
+            broken, self._promised = self._promised, set()
+            reason = self._reason()
+        for task in broken:
+            task.keep_promise(reason)
 
     def _check(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        if self.is_over:
-            raise ValueError("the picture pool is closed; make another one")
+        if self._failure is not None or self.is_over:
+            raise self._reason()
+
+    def _reason(self) -> Exception:
+        """Why nothing is done any more."""
+        return self._failure or ValueError("the picture pool is closed; make another one")

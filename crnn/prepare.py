@@ -36,11 +36,10 @@ class Prepared:
     squeezed: bool
     """Whether the picture was longer than the largest bucket."""
 
-    def source_x(self, step: float, num_steps: int) -> float:
-        """The source column (px) at which time step ``step`` of ``num_steps`` begins."""
-        column = step * self.pixels.shape[1] / num_steps
-        source = column * self.source_width_px / self.content_width_px
-        return min(max(source, 0.0), float(self.source_width_px))
+    def source_px_per_step(self, num_steps: int) -> float:
+        """Columns of the source picture (px) that one of ``num_steps`` time steps stands for."""
+        columns = self.pixels.shape[1] / num_steps
+        return columns * self.source_width_px / self.content_width_px
 
 
 def prepare(

@@ -251,12 +251,17 @@ class Recognizer:
     def _result(self, picture: Prepared, decoded: Decoded, num_steps: int, chars: bool) -> Result:
         found: tuple[CharResult, ...] = ()
         if chars:
-            x = picture.source_x
+            px, last_x = picture.source_px_per_step(num_steps), float(picture.source_width_px)
             places = zip(decoded.text, decoded.char_probabilities, decoded.char_steps, strict=True)
             found = tuple(
                 [  # a list: a generator would be resumed for every character
-                    CharResult(char, probability, x(first, num_steps), x(past_last, num_steps))
-                    for char, probability, (first, past_last) in places
+                    CharResult(
+                        char,
+                        probability,
+                        first * px if first * px < last_x else last_x,  # min() takes twice as long
+                        past * px if past * px < last_x else last_x,
+                    )
+                    for char, probability, (first, past) in places
                 ]
             )
         confidence = self.bundle.calibration.apply(decoded.log_probability)

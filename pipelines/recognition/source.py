@@ -56,6 +56,8 @@ def picture_bytes(uri: str) -> bytes:
 
 def shard_row(uri: str) -> tuple[str, int]:
     """Address of the shard and number of the row that ``uri`` means; "" for a file of its own."""
+    if ROW_MARK not in uri:
+        return "", -1
     bare, options = storage.split_options(uri)
     match = _SHARD_ROW.fullmatch(bare)
     return (match[1] + options, int(match[2])) if match else ("", -1)

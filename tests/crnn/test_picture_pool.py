@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -367,9 +368,44 @@ def test_the_process_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "set()"
 
 
+def test_files_handed_in_alone_are_promised_the_same_from_any_thread(pool: PicturePool) -> None:
+    files = [*poison.good_pictures(20), b"", *(bad.data for bad in poison.corpus().values())]
+    with ThreadPoolExecutor(4) as threads:
+        promises = list(threads.map(lambda data: pool.submit(Encoded(data=data)), files))
+    for data, promise in zip(files, promises, strict=True):
+        (found,) = promise.result(timeout=60)
+        if isinstance(found, Prepared) or found.reason in ("empty_file", "undecodable"):
+            assert same(found, in_process(data))
+
+
+def test_a_promise_that_is_cancelled_or_lost_is_kept_from_nobody_else() -> None:
+    picture = Encoded(data=poison.good_pictures(1)[0])
+    with PicturePool(CONTRACT, timeout_s=20) as pool:
+        hog = pool.submit(Encoded(data=poison.time_hog()))
+        waiting = [pool.submit(picture) for _ in range(200)]
+        cancelled = [promise for promise in waiting[100:] if promise.cancel()]
+        pool.close()
+        assert cancelled
+        for promise in {hog, *waiting} - set(cancelled):
+            assert promise.done()
+        with pytest.raises(ValueError, match="closed"):
+            waiting[99].result()
+        with pytest.raises(ValueError, match="closed"):
+            pool.submit(picture)
+
+
+def test_pictures_over_the_pixels_allowed_are_refused_by_their_header() -> None:
+    small, large = (poison.encoded(poison.noise(side, side)) for side in (10, 11))
+    with PicturePool(CONTRACT, max_pixels=100) as pool:
+        ((fits,), (over,)) = pool.prepare([Encoded(data=small), Encoded(data=large)])
+    assert isinstance(fits, Prepared)
+    assert code(over) == "too_large"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"max_pixels": 0}, "max_pixels is 0"),
         ({"processes": 0}, "processes is 0"),
         ({"memory_bytes": 0}, "memory_bytes is 0"),
         ({"timeout_s": 0.0}, r"timeout_s is 0\.0"),
