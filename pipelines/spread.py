@@ -16,7 +16,7 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
 
 from crnn.errors import CrnnError, PlacementError
-from crnn.heap import kept_heap
+from crnn.heap import collect_seldom, kept_heap
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -156,4 +156,5 @@ def _worker(job: _Job) -> Worker[Any, Any]:
     key = job.config_ref.hex()
     if _process_worker is None or _process_worker[0] != key:
         _process_worker = key, job.build(ray.get(job.config_ref))
+        collect_seldom()
     return _process_worker[1]
