@@ -1,5 +1,6 @@
 """``lmdb``: the database that the scene-text field packs: ``num-samples``, ``image-000000001``,
-``label-000000001`` and on, counted from 1. It is read in place, so it must lie on this machine.
+``label-000000001`` and on, counted from 1. It is read from a file of this machine: one on an object
+store is copied to every machine that reads it.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
+from pipelines.sources.fetched import local_copy
 from pipelines.sources.files import bounded
 from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, Reader, SourceOptions
 from pipelines.sources.item import Item, Place, unusable
@@ -72,14 +73,12 @@ def _opened(source: Opened) -> Iterator[Any]:
     """A read transaction.
 
     Raises:
-        DataError: it is on an object store, cut short, or no LMDB.
+        DataError: it can't be copied here, is cut short, or no LMDB.
     """
     import lmdb  # a native module that other formats do without
 
     address = source.address(source.names[0] if source.names else "")
-    if not storage.is_local(address):
-        raise DataError(f"{address} is an LMDB, which can't be read in place there; copy it here")
-    path = storage.absolute(address)
+    path = str(local_copy(address))
     try:
         with lmdb.open(
             path, subdir=False, readonly=True, lock=False, readahead=False, max_readers=1

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import lmdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -62,11 +64,25 @@ def parquet() -> dict[str, bytes]:
     return {"data/train-00000-of-00001.parquet": buffer.getvalue()}
 
 
+def lmdb_file() -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        with (
+            lmdb.open(folder, map_size=1 << 24) as environment,
+            environment.begin(write=True) as transaction,
+        ):
+            transaction.put(b"num-samples", str(len(WORDS)).encode())
+            for number, word in enumerate(WORDS, start=1):
+                transaction.put(f"image-{number:09d}".encode(), PICTURES[word])
+                transaction.put(f"label-{number:09d}".encode(), word.encode())
+        return {"data.mdb": (Path(folder) / "data.mdb").read_bytes()}
+
+
 FORMATS: dict[str, Callable[[], dict[str, bytes]]] = {
     "labels": labels,
     "icdar": icdar,
     "names": names,
     "scene": scene,
+    "lmdb": lmdb_file,
     "webdataset": lambda: webdataset("w"),
     "webdataset-gz": lambda: webdataset("w:gz"),
     "parquet": parquet,

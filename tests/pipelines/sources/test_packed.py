@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import lmdb
@@ -10,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from crnn import storage
 from crnn.errors import DataError, PictureError
 from pipelines.shards import Reject, Sample, ShardWriter, finish
 from pipelines.sources import open_source
@@ -57,6 +61,33 @@ def test_an_lmdb_as_the_field_packs_it(tmp_path: Path) -> None:
     assert source.read([found[3], found[0], found[1]]) == [PICTURES[4], PICTURES[1], PICTURES[2]]
     assert rows(folder / "data.mdb", format="lmdb") == rows(folder)
     assert {path.name for path in folder.iterdir()} == {"data.mdb"}, "it is read in place"
+
+
+def test_an_lmdb_on_an_object_store_is_copied_once_and_anew_when_it_changes(
+    tmp_path: Path, new_bucket: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    remote = storage.join(new_bucket(), "set")
+
+    def put(label: bytes, more: bytes = b"") -> None:
+        entries = {"num-samples": b"1", "image-000000001": PICTURES[0], "label-000000001": label}
+        entries |= {"more": more}  # a store tells versions apart by size, and time in seconds
+        local = database(tmp_path / label.decode(), entries)
+        storage.write_bytes(storage.join(remote, "data.mdb"), (local / "data.mdb").read_bytes())
+
+    def copies() -> list[Path]:
+        return [path for path in tmp_path.glob("temporary/*/*") if not path.suffix]
+
+    put(b"one")
+    assert [text for _, text, _ in rows(remote)] == ["one"]
+    assert [text for _, text, _ in rows(remote)] == ["one"]
+    (old,) = copies()
+    os.utime(old, (0, 0))
+    put(b"another", bytes(50_000))
+    assert [text for _, text, _ in rows(remote)] == ["another"]
+    assert len(copies()) == 1, "the old one is gone"
+    assert not list(tmp_path.glob("temporary/*/*.part"))
 
 
 def test_an_lmdb_that_is_none_or_cut_short(tmp_path: Path) -> None:
