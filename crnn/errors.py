@@ -9,12 +9,18 @@
     ├── CheckpointMismatchError a run that would resume into another configuration
     ├── NonFiniteLossError      too many non-finite training steps in a row
     ├── PlacementError          workers that the cluster can't ever place
-    └── WorkersLostError        workers that failed more often than a run recovers from
+    ├── WorkersLostError        workers that failed more often than a run recovers from
+    ├── QueueFullError          more pictures at once than a recognizer takes in
+    ├── DeadlineError           pictures not read within the time that the caller gave
+    └── ClosedError             something asked of what has been closed
 
 Bad arguments are plain ``ValueError``; what can't happen is an ``assert``.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 
 class CrnnError(Exception):
@@ -62,3 +68,59 @@ class PlacementError(CrnnError):
 
 class WorkersLostError(CrnnError):
     """Workers that failed more often than a run recovers from."""
+
+
+class QueueFullError(CrnnError):
+    """More pictures at once than a recognizer takes in; nothing of the call was queued."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """When there should be room again, at the present pace."""
+
+    def __reduce__(self) -> tuple[type[QueueFullError], tuple[str, float]]:
+        return QueueFullError, (str(self), self.retry_after_s)
+
+
+class DeadlineError(CrnnError):
+    """Pictures not read within the time that the caller gave."""
+
+
+class ClosedError(CrnnError):
+    """Something asked of what has been closed."""
+
+
+class ServiceError(CrnnError):
+    """A recognition service that didn't do what it was asked."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        problem: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        """The HTTP status of its answer; None where there was none."""
+        self.problem = dict(problem or {})
+        """The problem details of its answer (RFC 9457); empty where it gave none."""
+
+
+class AccessDeniedError(ServiceError):
+    """The service wants a token, or another one."""
+
+
+class RequestRefusedError(ServiceError):
+    """The service will never take this request as it is."""
+
+
+class ServiceBusyError(ServiceError):
+    """The service was overloaded or failing however often it was asked."""
+
+    retry_after_s: float | None = None
+    """When it said to come back, in seconds from its last answer."""
+
+
+class ServiceUnreachableError(ServiceError):
+    """Nothing answers at the service's address."""

@@ -53,7 +53,7 @@ def prepare(
             ``bad_region``.
         TypeError: for something that is no picture at all.
     """
-    return prepare_upright(_open(picture), contract, region=region)
+    return prepare_upright(open_picture(picture), contract, region=region)
 
 
 def prepare_upright(
@@ -74,7 +74,8 @@ def prepare_upright(
     )
 
 
-def _open(picture: Picture) -> Image.Image:
+def open_picture(picture: Picture) -> Image.Image:
+    """The picture upright, in mode ``L`` or ``RGB``; raises as ``prepare``."""
     if isinstance(picture, (str, Path)):
         return decode_picture(_read(picture))
     if isinstance(picture, (bytes, bytearray, memoryview)):

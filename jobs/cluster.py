@@ -25,10 +25,11 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 _POLL_S = 1.0
 
 
-def connect(address: str | None, *, local_cpus: float = 0) -> None:
+def connect(address: str | None, *, local_cpus: float = 0, takes_jobs: bool = False) -> None:
     """Joins the cluster at ``address`` or ``$RAY_ADDRESS``; else starts one on this machine.
 
-    ``local_cpus`` is the least number of logical CPUs that a cluster started here will have.
+    ``local_cpus`` is the least number of logical CPUs that a cluster started here will have, and
+    ``takes_jobs`` gives it the dashboard, on this machine's own address, that Ray's jobs need.
     """
     address = address or os.environ.get("RAY_ADDRESS")
     # Train workers keep the driver's working directory, so that relative paths mean the same.
@@ -41,13 +42,13 @@ def connect(address: str | None, *, local_cpus: float = 0) -> None:
     if address:
         ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
     else:
-        _start(local_cpus)
+        _start(local_cpus, takes_jobs)
     for name in ("ray.data", "ray.train"):  # the jobs show their own progress
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # says it is off
 
 
-def _start(local_cpus: float) -> None:
+def _start(local_cpus: float, takes_jobs: bool) -> None:
     """A cluster of this machine alone, for as long as this process lives."""
     for name, value in _LOCAL_ENV.items():
         os.environ.setdefault(name, value)
@@ -57,7 +58,7 @@ def _start(local_cpus: float) -> None:
     ray.init(
         address="local",
         num_cpus=max(os.cpu_count() or 1, int(-(-local_cpus // 1))),
-        include_dashboard=False,
+        include_dashboard=takes_jobs,
         log_to_driver=False,
         logging_level=logging.WARNING,
     )

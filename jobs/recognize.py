@@ -18,13 +18,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from crnn import storage
+from crnn.bundle import load_bundle
+from crnn.errors import BundleError
 from jobs import cli
 from jobs.cluster import connect
 from jobs.progress import ProgressLines
+from jobs.progress_file import ProgressFile
 from pipelines.recognition import (
     BulkConfig,
     Outcome,
     Progress,
+    Work,
     carry_out,
     plan_work,
     progress,
@@ -45,23 +50,57 @@ class RecognizeSettings(BulkConfig):
     """Folder of the results: a path, s3:// or gs:// address."""
     address: str = ""
     """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
+    digest: str = ""
+    """The bundle's digest where it must be this one."""
+    progress: str = ""
+    """A file that says in JSON how far the job is, for other programs: a path, s3:// or gs://."""
 
 
 def main(argv: Sequence[str]) -> None:
     """Read as the arguments say, and print what came of it."""
     settings = cli.parse(RecognizeSettings, argv, description=__doc__ or "")
-    work = plan_work(settings.bundle, settings.input, settings.output, settings)
+    file = ProgressFile(settings.progress)
+    with file.telling():
+        _check_digest(settings)
+        work = plan_work(settings.bundle, settings.input, settings.output, settings)
+        file.begin(_rows_there(work) if settings.progress else 0)
+        outcome = _carried_out(work, settings, file)
+        file.finished(outcome.report, outcome.page)
+    print(describe(outcome), flush=True)
+
+
+def _carried_out(work: Work, settings: RecognizeSettings, file: ProgressFile) -> Outcome:
     lines = ProgressLines("recognizing")
 
     def report(now: Progress) -> None:
         more = "" if now.listed else ", still listing"
         lines(now.done, now.total, f", {now.errors:,} errors{more}", final=now.listed)
+        file(now.done, now.errors, now.total, listed=now.listed)
 
     while not work.agenda.wait():
         report(progress(work))
     if work.agenda.rows:
         connect(settings.address or None)
-    print(describe(carry_out(work, report)), flush=True)
+    return carry_out(work, report)
+
+
+def _check_digest(settings: RecognizeSettings) -> None:
+    """BundleError when the bundle isn't the one that was meant."""
+    if not settings.digest:
+        return
+    found = load_bundle(settings.bundle, with_onnx=False).digest
+    if found != settings.digest:
+        raise BundleError(
+            f"{settings.bundle} has the digest {found}, expected {settings.digest}: another bundle "
+            "was put there; give the one that was meant, or leave --digest out"
+        )
+
+
+def _rows_there(work: Work) -> int:
+    """Rows that the output has, whoever read them."""
+    there = {storage.base_name(address) for address in work.ledger.parts()}
+    chunks = (chunk for plan in work.ledger.plans() for chunk in plan.chunks())
+    return sum(chunk.rows for chunk in chunks if chunk.part in there)
 
 
 def describe(outcome: Outcome) -> str:

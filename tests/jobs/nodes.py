@@ -23,6 +23,8 @@ RAY = Path(sys.executable).with_name("ray")
 class Head:
     """A head node started in the project's folder."""
 
+    address: str
+    """For $RAY_ADDRESS."""
     dashboard: str
     folder: Path
     """For data and results."""
@@ -36,16 +38,20 @@ class Head:
 def head_node(folder: Path, *, cpus: int) -> Iterator[Head]:
     """A head node with everything that listens on ports of its own, killed at the end."""
     with tempfile.TemporaryDirectory(prefix="r-", dir="/tmp", ignore_cleanup_errors=True) as own:
-        port = free_port()
+        port, dashboard = free_port(), free_port()
         try:
             begun = ray(
-                *("start", "--head", "--port", free_port(), "--dashboard-port", port),
+                *("start", "--head", "--port", port, "--dashboard-port", dashboard),
                 *("--temp-dir", own, "--num-cpus", str(cpus)),
                 *("--ray-client-server-port", free_port()),
                 *("--dashboard-agent-listen-port", free_port(), "--disable-usage-stats"),
             )
             assert begun.returncode == 0, begun.stdout + begun.stderr
-            yield Head(dashboard=f"http://127.0.0.1:{port}", folder=folder)
+            yield Head(
+                address=f"127.0.0.1:{port}",
+                dashboard=f"http://127.0.0.1:{dashboard}",
+                folder=folder,
+            )
         finally:
             end(with_argument(own), log=folder)
 
