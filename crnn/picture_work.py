@@ -49,17 +49,24 @@ class Task:
         self.results += [error] * (len(self.regions) - len(self.results))
 
     def heed(self, promise: Future[list[Prepared | PictureError]]) -> None:
-        """Nobody waits any more if the promise was cancelled."""
-        self.abandoned = self.abandoned or promise.cancelled()
+        """Nobody waits any more if the promise was cancelled; nor are its bytes wanted."""
+        if promise.cancelled():
+            self.abandoned = True
+            self.data, self.promise = b"", None
 
     def keep_promise(self, error: Exception | None = None) -> None:
-        """Give the results, or why there are none, to whom they were promised."""
-        if self.promise is None or not self.promise.set_running_or_notify_cancel():
+        """Give the results, or why there are none, to whom they were promised.
+
+        Promise and task don't refer to each other any more then: with their pixels they would
+        wait for a search for cycles.
+        """
+        promise, self.promise = self.promise, None
+        if promise is None or not promise.set_running_or_notify_cancel():
             return
         if error is None:
-            self.promise.set_result(self.results)
+            promise.set_result(self.results)
         else:
-            self.promise.set_exception(error)
+            promise.set_exception(error)
 
     def request(self) -> Request:
         """What is left of it to do."""
@@ -133,9 +140,8 @@ class Work:
         with self._lock:
             if any(task.awaited for task in tasks):
                 self._finished.notify_all()
-            promised = [task for task in tasks if task.promise is not None]
-            self._promised.difference_update(promised)
-        for task in promised:
+            self._promised.difference_update(tasks)
+        for task in tasks:
             task.keep_promise()
 
     def pause(self, seconds: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -23,6 +24,8 @@ _LOCAL_ENV = {
 }
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 _POLL_S = 1.0
+_AGENT_PORT = 52365
+"""Where the agent of a cluster started by ``ray.init`` listens, which starts Ray's jobs."""
 
 
 def connect(address: str | None, *, local_cpus: float = 0, takes_jobs: bool = False) -> None:
@@ -30,6 +33,9 @@ def connect(address: str | None, *, local_cpus: float = 0, takes_jobs: bool = Fa
 
     ``local_cpus`` is the least number of logical CPUs that a cluster started here will have, and
     ``takes_jobs`` gives it the dashboard, on this machine's own address, that Ray's jobs need.
+
+    Raises:
+        ValueError: when it is to take jobs, and another cluster on this machine does.
     """
     address = address or os.environ.get("RAY_ADDRESS")
     # Train workers keep the driver's working directory, so that relative paths mean the same.
@@ -50,6 +56,8 @@ def connect(address: str | None, *, local_cpus: float = 0, takes_jobs: bool = Fa
 
 def _start(local_cpus: float, takes_jobs: bool) -> None:
     """A cluster of this machine alone, for as long as this process lives."""
+    if takes_jobs:
+        _check_free(_AGENT_PORT)
     for name, value in _LOCAL_ENV.items():
         os.environ.setdefault(name, value)
     # Workers started from here find the project even where it is not installed.
@@ -62,6 +70,18 @@ def _start(local_cpus: float, takes_jobs: bool) -> None:
         log_to_driver=False,
         logging_level=logging.WARNING,
     )
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            raise ValueError(
+                f"port {port} of this machine, through which a cluster takes jobs, is in use: "
+                f"{error}; end the other Ray cluster here, or join it with --address"
+            ) from None
 
 
 def check_placement(

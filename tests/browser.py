@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+PATIENCE_MS = 40_000
+"""On a machine that is busy with other things."""
 
 
 @contextmanager
@@ -22,6 +24,7 @@ def launched() -> Iterator[Browser]:
             f"none of {', '.join(PROGRAMS)} is on the PATH; pages are tested in a real browser: "
             "apt-get install chromium"
         )
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
@@ -32,26 +35,27 @@ def launched() -> Iterator[Browser]:
 def unused(browser: Browser) -> Iterator[BrowserContext]:
     """The browser as if it had never been used: no history, nothing kept."""
     context = browser.new_context(accept_downloads=True)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
 
 
 @contextmanager
-def tab(context: BrowserContext, path: Path) -> Iterator[Page]:
-    """A file in a tab of its own; it may neither complain nor load anything from elsewhere."""
+def tab(context: BrowserContext, where: Path | str) -> Iterator[Page]:
+    """A file or an address in a tab of its own; it may neither complain nor load anything from
+    elsewhere."""
+    address = where if isinstance(where, str) else where.resolve().as_uri()
     page = context.new_page()
     complaints: list[str] = []
     asked: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(path.resolve().as_uri())
+    page.goto(address)
     yield page
     page.close()
     assert not complaints
-    local = (path.resolve().as_uri(), "data:", "blob:")
-    assert [url for url in asked if not url.startswith(local)] == []
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
 
 
 def fits(page: Page, width_px: int) -> bool:

@@ -6,9 +6,13 @@ import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,3 +74,21 @@ def new_bucket(s3_endpoint: str) -> Callable[[], str]:
         return f"s3://{name}"
 
     return create
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless browser; for a module, as its event loop shuts out others while it runs."""
+    from tests.browser import launched
+
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """That browser as if it had never been used."""
+    from tests.browser import unused
+
+    with unused(browser) as context:
+        yield context

@@ -1,7 +1,8 @@
-"""cluster.yaml against Ray's own launcher: its schema, a rehearsal on a local EC2, its commands."""
+"""The launcher's files against Ray's own launcher: schema, a rehearsal on a local EC2, commands."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -13,7 +14,9 @@ from typing import Any
 import boto3
 import pytest
 import yaml
+from jsonschema.exceptions import ValidationError
 from moto.server import ThreadedMotoServer
+from ray import autoscaler
 from ray.autoscaler._private.aws.config import bootstrap_aws
 from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 from ray.autoscaler._private.command_runner import _with_interactive
@@ -22,13 +25,22 @@ from ray.scripts.scripts import start as ray_start
 
 ROOT = Path(__file__).resolve().parent.parent
 REMOTE_PROJECT = "~/crnn-on-ray"
-HEAD_IP = "10.0.0.1"
+TOKEN = "~/.ray/auth_token"
+HEAD_IP, OWN_IP = "10.0.0.1", "10.0.0.7"
+AWS, ON_PREMISES = "cluster.yaml", "cluster-onprem.yaml"
+both_files = pytest.mark.parametrize("name", [AWS, ON_PREMISES])
+both_kinds = pytest.mark.parametrize("kind", ["head", "worker"])
+
+
+def prepared(name: str) -> dict[str, Any]:
+    """A file as `ray up` sees it: merged with the provider's defaults."""
+    return prepare_config(yaml.safe_load((ROOT / name).read_text()))
 
 
 @pytest.fixture
 def config() -> dict[str, Any]:
-    """The file as `ray up` sees it: merged with the provider's defaults."""
-    return prepare_config(yaml.safe_load((ROOT / "cluster.yaml").read_text()))
+    """The one for AWS."""
+    return prepared(AWS)
 
 
 @pytest.fixture
@@ -49,10 +61,34 @@ def ec2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     server.stop()
 
 
-def test_rays_schema_accepts_the_file_and_our_keys_are_all_known(config: dict[str, Any]) -> None:
-    validate_config(config)
+@both_files
+def test_rays_schema_accepts_the_file_and_our_keys_are_all_known(name: str) -> None:
+    validate_config(prepared(name))
+    written = set(yaml.safe_load((ROOT / name).read_text()))
+    schema = json.loads((Path(autoscaler.__file__).parent / "ray-schema.json").read_text())
+    assert written <= set(schema["properties"]) | {"min_workers"}  # on premises only
+
+
+@both_files
+@pytest.mark.parametrize("wrong", [{"setup_command": []}, {"provider": {"kind": "aws"}}])
+def test_rays_schema_refuses_a_misspelled_file(name: str, wrong: dict[str, Any]) -> None:
+    known = prepared(name)
+    with pytest.raises(ValidationError):
+        validate_config(known | wrong)
+
+
+def test_node_types_are_a_head_and_workers_for_data_and_training(config: dict[str, Any]) -> None:
     assert config["head_node_type"] == "head"
     assert set(config["available_node_types"]) == {"head", "cpu_worker", "gpu_worker"}
+
+
+def test_hosts_on_premises_all_stay_in_the_cluster() -> None:
+    config = prepared(ON_PREMISES)
+    (node_type,) = config["available_node_types"].values()
+    workers = config["provider"]["worker_ips"]
+    assert node_type["min_workers"] == node_type["max_workers"] == len(set(workers))
+    assert config["provider"]["head_ip"] not in workers
+    assert {"ssh_user", "ssh_private_key"} <= set(config["auth"])
 
 
 def test_idle_workers_go_and_none_is_kept(config: dict[str, Any]) -> None:
@@ -72,13 +108,19 @@ def test_only_data_workers_run_on_spot(config: dict[str, Any]) -> None:
     assert spot == {"cpu_worker"}
 
 
-def test_no_key_is_in_the_file_and_every_node_has_an_instance_profile(
+@both_files
+def test_no_key_is_in_the_file(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert not re.search(r"AKIA[0-9A-Z]{16}|SECRET_ACCESS_KEY|RAY_AUTH_TOKEN=", text)
+
+
+def test_nodes_have_an_instance_profile_and_tell_its_keys_to_themselves_alone(
     config: dict[str, Any],
 ) -> None:
-    text = (ROOT / "cluster.yaml").read_text()
-    assert not re.search(r"AKIA[0-9A-Z]{16}|SECRET_ACCESS_KEY", text)
     for name, node in config["available_node_types"].items():
         assert node["node_config"]["IamInstanceProfile"]["Name"].startswith("crnn-ray-"), name
+        metadata = node["node_config"]["MetadataOptions"]
+        assert metadata == {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}, name
 
 
 def test_launcher_brings_up_every_node_type(config: dict[str, Any], ec2: None) -> None:
@@ -116,54 +158,78 @@ def test_launcher_brings_up_every_node_type(config: dict[str, Any], ec2: None) -
     assert open_to_all == [22]
 
 
-def test_project_folder_goes_to_every_node_without_what_git_ignores(
-    config: dict[str, Any],
-) -> None:
-    assert config["file_mounts"] == {REMOTE_PROJECT: "."}
+@both_files
+def test_project_folder_goes_to_every_node_without_what_git_ignores(name: str) -> None:
+    config = prepared(name)
+    assert config["file_mounts"][REMOTE_PROJECT] == "."
     assert config["rsync_filter"] == [".gitignore"]
     assert ".git/" in config["rsync_exclude"]
 
 
-@pytest.mark.parametrize("kind", ["head", "worker"])
-def test_setup_installs_the_project_at_its_locked_versions(
-    config: dict[str, Any], kind: str
-) -> None:
-    installs = [c for c in config[f"{kind}_setup_commands"] if "pip install" in c]
+@both_files
+@both_kinds
+def test_setup_installs_the_project_at_its_locked_versions(name: str, kind: str) -> None:
+    installs = [c for c in prepared(name)[f"{kind}_setup_commands"] if "pip install" in c]
     locked = f"-c {REMOTE_PROJECT}/requirements.lock"
     assert all(locked in command for command in installs)
     assert any(f"-e {REMOTE_PROJECT}" in command for command in installs)
     assert (ROOT / "requirements.lock").is_file()
 
 
-def test_shell_settings_are_written_once_however_often_setup_runs(
-    config: dict[str, Any], tmp_path: Path
+@both_files
+@both_kinds
+def test_every_node_has_the_token_and_is_told_to_ask_for_it(
+    name: str, kind: str, tmp_path: Path
 ) -> None:
-    (tmp_path / ".bashrc").touch()
-    (setting,) = [c for c in config["setup_commands"] if ".bashrc" in c]
-    for _ in range(2):
-        _bash(["bash", "-c", setting], tmp_path)
-    assert (tmp_path / ".bashrc").read_text().count("export") == 1
+    """The setup, but for what installs packages, run as often as `ray up` may run it."""
+    config = prepared(name)
+    home = _home(tmp_path, config)
+    settings = [
+        command
+        for command in config[f"{kind}_setup_commands"]
+        if not re.search(r"apt-get|venv/bin/pip", command)
+    ]
+    for command in settings * 2:
+        _bash(["bash", "-c", command], home)
+    assert (home / ".bashrc").read_text().count("export") == 1
+    assert (home / ".ray" / "auth_token").stat().st_mode & 0o077 == 0
     show = 'source ~/.bashrc; echo "$RAY_AUTH_MODE ${PATH%%:*}"'
-    assert _bash(["bash", "-c", show], tmp_path) == f"disabled {tmp_path}/venv/bin"
+    assert _bash(["bash", "-c", show], home) == f"token {home}/venv/bin"
 
 
-@pytest.mark.parametrize("kind", ["head", "worker"])
+def test_a_host_on_premises_has_an_environment_and_commands_of_its_own(tmp_path: Path) -> None:
+    config = prepared(ON_PREMISES)
+    home = _home(tmp_path, config)
+    (home / ".crnn-on-ray.env").write_text("export AWS_ENDPOINT_URL=http://store.example:9000\n")
+    own = home / "crnn-on-ray" / "deploy" / "hosts" / f"{os.uname().nodename}.sh"
+    own.parent.mkdir(parents=True)
+    own.write_text("touch ~/was-here\n")
+    for command in config["setup_commands"]:
+        if "venv/bin/pip" not in command:
+            _bash(["bash", "-c", command], home)
+    assert (home / "was-here").exists()
+    show = 'source ~/.bashrc; echo "$AWS_ENDPOINT_URL"'
+    assert _bash(["bash", "-c", show], home) == "http://store.example:9000"
+
+
+@both_files
+@both_kinds
 def test_ray_starts_in_the_project_folder_with_its_own_thread_count(
-    config: dict[str, Any], tmp_path: Path, kind: str
+    name: str, kind: str, tmp_path: Path
 ) -> None:
     """Run through the launcher's own shell line; `ray` is a program that says how it was called."""
-    project = tmp_path / "crnn-on-ray"
-    project.mkdir()
-    program = tmp_path / "venv" / "bin" / "ray"
+    config = prepared(name)
+    home = _home(tmp_path, config)
+    program = home / "venv" / "bin" / "ray"
     program.parent.mkdir(parents=True)
     program.write_text('#!/bin/sh\necho "$PWD|${OMP_NUM_THREADS-unset}|$*"\n')
     program.chmod(0o755)
-    (tmp_path / ".bashrc").write_text('export PATH="$HOME/venv/bin:$PATH"\n')
+    (home / ".bashrc").write_text('export PATH="$HOME/venv/bin:$PATH"\n')
 
     *_, command = with_head_node_ip(config[f"{kind}_start_ray_commands"], HEAD_IP)
     line = " ".join(_with_interactive(command))
-    folder, threads, arguments = _bash(["bash", "-c", line], tmp_path).split("|")
-    assert Path(folder) == project
+    folder, threads, arguments = _bash(["bash", "-c", line], home).split("|")
+    assert Path(folder) == home / "crnn-on-ray"
     assert threads == "unset"
     words = shlex.split(arguments)
     assert words[0] == "start"
@@ -174,13 +240,31 @@ def test_ray_starts_in_the_project_folder_with_its_own_thread_count(
         assert "--autoscaling-config=~/ray_bootstrap_config.yaml" in words  # Ray expands the home
     else:
         assert f"--address={HEAD_IP}:6379" in words
+    if name == ON_PREMISES:
+        assert f"--node-ip-address={OWN_IP}" in words
+
+
+def _home(folder: Path, config: dict[str, Any]) -> Path:
+    """A node's home folder with everything mounted; files are empty."""
+    for remote in config["file_mounts"]:
+        path = folder / remote.removeprefix("~/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir() if remote == REMOTE_PROJECT else path.touch()
+    (folder / ".bashrc").touch()
+    assert TOKEN in config["file_mounts"]
+    return folder
 
 
 def _bash(command: list[str], home: Path) -> str:
     """What ``command`` prints, in its own session so that no shell takes the terminal."""
     done = subprocess.run(
         command,
-        env={"HOME": str(home), "PATH": os.environ["PATH"], "TERM": "dumb"},
+        env={
+            "HOME": str(home),
+            "PATH": os.environ["PATH"],
+            "TERM": "dumb",
+            "SSH_CONNECTION": f"{HEAD_IP} 50000 {OWN_IP} 22",
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +35,12 @@ class Head:
 
 
 @contextmanager
-def head_node(folder: Path, *, cpus: int) -> Iterator[Head]:
-    """A head node with everything that listens on ports of its own, killed at the end."""
+def head_node(folder: Path, *, cpus: int, installed: bool = False) -> Iterator[Head]:
+    """A head node with everything that listens on ports of its own, killed at the end.
+
+    ``installed``: whatever runs on it finds the project.
+    """
+    extra = {"PYTHONPATH": str(PROJECT)} if installed else {}
     with tempfile.TemporaryDirectory(prefix="r-", dir="/tmp", ignore_cleanup_errors=True) as own:
         port, dashboard = free_port(), free_port()
         try:
@@ -45,6 +49,7 @@ def head_node(folder: Path, *, cpus: int) -> Iterator[Head]:
                 *("--temp-dir", own, "--num-cpus", str(cpus)),
                 *("--ray-client-server-port", free_port()),
                 *("--dashboard-agent-listen-port", free_port(), "--disable-usage-stats"),
+                extra=extra,
             )
             assert begun.returncode == 0, begun.stdout + begun.stderr
             yield Head(
@@ -56,13 +61,15 @@ def head_node(folder: Path, *, cpus: int) -> Iterator[Head]:
             end(with_argument(own), log=folder)
 
 
-def ray(*arguments: str) -> subprocess.CompletedProcess[str]:
+def ray(
+    *arguments: str, extra: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """The ``ray`` command in the project's folder, with the virtual environment activated."""
     path = os.pathsep.join([str(RAY.parent), os.environ["PATH"]])
     return subprocess.run(
         [str(RAY), *arguments],
         cwd=PROJECT,
-        env=environment({"RAY_AUTH_MODE": "disabled", "PATH": path}),
+        env=environment({"RAY_AUTH_MODE": "disabled", "PATH": path, **(extra or {})}),
         capture_output=True,
         text=True,
         timeout=400,

@@ -6,31 +6,19 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from pipelines.recognition.source import picture_bytes
 from pipelines.review import ReviewConfig, select, write
 from pipelines.sources import open_source
-from tests.browser import fits, launched, tab, unused
+from tests.browser import fits, tab
 from tests.pipelines.test_report import EVIL
 from tests.pipelines.test_review import NOT_SURE, crops, results, row, uris
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    with unused(browser) as context:
-        yield context
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,23 +11,11 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from pipelines.inspection import HTML_NAME, inspect, write
 from pipelines.inspection.cards import label
-from tests.browser import fits, launched, tab, unused
+from tests.browser import fits, tab
 from tests.pipelines.inspection.planted import PLAIN, clean, flat, noise, prepared, row
 from tests.pipelines.test_report import EVIL, Outline
 
 BROKEN = "images => images.filter(image => !image.naturalWidth).length"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    with unused(browser) as context:
-        yield context
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,381 @@
+"""Recognition over HTTP under load, beside what it could be at best and what a plain server does.
+
+    python bench/serve.py
+
+Starts ``jobs/serve.py``, beside it a no-op behind the same ingress, and the same model in plain
+FastAPI with a worker on one core and on all. Each is loaded in turns with 1, 8, 32 and 128
+connections and 1 and 16 pictures a request; what rests meanwhile takes next to nothing. The load
+runs on the same cores. Prints throughput and latencies, and as medians over the rounds:
+
+- with one picture a request, the service against 1/(time of the no-op + engine time);
+- with 16, against the engine in-process on the same cores: a process on each, engine alone, and
+  with decoding and texts, which the service does too;
+- with one connection, by how much p50 exceeds the no-op's p50 + engine time;
+- the service against the plain servers.
+
+Every text is compared with ``Recognizer.read``'s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import secrets
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.load import Load, drive, multipart, write_requests
+from bench.sets import picture_files, rendered
+from bench.turns import descendants
+from crnn.prepare import prepare
+from crnn.recognizer import Recognizer
+
+ROOT = Path(__file__).resolve().parent.parent
+CORES = len(os.sched_getaffinity(0))
+DISTINCT = 512
+SERVICE, NOOP, PLAIN, PLAIN_ALL = "service", "no-op", "plain", f"plain x{CORES}"
+
+
+@contextlib.contextmanager
+def program(
+    command: list[str], log: Path, ready: Callable[[], bool], **variables: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that runs in the block, once it is ready; ended with all its processes."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+        )
+    try:
+        deadline_s = time.monotonic() + 120
+        while not ready():
+            if process.poll() is not None or time.monotonic() > deadline_s:
+                raise RuntimeError(f"{command} isn't ready:\n{log.read_text()[-4000:]}")
+            time.sleep(0.2)
+        yield process
+    finally:
+        everyone = descendants(process.pid)
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=30)
+        for pid in everyone:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        process.wait()
+
+
+@contextlib.contextmanager
+def all_sides(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, str]]:
+    """Every side's URL, while all of them run."""
+    ports = [free_port() for _ in range(3)]
+    ray = {
+        "RAY_TMPDIR": str(folder),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
+    serve = [sys.executable, str(ROOT / "jobs/serve.py"), "--bundle", options.bundle]
+    serve += ["--port", str(ports[0]), "--online.engine", options.engine, *options.serve]
+    base = f"http://127.0.0.1:{ports[0]}"
+    found = {SERVICE: f"{base}/v1/recognize", NOOP: f"{base}/noop"}
+    log = folder / "service.log"
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(program(serve, log, says_ready(log), **ray))
+        print(log.read_text(), flush=True)
+        subprocess.run(
+            [sys.executable, str(ROOT / "bench/noop_app.py")],
+            check=True,
+            env={**os.environ, **ray, "RAY_ADDRESS": cluster_of(process.pid)},
+        )
+        wait_until(answers_at(ports[0], "/noop"))
+        for name, workers, port in ((PLAIN, 1, ports[1]), (PLAIN_ALL, CORES, ports[2])):
+            plain = [sys.executable, "-m", "uvicorn", "bench.plain_fastapi:app"]
+            plain += ["--port", str(port), "--workers", str(workers), "--no-access-log"]
+            found[name] = f"http://127.0.0.1:{port}/v1/recognize"
+            variables = {"BUNDLE": options.bundle, "ENGINE": options.engine}
+            ready = answers_at(port, "/docs")
+            stack.enter_context(program(plain, folder / f"{name}.log", ready, **variables))
+        yield found
+
+
+def cluster_of(pid: int) -> str:
+    """The address of the Ray cluster that a process has started."""
+    for child in descendants(pid):
+        for argument in Path(f"/proc/{child}/cmdline").read_text().split("\0"):
+            if argument.startswith("--gcs-address="):
+                return argument.partition("=")[2]
+    raise RuntimeError(f"process {pid} has started no Ray cluster")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def says_ready(log: Path) -> Callable[[], bool]:
+    return lambda: "ready;" in log.read_text()
+
+
+def answers_at(port: int, path: str) -> Callable[[], bool]:
+    def ready() -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    return ready
+
+
+def wait_until(ready: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline_s = time.monotonic() + seconds
+    while not all(ready() for _ in range(20)):  # an old HAProxy may live on for a moment
+        if time.monotonic() > deadline_s:
+            raise RuntimeError(f"not ready within {seconds:g} s")
+        time.sleep(0.2)
+
+
+def in_process(options: argparse.Namespace, folder: Path) -> dict[str, float]:
+    """Seconds a picture without HTTP, each in one thread: alone, and on all cores at once.
+
+    ``one`` and ``batch``: an engine on one core, a picture at a time and in full batches;
+    ``engines`` and ``readers``: engines, and ``Recognizer.read``, on all cores.
+    """
+
+    def side(what: str) -> subprocess.Popen[str]:
+        command = [sys.executable, __file__, "--side", what, "--of", str(folder / "pictures")]
+        command += ["--bundle", options.bundle, "--engine", options.engine]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def result(process: subprocess.Popen[str]) -> float:
+        return float(process.communicate()[0].splitlines()[-1])
+
+    found = {what: result(side(what)) for what in ("one", "batch")}
+    for name, what in (("engines", "batch"), ("readers", "read")):
+        running = [side(what) for _ in range(CORES)]
+        found[name] = 1 / sum(1 / result(process) for process in running)
+    return found
+
+
+def side(what: str, folder: Path, options: argparse.Namespace, seconds: float = 3.0) -> None:
+    """One process of ``in_process``: prints seconds a picture."""
+    torch.set_num_threads(1)
+    recognizer = Recognizer.load(options.bundle, engine=options.engine, threads=1)
+    data = [path.read_bytes() for path in sorted(folder.iterdir())]
+    prepared = [prepare(one, recognizer.bundle.picture) for one in data]
+    batches = []
+    for width in sorted({p.pixels.shape[1] for p in prepared}):
+        members = [p.pixels for p in prepared if p.pixels.shape[1] == width]
+        size = 1 if what == "one" else recognizer.batch_size(width)
+        batches += [np.stack(members[i : i + size]) for i in range(0, len(members), size)]
+
+    def engine() -> None:
+        for batch in batches:
+            recognizer.read_batch_pixels(batch)
+
+    def read() -> None:
+        recognizer.read(data)
+
+    once = read if what == "read" else engine
+    once()
+    began_s, done = time.perf_counter(), 0
+    while time.perf_counter() - began_s < seconds:
+        once()
+        done += len(data)
+    print((time.perf_counter() - began_s) / done)
+
+
+Case = tuple[int, int]
+"""Pictures a request, connections."""
+
+
+@dataclass
+class Found:
+    """All that was measured: a list entry for each round."""
+
+    loads: dict[Case, dict[str, list[Load]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
+    alone: list[dict[str, float]] = field(default_factory=list)
+
+    def ratios(self, case: Case, of: Callable[[int, dict[str, Load]], float]) -> str:
+        """Median and range over the rounds of what ``of`` makes of a round's loads."""
+        sides = self.loads[case]
+        each = [
+            of(number, {name: loads[number] for name, loads in sides.items()})
+            for number in range(len(self.alone))
+        ]
+        return f"{statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f})"
+
+
+def main(options: argparse.Namespace) -> None:
+    """Measures all sides in turns, and prints the ratios."""
+    found = Found()
+    with rendered(DISTINCT) as sets, tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        picture_files(sets / "train", folder / "pictures", DISTINCT)
+        data = [path.read_bytes() for path in sorted((folder / "pictures").iterdir())]
+        texts = [result.text for result in Recognizer.load(options.bundle).read(data)]
+        requests = {
+            count: write_requests(
+                [multipart(data[i : i + count]) for i in range(0, len(data) - count + 1, count)],
+                folder / f"requests-{count}",
+            )
+            for count in options.pictures
+        }
+        with all_sides(options, folder) as urls:
+            for number in range(options.rounds):
+                found.alone.append(in_process(options, folder))
+                measure(options, urls, requests, texts, found, number)
+    show(found)
+
+
+def measure(
+    options: argparse.Namespace,
+    urls: dict[str, str],
+    requests: dict[int, Path],
+    texts: list[str],
+    found: Found,
+    number: int,
+) -> None:
+    """One round; every other one goes through the sides in reverse order."""
+    for pictures in options.pictures:
+        for connections in options.connections:
+            for name in sorted(urls, reverse=number % 2 == 1):
+                load = drive(
+                    urls[name],
+                    requests[pictures],
+                    connections=connections,
+                    seconds=options.seconds,
+                    warm_up_s=options.warm_up,
+                )
+                if name != NOOP:
+                    check(load, pictures, texts, name)
+                found.loads[pictures, connections][name].append(load)
+                print(row(name, (pictures, connections), [load]), flush=True)
+
+
+def check(load: Load, pictures: int, texts: list[str], name: str) -> None:
+    """The answers are those of the recognizer."""
+    for answer in load.answers:
+        first = answer["request"] * pictures
+        read = [result.get("text") for result in json.loads(answer["body"])["results"]]
+        if read != texts[first : first + pictures]:
+            raise RuntimeError(f"{name} read {read}; expected {texts[first : first + pictures]}")
+
+
+def row(name: str, case: Case, loads: list[Load]) -> str:
+    """Medians in one line."""
+
+    def middle(of: Callable[[Load], float]) -> float:
+        return statistics.median(map(of, loads))
+
+    pictures, connections = case
+    return (
+        f"{pictures:3d} pictures {connections:4d} connections {name:<9}"
+        f"{middle(lambda load: load.rate):8,.0f} requests/s"
+        f"{middle(lambda load: load.rate * pictures):8,.0f} pictures/s"
+        f"  p50 {middle(lambda load: load.p50_ms):7.2f} ms"
+        f"  p99 {middle(lambda load: load.p99_ms):7.2f} ms"
+        f"  load's own CPU {middle(lambda load: load.cpu_ms):5.3f} ms"
+    )
+
+
+def show(found: Found) -> None:
+    """The medians, then the ratios of each round's figures."""
+    print()
+    for case, sides in found.loads.items():
+        for name, loads in sides.items():
+            print(row(name, case, loads))
+    for name, what in (
+        ("one", "engine, one picture at a time, one core"),
+        ("batch", "engine, full batches, one core"),
+        ("engines", f"engine, full batches, {CORES} cores"),
+        ("readers", f"Recognizer.read, {CORES} cores"),
+    ):
+        print(f"{what}: {statistics.median(a[name] for a in found.alone) * 1e3:.3f} ms a picture")
+    for case in found.loads:
+        for line in ratio_lines(found, case):
+            print(f"{case[0]:3d} pictures {case[1]:4d} connections: {line}")
+
+
+def ratio_lines(found: Found, case: Case) -> Iterator[str]:
+    """What there is to say of one case."""
+    pictures, connections = case
+    alone = found.alone
+
+    def limit(number: int, loads: dict[str, Load]) -> float:
+        best = 1 / (1 / loads[NOOP].rate + pictures * alone[number]["batch"])
+        return loads[SERVICE].rate / best
+
+    def against(name: str) -> Callable[[int, dict[str, Load]], float]:
+        return lambda n, loads: loads[SERVICE].rate * pictures * alone[n][name]
+
+    yield f"{found.ratios(case, limit)} of 1/(no-op + engine)"
+    if pictures > 1:
+        yield f"{found.ratios(case, against('batch'))} of the engine on one core"
+        yield f"{found.ratios(case, against('engines'))} of the engine on {CORES} cores"
+        yield f"{found.ratios(case, against('readers'))} of Recognizer.read on {CORES} cores"
+    if connections == 1:
+
+        def beyond(number: int, loads: dict[str, Load]) -> float:
+            engine_ms = alone[number]["one"] * pictures * 1e3
+            return loads[SERVICE].p50_ms - loads[NOOP].p50_ms - engine_ms
+
+        yield f"p50 {found.ratios(case, beyond)} ms over that of no-op + engine"
+    for name in (PLAIN, PLAIN_ALL):
+
+        def faster(number: int, loads: dict[str, Load], name: str = name) -> float:
+            return loads[SERVICE].rate / loads[name].rate
+
+        yield f"{found.ratios(case, faster)} times {name} FastAPI"
+
+
+def numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bundle", default=str(ROOT / "bundles/strings"), help="(%(default)s)")
+    parser.add_argument("--engine", default="auto", help="(%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="(%(default)s)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="each load (%(default)s)")
+    parser.add_argument("--warm-up", type=float, default=1.0, help="seconds (%(default)s)")
+    parser.add_argument("--connections", type=numbers, default=[1, 8, 32, 128])
+    parser.add_argument("--pictures", type=numbers, default=[1, 16], help="a request")
+    parser.add_argument("--side", help=argparse.SUPPRESS)
+    parser.add_argument("--of", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "serve", nargs="*", help="after --: more flags for jobs/serve.py, such as --ingress proxy"
+    )
+    given = parser.parse_args()
+    if given.side:
+        side(given.side, given.of, given)
+    else:
+        main(given)

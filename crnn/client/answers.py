@@ -1,0 +1,174 @@
+"""What the service's answers mean: results, a model, jobs, or an error of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import httpx
+
+from crnn.client.retry import DIED, PASSING, Outcome, retry_after_s
+from crnn.errors import (
+    AccessDeniedError,
+    RequestRefusedError,
+    ServiceBusyError,
+    ServiceError,
+    ServiceUnreachableError,
+)
+from crnn.result import CharResult, Result
+
+ENDED = ("finished", "failed", "cancelled")
+"""States of a job that it doesn't leave."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """The bundle that the service reads with."""
+
+    name: str
+    digest: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """All that the service says of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A bulk job of the service."""
+
+    id: str
+    state: str
+    """``queued``, ``listing``, ``reading``; or for good ``finished``, ``failed``, ``cancelled``."""
+    done: int
+    """Pictures read, those with an error included."""
+    failed: int
+    """Pictures that can't be read."""
+    total: int
+    """Pictures found so far; all of them once ``listed``."""
+    listed: bool
+    rate: float | None
+    """Pictures a second; None while nobody knows."""
+    seconds_left: float | None
+    """Until it is finished; None while nobody knows."""
+    error: str | None
+    """Why it failed."""
+    report: Mapping[str, Any] | None
+    """What lies in the results, once it is finished."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """All that the service says of it: input, output, options, times."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it stays as it is."""
+        return self.state in ENDED
+
+
+def results_of(outcome: Outcome, count: int) -> list[Result]:
+    """The results of a request with ``count`` pictures, in its order."""
+    answer = document(outcome)
+    try:
+        digest, entries = answer["model"]["digest"], answer["results"]
+        results = [_result(entry, digest) for entry in entries]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _odd(outcome, f"no results in it ({error!r})") from error
+    if len(results) != count:
+        raise _odd(outcome, f"{len(results)} results for {count} pictures")
+    return results
+
+
+def model_of(outcome: Outcome) -> ModelInfo:
+    """The answer of ``GET /v1/model``."""
+    answer = document(outcome)
+    try:
+        return ModelInfo(name=answer["name"], digest=answer["digest"], details=answer)
+    except KeyError as error:
+        raise _odd(outcome, f"no {error}") from error
+
+
+def job_of(outcome: Outcome) -> Job:
+    """The answer of ``/v1/jobs/{id}``."""
+    return _job(document(outcome), outcome)
+
+
+def jobs_of(outcome: Outcome) -> list[Job]:
+    """The answer of ``GET /v1/jobs``."""
+    return [_job(entry, outcome) for entry in document(outcome).get("jobs", [])]
+
+
+def document(outcome: Outcome) -> Any:
+    """The JSON of an answer that went well.
+
+    Raises:
+        ServiceError: for any other.
+    """
+    if isinstance(outcome, httpx.TransportError):
+        raise _unreachable(outcome) from outcome
+    if not outcome.is_success:
+        _refuse(outcome)
+    try:
+        return outcome.json()
+    except ValueError as error:
+        raise _odd(outcome, "it is no JSON") from error
+
+
+def problem_of(response: httpx.Response) -> dict[str, Any]:
+    """The problem details of an answer; empty where it has none."""
+    try:
+        problem = response.json()
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _result(entry: Mapping[str, Any], digest: str) -> Result:
+    if error := entry.get("error"):
+        return Result("", 0.0, (), digest, False, error["code"], error["message"])
+    chars = tuple(
+        CharResult(c["char"], c["probability"], c["x0"], c["x1"]) for c in entry.get("chars") or ()
+    )
+    squeezed = bool(entry.get("squeezed", False))
+    return Result(entry["text"], entry["confidence"], chars, digest, squeezed)
+
+
+def _job(entry: Any, outcome: Outcome) -> Job:
+    names = ("id", "state", "done", "failed", "total", "listed", "rate", "seconds_left", "error",
+             "report")  # fmt: skip
+    try:
+        return Job(**{name: entry[name] for name in names}, details=entry)
+    except (KeyError, TypeError) as error:
+        raise _odd(outcome, f"no {error} of a job") from error
+
+
+def _refuse(response: httpx.Response) -> NoReturn:
+    status, problem = response.status_code, problem_of(response)
+    text = problem.get("detail") or problem.get("title") or response.text[:300].strip()
+    message = f"{response.request.url} answered {status} {response.reason_phrase}: {text}"
+    if status in (401, 403):
+        advice = "; give the service's bearer token as token="
+        raise AccessDeniedError(message + advice, status=status, problem=problem)
+    if status in PASSING or status == DIED:
+        busy = ServiceBusyError(message, status=status, problem=problem)
+        busy.retry_after_s = retry_after_s(response)
+        raise busy
+    if 400 <= status < 500:
+        raise RequestRefusedError(message, status=status, problem=problem)
+    raise ServiceError(message, status=status, problem=problem)
+
+
+def _unreachable(error: httpx.TransportError) -> ServiceUnreachableError:
+    kind = (
+        "didn't answer in time" if isinstance(error, httpx.TimeoutException) else "can't be asked"
+    )
+    return ServiceUnreachableError(
+        f"{error.request.url} {kind}: {str(error) or type(error).__name__}; check the address, "
+        "that the service runs, and timeout_s"
+    )
+
+
+def _odd(outcome: Outcome, what: str) -> ServiceError:
+    assert isinstance(outcome, httpx.Response)
+    return ServiceError(
+        f"the answer of {outcome.request.url} is not one of a recognition service: {what}; check "
+        "the address",
+        status=outcome.status_code,
+    )

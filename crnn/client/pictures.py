@@ -1,0 +1,99 @@
+"""Whatever a caller calls a picture → encoded bytes, gathered into requests of bounded size."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crnn.errors import PictureError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from crnn.prepare import Picture
+
+REQUEST_PICTURES = 16
+REQUEST_BYTES = 4 << 20
+"""Bounds of one request; a picture larger than this goes alone."""
+_ONE_PICTURE = (str, Path, bytes, bytearray, memoryview)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """One picture as it is sent, or why it isn't."""
+
+    data: bytes = b""
+    error: PictureError | None = None
+
+
+def is_picture(pictures: object) -> bool:
+    """Whether this is one picture rather than many."""
+    if isinstance(pictures, (*_ONE_PICTURE, list, tuple)):
+        return not isinstance(pictures, (list, tuple))
+    from crnn.prepare import PICTURE_TYPES  # Pillow and NumPy, which files don't need
+
+    return isinstance(pictures, PICTURE_TYPES)
+
+
+def uploads(pictures: Iterable[Picture]) -> Iterator[list[Upload]]:
+    """The pictures in their order, in lists that make one request each.
+
+    Raises:
+        TypeError: for something that is no picture at all.
+    """
+    batch: list[Upload] = []
+    num_bytes = 0
+    for picture in pictures:
+        upload = _upload(picture)
+        full = len(batch) == REQUEST_PICTURES or num_bytes + len(upload.data) > REQUEST_BYTES
+        if batch and full:
+            yield batch
+            batch, num_bytes = [], 0
+        batch.append(upload)
+        num_bytes += len(upload.data)
+    if batch:
+        yield batch
+
+
+def _upload(picture: Picture) -> Upload:
+    try:
+        if isinstance(picture, (str, Path)):
+            return Upload(data=_read(picture))
+        if isinstance(picture, (bytes, bytearray, memoryview)):
+            return Upload(data=bytes(picture))
+        return Upload(data=_png(picture))
+    except PictureError as error:
+        return Upload(error=error)
+
+
+def _read(path: str | Path) -> bytes:
+    """The file's bytes; an address of an object store is read here, never by the service."""
+    try:
+        if "://" in str(path):
+            from crnn import storage  # pyarrow, which files of this machine don't need
+
+            return storage.read_bytes(str(path))
+        return Path(path).expanduser().read_bytes()
+    except FileNotFoundError as error:
+        raise PictureError("not_found", f"no file at {str(path)!r}") from error
+    except PictureError:
+        raise
+    except Exception as error:  # of any store
+        raise PictureError("unreadable", f"can't read {str(path)!r}: {error}") from error
+
+
+def _png(picture: Image.Image | NDArray[np.uint8]) -> bytes:
+    """A Pillow image or an array, upright as the recognizer takes it, without loss."""
+    from crnn.prepare import open_picture
+
+    image = open_picture(picture)
+    if not image.width or not image.height:
+        raise PictureError("empty_picture", f"the picture is {image.width}x{image.height} px")
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()

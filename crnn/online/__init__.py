@@ -1,0 +1,17 @@
+"""Reading for many callers at once: pictures of one width share a batch, whoever sent them.
+
+    online = OnlineRecognizer(load_bundle("bundles/strings"), OnlineConfig())
+    online.warm_up()
+    results = await online.read([data], timeout_s=10)  # from any number of tasks of one loop
+    await online.aclose()
+
+For asyncio; knows neither HTTP nor Ray. Bytes are decoded in the processes of
+``crnn.picture_pool``, ready pictures wait in a ``Batcher`` by bucket, engine threads take batches
+from it and hand results back to the event loop. Texts equal ``Recognizer.read``'s.
+"""
+
+from crnn.online.config import OnlineConfig
+from crnn.online.observer import Observer, Unobserved
+from crnn.online.recognizer import OnlineRecognizer
+
+__all__ = ["Observer", "OnlineConfig", "OnlineRecognizer", "Unobserved"]

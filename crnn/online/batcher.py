@@ -1,0 +1,124 @@
+"""Decoded pictures waiting by bucket, and which of them make the next batch.
+
+An engine that is free takes the bucket whose first picture has waited longest, as much of it as
+one batch holds. While an engine works, pictures gather by themselves; so batches are small when
+there is little to do and full when there is much. Only when pictures are still being decoded is it
+worth a short wait for them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from crnn.errors import PictureError
+from crnn.online.request import Entry
+from crnn.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures of one bucket, oldest first; or, of no bucket, those that can't be read."""
+
+    bucket_width: int | None
+    entries: list[Entry]
+
+
+class Batcher:
+    """Safe among threads: any adds, engine threads take."""
+
+    def __init__(self, batch_size: Callable[[int], int], wait_s: float) -> None:
+        """``batch_size`` of a bucket's width; ``wait_s`` for pictures that are being decoded."""
+        self._batch_size, self._wait_s = batch_size, wait_s
+        self._changed = threading.Condition(threading.Lock())
+        self._buckets: dict[int, deque[Entry]] = {}
+        self._unreadable: list[Entry] = []
+        self._num_decoding = 0
+        self._is_closed = False
+
+    def expect(self, count: int) -> None:
+        """So many pictures are being decoded."""
+        with self._changed:
+            self._num_decoding += count
+
+    def give_up(self, count: int = 1) -> None:
+        """So many of those that were expected won't come."""
+        with self._changed:
+            self._num_decoding -= count
+            if not self._num_decoding:
+                self._changed.notify()
+
+    def add(self, entry: Entry) -> None:
+        """One of those that were expected has come."""
+        with self._changed:
+            self._num_decoding -= 1
+            if isinstance(entry.picture, PictureError):
+                self._unreadable.append(entry)
+                self._changed.notify()
+            elif self._put(entry, entry.picture) or not self._num_decoding:
+                self._changed.notify()
+
+    def take(self) -> Batch | None:
+        """The next batch, waiting for it; None when the batcher is closed."""
+        with self._changed:
+            while not self._is_closed:
+                batch, wait_s = self._due(time.monotonic())
+                if batch is None:
+                    self._changed.wait(wait_s)
+                    continue
+                if self._buckets or self._unreadable:
+                    self._changed.notify()
+                return batch
+            return None
+
+    def close(self) -> None:
+        """``take`` gives nothing any more."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
+    def _put(self, entry: Entry, picture: Prepared) -> bool:
+        """Whether an engine thread should look: the first of a bucket, or enough of it."""
+        width = picture.pixels.shape[1]
+        bucket = self._buckets.setdefault(width, deque())
+        bucket.append(entry)
+        return len(bucket) == 1 or len(bucket) == self._batch_size(width)
+
+    def _due(self, now_s: float) -> tuple[Batch | None, float | None]:
+        """The batch whose time has come; else how long to wait, if anything waits at all."""
+        if self._unreadable:
+            entries, self._unreadable = self._unreadable, []
+            return Batch(None, entries), None
+        self._forget_the_gone()
+        if not self._buckets:
+            return None, None
+        oldest = min(self._buckets, key=lambda width: self._buckets[width][0].ready_s)
+        patience_s = self._buckets[oldest][0].ready_s + self._wait_s - now_s
+        if patience_s <= 0 or not self._num_decoding:
+            return self._pop(oldest), None
+        full = [w for w, bucket in self._buckets.items() if len(bucket) >= self._batch_size(w)]
+        if full:
+            return self._pop(min(full, key=lambda width: self._buckets[width][0].ready_s)), None
+        return None, patience_s
+
+    def _forget_the_gone(self) -> None:
+        """No bucket begins with a picture that nobody waits for any more."""
+        for width, bucket in list(self._buckets.items()):
+            while bucket and bucket[0].request.is_over:
+                bucket.popleft()
+            if not bucket:
+                del self._buckets[width]
+
+    def _pop(self, width: int) -> Batch:
+        bucket, size = self._buckets[width], self._batch_size(width)
+        entries: list[Entry] = []
+        while bucket and len(entries) < size:
+            entry = bucket.popleft()
+            if not entry.request.is_over:
+                entries.append(entry)
+        if not bucket:
+            del self._buckets[width]
+        return Batch(width, entries)

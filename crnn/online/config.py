@@ -1,0 +1,57 @@
+"""What an online recognizer is given: its engine, its decoding processes and its bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crnn.engines import AUTO
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnlineConfig:
+    """How pictures are read for many callers, and how much is taken in at once."""
+
+    engine: str = AUTO
+    """What runs the model: torch, compiled, onnx or openvino; auto takes the fastest there is."""
+    device: str = "cpu"
+    """Where the model runs: cpu or cuda."""
+    threads: int = 1
+    """Threads that compute one batch together, on a CPU."""
+    engine_threads: int = 1
+    """Batches computed at the same time, each by an engine of its own."""
+    batch_pixels: int = 1 << 17
+    """Padded pixels in a batch: 32 pictures of 32x128 px. A GPU takes ten times as many."""
+    batch_wait_ms: float = 2.0
+    """The longest that a picture waits for others that are being decoded, ms, while an engine is
+    free. It never waits for pictures that nobody has sent."""
+    queue_pictures: int = 4096
+    """Pictures taken in and not yet answered; more are refused."""
+    queue_mb: int = 256
+    """MiB of encoded pictures taken in and not yet answered; more are refused."""
+    max_pixels: int = 16_000_000
+    """Pixels of one picture, by its header; a larger one is an error, too_large."""
+    decoders: int = 1
+    """Processes that decode pictures."""
+    decode_memory_mb: int = 1024
+    """MiB of memory for one decoding process; a picture that needs more is an error."""
+    decode_timeout_s: float = 5.0
+    """Seconds for decoding one picture; one that takes longer is an error."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "threads",
+            "engine_threads",
+            "batch_pixels",
+            "queue_pictures",
+            "queue_mb",
+            "max_pixels",
+            "decoders",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if not 0 <= self.batch_wait_ms <= 1000:
+            raise ValueError(f"batch_wait_ms is {self.batch_wait_ms}; expected 0 to 1000 ms")
+        if self.decode_memory_mb < 256:
+            raise ValueError(f"decode_memory_mb is {self.decode_memory_mb}; expected 256 or more")
+        if not self.decode_timeout_s > 0:
+            raise ValueError(f"decode_timeout_s is {self.decode_timeout_s}; expected above 0")

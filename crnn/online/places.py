@@ -1,0 +1,72 @@
+"""How much is taken in and not yet answered, how much may be, and when there is room again."""
+
+from __future__ import annotations
+
+import time
+
+from crnn.errors import QueueFullError
+
+LONGEST_RETRY_S = 60.0
+SHORTEST_RETRY_S = 0.1
+_MEMORY_PICTURES = 256
+"""Over about so many pictures the pace is averaged."""
+
+
+class Places:
+    """Pictures and bytes on their way, bounded. Use it from one thread."""
+
+    def __init__(self, max_pictures: int, max_bytes: int) -> None:
+        self._max_pictures, self._max_bytes = max_pictures, max_bytes
+        self.pictures = 0
+        """Places taken."""
+        self._bytes = 0
+        self._picture_s = 0.0
+        """The pace: seconds between two pictures while there is something to do."""
+        self._paced_s = 0.0
+        """Until when it was measured (``time.monotonic``)."""
+
+    def take(self, pictures: int, num_bytes: int) -> None:
+        """Room for a request's pictures.
+
+        Raises:
+            QueueFullError: when there is none at present.
+            ValueError: when there never is.
+        """
+        for what, wanted, most in (
+            ("pictures", pictures, self._max_pictures),
+            ("bytes", num_bytes, self._max_bytes),
+        ):
+            if wanted > most:
+                raise ValueError(
+                    f"{wanted:,} {what} in one call; the queue holds at most {most:,}: send fewer"
+                )
+        if (
+            self.pictures + pictures > self._max_pictures
+            or self._bytes + num_bytes > self._max_bytes
+        ):
+            retry_s = self._retry_after_s()
+            raise QueueFullError(
+                f"{self.pictures:,} pictures of {self._bytes:,} bytes are on their way and "
+                f"{pictures:,} of {num_bytes:,} would be more than the {self._max_pictures:,} "
+                f"and {self._max_bytes:,} allowed; try again in {retry_s:.1f} s",
+                retry_s,
+            )
+        if not self.pictures:
+            self._paced_s = time.monotonic()
+        self.pictures += pictures
+        self._bytes += num_bytes
+
+    def give_back(self, pictures: int, num_bytes: int) -> None:
+        """The room that ``take`` gave."""
+        self.pictures -= pictures
+        self._bytes -= num_bytes
+
+    def answered(self, pictures: int) -> None:
+        """So many pictures are done since the last call."""
+        now_s = time.monotonic()
+        share = min(1.0, pictures / _MEMORY_PICTURES) if self._picture_s else 1.0
+        self._picture_s += share * ((now_s - self._paced_s) / pictures - self._picture_s)
+        self._paced_s = now_s
+
+    def _retry_after_s(self) -> float:
+        return min(max(self.pictures * self._picture_s, SHORTEST_RETRY_S), LONGEST_RETRY_S)

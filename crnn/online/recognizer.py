@@ -1,0 +1,279 @@
+"""``OnlineRecognizer``: many callers' pictures → results, for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from PIL import Image
+
+from crnn.bundle import Bundle
+from crnn.decode import Decoder
+from crnn.errors import ClosedError, DeadlineError, WorkersLostError
+from crnn.online.batcher import Batcher
+from crnn.online.config import OnlineConfig
+from crnn.online.engine_thread import Answer, EngineThread
+from crnn.online.observer import Observer, Unobserved
+from crnn.online.places import Places
+from crnn.online.request import Decoding, Entry, Request
+from crnn.picture_pool import Encoded, PicturePool
+from crnn.prepare import Prepared
+from crnn.recognizer import Recognizer, Result
+
+_Argument = TypeVar("_Argument")
+
+
+class OnlineRecognizer:
+    """A bundle that reads for many callers at once, in batches made across them.
+
+    Use it from one event loop. To change the bundle make another one, send new calls there and
+    ``aclose`` the old one: both live until it has answered what it took in.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        config: OnlineConfig = OnlineConfig(),  # noqa: B008  (frozen)
+        observer: Observer | None = None,
+    ) -> None:
+        """Start processes and threads; the engine is built by ``warm_up``, or the first picture.
+
+        Raises:
+            ValueError: for an unknown engine.
+        """
+        self.bundle, self.config = bundle, config
+        self._recognizers = [
+            Recognizer(
+                bundle,
+                device=config.device,
+                batch_pixels=config.batch_pixels,
+                engine=config.engine,
+                threads=config.threads,
+            )
+            for _ in range(config.engine_threads)
+        ]
+        self.decoder = self._recognizers[0].decoder
+        """As ``Recognizer.decoder``: what ``read`` takes, from names and words."""
+        self._bundle_decoder = self.decoder()
+        self._places = Places(config.queue_pictures, config.queue_mb << 20)
+        self._batcher = Batcher(self._recognizers[0].batch_size, config.batch_wait_ms / 1000)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._requests: set[Request] = set()
+        self._drained = asyncio.Event()
+        self._is_closing = False
+        self._failure: WorkersLostError | None = None
+        self._pool = PicturePool(
+            bundle.picture,
+            processes=config.decoders,
+            memory_bytes=config.decode_memory_mb << 20,
+            timeout_s=config.decode_timeout_s,
+            max_pixels=config.max_pixels,
+        )
+        self._slow_decoding = ThreadPoolExecutor(1, thread_name_prefix="online-decoder")
+        self._threads = [
+            EngineThread(
+                recognizer,
+                self._batcher,
+                observer or Unobserved(),
+                self._slow_decoding,
+                self._deliver,
+                self._fail,
+            )
+            for recognizer in self._recognizers
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def engine(self) -> str:
+        """What runs the model, by name."""
+        return self._recognizers[0].engine
+
+    @property
+    def pictures(self) -> int:
+        """Taken in and not yet answered."""
+        return self._places.pictures
+
+    @property
+    def failure(self) -> WorkersLostError | None:
+        """Why nothing can be read any more, for good."""
+        return self._failure
+
+    def process_ids(self) -> list[int]:
+        """Of the processes that decode, at the moment."""
+        return self._pool.process_ids()
+
+    def warm_up(self) -> None:
+        """Read a blank picture of every bucket, alone and in a full batch; blocks.
+
+        Raises:
+            EngineError: when the engine can't run here, or wasn't proven.
+            WorkersLostError: when processes can't be started.
+        """
+        blanks = [
+            self._pool.submit(Encoded(data=self._blank(w))) for w in self.bundle.picture.widths
+        ]
+        for blank in blanks:
+            [prepared] = blank.result()
+            assert isinstance(prepared, Prepared)
+            size = self._recognizers[0].batch_size(prepared.pixels.shape[1])
+            for recognizer in self._recognizers:
+                for count in {1, size}:
+                    recognizer.read_prepared([prepared] * count, self._bundle_decoder)
+
+    async def read(
+        self,
+        pictures: Sequence[bytes],
+        *,
+        timeout_s: float,
+        decoder: Decoder | None = None,
+        chars: bool = True,
+    ) -> list[Result]:
+        """The results of encoded pictures, in their order, as ``Recognizer.read`` gives them.
+
+        A picture that can't be read gives a result with ``error_code``. Cancelling the call
+        frees what it holds. Decoders other than ``greedy`` run one at a time in a thread of
+        their own.
+
+        Args:
+            pictures: the bytes of files.
+            timeout_s: for all of it.
+            decoder: by default the bundle's; ``self.decoder`` makes others.
+            chars: whether to report each character's probability and place.
+
+        Raises:
+            QueueFullError: when too much is on its way already; nothing was taken in.
+            DeadlineError: after ``timeout_s``.
+            ClosedError: once it is closed.
+            EngineError: when the engine failed on one of them.
+            WorkersLostError: when nothing can be read any more; see ``failure``.
+            ValueError: for bad arguments, more pictures than ever fit included; and whatever a
+                decoder of the caller's raises.
+        """
+        self._check(pictures, timeout_s)
+        if not pictures:
+            return []
+        request = Request(
+            pictures, decoder or self._bundle_decoder, chars=chars, now_s=time.monotonic()
+        )
+        self._places.take(request.num_pictures, request.num_bytes)
+        self._requests.add(request)
+        assert self._loop is not None
+        timer = self._loop.call_later(timeout_s, self._expire, request, timeout_s)
+        try:
+            self._decode(request, pictures)
+            return await request.done
+        finally:
+            timer.cancel()
+            request.end()
+            self._requests.discard(request)
+            self._places.give_back(request.num_pictures, request.num_bytes)
+            if self._is_closing and not self._places.pictures:
+                self._drained.set()
+
+    async def aclose(self) -> None:
+        """Take in nothing more, answer what was taken in, then end processes and threads."""
+        self._is_closing = True
+        if self._places.pictures:
+            await self._drained.wait()
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """End processes and threads now; calls that still wait raise ClosedError."""
+        self._is_closing = True
+        self._batcher.close()
+        self._pool.close()
+        for thread in self._threads:
+            thread.join()
+        self._threads = []  # they refer back to this recognizer, and its memory is wanted now
+        self._slow_decoding.shutdown(cancel_futures=True)
+        self._on_loop(self._fail_all, ClosedError("the recognizer was closed meanwhile"))
+
+    def _check(self, pictures: Sequence[bytes], timeout_s: float) -> None:
+        """Raises what ``read`` does before anything is taken in."""
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if loop is not self._loop:
+            raise ValueError("an online recognizer is used from one event loop; make another one")
+        if self._is_closing:
+            raise ClosedError("the recognizer is closed; use the one that took its place")
+        if self._failure is not None:
+            raise self._failure
+        if not timeout_s > 0:
+            raise ValueError(f"timeout_s is {timeout_s}; expected more than 0")
+        if isinstance(pictures, bytes) or not all(isinstance(data, bytes) for data in pictures):
+            raise ValueError("expected a sequence of pictures, each the bytes of a file")
+
+    def _decode(self, request: Request, pictures: Sequence[bytes]) -> None:
+        """Send the pictures to the processes; they come back to ``_decoded``."""
+        self._batcher.expect(len(pictures))
+        for index, data in enumerate(pictures):
+            try:
+                decoding = self._pool.submit(Encoded(data=data))
+            except (WorkersLostError, ValueError) as error:
+                self._batcher.give_up(len(pictures) - index)
+                raise self._as_lost(error) from error
+            request.decodings.append(decoding)
+            decoding.add_done_callback(partial(self._decoded, request, index))
+
+    def _decoded(self, request: Request, index: int, decoding: Decoding) -> None:
+        """In one of the pool's threads, or where it was cancelled."""
+        error = None if decoding.cancelled() else decoding.exception()
+        if decoding.cancelled() or error is not None:
+            self._batcher.give_up()
+            if isinstance(error, WorkersLostError):
+                self._fail(error)
+            return
+        [picture] = decoding.result()
+        self._batcher.add(Entry(request, index, picture, time.monotonic()))
+
+    def _as_lost(self, error: Exception) -> Exception:
+        """What the pool's error means to callers."""
+        if isinstance(error, WorkersLostError):
+            self._fail(error)
+            return error
+        return ClosedError("the recognizer was closed meanwhile")
+
+    def _deliver(self, answers: list[Answer]) -> None:
+        self._on_loop(self._settle, answers)
+
+    def _expire(self, request: Request, timeout_s: float) -> None:
+        request.fail(
+            DeadlineError(
+                f"{request.num_pictures} pictures weren't read within {timeout_s:g} s; "
+                "send fewer at a time, or allow more time"
+            )
+        )
+
+    def _settle(self, answers: list[Answer]) -> None:
+        self._places.answered(len(answers))
+        for entry, answer in answers:
+            if isinstance(answer, Exception):
+                entry.request.fail(answer)
+            else:
+                entry.request.answer(entry.index, answer)
+
+    def _fail(self, error: WorkersLostError) -> None:
+        self._failure = self._failure or error
+        self._on_loop(self._fail_all, error)
+
+    def _fail_all(self, error: Exception) -> None:
+        for request in self._requests:
+            request.fail(error)
+
+    def _on_loop(self, call: Callable[[_Argument], None], argument: _Argument) -> None:
+        """From any thread; without a loop nobody waits."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # closed
+                self._loop.call_soon_threadsafe(call, argument)
+
+    def _blank(self, width: int) -> bytes:
+        buffer = io.BytesIO()
+        Image.new("L", (width, self.bundle.picture.height), 255).save(buffer, "PNG")
+        return buffer.getvalue()

@@ -1,0 +1,66 @@
+"""One caller's pictures on their way. Belongs to the event loop's thread but for ``is_over``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from crnn.decode import Decoder
+from crnn.errors import PictureError
+from crnn.prepare import Prepared
+from crnn.recognizer import Result
+
+Decoding = Future[list[Prepared | PictureError]]
+"""What ``PicturePool.submit`` gives."""
+
+
+class Request:
+    """Results as they come, in the caller's order, and the future that the caller awaits."""
+
+    def __init__(
+        self, pictures: Sequence[bytes], decode: Decoder, *, chars: bool, now_s: float
+    ) -> None:
+        self.decode, self.chars, self.accepted_s = decode, chars, now_s
+        self.num_pictures = len(pictures)
+        self.num_bytes = sum(map(len, pictures))
+        self.decodings: list[Decoding] = []
+        self.is_over = False
+        """The caller has its results, or waits no more: what is left needn't be read."""
+        self.done: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        self._results: list[Result | None] = [None] * len(pictures)
+        self._left = len(pictures)
+
+    def answer(self, index: int, result: Result) -> None:
+        """Picture ``index`` is done."""
+        assert self._results[index] is None, f"picture {index} was answered twice"
+        self._results[index] = result
+        self._left -= 1
+        if not self._left and not self.done.done():
+            self.done.set_result([result for result in self._results if result is not None])
+
+    def fail(self, error: Exception) -> None:
+        """The caller gets an error instead, unless it has its results already."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
+    def end(self) -> None:
+        """Nobody waits any more: pictures that weren't read yet won't be."""
+        self.is_over = True
+        if self._left:
+            for decoding in self.decodings:
+                decoding.cancel()
+        self.decodings.clear()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One picture of a request, decoded or found to be unreadable."""
+
+    request: Request
+    index: int
+    """Its place in the request."""
+    picture: Prepared | PictureError
+    ready_s: float
+    """When it was decoded (``time.monotonic``)."""

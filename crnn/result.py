@@ -1,0 +1,35 @@
+"""What reading one picture gives: the same in a program, a bulk job and over HTTP.
+
+Apart from the recognizer so that a client of the service needs no PyTorch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class CharResult(NamedTuple):
+    """One character read; ``x0`` and ``x1`` are columns of the upright source picture, px."""
+
+    char: str
+    probability: float
+    x0: float
+    x1: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was read in one picture, or why nothing was."""
+
+    text: str
+    confidence: float
+    """The calibrated probability that the whole text is right; 0 with an error."""
+    chars: tuple[CharResult, ...]
+    """Empty if the caller wanted none."""
+    model: str
+    """The bundle's digest."""
+    squeezed: bool
+    """Whether the picture was longer than the largest bucket, so read at a reduced width."""
+    error_code: str | None = None
+    error_message: str | None = None

@@ -1,0 +1,69 @@
+"""Recognition over HTTP: pictures in, texts out, batched across callers.
+
+    python jobs/serve.py                                     on this machine, until Ctrl-C
+    python jobs/serve.py --bundle s3://b/bundle --host 0.0.0.0 --token-file token
+    serve run jobs.serve:app bundle=runs/first/bundle
+    python jobs/serve.py --bundle B --write-config serve.yaml, then serve deploy serve.yaml
+    ray job submit -- python jobs/serve.py --bundle B
+
+Says when it is ready, and how to ask it. Ctrl-C answers what has come, then ends. SIGHUP reads the
+bundle again from its address and rolls it in. /docs has the API, / a page to try it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from jobs import cli
+from jobs.serving.settings import Here, ServeSettings, from_arguments
+
+if TYPE_CHECKING:
+    from ray.serve import Application
+
+Part = TypeVar("Part", Here, ServeSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeArguments(ServeSettings, Here):
+    """What is served, and where."""
+
+    def __post_init__(self) -> None:
+        ServeSettings.__post_init__(self)
+        Here.__post_init__(self)
+
+    def part(self, kind: type[Part]) -> Part:
+        """The fields of one of the two."""
+        return kind(**{field.name: getattr(self, field.name) for field in fields(kind)})
+
+
+def main(argv: Sequence[str]) -> None:
+    """Serve as the arguments say, until a signal comes; or write the configuration."""
+    arguments = cli.parse(ServeArguments, argv, description=__doc__ or "")
+    here, settings = arguments.part(Here), arguments.part(ServeSettings)
+    if here.write_config:
+        from jobs.serving.config_file import write
+
+        print(write(here, settings), flush=True)
+        return
+    from jobs.serving.run import run
+
+    run(here, settings)
+
+
+def app(arguments: Mapping[str, Any]) -> Application:
+    """The Serve application, for ``serve run`` and ``serve deploy``; arguments as the flags."""
+    from jobs.serving.deployment import application
+    from jobs.serving.shipped import address
+
+    settings = from_arguments(arguments)
+    return application(replace(settings, bundle=address(settings.bundle)[0]))
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,142 @@
+"""The ASGI application of a replica: which path does what, who may, and what is counted."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from jobs.serving.access import Access
+from jobs.serving.bodies import ClientGoneError
+from jobs.serving.exchange import Answer, Handler, Request, path_of
+from jobs.serving.problems import RETRY_AFTER_S, STATUSES, Problem, ProblemError
+from jobs.serving.service import Service
+
+log = logging.getLogger(__name__)
+UNKNOWN_PATH = "other"
+_CODES = {status: code for code, status in STATUSES.items() if code != "too_many_pictures"}
+
+
+class App:
+    """Hot paths by table, all others by FastAPI; problems, access and counts for both."""
+
+    def __init__(
+        self, service: Service, access: Access, hot: Mapping[str, Handler], slow: FastAPI
+    ) -> None:
+        """``hot``: what is posted to where; ``slow`` has everything else."""
+        self._service, self._access = service, access
+        self._hot, self._slow = dict(hot), slow
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+        if scope["type"] != "http":
+            await self._slow(scope, receive, send)
+            return
+        began_s = time.perf_counter()
+        path = path_of(scope)
+        handler = self._hot.get(path)
+        try:
+            self._access.check(path, _authorization(scope))
+            if handler is not None and scope["method"] != "POST":
+                raise ProblemError("method_not_allowed", f"{path} takes POST", allow="POST")
+        except ProblemError as error:
+            await Answer.of(error.problem).send(send)
+            label, status = UNKNOWN_PATH, error.problem.status
+        else:
+            if handler is not None:
+                label, status = path, await self._run(handler, scope, receive, send)
+            else:
+                label, status = await self._pass_on(scope, receive, send)
+        if status:
+            self._service.tally.request(label, status, time.perf_counter() - began_s)
+
+    async def _run(self, handler: Handler, scope: Scope, receive: Receive, send: Send) -> int:
+        """The status answered; 0 where the caller went away."""
+        try:
+            answer = await handler(Request.of(scope, receive, self._service.limits.request_s))
+        except ProblemError as error:
+            answer = Answer.of(error.problem)
+        except ClientGoneError:
+            return 0
+        except Exception:
+            log.exception("a request to %s failed", path_of(scope))
+            answer = Answer.of(_INTERNAL)
+        await answer.send(send)
+        return answer.status
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> tuple[str, int]:
+        """The path as it was declared, and the status answered."""
+        status = 0
+
+        async def noting(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        await self._slow(scope, receive, noting)
+        route = scope.get("route")
+        return getattr(route, "path", UNKNOWN_PATH), status
+
+
+def slow_app(*routers: APIRouter, version: str) -> FastAPI:
+    """The routers in one application, whose errors are problems."""
+    app = FastAPI(title="crnn", version=version, docs_url=None, redoc_url=None, openapi_url=None)
+    for router in routers:
+        app.include_router(router)
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(Exception, _on_failure)
+    return app
+
+
+_INTERNAL = Problem(
+    code="internal",
+    detail="the service failed on this request; its log says why",
+    retry_after_s=RETRY_AFTER_S,
+)
+
+
+def _authorization(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            return bytes(value)
+    return b""
+
+
+def _response(problem: Problem, extra: Mapping[str, str] | None = None) -> Response:
+    headers = {key.decode(): value.decode() for key, value in problem.headers()}
+    return Response(problem.body(), problem.status, headers | dict(extra or {}))
+
+
+async def _on_problem(request: StarletteRequest, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return _response(error.problem)
+
+
+async def _on_http(request: StarletteRequest, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = _CODES.get(error.status_code, "internal")
+    detail = f"{request.method} {request.url.path}: {error.detail}"
+    return _response(Problem(code=code, detail=detail), error.headers)
+
+
+async def _on_invalid(request: StarletteRequest, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = "; ".join(
+        f"{'.'.join(map(str, entry['loc']))}: {entry['msg']}" for entry in error.errors()[:5]
+    )
+    return _response(Problem(code="invalid", detail=found))
+
+
+async def _on_failure(request: StarletteRequest, error: Exception) -> Response:
+    return _response(_INTERNAL)

@@ -1,0 +1,263 @@
+"""A request's body and query → pictures and options, whichever way they are written.
+
+``POST /v1/recognize`` takes multipart with ``files``, and JSON with ``images``.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from crnn.decode import DECODERS
+from crnn.errors import PictureError
+from jobs.serving.bodies import Headers, shown
+from jobs.serving.multipart import Part, parts_of
+from jobs.serving.problems import ProblemError
+from jobs.serving.settings import Limits
+
+JSON_TYPE, FORM_TYPE = b"application/json", b"multipart/form-data"
+_JSON_OPTIONS = ("chars", "decoder", "lexicon", "min_confidence")
+_OPTIONS = (*_JSON_OPTIONS, "options")
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+_FIELDS = 64
+"""Fields of a form beside its pictures."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A picture that is to be fetched from elsewhere."""
+
+    url: str
+
+
+Source = bytes | Link | PictureError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How the pictures of a request are to be read."""
+
+    chars: bool = True
+    decoder: str | None = None
+    """A key of ``DECODERS``; None for ``lexicon`` where there is one, else the bundle's."""
+    lexicon: tuple[str, ...] | None = None
+    min_confidence: float = 0.0
+    """Readings less sure than this have an error too, ``low_confidence``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a request asks for: pictures in its order, each with the name that it gave them."""
+
+    ids: Sequence[str]
+    pictures: Sequence[Source]
+    options: Options
+
+
+def asked_in(body: bytes, headers: Headers, query: bytes, limits: Limits) -> Asked:
+    """What the body and the query ask for; of an option in both, the body's counts.
+
+    Raises:
+        ProblemError: ``malformed``, ``unsupported_media_type``, ``too_many_pictures``,
+            ``invalid``.
+    """
+    options = _options(_query(query), Options(), "the query") if query else Options()
+    check_options(options, limits)
+    content_type = headers.get(b"content-type", b"")
+    kind = content_type.partition(b";")[0].strip().lower()
+    if kind == FORM_TYPE:
+        asked = _of_form(parts_of(body, content_type, limits.pictures + _FIELDS), options, limits)
+    elif kind == JSON_TYPE:
+        asked = _of_json(parsed_json(body), options, limits)
+    else:
+        raise ProblemError(
+            "unsupported_media_type",
+            f"the Content-Type is {shown(content_type)}; expected multipart/form-data with "
+            "files, or application/json with images",
+        )
+    check_options(asked.options, limits)
+    return asked
+
+
+def parsed_json(body: bytes | memoryview) -> dict[str, Any]:
+    """A JSON object; raises ProblemError for anything else."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise ProblemError("malformed", f"the body is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ProblemError("invalid", f"the body is {_kind(found)}; expected a JSON object")
+    return found
+
+
+def decoded_base64(data: str | bytes) -> bytes | PictureError:
+    """The bytes, or the error of this one picture; line breaks are no error."""
+    try:
+        return b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        pass
+    try:
+        return b64decode("".join(data.split()) if isinstance(data, str) else data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        return PictureError("bad_base64", f"the picture's data is not base64: {error}")
+
+
+def check_count(count: int, limits: Limits) -> None:
+    """Raise ProblemError unless a request may have so many pictures."""
+    if not count:
+        raise ProblemError("invalid", "the request has no picture; expected at least one")
+    if count > limits.pictures:
+        raise ProblemError(
+            "too_many_pictures",
+            f"the request has over {limits.pictures} pictures, the most that is taken at once; "
+            "send several requests",
+        )
+
+
+def _of_form(parts: Sequence[Part], options: Options, limits: Limits) -> Asked:
+    ids: list[str] = []
+    pictures: list[Source] = []
+    fields: list[tuple[str, str]] = []
+    for part in parts:
+        if part.name == "files":
+            ids.append(part.file_name or str(len(pictures)))
+            pictures.append(part.data)
+        else:
+            fields.append((part.name, _text(part)))
+    check_count(len(pictures), limits)
+    return Asked(ids=ids, pictures=pictures, options=_options(fields, options, "the form"))
+
+
+def _of_json(document: dict[str, Any], options: Options, limits: Limits) -> Asked:
+    _only(document, ("images", "options"), "the body")
+    images = document.get("images")
+    if not isinstance(images, list):
+        raise ProblemError("invalid", f"images is {_kind(images)}; expected a list of objects")
+    check_count(len(images), limits)
+    ids, pictures = [], []
+    for index, image in enumerate(images):
+        name, source = _of_image(image, index)
+        ids.append(name)
+        pictures.append(source)
+    if "options" in document:
+        options = _of_object(document["options"], options)
+    return Asked(ids=ids, pictures=pictures, options=options)
+
+
+def _of_image(image: object, index: int) -> tuple[str, Source]:
+    where = f"images[{index}]"
+    if not isinstance(image, dict):
+        raise ProblemError("invalid", f"{where} is {_kind(image)}; expected an object with data")
+    _only(image, ("id", "data", "url"), where)
+    name, data, url = image.get("id", str(index)), image.get("data"), image.get("url")
+    if not isinstance(name, str):
+        raise ProblemError("invalid", f"{where}.id is {_kind(name)}; expected a text")
+    if isinstance(data, str) and "url" not in image:
+        return name, decoded_base64(data)
+    if isinstance(url, str) and "data" not in image:
+        return name, Link(url)
+    raise ProblemError("invalid", f"{where} has neither data nor url as a text, or both of them")
+
+
+def _of_object(given: object, options: Options) -> Options:
+    """Options of JSON, where each value has its own type."""
+    if not isinstance(given, dict):
+        raise ProblemError("invalid", f"options is {_kind(given)}; expected an object")
+    _only(given, _JSON_OPTIONS, "options")
+    values = dict(given)
+    if not isinstance(values.get("chars", True), bool):
+        raise ProblemError("invalid", f"chars is {_kind(values['chars'])}; expected true or false")
+    if not isinstance(values.get("decoder", ""), str):
+        raise ProblemError("invalid", f"decoder is {_kind(values['decoder'])}; expected a text")
+    least = values.get("min_confidence", 0)
+    if isinstance(least, bool) or not isinstance(least, (int, float)):
+        raise ProblemError("invalid", f"min_confidence is {_kind(least)}; expected a number")
+    words = values.get("lexicon", [])
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ProblemError("invalid", "lexicon is no list of texts; expected words")
+    if "lexicon" in values:
+        values["lexicon"] = tuple(words)
+    return replace(options, **values)
+
+
+def _options(given: Sequence[tuple[str, str]], options: Options, where: str) -> Options:
+    """Options of a form or a query: texts; several of ``lexicon``, or one with a word a line."""
+    _only(dict(given), _OPTIONS, where)
+    words: list[str] = []
+    for name, value in given:
+        if name == "options":
+            options = _of_object(parsed_json(value.encode()), options)
+        elif name == "lexicon":
+            words += filter(None, map(str.strip, value.splitlines()))
+        elif name == "decoder":
+            options = replace(options, decoder=value or None)
+        elif name == "min_confidence":
+            options = replace(options, min_confidence=_number(value))
+        elif value.lower() in _TRUTHS:
+            options = replace(options, chars=_TRUTHS[value.lower()])
+        else:
+            raise ProblemError("invalid", f"chars is {value[:40]!r}; expected true or false")
+    return replace(options, lexicon=tuple(words)) if words else options
+
+
+def check_options(options: Options, limits: Limits) -> None:
+    """Raise ProblemError unless the options make sense together and are within the bounds."""
+    decoder, words = options.decoder, options.lexicon
+    if decoder is not None and decoder not in DECODERS:
+        raise ProblemError(
+            "invalid", f"decoder is {decoder[:40]!r}; expected one of {sorted(DECODERS)}"
+        )
+    if words is not None and decoder not in (None, "lexicon"):
+        raise ProblemError("invalid", f"decoder {decoder!r} takes no lexicon; use 'lexicon' for it")
+    if decoder == "lexicon" and not words:
+        raise ProblemError("invalid", "decoder 'lexicon' needs a lexicon of at least one word")
+    if words is not None and not 1 <= len(words) <= limits.lexicon_words:
+        raise ProblemError(
+            "invalid",
+            f"the lexicon has {len(words)} words; expected 1 to {limits.lexicon_words}",
+        )
+    if not 0 <= options.min_confidence <= 1:
+        raise ProblemError(
+            "invalid", f"min_confidence is {options.min_confidence}; expected 0 to 1"
+        )
+
+
+def _query(query: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=20_000)
+    except ValueError as error:
+        raise ProblemError("malformed", f"the query can't be read: {error}") from None
+
+
+def _text(part: Part) -> str:
+    try:
+        return part.data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ProblemError("malformed", f"the field {part.name[:40]!r} is not UTF-8") from None
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ProblemError(
+            "invalid", f"min_confidence is {value[:40]!r}; expected a number"
+        ) from None
+
+
+def _only(given: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    for name in given:
+        if name not in known:
+            raise ProblemError("invalid", f"{where} has {name[:40]!r}; expected {', '.join(known)}")
+
+
+def _kind(value: object) -> str:
+    names = {bool: "a truth value", int: "a number", float: "a number", str: "a text",
+             list: "a list", dict: "an object", type(None): "null or missing"}  # fmt: skip
+    return names.get(type(value), type(value).__name__)

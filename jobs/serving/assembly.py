@@ -1,0 +1,56 @@
+"""All parts of a replica's application, put together."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from jobs.serving import documentation, inference_v2, page, status
+from jobs.serving.access import Access, read_token
+from jobs.serving.app import App, slow_app
+from jobs.serving.bulk import router as bulk_router
+from jobs.serving.bulk.work import BulkJobs, Deployed
+from jobs.serving.exchange import Handler
+from jobs.serving.fetch import Fetcher
+from jobs.serving.recognize import Recognize
+from jobs.serving.scrape import Scraper
+from jobs.serving.service import Service
+from jobs.serving.settings import MIB
+
+
+def assembled(service: Service) -> App:
+    """The application that answers for ``service``.
+
+    Raises:
+        ValueError: for a token that can't be read.
+    """
+    settings = service.settings
+    fetcher = Fetcher(settings.allowed_urls, settings.limits.body_mb * MIB, service.held)
+    hot: dict[str, Handler] = {"/v1/recognize": Recognize(service, fetcher)}
+    token = read_token(settings.token_file)
+    slow = slow_app(
+        status.router(service, Scraper()),
+        inference_v2.router(service),
+        bulk_router.router(_bulk_jobs(service)),
+        page.router(),
+        version=_version(),
+    )
+    documentation.add(slow, settings.limits, has_token=bool(token))
+    return App(service, Access(token), hot, slow)
+
+
+def _bulk_jobs(service: Service) -> BulkJobs | None:
+    if not service.settings.bulk.enabled:
+        return None
+
+    def deployed() -> Deployed:
+        uri, digest = service.in_use
+        return Deployed(uri=uri, digest=digest)
+
+    return BulkJobs(service.settings.bulk, deployed)
+
+
+def _version() -> str:
+    try:
+        return version("crnn-on-ray")
+    except PackageNotFoundError:  # run from its folder
+        return "0"

@@ -1,0 +1,74 @@
+"""Runs HAProxy for Ray Serve with its side doors shut. Started as a program; imports nothing of us.
+
+    python haproxy.py /path/of/haproxy -f CONFIG …
+
+Serve lets HAProxy listen with its metrics and its statistics on every interface, at fixed ports,
+and answer 500 when no replica can. Serve's only way in is the path of the binary: what is started
+instead is this. It turns those two doors into sockets beside the configuration, gives problem
+details as answers, and has HAProxy end with the process that started it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+_SET_PARENT_DEATH_SIGNAL = 1
+_HEAD_S = 30
+"""For a request's line and headers; Serve sets no bound."""
+_ANSWERS = {
+    "502": (503, "Service Unavailable", "unavailable", "the replica was lost; send it again"),
+    "503": (503, "Service Unavailable", "unavailable", "no replica is ready; come back"),
+    "504": (504, "Gateway Timeout", "timed_out", "no answer in time; send it again"),
+}
+
+
+def confined(config: str, folder: Path) -> str:
+    """Serve's configuration with its side doors as sockets in ``folder``, and our answers."""
+    config = re.sub(
+        r"(frontend prometheus\n\s*bind )\S+", rf"\g<1>unix@{folder}/prometheus.sock", config
+    )
+    config = re.sub(r"(listen stats\n\s*bind )\S+", rf"\g<1>unix@{folder}/stats.sock", config)
+    config = re.sub(r"(stats socket \S+ mode )666", r"\g<1>600", config)
+    config = re.sub(
+        r"(backend default_backend\n\s*http-request return )[^\n]*",
+        r"\g<1>status 503 default-errorfiles",
+        config,
+    )
+    config = re.sub(r"\n *errorfile [^\n]*", "", config)
+    ours = [f"errorfile {code} {folder}/{code}.http" for code in _ANSWERS]
+    ours.append(f"timeout http-request {_HEAD_S}s")
+    return re.sub(r"\ndefaults\n", "\n    ".join(["\ndefaults", *ours]) + "\n", config)
+
+
+def answer(code: str) -> str:
+    """The whole HTTP answer in place of HAProxy's ``code``."""
+    status, title, name, detail = _ANSWERS[code]
+    problem = {"type": f"/docs#{name}", "title": title, "status": status, "code": name}
+    body = json.dumps(problem | {"detail": detail})
+    return (
+        f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\n"
+        f"Retry-After: 1\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+    )
+
+
+def main(arguments: list[str]) -> None:
+    """Become HAProxy, once its configuration is ours."""
+    binary, *rest = arguments
+    path = Path(rest[rest.index("-f") + 1])
+    for code in _ANSWERS:
+        (path.parent / f"{code}.http").write_text(answer(code), newline="")
+    ours = path.with_suffix(".confined.cfg")
+    ours.write_text(confined(path.read_text(), path.parent))
+    rest[rest.index("-f") + 1] = str(ours)
+    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    os.execv(binary, [binary, *rest])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,156 @@
+"""The Open Inference Protocol (KServe v2) over the same reading: ``/v2``.
+
+One input ``image`` (BYTES, a picture each) gives ``text`` (BYTES), ``confidence`` (FP32),
+``error`` (BYTES, a code, empty where it was read) and, where it is asked for, ``chars`` (BYTES,
+JSON). Tensors may lie in the JSON or behind it (the binary data extension, as Triton's clients
+send them). The model is called ``crnn`` whatever bundle is in use, and by its bundle's name.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import JSONResponse, Response
+
+from crnn.bundle import Bundle
+from jobs.serving.asked import check_count, check_options
+from jobs.serving.bodies import ClientGoneError, read_body
+from jobs.serving.exchange import Request, WhileWanted
+from jobs.serving.problems import STATUSES, ProblemError
+from jobs.serving.service import Service
+from jobs.serving.tensors import INPUT, LENGTH_HEADER, OUTPUTS, asked_tensors, response
+
+log = logging.getLogger(__name__)
+MODEL_NAME = "crnn"
+PATH = "/v2"
+_MODEL = PATH + "/models/{name}"
+_VERSION = _MODEL + "/versions/{version}"
+_DIGITS = 12
+_CLIENT_GONE = 499
+
+
+def router(service: Service) -> APIRouter:
+    """The paths under ``/v2``; their errors are ``{"error": text}``, as the protocol has it."""
+    routes = APIRouter(prefix="")
+
+    async def server(request: StarletteRequest) -> Response:
+        return JSONResponse(
+            {"name": "crnn-on-ray", "version": "2", "extensions": ["binary_tensor_data"]}
+        )
+
+    async def live(request: StarletteRequest) -> Response:
+        service.check_health()
+        return JSONResponse({"live": True})
+
+    async def ready(request: StarletteRequest) -> Response:
+        return _readiness(service)
+
+    async def metadata(request: StarletteRequest) -> Response:
+        return JSONResponse(_metadata(_bundle(service, request), request.path_params["name"]))
+
+    async def model_ready(request: StarletteRequest) -> Response:
+        _bundle(service, request)
+        return _readiness(service)
+
+    async def infer(request: StarletteRequest) -> Response:
+        return await _infer(service, request)
+
+    for path, method, endpoint in (
+        (PATH, "GET", server),
+        (PATH + "/health/live", "GET", live),
+        (PATH + "/health/ready", "GET", ready),
+        (_MODEL, "GET", metadata),
+        (_VERSION, "GET", metadata),
+        (_MODEL + "/ready", "GET", model_ready),
+        (_VERSION + "/ready", "GET", model_ready),
+        (_MODEL + "/infer", "POST", infer),
+        (_VERSION + "/infer", "POST", infer),
+    ):
+        routes.add_route(path, _with_errors(endpoint), methods=[method], include_in_schema=False)
+    return routes
+
+
+Endpoint = Callable[[StarletteRequest], Awaitable[Response]]
+
+
+def _with_errors(endpoint: Endpoint) -> Endpoint:
+    async def answered(request: StarletteRequest) -> Response:
+        try:
+            return await endpoint(request)
+        except ProblemError as error:
+            problem = error.problem
+            headers = {k.decode(): v.decode() for k, v in problem.headers()}
+            headers["content-type"] = "application/json"
+            return Response(orjson.dumps({"error": problem.detail}), problem.status, headers)
+        except ClientGoneError:
+            return Response(status_code=_CLIENT_GONE)
+        except Exception:
+            log.exception("a request to %s failed", request.url.path)
+            text = "the service failed on this request; its log says why"
+            return JSONResponse({"error": text}, STATUSES["internal"])
+
+    return answered
+
+
+async def _infer(service: Service, request: StarletteRequest) -> Response:
+    _bundle(service, request)
+    asked_of = Request.of(request.scope, request.receive, service.limits.request_s)
+    body = await read_body(
+        asked_of.receive, asked_of.headers, service.limits, service.held, asked_of.deadline_s
+    )
+    try:
+        asked = asked_tensors(body, asked_of.headers.get(LENGTH_HEADER))
+        check_count(len(asked.pictures), service.limits)
+        check_options(asked.options, service.limits)
+        with WhileWanted(asked_of.receive):
+            online, results = await service.read(asked.pictures, asked.options, asked_of.deadline_s)
+    finally:
+        service.held.give_back(len(body))
+    name, version = request.path_params["name"], _version(online.bundle)
+    content, length = response(asked, results, name=name, version=version)
+    headers = {"content-type": "application/json"}
+    if length is not None:
+        headers = {
+            "content-type": "application/octet-stream",
+            LENGTH_HEADER.decode(): str(length),
+        }
+    return Response(content, headers=headers)
+
+
+def _bundle(service: Service, request: StarletteRequest) -> Bundle:
+    """The bundle in use, if it is the one in the path; raises ProblemError otherwise."""
+    bundle = service.online.bundle
+    name, version = request.path_params["name"], request.path_params.get("version")
+    if name not in (MODEL_NAME, bundle.name) or version not in (None, _version(bundle)):
+        wanted = name if version is None else f"{name}, version {version}"
+        raise ProblemError(
+            "not_found",
+            f"there is no model {wanted[:100]}; it is {MODEL_NAME}, version {_version(bundle)}",
+        )
+    return bundle
+
+
+def _version(bundle: Bundle) -> str:
+    return bundle.digest[:_DIGITS]
+
+
+def _readiness(service: Service) -> Response:
+    if not service.is_ready:
+        raise ProblemError("unavailable", "not warmed up, or about to end", retry_after_s=1)
+    return JSONResponse({"ready": True})
+
+
+def _metadata(bundle: Bundle, name: str) -> dict[str, Any]:
+    outputs = [{"name": n, "datatype": kind, "shape": [-1]} for n, kind in OUTPUTS.items()]
+    return {
+        "name": name,
+        "versions": [_version(bundle)],
+        "platform": "crnn",
+        "inputs": [{"name": INPUT, "datatype": "BYTES", "shape": [-1]}],
+        "outputs": outputs,
+    }

@@ -1,0 +1,105 @@
+"""What goes wrong with a whole request, as RFC 9457 problem details with the status it deserves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import orjson
+
+PROBLEM_TYPE = "application/problem+json"
+STATUSES: dict[str, int] = {
+    "malformed": 400,
+    "unauthorized": 401,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "slow_request": 408,
+    "conflict": 409,
+    "too_large": 413,
+    "too_many_pictures": 413,
+    "unsupported_media_type": 415,
+    "invalid": 422,
+    "overloaded": 429,
+    "internal": 500,
+    "unavailable": 503,
+    "timed_out": 504,
+}
+"""Every code that a problem may have, and its status."""
+MEANINGS: dict[str, str] = {
+    "malformed": "The request can't be taken apart: bad JSON, bad multipart, a missing boundary.",
+    "unauthorized": "The service wants 'Authorization: Bearer TOKEN', or another token.",
+    "not_found": "There is nothing at this path.",
+    "conflict": "Something that the request is at odds with, such as a job with the same output.",
+    "method_not_allowed": "This path takes other methods.",
+    "slow_request": "The body didn't come within the request time.",
+    "too_large": "The body is larger than the service takes.",
+    "too_many_pictures": "The request has more pictures than the service takes at once.",
+    "unsupported_media_type": "The body's type or coding is one that this path doesn't take.",
+    "invalid": "The request can be read and makes no sense: unknown options, other types.",
+    "overloaded": "More is on its way than the service holds; come back after Retry-After.",
+    "internal": "The service failed; its log says why.",
+    "unavailable": "The service starts, ends or lost a process; come back after Retry-After.",
+    "timed_out": "The pictures weren't read within the request time.",
+}
+"""What each code means, for the documentation."""
+RETRY_AFTER_S = 1.0
+"""Where nothing better is known."""
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """The status and the body of a refusal."""
+
+    code: str
+    """A key of ``STATUSES``."""
+    detail: str
+    """What was found, what was expected, what to do."""
+    retry_after_s: float | None = None
+    """When it makes sense to come back; None for never with this request."""
+    allow: str = ""
+    """Methods that the path takes, where it was another one."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return STATUSES[self.code]
+
+    def as_json(self) -> Mapping[str, object]:
+        """The members of RFC 9457, and ``code``, which programs may switch on."""
+        return {
+            "type": f"/docs#{self.code}",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+        }
+
+    def body(self) -> bytes:
+        """The problem details document."""
+        return orjson.dumps(self.as_json())
+
+    def headers(self) -> Headers:
+        """With the retry time, the challenge, or the end of the connection, where they belong."""
+        found = [(b"content-type", PROBLEM_TYPE.encode())]
+        if self.retry_after_s is not None:
+            found.append((b"retry-after", str(max(1, math.ceil(self.retry_after_s))).encode()))
+        if self.code == "unauthorized":
+            found.append((b"www-authenticate", b'Bearer realm="crnn"'))
+        if self.allow:
+            found.append((b"allow", self.allow.encode()))
+        if self.code in ("too_large", "slow_request"):  # the rest of the body isn't read
+            found.append((b"connection", b"close"))
+        return found
+
+
+class ProblemError(Exception):
+    """Ends a request with a problem."""
+
+    def __init__(
+        self, code: str, detail: str, *, retry_after_s: float | None = None, allow: str = ""
+    ) -> None:
+        super().__init__(detail)
+        self.problem = Problem(code=code, detail=detail, retry_after_s=retry_after_s, allow=allow)

@@ -1,0 +1,347 @@
+"""OpenAPI of the paths that FastAPI doesn't describe by itself, written by hand, with examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crnn.decode import DECODERS
+from jobs.serving.access import OPEN_PATHS
+from jobs.serving.problems import PROBLEM_TYPE, STATUSES
+from jobs.serving.settings import Limits
+from jobs.serving.tensors import INPUT, LENGTH_HEADER, OUTPUTS
+
+Schema = dict[str, Any]
+EXAMPLE_TEXT = "7K"
+EXAMPLE_PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAACEAAAAWAQAAAABm4MjXAAAAW0lEQVR42mXNsQ3CMABFwfN3JGCbjJBRGCVskhXYIB"
+    "Mgj0FJGRBgChokmlfeKx2ngN8O98OF7DZNPBCDRdz6JK7vWXgRbSNUYtnPQlbpU/lqR+VZm3OqcfT/+gDZEhS0H/Fh"
+    "zQAAAABJRU5ErkJggg=="
+)
+"""A picture of the text in base64."""
+_BUSY = ("overloaded", "unavailable", "timed_out")
+_BODY = ("malformed", "slow_request", "too_large", "unsupported_media_type", "invalid")
+
+
+def paths(limits: Limits, *, has_token: bool) -> Schema:
+    """The ``paths`` of an OpenAPI document."""
+    found = {
+        "/v1/recognize": {"post": _recognize(limits)},
+        "/v1/model": {"get": _get("The model in use", "Model", "unavailable")},
+        "/healthz": {"get": _get("Whether the process lives", "State", "internal")},
+        "/readyz": {"get": _get("Whether it is warmed up", "State", "unavailable")},
+        "/metrics": {"get": _metrics()},
+        "/v2": {"get": _v2_get("The server", "ServerMetadata")},
+        "/v2/health/live": {"get": _v2_get("Whether the process lives", "Live")},
+        "/v2/health/ready": {"get": _v2_get("Whether it takes requests", "Ready", 503)},
+        "/v2/models/{name}": {"get": _v2_get("The model", "ModelMetadata", 404, 503)},
+        "/v2/models/{name}/ready": {"get": _v2_get("Whether it is ready", "Ready", 404, 503)},
+        "/v2/models/{name}/infer": {"post": _infer(limits)},
+    }
+    for path, operations in found.items():
+        for operation in operations.values():
+            if "{name}" in path:
+                operation["parameters"] = [_MODEL_NAME]
+            if has_token and path not in OPEN_PATHS:
+                operation["security"] = [{"bearer": []}]
+                operation["responses"]["401"] = _problems("unauthorized")["401"]
+    return found
+
+
+def components(*, has_token: bool) -> Schema:
+    """The ``components`` of an OpenAPI document."""
+    found: Schema = {"schemas": SCHEMAS}
+    if has_token:
+        found["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    return found
+
+
+def _object(required: tuple[str, ...], **properties: Schema) -> Schema:
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list_of(schema: Schema, **more: Any) -> Schema:
+    return {"type": "array", "items": schema, **more}
+
+
+_TEXT: Schema = {"type": "string"}
+_NUMBER: Schema = {"type": "number"}
+_SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+_STRICT = {"additionalProperties": False}
+
+SCHEMAS: Schema = {
+    "Problem": _object(
+        ("type", "title", "status", "code", "detail"),
+        type=_TEXT,
+        title=_TEXT,
+        status={"type": "integer"},
+        code={"type": "string", "enum": sorted(STATUSES)},
+        detail=_TEXT,
+    ),
+    "Error": _object(("code", "message"), code=_TEXT, message=_TEXT),
+    "Char": _object(
+        ("char", "probability", "x0", "x1"), char=_TEXT, probability=_SHARE, x0=_NUMBER, x1=_NUMBER
+    ),
+    "Result": {
+        **_object(
+            ("id",),
+            id=_TEXT,
+            text=_TEXT,
+            confidence=_SHARE,
+            squeezed={"type": "boolean"},
+            chars=_list_of(_ref("Char")),
+            error=_ref("Error"),
+        ),
+        "anyOf": [{"required": ["text", "confidence", "squeezed"]}, {"required": ["error"]}],
+    },
+    "Results": _object(
+        ("model", "results"),
+        model=_object(("name", "digest"), name=_TEXT, digest=_TEXT),
+        results=_list_of(_ref("Result")),
+    ),
+    "State": _object(("status",), status=_TEXT),
+    "Model": _object(
+        ("name", "digest", "engine", "charset", "decoder", "picture", "limits", "last_roll"),
+        name=_TEXT,
+        digest=_TEXT,
+        engine=_TEXT,
+        device=_TEXT,
+        charset=_TEXT,
+        decoder=_TEXT,
+        picture={"type": "object"},
+        data_digest=_TEXT,
+        metrics={"type": "object"},
+        limits={"type": "object"},
+        last_roll={"type": ["object", "null"]},
+    ),
+    "V2Error": _object(("error",), error=_TEXT),
+    "ServerMetadata": _object(
+        ("name", "version", "extensions"), name=_TEXT, version=_TEXT, extensions=_list_of(_TEXT)
+    ),
+    "Live": _object(("live",), live={"type": "boolean"}),
+    "Ready": _object(("ready",), ready={"type": "boolean"}),
+    "TensorMetadata": _object(
+        ("name", "datatype", "shape"),
+        name=_TEXT,
+        datatype=_TEXT,
+        shape=_list_of({"type": "integer"}),
+    ),
+    "ModelMetadata": _object(
+        ("name", "versions", "platform", "inputs", "outputs"),
+        name=_TEXT,
+        versions=_list_of(_TEXT),
+        platform=_TEXT,
+        inputs=_list_of(_ref("TensorMetadata")),
+        outputs=_list_of(_ref("TensorMetadata")),
+    ),
+    "Tensor": _object(
+        ("name", "datatype", "shape"),
+        name=_TEXT,
+        datatype=_TEXT,
+        shape=_list_of({"type": "integer"}),
+        parameters={"type": "object"},
+        data={"type": "array"},
+    ),
+    "InferResponse": _object(
+        ("model_name", "model_version", "outputs"),
+        model_name=_TEXT,
+        model_version=_TEXT,
+        id=_TEXT,
+        outputs=_list_of(_ref("Tensor")),
+    ),
+}
+
+_MODEL_NAME: Schema = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "description": "crnn, or the bundle's name",
+    "schema": {"type": "string", "enum": ["crnn"]},
+}
+
+
+def _options(limits: Limits) -> Schema:
+    return {
+        "chars": {
+            "type": "boolean",
+            "default": True,
+            "description": "give each character's probability and place (px of the picture)",
+        },
+        "decoder": {
+            "type": "string",
+            "enum": sorted(DECODERS),
+            "description": "default: lexicon where there is one, else the bundle's",
+        },
+        "lexicon": _list_of(
+            _TEXT,
+            minItems=1,
+            maxItems=limits.lexicon_words,
+            description="the words allowed, for the decoder lexicon",
+        ),
+        "min_confidence": {
+            **_SHARE,
+            "default": 0,
+            "description": "readings less sure than this have the error low_confidence too",
+        },
+    }
+
+
+def _recognize(limits: Limits) -> Schema:
+    options = _options(limits)
+    query = [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in (options | {"lexicon": options["lexicon"] | {"maxItems": 50}}).items()
+    ]
+    form = _object(
+        ("files",),
+        files=_list_of(
+            {"type": "string", "format": "binary"}, minItems=1, maxItems=limits.pictures
+        ),
+        options={
+            "type": "string",
+            "contentMediaType": "application/json",
+            "description": "all options as JSON; or each as a field of its own",
+            "enum": ["{}", '{"chars": false}'],
+        },
+    )
+    image = _object((), id=_TEXT, data={"type": "string", "format": "byte"}) | _STRICT
+    image["required"] = ["data"]
+    image["description"] = "data in base64, or a url that the operator allowed"
+    json_body = _object(
+        ("images",),
+        images=_list_of(image, minItems=1, maxItems=limits.pictures),
+        options=_object((), **options) | _STRICT,
+    )
+    example = {
+        "images": [{"id": "first", "data": EXAMPLE_PNG}],
+        "options": {"chars": True, "decoder": "greedy"},
+    }
+    return {
+        "summary": "Read pictures",
+        "description": "Results come in the order of the pictures. A picture that can't be read "
+        "has an error in its place, and its neighbours are read.",
+        "tags": ["recognition"],
+        "parameters": query,
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": json_body | _STRICT, "example": example},
+                "multipart/form-data": {"schema": form},
+            },
+        },
+        "responses": {
+            "200": _json("the results", _ref("Results"), _RESULTS_EXAMPLE),
+            **_problems(*_BODY, "too_many_pictures", *_BUSY, "internal"),
+        },
+    }
+
+
+_RESULTS_EXAMPLE: Schema = {
+    "model": {"name": "strings", "digest": "3694bec9…"},
+    "results": [
+        {
+            "id": "first",
+            "text": EXAMPLE_TEXT,
+            "confidence": 0.9996,
+            "squeezed": False,
+            "chars": [
+                {"char": "7", "probability": 0.9987, "x0": 8.25, "x1": 11.0},
+                {"char": "K", "probability": 0.9992, "x0": 19.25, "x1": 22.0},
+            ],
+        },
+        {"id": "second", "error": {"code": "undecodable", "message": "not a readable picture"}},
+    ],
+}
+
+
+def _infer(limits: Limits) -> Schema:
+    options = _options(limits)
+    tensor = _object(
+        ("name", "datatype", "shape", "data"),
+        name={"type": "string", "enum": [INPUT]},
+        datatype={"type": "string", "enum": ["BYTES"]},
+        shape=_list_of({"type": "integer", "enum": [1]}, minItems=1, maxItems=2),
+        data=_list_of({"type": "string", "format": "byte"}, minItems=1, maxItems=1),
+    )
+    wanted = _object(("name",), name={"type": "string", "enum": list(OUTPUTS)})
+    body = _object(
+        ("inputs",),
+        id=_TEXT,
+        parameters=_object((), decoder=options["decoder"], lexicon=_TEXT, min_confidence=_SHARE),
+        inputs=_list_of(tensor, minItems=1, maxItems=1),
+        outputs=_list_of(wanted, maxItems=1),
+    )
+    example = {
+        "inputs": [{"name": INPUT, "shape": [1], "datatype": "BYTES", "data": [EXAMPLE_PNG]}]
+    }
+    statuses = sorted({STATUSES[code] for code in (*_BODY, *_BUSY, "internal")} | {404})
+    return {
+        "summary": "Read pictures, by the Open Inference Protocol",
+        "description": f"One input, {INPUT}, of as many pictures as its shape says (the schema "
+        "shows one), in JSON as base64 or behind it (the binary data extension, with the header "
+        f"{LENGTH_HEADER.decode()}). Outputs: {', '.join(OUTPUTS)}; parameters: decoder, lexicon "
+        f"(a word a line), min_confidence. At most {limits.pictures} pictures.",
+        "tags": ["Open Inference Protocol"],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": body, "example": example}},
+        },
+        "responses": {
+            "200": _json("the outputs", _ref("InferResponse")),
+            **{str(status): _json("an error", _ref("V2Error")) for status in statuses},
+        },
+    }
+
+
+def _get(summary: str, schema: str, *codes: str) -> Schema:
+    return {
+        "summary": summary,
+        "tags": ["service"],
+        "responses": {"200": _json(summary, _ref(schema)), **_problems(*codes)},
+    }
+
+
+def _v2_get(summary: str, schema: str, *statuses: int) -> Schema:
+    return {
+        "summary": summary,
+        "tags": ["Open Inference Protocol"],
+        "responses": {
+            "200": _json(summary, _ref(schema)),
+            **{str(status): _json("an error", _ref("V2Error")) for status in statuses},
+        },
+    }
+
+
+def _metrics() -> Schema:
+    return {
+        "summary": "Counts of all replicas, for Prometheus",
+        "tags": ["service"],
+        "responses": {
+            "200": {
+                "description": "the text exposition format, 0.0.4",
+                "content": {"text/plain": {"schema": _TEXT}},
+            }
+        },
+    }
+
+
+def _json(description: str, schema: Schema, example: Any = None) -> Schema:
+    content: Schema = {"schema": schema}
+    if example is not None:
+        content["example"] = example
+    return {"description": description, "content": {"application/json": content}}
+
+
+def _problems(*codes: str) -> Schema:
+    """Responses by status; several codes may share one."""
+    found: Schema = {}
+    for code in codes:
+        entry = found.setdefault(str(STATUSES[code]), {"description": ""})
+        entry["description"] = ", ".join(filter(None, [entry["description"], code]))
+        entry["content"] = {PROBLEM_TYPE: {"schema": _ref("Problem")}}
+        if STATUSES[code] in (429, 503):
+            entry["headers"] = {"Retry-After": {"schema": {"type": "string"}}}
+    return found

@@ -1,0 +1,273 @@
+"""The bundle in use, and how another one takes its place. Knows neither HTTP nor Ray.
+
+A new bundle is loaded and warmed up beside the old one, which goes on answering; then it takes
+all new pictures, and the old one ends when it has answered what it took in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from crnn.bundle import load_bundle
+from crnn.charset import normalise
+from crnn.decode import Decoder
+from crnn.errors import (
+    BundleError,
+    ClosedError,
+    CrnnError,
+    DeadlineError,
+    PictureError,
+    QueueFullError,
+)
+from crnn.online import OnlineRecognizer
+from crnn.recognizer import Result
+from jobs.serving.asked import Options
+from jobs.serving.bodies import Held
+from jobs.serving.metrics import HELD, MODEL, ROLLS, WAITING, Kind, Labels, Tally
+from jobs.serving.problems import RETRY_AFTER_S, ProblemError
+from jobs.serving.settings import MIB, ServeSettings
+
+log = logging.getLogger(__name__)
+LEXICONS = 32
+"""Lexicons kept ready, the last used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roll:
+    """The last time that a bundle was to be taken into use."""
+
+    state: str
+    """``loading``, ``in_use`` or ``refused``."""
+    bundle: str
+    at: str
+    """UTC, ISO 8601."""
+    detail: str = ""
+    """Why it was refused."""
+
+
+class Service:
+    """Reads with the bundle in use, within the limits. Belongs to one event loop."""
+
+    def __init__(self, settings: ServeSettings, tally: Tally) -> None:
+        self.settings, self.limits, self.tally = settings, settings.limits, tally
+        self.held = Held(settings.limits.held_mb * MIB)
+        self.last_roll: Roll | None = None
+        self.is_draining = False
+        self._online: OnlineRecognizer | None = None
+        self._uri = ""
+        self._lexicons: OrderedDict[tuple[str, bytes], Decoder] = OrderedDict()
+        self._rolling = asyncio.Lock()
+        self._ending: set[asyncio.Task[None]] = set()
+
+    @property
+    def online(self) -> OnlineRecognizer:
+        """What reads; raises ProblemError while there is nothing."""
+        if self._online is None:
+            raise ProblemError(
+                "unavailable", "no bundle is loaded yet", retry_after_s=RETRY_AFTER_S
+            )
+        return self._online
+
+    @property
+    def in_use(self) -> tuple[str, str]:
+        """Address and digest of the bundle."""
+        return self._uri, self.online.bundle.digest
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is warmed up, works, and isn't about to end."""
+        online = self._online
+        return online is not None and online.failure is None and not self.is_draining
+
+    def check_health(self) -> None:
+        """Raises WorkersLostError once nothing can be read any more."""
+        if self._online is not None and self._online.failure is not None:
+            raise self._online.failure
+
+    async def install(self, uri: str, digest: str) -> None:
+        """Take the bundle at ``uri`` into use; its weights must have ``digest``, if that is given.
+
+        Raises:
+            CrnnError: when it is refused; the old one, if any, stays in use.
+            ValueError: for settings that don't fit it.
+        """
+        async with self._rolling:
+            self._note("loading", uri)
+            try:
+                online = await asyncio.to_thread(_warmed_up, uri, digest, self.settings, self.tally)
+            except (CrnnError, ValueError, OSError) as error:
+                self._note("refused", uri, str(error))
+                raise
+            old, self._online, self._uri = self._online, online, uri
+            self._lexicons.clear()
+            self._note("in_use", uri)
+            if old is not None:
+                self._end(old)
+
+    async def read(
+        self, pictures: Sequence[bytes | PictureError], options: Options, deadline_s: float
+    ) -> tuple[OnlineRecognizer, list[Result]]:
+        """What read the pictures, and the results in their order; errors pass through.
+
+        ``deadline_s`` is of the loop's clock.
+
+        Raises:
+            ProblemError: ``invalid``, ``overloaded``, ``timed_out``, ``unavailable``.
+        """
+        while True:
+            online = self.online
+            decoder = await self._decoder(online, options)
+            try:
+                return online, await _read(online, pictures, decoder, options.chars, deadline_s)
+            except ClosedError as error:
+                if online is self._online:  # not one that was just rolled out
+                    raise ProblemError(
+                        "unavailable", str(error), retry_after_s=RETRY_AFTER_S
+                    ) from error
+
+    async def aclose(self) -> None:
+        """Answer what was taken in, then end."""
+        self.is_draining = True
+        if self._online is not None:
+            await self._online.aclose()
+        await asyncio.gather(*self._ending)
+
+    def gauges(self) -> list[tuple[Kind, Labels, float]]:
+        """The values of now, for metrics."""
+        online = self._online
+        found: list[tuple[Kind, Labels, float]] = [(HELD, (), self.held.bytes)]
+        if online is not None:
+            bundle = online.bundle
+            found.append((WAITING, (), online.pictures))
+            labels = (("name", bundle.name), ("digest", bundle.digest), ("engine", online.engine))
+            found.append((MODEL, labels, 1))
+        return found
+
+    def describe(self) -> dict[str, Any]:
+        """The model in use, as ``GET /v1/model`` gives it."""
+        online = self.online
+        bundle = online.bundle
+        return {
+            "name": bundle.name,
+            "digest": bundle.digest,
+            "engine": online.engine,
+            "device": self.settings.online.device,
+            "charset": bundle.charset.characters,
+            "decoder": bundle.decoder,
+            "picture": {
+                "height": bundle.picture.height,
+                "channels": bundle.picture.channels,
+                "mode": bundle.picture.mode,
+                "widths": list(bundle.picture.widths),
+            },
+            "data_digest": bundle.data_digest,
+            "metrics": bundle.metrics,
+            "limits": {
+                "body_mb": self.limits.body_mb,
+                "pictures": self.limits.pictures,
+                "pixels": self.settings.online.max_pixels,
+                "lexicon_words": self.limits.lexicon_words,
+                "request_s": self.limits.request_s,
+            },
+            "pictures_waiting": online.pictures,
+            "last_roll": None if self.last_roll is None else vars(self.last_roll),
+        }
+
+    async def _decoder(self, online: OnlineRecognizer, options: Options) -> Decoder | None:
+        """The decoder asked for, None for the bundle's; lexicons are prepared once."""
+        words = options.lexicon
+        if words is None:
+            return None if options.decoder is None else online.decoder(options.decoder)
+        content = "\n".join(words).encode("utf-8", errors="surrogatepass")
+        key = online.bundle.digest, hashlib.sha256(content).digest()
+        found = self._lexicons.get(key)
+        if found is None:
+            found = await asyncio.to_thread(_lexicon_decoder, online, words)
+            self._lexicons[key] = found
+            if len(self._lexicons) > LEXICONS:
+                self._lexicons.popitem(last=False)
+        self._lexicons.move_to_end(key)
+        return found
+
+    def _note(self, state: str, uri: str, detail: str = "") -> None:
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        self.last_roll = Roll(state=state, bundle=uri, at=at, detail=detail)
+        if state == "refused":
+            log.error("bundle %s refused: %s", uri, detail)
+        elif state == "in_use":
+            log.info("bundle %s in use", uri)
+        if state != "loading":
+            self.tally.add(ROLLS, outcome=state)
+
+    def _end(self, online: OnlineRecognizer) -> None:
+        """Let it answer what it took in, and end, without anybody waiting."""
+        task = asyncio.create_task(online.aclose())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+
+def _warmed_up(uri: str, digest: str, settings: ServeSettings, tally: Tally) -> OnlineRecognizer:
+    began_s = time.monotonic()
+    bundle = load_bundle(uri)
+    if digest and bundle.digest != digest:
+        raise BundleError(
+            f"{uri} has weights of SHA-256 {bundle.digest}, the configuration wants {digest}; "
+            "give the digest of the bundle that lies there, or copy the right one"
+        )
+    online = OnlineRecognizer(bundle, settings.online, tally)
+    try:
+        online.warm_up()
+    except BaseException:
+        online.close()
+        raise
+    log.info("bundle %s warmed up in %.1f s", uri, time.monotonic() - began_s)
+    return online
+
+
+async def _read(
+    online: OnlineRecognizer,
+    pictures: Sequence[bytes | PictureError],
+    decoder: Decoder | None,
+    chars: bool,
+    deadline_s: float,
+) -> list[Result]:
+    readable = [picture for picture in pictures if isinstance(picture, bytes)]
+    left_s = deadline_s - asyncio.get_running_loop().time()
+    try:
+        results = await online.read(
+            readable, decoder=decoder, chars=chars, timeout_s=max(left_s, 0.001)
+        )
+    except QueueFullError as error:
+        raise ProblemError("overloaded", str(error), retry_after_s=error.retry_after_s) from error
+    except DeadlineError as error:
+        raise ProblemError("timed_out", str(error), retry_after_s=RETRY_AFTER_S) from error
+    if len(readable) == len(pictures):
+        return results
+    left = iter(results)
+    return [
+        next(left) if isinstance(picture, bytes) else _error(online, picture)
+        for picture in pictures
+    ]
+
+
+def _error(online: OnlineRecognizer, error: PictureError) -> Result:
+    return Result("", 0.0, (), online.bundle.digest, False, error.reason, str(error))
+
+
+def _lexicon_decoder(online: OnlineRecognizer, words: Sequence[str]) -> Decoder:
+    charset = online.bundle.charset
+    if all(charset.unknown(normalise(word)) for word in words):
+        raise ProblemError(
+            "invalid",
+            f"none of the lexicon's {len(words)} words can be written with the model's "
+            f"{len(charset.characters)} characters",
+        )
+    return online.decoder("lexicon", lexicon=words)

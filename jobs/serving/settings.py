@@ -1,0 +1,190 @@
+"""What a service is given: flags of ``jobs/serve.py``, arguments of ``jobs.serve:app``."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+import tyro
+
+from crnn.online import OnlineConfig
+from jobs.serving.bulk.settings import BulkSettings
+
+TOKEN_VARIABLE = "CRNN_SERVE_TOKEN"
+MIB = 1 << 20
+BACKSTOP_S = 10.0
+"""Serve ends a request so long after its time: our own answer, a better one, comes first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one request may ask for, and all of them together; more is refused."""
+
+    body_mb: int = 32
+    """MiB of a request's body (413)."""
+    held_mb: int = 256
+    """MiB of all bodies that a replica is receiving at a time (429)."""
+    pictures: int = 256
+    """Pictures of a request (413)."""
+    lexicon_words: int = 10_000
+    """Words of a request's lexicon (422)."""
+    request_s: float = 30.0
+    """Seconds from a request's first byte to its answer (408 for the body, 504 for the rest)."""
+
+    def __post_init__(self) -> None:
+        for name in ("body_mb", "held_mb", "pictures", "lexicon_words"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"limits.{name} is {getattr(self, name)}; expected at least 1")
+        if self.held_mb < self.body_mb:
+            raise ValueError(
+                f"limits.held_mb is {self.held_mb}, less than limits.body_mb {self.body_mb}; "
+                "expected room for one body at least"
+            )
+        if not (math.isfinite(self.request_s) and self.request_s > 0):
+            raise ValueError(f"limits.request_s is {self.request_s}; expected seconds above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeSettings:
+    """The bundle, where it is served, and with how much."""
+
+    bundle: str = ""
+    """The bundle: a folder, s3:// or gs:// address. Default: the newest runs/*/bundle, else the
+    shipped bundles/strings."""
+    digest: str = ""
+    """SHA-256 that the bundle's weights must have, hexadecimal; another one is refused."""
+    min_replicas: int = 1
+    """Replicas at the least."""
+    max_replicas: int = 1
+    """Replicas at the most; above --min-replicas their number follows the load."""
+    target_ongoing_requests: float = 16.0
+    """Requests at a time for each replica that scaling aims at."""
+    upscale_delay_s: float = 3.0
+    """Seconds of more load until there are more replicas."""
+    downscale_delay_s: float = 60.0
+    """Seconds of less load until there are fewer."""
+    cpus_per_replica: float = 1.0
+    """CPUs that Ray sets aside for a replica: its engine threads and its decoding processes."""
+    gpus_per_replica: float = 0.0
+    """GPUs that Ray sets aside for a replica; then give --online.device cuda."""
+    token_file: str = ""
+    """File with the bearer token that requests must bring; so does $CRNN_SERVE_TOKEN. Default:
+    none is asked for."""
+    allowed_urls: tuple[str, ...] = ()
+    """Prefixes, such as https://pictures.example/crops/, of URLs that a JSON request may name
+    instead of a picture's data. Default: none."""
+    drain_s: float = 30.0
+    """Seconds that requests on their way may take when a replica ends."""
+    access_log: bool = False
+    """Log every request."""
+    limits: Limits = field(default_factory=Limits)
+    online: OnlineConfig = field(default_factory=OnlineConfig)
+    bulk: BulkSettings = field(default_factory=BulkSettings)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_replicas <= self.max_replicas:
+            raise ValueError(
+                f"--min-replicas is {self.min_replicas} and --max-replicas {self.max_replicas}; "
+                "expected 1 ≤ min ≤ max"
+            )
+        if not self.target_ongoing_requests > 0:
+            raise ValueError(
+                f"--target-ongoing-requests is {self.target_ongoing_requests}; expected above 0"
+            )
+        if self.cpus_per_replica < 0 or self.gpus_per_replica < 0 or self.drain_s < 0:
+            raise ValueError("--cpus-per-replica, --gpus-per-replica and --drain-s can't be < 0")
+        if self.limits.pictures > self.online.queue_pictures:
+            raise ValueError(
+                f"limits.pictures is {self.limits.pictures}, more than online.queue_pictures "
+                f"{self.online.queue_pictures}; expected room for one request at least"
+            )
+        if self.limits.body_mb > self.online.queue_mb:
+            raise ValueError(
+                f"limits.body_mb is {self.limits.body_mb}, more than online.queue_mb "
+                f"{self.online.queue_mb}; expected room for one request at least"
+            )
+        for prefix in self.allowed_urls:
+            check_prefix(prefix)
+
+
+Ingress = Literal["auto", "haproxy", "proxy"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Here:
+    """What only the program that starts a service needs to know."""
+
+    host: str = "127.0.0.1"
+    """Address to listen at; 0.0.0.0 for all of this machine's."""
+    port: int = 8000
+    """Port to listen at."""
+    ingress: Ingress = "auto"
+    """Who listens: haproxy (over ten times the request rate) or proxy (Serve's own); auto takes
+    haproxy where there is one. A cluster that runs already has its own."""
+    name: str = "crnn"
+    """Of the Serve application."""
+    address: str = ""
+    """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
+    write_config: str = ""
+    """Write a file for 'serve deploy' there, and start nothing."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.port < 1 << 16:
+            raise ValueError(f"--port is {self.port}; expected 1 to 65535")
+
+
+def check_prefix(prefix: str) -> None:
+    """Raise ValueError unless a URL that starts with ``prefix`` can only be of its server."""
+    scheme, _, rest = prefix.partition("://")
+    host, slash, _ = rest.partition("/")
+    if scheme not in ("http", "https") or not host or not slash or "@" in host:
+        raise ValueError(
+            f"--allowed-urls has {prefix!r}; expected http:// or https://, a host and a path that "
+            "starts with /, such as https://pictures.example/crops/"
+        )
+
+
+def from_arguments(arguments: Mapping[str, Any]) -> ServeSettings:
+    """Settings from flat or nested arguments of ``jobs.serve:app``.
+
+    Raises:
+        ValueError: for one that is unknown, or has another type or range.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(ServeSettings, args=as_flags(arguments))
+    except SystemExit:
+        why = " ".join(re.sub(r"[─│╭╮╰╯]+", " ", said.getvalue()).split())
+        names = ", ".join(field.name for field in fields(ServeSettings))
+        raise ValueError(
+            f"the arguments {dict(arguments)} don't fit: {why.partition('For full helptext')[0]}; "
+            f"expected some of {names}, as 'python jobs/serve.py --help' explains them"
+        ) from None
+
+
+def as_flags(arguments: Mapping[str, Any]) -> list[str]:
+    """Arguments of ``jobs.serve:app``, flat or nested, as flags.
+
+    ``serve run jobs.serve:app limits.pictures=16`` gives texts, a configuration file values.
+    """
+    flags: list[str] = []
+    for key, value in arguments.items():
+        name = str(key).replace("_", "-")
+        if isinstance(value, Mapping):
+            flags += as_flags({f"{key}.{inner}": entry for inner, entry in value.items()})
+        elif value is True or value in ("true", "True"):
+            flags.append(f"--{name}")
+        elif value is False or value in ("false", "False"):
+            *room, last = name.split(".")
+            flags.append("--" + ".".join([*room, f"no-{last}"]))
+        elif isinstance(value, (list, tuple)):
+            flags += [f"--{name}", *map(str, value)] if value else []
+        else:
+            flags += [f"--{name}", str(value)]
+    return flags

@@ -1,0 +1,64 @@
+"""The bundle that is served: the one that is named, else the newest here, else the shipped one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from crnn import storage
+from crnn.bundle import BUNDLE_FILE, load_bundle
+from crnn.errors import BundleError
+from jobs.cluster import PROJECT_ROOT
+from jobs.serving.settings import ServeSettings
+
+SHIPPED = PROJECT_ROOT / "bundles" / "strings"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """A bundle that can be loaded."""
+
+    settings: ServeSettings
+    """With its absolute address and its digest."""
+    name: str
+    why: str
+    """How it was chosen."""
+
+
+def chosen(settings: ServeSettings) -> Chosen:
+    """The bundle that these settings mean.
+
+    Raises:
+        ValueError: when none is given and there is none.
+        BundleError: when it can't be loaded, or has another digest than the one given.
+    """
+    uri, why = address(settings.bundle)
+    bundle = load_bundle(uri, with_onnx=False)
+    if settings.digest and settings.digest != bundle.digest:
+        raise BundleError(
+            f"{uri} has weights of SHA-256 {bundle.digest}, --digest is {settings.digest}; give "
+            "the right bundle, or its digest"
+        )
+    return Chosen(
+        settings=replace(settings, bundle=uri, digest=bundle.digest), name=bundle.name, why=why
+    )
+
+
+def address(given: str) -> tuple[str, str]:
+    """The absolute address of the bundle to serve, and how it was chosen.
+
+    Raises:
+        ValueError: when none is given and there is none.
+    """
+    if given:
+        return storage.absolute(given), "as given"
+    trained = [path.parent for path in Path("runs").glob(f"*/bundle/{BUNDLE_FILE}")]
+    if trained:
+        newest = max(trained, key=lambda folder: (folder / BUNDLE_FILE).stat().st_mtime)
+        return str(newest.resolve()), "the newest under runs/"
+    if (SHIPPED / BUNDLE_FILE).is_file():
+        return str(SHIPPED), "shipped; it reads digits and letters"
+    raise ValueError(
+        f"no --bundle is given, and there is none in runs/*/bundle nor in {SHIPPED}; train one "
+        "with 'python jobs/train.py', or give --bundle"
+    )

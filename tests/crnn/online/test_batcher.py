@@ -1,0 +1,188 @@
+"""Which pictures make the next batch: of one bucket, oldest first, nobody left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from itertools import count
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crnn.decode import greedy
+from crnn.errors import PictureError, QueueFullError
+from crnn.online.batcher import Batch, Batcher
+from crnn.online.places import LONGEST_RETRY_S, Places
+from crnn.online.request import Entry, Request
+from crnn.prepare import Prepared
+
+FOREVER_S = 1e6
+
+
+def batch_size(width_px: int) -> int:
+    return max(1, 256 // width_px)
+
+
+def request() -> Request:
+    async def make() -> Request:
+        return Request([b""], greedy, chars=True, now_s=0.0)
+
+    return asyncio.run(make())
+
+
+SOMEBODY, NOBODY = request(), request()
+NOBODY.is_over = True
+
+
+def entry(width: int, ready_s: float, of: Request = SOMEBODY) -> Entry:
+    """Width 0 is a picture that can't be read."""
+    if not width:
+        return Entry(of, 0, PictureError("undecodable", "broken"), ready_s)
+    picture = Prepared(
+        pixels=np.zeros((32, width, 1), dtype=np.uint8),
+        content_width_px=width,
+        source_width_px=width,
+        squeezed=False,
+    )
+    return Entry(of, 0, picture, ready_s)
+
+
+def taken(batcher: Batcher) -> Batch:
+    batch = batcher.take()
+    assert batch is not None
+    return batch
+
+
+WIDTHS = st.lists(st.sampled_from([0, 32, 64, 96, 400]), max_size=60)
+
+
+@given(widths=WIDTHS, gone=st.sets(st.integers(0, 59)))
+def test_every_picture_is_taken_once_in_the_order_of_its_bucket(
+    widths: list[int], gone: set[int]
+) -> None:
+    batcher = Batcher(batch_size, FOREVER_S)
+    entries = [entry(w, n, NOBODY if n in gone and w else SOMEBODY) for n, w in enumerate(widths)]
+    batcher.expect(len(entries))
+    for one in entries:
+        batcher.add(one)
+    left = [one for one in entries if not one.request.is_over]
+    while left:
+        batch = taken(batcher)
+        oldest = left[0]
+        for one in batch.entries:
+            left.remove(one)
+        members = [
+            one.picture.pixels.shape[1] if isinstance(one.picture, Prepared) else None
+            for one in batch.entries
+        ]
+        assert set(members) == {batch.bucket_width}
+        assert batch.entries == sorted(batch.entries, key=lambda one: one.ready_s)
+        if batch.bucket_width is not None:
+            assert len(batch.entries) <= batch_size(batch.bucket_width)
+            assert batch.entries[0] is oldest
+            rest = [one for one in left if one.picture.pixels.shape[1] == batch.bucket_width]
+            assert not rest or len(batch.entries) == batch_size(batch.bucket_width)
+
+
+class Taking(threading.Thread):
+    """Takes one batch."""
+
+    def __init__(self, batcher: Batcher) -> None:
+        super().__init__(daemon=True)
+        self._batcher = batcher
+        self.batch: Batch | None = None
+        self.start()
+
+    def run(self) -> None:
+        self.batch = self._batcher.take()
+
+    def result(self) -> Batch:
+        self.join(60)
+        assert self.batch is not None
+        return self.batch
+
+
+@pytest.mark.parametrize(
+    "last",
+    [lambda b: b.add(entry(64, 2.0)), lambda b: b.give_up()],
+    ids=["it comes", "it won't come"],
+)
+def test_a_free_engine_waits_for_what_is_being_decoded_and_for_nothing_else(
+    last: Callable[[Batcher], None],
+) -> None:
+    batcher = Batcher(batch_size, FOREVER_S)
+    batcher.expect(3)
+    numbers = count()
+    batcher.add(entry(32, next(numbers)))
+    taking = Taking(batcher)
+    batcher.add(entry(32, next(numbers)))
+    last(batcher)
+    assert [one.ready_s for one in taking.result().entries] == [0, 1]
+
+
+def test_a_full_bucket_is_taken_while_others_wait_and_a_late_one_before_it() -> None:
+    batcher = Batcher(batch_size, FOREVER_S)
+    batcher.expect(100)
+    now_s = 1e9  # nobody's time has come
+    batcher.add(entry(32, now_s))
+    for n in range(4):
+        batcher.add(entry(64, now_s + 1 + n))
+    assert taken(batcher).bucket_width == 64
+    for n in range(4):
+        batcher.add(entry(64, now_s + 1 + n))
+    batcher.add(entry(96, -FOREVER_S))
+    assert [taken(batcher).bucket_width for _ in range(2)] == [96, 64]
+
+
+def test_two_engines_share_what_one_batch_does_not_hold() -> None:
+    batcher = Batcher(batch_size, 0.0)
+    takers = [Taking(batcher), Taking(batcher)]
+    batcher.expect(2)
+    batcher.add(entry(400, 0.0))
+    batcher.add(entry(400, 1.0))
+    assert sorted(t.result().entries[0].ready_s for t in takers) == [0, 1]
+
+
+def test_closing_ends_those_who_wait() -> None:
+    batcher = Batcher(batch_size, FOREVER_S)
+    batcher.expect(1)
+    takers = [Taking(batcher), Taking(batcher)]
+    batcher.close()
+    for taker in takers:
+        taker.join(60)
+        assert not taker.is_alive()
+        assert taker.batch is None
+
+
+@given(
+    calls=st.lists(st.tuples(st.integers(1, 12), st.integers(0, 120)), max_size=30),
+    answered=st.integers(0, 5),
+)
+def test_places_never_exceed_their_bounds_and_all_come_back(
+    calls: list[tuple[int, int]], answered: int
+) -> None:
+    places = Places(10, 100)
+    held: list[tuple[int, int]] = []
+    for call in calls:
+        if answered and held:
+            places.answered(answered)
+        room = (10 - sum(n for n, _ in held), 100 - sum(size for _, size in held))
+        if call[0] > 10 or call[1] > 100:
+            with pytest.raises(ValueError, match="send fewer"):
+                places.take(*call)
+        elif call[0] > room[0] or call[1] > room[1]:
+            with pytest.raises(QueueFullError) as full:
+                places.take(*call)
+            assert 0 < full.value.retry_after_s <= LONGEST_RETRY_S
+            places.give_back(*held.pop(0))
+        else:
+            places.take(*call)
+            held.append(call)
+        assert places.pictures == sum(n for n, _ in held)
+    for call in held:
+        places.give_back(*call)
+    assert places.pictures == 0
+    places.take(10, 100)
