@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,8 +79,8 @@ def drive(url: str, requests: Path, *, connections: int, seconds: float, warm_up
 class _Connection(asyncio.Protocol):
     """Sends one request after the other, beginning at ``number``."""
 
-    def __init__(self, load: _Running, number: int, stride: int) -> None:
-        self._load, self._number, self._stride = load, number, stride
+    def __init__(self, load: _Running, number: int) -> None:
+        self._load, self._number = load, number
         self._received = bytearray()
         self._expected = 0
         self._sent_s = 0.0
@@ -96,7 +97,7 @@ class _Connection(asyncio.Protocol):
             self._load.answered(self._number, bytes(self._received), self._sent_s)
             self._received.clear()
             self._expected = 0
-            self._number = (self._number + self._stride) % len(self._load.requests)
+            self._number = (self._number + 1) % len(self._load.requests)
             self._send()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -142,8 +143,8 @@ class _Running:
     async def run(self, host: str, port: int, options: argparse.Namespace) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
         for number in range(options.connections):
-            at = number * len(self.requests) // options.connections
-            await loop.create_connection(lambda at=at: _Connection(self, at, 1), host, port)
+            first = number * len(self.requests) // options.connections
+            await loop.create_connection(partial(_Connection, self, first), host, port)
         await self._pass(options.warm_up)
         self._latencies_s.clear()
         began_s, began_cpu_s = time.perf_counter(), _cpu_s()

@@ -8,6 +8,7 @@ body and answers as many bytes as a picture's result has.
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ if __name__ == "__main__":
     root = str(Path(__file__).resolve().parent.parent)
     ray.init(
         log_to_driver=False,
-        logging_level="WARNING",
+        logging_level=logging.WARNING,
         runtime_env={"env_vars": {"PYTHONPATH": root}},
     )
     quiet = Noop.options(logging_config={"enable_access_log": False})

@@ -16,6 +16,7 @@ import numpy as np
 from pipelines.agenda import WINDOW_CHUNKS
 from pipelines.recognition.flow import _tasks
 from pipelines.recognition.plan import CHUNK_ROWS, MOST_PLAN_CHUNKS
+from pipelines.recognition.source import REMOTE_THREADS
 from pipelines.shards import ROW_GROUP_ROWS
 from pipelines.stream.assemble import BATCH_PIXELS
 from pipelines.stream.flow import BLOCK_BATCHES, MAX_CHUNKS
@@ -42,8 +43,12 @@ class Assumptions:
     """Seconds until an execution of Ray Data does its first work."""
     list_wait_s: float = 0.1
     """Seconds that S3 takes for a page of 1,000 keys."""
-    head_wait_s: float = 0.02
-    """Seconds that S3 takes for a HEAD."""
+    picture_wait_s: float = 0.05
+    """Seconds that S3 takes for the HEAD and the GET of a picture, one after the other."""
+    prefixes: int = 16
+    """Prefixes over which the keys are spread evenly, so that S3 serves each by itself."""
+    prefix_requests_s: float = 5500.0
+    """HEAD and GET requests a second that S3 answers for each of them, as AWS documents it."""
     list_price: float = 5.0
     """Dollars for a million LIST or PUT requests."""
     get_price: float = 0.4
@@ -56,31 +61,35 @@ class Assumptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """``linear * n + square * n * n``, through measured points."""
+    """A sum of powers of the size, through measured points."""
 
-    linear: float
-    square: float
+    terms: tuple[tuple[int, float], ...]
+    """(exponent, coefficient)."""
     error: float
     """How far the fit through all points but the largest is from that one, as a share of it."""
 
     def at(self, size: float) -> float:
         """The value for this size."""
-        return self.linear * size + self.square * size * size
+        return _sum(self.terms, size)
 
 
-def fitted(points: Mapping[int, float]) -> Fit:
-    """The fit through at least three (size, value), by least squares of relative errors."""
+WORK = (1, 2)
+"""Exponents of a time: so much for each entry, and more the more there are."""
+SPACE = (0, 1)
+"""Exponents of an amount of memory or disk: some to begin with, and so much for each entry."""
+
+
+def fitted(points: Mapping[int, float], exponents: Sequence[int] = WORK) -> Fit:
+    """The fit through at least three (size, value), by least squares of relative errors; no
+    coefficient is below 0."""
     if len(points) < 3:
         raise ValueError(f"there are {len(points)} points; expected at least 3 to fit and to check")
-    linear, square = _coefficients(points)
     largest = max(points)
     rest = {size: value for size, value in points.items() if size != largest}
-    a, b = _coefficients(rest)
-    guess = a * largest + b * largest * largest
+    guess = _sum(_coefficients(rest, exponents), largest)
     return Fit(
-        linear=linear,
-        square=square,
-        error=abs(guess - points[largest]) / points[largest] if points[largest] else 0.0,
+        terms=_coefficients(points, exponents),
+        error=abs(guess - points[largest]) / points[largest],
     )
 
 
@@ -89,15 +98,11 @@ def bulk_requests(pictures: int, store: Figures, chunk_rows: int = CHUNK_ROWS) -
     chunks = ceil(pictures / chunk_rows)
     plans = ceil(chunks / MOST_PLAN_CHUNKS)
     each = {name: count / store["chunks"] for name, count in store.items() if "results" in name}
-    whole = {name: count / store["pictures"] for name, count in store.items() if "crops" in name}
+    plan = 1  # a HEAD and a GET of a chunk's row group in its plan
     return {
         "LIST": ceil(pictures / 1000) + 2 * ceil(chunks / 1000),
-        "HEAD": round(
-            pictures * round(whole["bulk HEAD crops"]) + chunks * (each["bulk HEAD results"] + 1)
-        ),
-        "GET": round(
-            pictures * round(whole["bulk GET crops"]) + chunks * (each["bulk GET results"] + 1)
-        ),
+        "HEAD": pictures + round(chunks * (each["report HEAD results"] + plan)),
+        "GET": pictures + round(chunks * (each["report GET results"] + plan)),
         "PUT": round(chunks * each["bulk PUT results"]) + plans + 3,
     }
 
@@ -134,9 +139,12 @@ def window_seconds(
 
 
 def bulk_rates(
-    pictures: int, nodes: int, measured: Figures, known: Fit, assume: Assumptions
+    pictures: int, nodes: int, jobs: int, measured: Figures, planning: Fit, assume: Assumptions
 ) -> dict[str, float]:
-    """Pictures a second that each part of a bulk job can do, the slowest first."""
+    """Pictures a second that each part of a bulk job can do, the slowest first.
+
+    One of ``jobs`` alike that share the store and nothing else; pictures and nodes are its own.
+    """
     core = assume.core
     cores = nodes * assume.node_cores
     picture_s = measured["decode_s"] + measured["engine_s"] + measured["write_s"]
@@ -144,57 +152,71 @@ def bulk_rates(
     window_s = window_seconds(
         cores, CHUNK_ROWS / core_rate, measured["task_s"] / core, assume.execution_s
     )
-    plan_s = known.at(pictures) / pictures / core
+    plan_s = planning.at(pictures) / pictures / core
     key_s = measured["bucket_key_s"] / core + assume.list_wait_s / 1000
     rates = {
-        "cores": cores * core_rate,
-        "windows and tasks": WINDOW_CHUNKS * CHUNK_ROWS / window_s,
-        "listing a bucket": 1 / (key_s + plan_s),
-        "reading a list": 1 / (measured["list_row_s"] / core + plan_s),
+        CORES: cores * core_rate,
+        "tasks of a window": WINDOW_CHUNKS * CHUNK_ROWS / window_s,
+        "fetching": cores * REMOTE_THREADS / assume.picture_wait_s,
+        "S3": assume.prefixes * assume.prefix_requests_s / REQUESTS / jobs,
+        BUCKET: 1 / (key_s + plan_s),
+        LIST: 1 / (measured["list_row_s"] / core + plan_s),
     }
     return dict(sorted(rates.items(), key=lambda entry: entry[1]))
 
 
+REQUESTS = 2
+"""A picture's: HEAD and GET, as ``scale_store.requests`` counts them."""
+CORES, BUCKET, LIST = "cores", "listing and planning", "planning"
+"""What may bound a bulk job; of the last two, the first of a bucket, the second of a list."""
+
+
 def stream_rates(
-    samples: int,
     gpus: int,
     measured: Figures,
-    fits: Mapping[str, Fit],
+    driver: Figures,
     assume: Assumptions,
     batch_pixels: int = BATCH_PIXELS,
 ) -> dict[str, float]:
-    """Samples a second that each part of training can do, one GPU a node, the slowest first."""
+    """Samples a second that each part of training can do, one GPU a node, the slowest first.
+
+    ``driver``: what ``scale_driver.stream`` says of a set of that size.
+    """
     core = assume.core
-    block = BLOCK_BATCHES * batch_pixels / measured["sample_pixels"]
-    assemble_s = measured["assemble_s"] + fits["config_open_s"].at(samples) / STREAM_ROWS
+    block = BLOCK_BATCHES * batch_pixels / measured["ready_bytes"]
     rates = {
         "GPUs": gpus * assume.gpu_samples_s,
-        "their nodes' cores": gpus * (assume.gpu_node_cores - 1) * core / assemble_s,
+        "the nodes' cores": gpus * assume.gpu_node_cores * core / assembled_s(measured, driver),
         "blocks": block * core / measured["block_s"],
         "tasks": STREAM_ROWS * core / measured["task_s"],
     }
     return dict(sorted(rates.items(), key=lambda entry: entry[1]))
 
 
-def turn_seconds(samples: int, fits: Mapping[str, Fit], assume: Assumptions) -> float:
-    """Seconds that all ranks wait between two executions of the stream."""
-    return assume.execution_s + fits["turn_s"].at(samples) / assume.core
+def assembled_s(measured: Figures, driver: Figures) -> float:
+    """CPU seconds for which a sample occupies data tasks."""
+    return measured["assemble_s"] + driver["config_open_s"] / STREAM_ROWS
 
 
-def turns(samples: int) -> int:
-    """Executions of the stream in an epoch."""
-    return ceil(samples / (MAX_CHUNKS * STREAM_ROWS))
+def waiting_s(samples: int, driver: Figures, assume: Assumptions) -> float:
+    """Seconds of an epoch in which all ranks wait for the next execution of the stream."""
+    turns = ceil(samples / (MAX_CHUNKS * STREAM_ROWS))
+    return turns * (assume.execution_s + driver["turn_s"] / assume.core)
 
 
-def _coefficients(points: Mapping[int, float]) -> tuple[float, float]:
-    """Linear and square part; neither is below 0."""
+def _sum(terms: Sequence[tuple[int, float]], size: float) -> float:
+    return sum(factor * size**exponent for exponent, factor in terms)
+
+
+def _coefficients(
+    points: Mapping[int, float], exponents: Sequence[int]
+) -> tuple[tuple[int, float], ...]:
+    """Each exponent's; one that would be below 0 is left out."""
     sizes = np.array(sorted(points), dtype=float)
     values = np.array([points[int(size)] for size in sizes])
-    weight = 1 / np.where(values > 0, values, 1)
-    columns: Sequence[np.ndarray] = [sizes * weight, sizes**2 * weight]
-    (a, b), *_ = np.linalg.lstsq(np.stack(columns, axis=1), values * weight, rcond=None)
-    if b < 0 or a < 0:
-        only = columns[0] if b < 0 else columns[1]
-        best = float(only @ (values * weight) / (only @ only))
-        return (best, 0.0) if b < 0 else (0.0, best)
-    return float(a), float(b)
+    columns = np.stack([sizes**exponent / values for exponent in exponents], axis=1)
+    found, *_ = np.linalg.lstsq(columns, np.ones(len(sizes)), rcond=None)
+    if (found < 0).any():
+        kept = [exponent for exponent, factor in zip(exponents, found, strict=True) if factor >= 0]
+        return _coefficients(points, kept)
+    return tuple((int(e), float(f)) for e, f in zip(exponents, found, strict=True))

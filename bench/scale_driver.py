@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -186,7 +187,7 @@ def _shards(samples: int, sample_bytes: int) -> Iterator[ShardEntry]:
         )
 
 
-def _cpu(work: Callable[[], object]) -> tuple[float, object]:
+def _cpu(work: Callable[[], Any]) -> tuple[float, Any]:
     began_s = time.process_time()
     result = work()
     return time.process_time() - began_s, result

@@ -33,8 +33,9 @@ from werkzeug.serving import make_server
 from bench.scale_rates import samples_of, stream_config
 from pipelines.recognition import BulkConfig, plan_work
 from pipelines.recognition.listing import list_inputs
+from pipelines.recognition.plan import Ledger
 from pipelines.recognition.reader import ChunkReader
-from pipelines.recognition.summary import summarise, write_summary
+from pipelines.recognition.summary import _tables, summarise, write_summary
 from pipelines.recognition.sweep import sweep
 from pipelines.shards import ShardWriter, finish
 from pipelines.stores import s3_client
@@ -58,14 +59,18 @@ def requests(bundle: str, pictures: int = 1024, group_rows: int = 64) -> Figures
             body = samples[number % len(samples)]["image"]
             client.put_object(Bucket=BUCKET, Key=f"crops/{number:08d}.jpg", Body=body)
         counts.clear()
-        chunks = _read(bundle)
+        ledger, chunks = _read(bundle)
         bulk = dict(counts)
+        counts.clear()
+        for _ in _tables(ledger.parts()):
+            pass
+        report = {f"report {name}": count for name, count in counts.items() if "results" in name}
         parts = f"s3://{BUCKET}/shards"
         with ShardWriter(parts, "0", row_group_rows=group_rows) as writer:
             writer.write(samples)
         finish(parts, [writer.close()], {})
         groups, passes = _stream_passes(parts, counts)
-    found = {f"bulk {name}": count for name, count in bulk.items()}
+    found = {f"bulk {name}": count for name, count in bulk.items()} | report
     return found | {"pictures": pictures, "chunks": chunks, "groups": groups} | passes
 
 
@@ -90,8 +95,8 @@ def listing(keys: int) -> Figures:
     return {"bucket_key_s": bucket_s / keys, "list_row_s": list_s / keys}
 
 
-def _read(bundle: str) -> int:
-    """The bulk job in this process, all steps of it; how many chunks there were."""
+def _read(bundle: str) -> tuple[Ledger, int]:
+    """The bulk job in this process, all steps of it; its ledger, and how many chunks it had."""
     torch.set_num_threads(1)
     work = plan_work(bundle, f"s3://{BUCKET}/crops", f"s3://{BUCKET}/out", BulkConfig())
     while not work.agenda.complete:
@@ -101,7 +106,7 @@ def _read(bundle: str) -> int:
         chunks += len(list(reader(window)))
     sweep(work.ledger)
     write_summary(summarise(work.ledger, bundle=work.read.bundle), work.out_uri)
-    return chunks
+    return work.ledger, chunks
 
 
 def _stream_passes(uri: str, counts: Counter[str]) -> tuple[int, Figures]:

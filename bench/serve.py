@@ -41,10 +41,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.load import Load, drive, multipart, write_requests
-from bench.sets import picture_files, rendered
+from bench.noop_app import ANSWER
 from bench.turns import descendants
 from crnn.prepare import prepare
 from crnn.recognizer import Recognizer
+from pipelines.render.synth import RenderConfig, chosen_fonts, render_samples
 
 ROOT = Path(__file__).resolve().parent.parent
 CORES = len(os.sched_getaffinity(0))
@@ -234,10 +235,12 @@ class Found:
 def main(options: argparse.Namespace) -> None:
     """Measures all sides in turns, and prints the ratios."""
     found = Found()
-    with rendered(DISTINCT) as sets, tempfile.TemporaryDirectory(prefix="bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        picture_files(sets / "train", folder / "pictures", DISTINCT)
-        data = [path.read_bytes() for path in sorted((folder / "pictures").iterdir())]
+        data = rendered_pictures()
+        (folder / "pictures").mkdir()
+        for number, picture in enumerate(data):
+            (folder / "pictures" / f"{number:04d}").write_bytes(picture)
         texts = [result.text for result in Recognizer.load(options.bundle).read(data)]
         requests = {
             count: write_requests(
@@ -251,6 +254,13 @@ def main(options: argparse.Namespace) -> None:
                 found.alone.append(in_process(options, folder))
                 measure(options, urls, requests, texts, found, number)
     show(found)
+
+
+def rendered_pictures() -> list[bytes]:
+    """What ``jobs/train.py`` trains on by default."""
+    config = RenderConfig(count=DISTINCT)
+    fonts = chosen_fonts(config, system=config.system_fonts)
+    return [sample["image"] for sample in render_samples(config, fonts, 0, DISTINCT)]
 
 
 def measure(
@@ -272,15 +282,18 @@ def measure(
                     seconds=options.seconds,
                     warm_up_s=options.warm_up,
                 )
-                if name != NOOP:
-                    check(load, pictures, texts, name)
+                check(load, pictures, texts, name)
                 found.loads[pictures, connections][name].append(load)
                 print(row(name, (pictures, connections), [load]), flush=True)
 
 
 def check(load: Load, pictures: int, texts: list[str], name: str) -> None:
-    """The answers are those of the recognizer."""
+    """The answers are those of the recognizer, or of the no-op."""
     for answer in load.answers:
+        if name == NOOP:
+            if answer["body"].encode() != ANSWER:
+                raise RuntimeError(f"the no-op answered {answer['body'][:80]!r}")
+            continue
         first = answer["request"] * pictures
         read = [result.get("text") for result in json.loads(answer["body"])["results"]]
         if read != texts[first : first + pictures]:

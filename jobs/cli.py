@@ -31,7 +31,7 @@ def parse(config_type: type[Config], argv: Sequence[str], *, description: str) -
     given = [arg for path in paths for arg in _yaml_flags(config_type, Path(path))]
     overridden = {flag.split("=")[0].replace("_", "-") for flag in flags if flag.startswith("--")}
     kept = _without(given, overridden)
-    examples = re.sub(r"\n\s*(?=(python|ray) )", "\n\n", description)  # a line each
+    examples = re.sub(r"\n\s*(?=(python|ray|serve) )", "\n\n", description)  # a line each
     text = examples + "\n\n--config FILE.yaml reads any of these from YAML; flags override it."
     return tyro.cli(config_type, args=[*kept, *flags], description=text)
 

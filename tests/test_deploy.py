@@ -33,7 +33,8 @@ from jobs import cli
 from jobs.recognize import RecognizeSettings
 from jobs.serving import edge
 from jobs.serving.config_file import document
-from jobs.serving.settings import MIB, TOKEN_VARIABLE, Here, from_arguments
+from jobs.serving.limits import MIB
+from jobs.serving.settings import TOKEN_VARIABLE, Here, from_arguments
 from jobs.training.settings import TrainSettings
 from tests.kuberay import check
 

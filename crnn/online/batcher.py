@@ -2,8 +2,9 @@
 
 An engine that is free takes the bucket whose first picture has waited longest, as much of it as
 one batch holds. While an engine works, pictures gather by themselves; so batches are small when
-there is little to do and full when there is much. Only when pictures are still being decoded is it
-worth a short wait for them.
+there is little to do and full when there is much. A short wait is worth it only where more may
+come of it: while other pictures are being decoded, and for an engine that is free beside one that
+works.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ class Batcher:
     """Safe among threads: any adds, engine threads take."""
 
     def __init__(self, batch_size: Callable[[int], int], wait_s: float) -> None:
-        """``batch_size`` of a bucket's width; ``wait_s`` for pictures that are being decoded."""
+        """``batch_size`` of a bucket's width; ``wait_s``: the longest such wait."""
         self._batch_size, self._wait_s = batch_size, wait_s
         self._changed = threading.Condition(threading.Lock())
         self._buckets: dict[int, deque[Entry]] = {}
         self._unreadable: list[Entry] = []
         self._num_decoding = 0
+        self._num_busy = 0
         self._is_closed = False
 
     def expect(self, count: int) -> None:
@@ -62,17 +64,26 @@ class Batcher:
                 self._changed.notify()
 
     def take(self) -> Batch | None:
-        """The next batch, waiting for it; None when the batcher is closed."""
+        """The next batch, waiting for it; None when the batcher is closed.
+
+        Who took one calls ``done`` before the next.
+        """
         with self._changed:
             while not self._is_closed:
                 batch, wait_s = self._due(time.monotonic())
                 if batch is None:
                     self._changed.wait(wait_s)
                     continue
+                self._num_busy += 1
                 if self._buckets or self._unreadable:
                     self._changed.notify()
                 return batch
             return None
+
+    def done(self) -> None:
+        """A batch that was taken has been read."""
+        with self._changed:
+            self._num_busy -= 1
 
     def close(self) -> None:
         """``take`` gives nothing any more."""
@@ -97,7 +108,7 @@ class Batcher:
             return None, None
         oldest = min(self._buckets, key=lambda width: self._buckets[width][0].ready_s)
         patience_s = self._buckets[oldest][0].ready_s + self._wait_s - now_s
-        if patience_s <= 0 or not self._num_decoding:
+        if patience_s <= 0 or not (self._num_decoding or self._num_busy):
             return self._pop(oldest), None
         full = [w for w, bucket in self._buckets.items() if len(bucket) >= self._batch_size(w)]
         if full:

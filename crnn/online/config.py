@@ -21,9 +21,9 @@ class OnlineConfig:
     """Batches computed at the same time, each by an engine of its own."""
     batch_pixels: int = 1 << 17
     """Padded pixels in a batch: 32 pictures of 32x128 px. A GPU takes ten times as many."""
-    batch_wait_ms: float = 2.0
-    """The longest that a picture waits for others that are being decoded, ms, while an engine is
-    free. It never waits for pictures that nobody has sent."""
+    batch_wait_ms: float = 5.0
+    """The longest that a decoded picture waits for others while an engine is free, ms: for those
+    being decoded, and beside an engine that works. It never waits for what nobody has sent."""
     queue_pictures: int = 4096
     """Pictures taken in and not yet answered; more are refused."""
     queue_mb: int = 256

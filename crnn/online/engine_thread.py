@@ -61,6 +61,7 @@ class EngineThread(threading.Thread):
         try:
             while (batch := self._batcher.take()) is not None:
                 self._read(batch)
+                self._batcher.done()
         except BaseException as error:
             self._fail(WorkersLostError(f"an engine's thread failed: {error!r}"))
             raise

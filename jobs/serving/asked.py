@@ -17,9 +17,9 @@ import orjson
 from crnn.decode import DECODERS
 from crnn.errors import PictureError
 from jobs.serving.bodies import Headers, shown
+from jobs.serving.limits import Limits
 from jobs.serving.multipart import Part, parts_of
 from jobs.serving.problems import ProblemError
-from jobs.serving.settings import Limits
 
 JSON_TYPE, FORM_TYPE = b"application/json", b"multipart/form-data"
 _JSON_OPTIONS = ("chars", "decoder", "lexicon", "min_confidence")
@@ -196,7 +196,7 @@ def _options(given: Sequence[tuple[str, str]], options: Options, where: str) -> 
         elif name == "lexicon":
             words += filter(None, map(str.strip, value.splitlines()))
         elif name == "decoder":
-            options = replace(options, decoder=value or None)
+            options = replace(options, decoder=value)
         elif name == "min_confidence":
             options = replace(options, min_confidence=_number(value))
         elif value.lower() in _TRUTHS:

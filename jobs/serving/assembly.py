@@ -11,10 +11,10 @@ from jobs.serving.bulk import router as bulk_router
 from jobs.serving.bulk.work import BulkJobs, Deployed
 from jobs.serving.exchange import Handler
 from jobs.serving.fetch import Fetcher
+from jobs.serving.limits import MIB
 from jobs.serving.recognize import Recognize
 from jobs.serving.scrape import Scraper
 from jobs.serving.service import Service
-from jobs.serving.settings import MIB
 
 
 def assembled(service: Service) -> App:

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+from jobs.serving.limits import MIB, Limits
 from jobs.serving.problems import RETRY_AFTER_S, ProblemError
-from jobs.serving.settings import MIB, Limits
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Headers = Mapping[bytes, bytes]

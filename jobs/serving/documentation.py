@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from jobs.serving import schema
+from jobs.serving.limits import Limits
 from jobs.serving.problems import MEANINGS, STATUSES
-from jobs.serving.settings import Limits
 from pipelines.report.markup import Markup, tag, together
 
 _STYLE = """

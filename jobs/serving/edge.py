@@ -17,8 +17,8 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.serving.bodies import check_size, too_large
+from jobs.serving.limits import MIB, Limits
 from jobs.serving.problems import RETRY_AFTER_S, Problem, ProblemError
-from jobs.serving.settings import MIB, Limits
 
 CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 CALLBACK = "jobs.serving.edge:middlewares"

@@ -44,6 +44,8 @@ MEANINGS: dict[str, str] = {
     "timed_out": "The pictures weren't read within the request time.",
 }
 """What each code means, for the documentation."""
+_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""As RFC 9110 names them; older Pythons have other names."""
 RETRY_AFTER_S = 1.0
 """Where nothing better is known."""
 Headers = list[tuple[bytes, bytes]]
@@ -71,7 +73,7 @@ class Problem:
         """The members of RFC 9457, and ``code``, which programs may switch on."""
         return {
             "type": f"/docs#{self.code}",
-            "title": HTTPStatus(self.status).phrase,
+            "title": _TITLES.get(self.status) or HTTPStatus(self.status).phrase,
             "status": self.status,
             "code": self.code,
             "detail": self.detail,

@@ -6,8 +6,8 @@ from typing import Any
 
 from crnn.decode import DECODERS
 from jobs.serving.access import OPEN_PATHS
+from jobs.serving.limits import Limits
 from jobs.serving.problems import PROBLEM_TYPE, STATUSES
-from jobs.serving.settings import Limits
 from jobs.serving.tensors import INPUT, LENGTH_HEADER, OUTPUTS
 
 Schema = dict[str, Any]
@@ -70,6 +70,7 @@ def _list_of(schema: Schema, **more: Any) -> Schema:
 _TEXT: Schema = {"type": "string"}
 _NUMBER: Schema = {"type": "number"}
 _SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+_AS_TEXT: Schema = {"type": "string", "enum": ["true", "false", "1", "0"], "default": "true"}
 _STRICT = {"additionalProperties": False}
 
 SCHEMAS: Schema = {
@@ -191,22 +192,22 @@ def _options(limits: Limits) -> Schema:
 
 def _recognize(limits: Limits) -> Schema:
     options = _options(limits)
+    in_query = {"chars": _AS_TEXT, "lexicon": options["lexicon"] | {"maxItems": 50}}
     query = [
         {"name": name, "in": "query", "required": False, "schema": schema}
-        for name, schema in (options | {"lexicon": options["lexicon"] | {"maxItems": 50}}).items()
+        for name, schema in (options | in_query).items()
     ]
     form = _object(
         ("files",),
         files=_list_of(
             {"type": "string", "format": "binary"}, minItems=1, maxItems=limits.pictures
         ),
-        options={
-            "type": "string",
-            "contentMediaType": "application/json",
-            "description": "all options as JSON; or each as a field of its own",
-            "enum": ["{}", '{"chars": false}'],
-        },
+        chars=_AS_TEXT,
+        decoder=options["decoder"],
+        lexicon=_TEXT | {"description": "a word a line; or several fields"},
+        min_confidence=options["min_confidence"],
     )
+    form["description"] = "pictures, and options: each as a field, or all as JSON in 'options'"
     image = _object((), id=_TEXT, data={"type": "string", "format": "byte"}) | _STRICT
     image["required"] = ["data"]
     image["description"] = "data in base64, or a url that the operator allowed"

@@ -31,9 +31,10 @@ from crnn.online import OnlineRecognizer
 from crnn.recognizer import Result
 from jobs.serving.asked import Options
 from jobs.serving.bodies import Held
+from jobs.serving.limits import MIB
 from jobs.serving.metrics import HELD, MODEL, ROLLS, WAITING, Kind, Labels, Tally
 from jobs.serving.problems import RETRY_AFTER_S, ProblemError
-from jobs.serving.settings import MIB, ServeSettings
+from jobs.serving.settings import ServeSettings
 
 log = logging.getLogger(__name__)
 LEXICONS = 32

@@ -30,7 +30,7 @@ from crnn.errors import (
     ServiceUnreachableError,
 )
 from crnn.recognizer import Recognizer
-from jobs.serving.settings import Limits
+from jobs.serving.limits import Limits
 from tests.jobs.nodes import free_port
 from tests.jobs.runs import PROJECT
 from tests.jobs.serving.local_server import Replica, serving

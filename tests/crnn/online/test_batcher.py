@@ -51,8 +51,10 @@ def entry(width: int, ready_s: float, of: Request = SOMEBODY) -> Entry:
 
 
 def taken(batcher: Batcher) -> Batch:
+    """The next batch, by an engine that is done with it at once."""
     batch = batcher.take()
     assert batch is not None
+    batcher.done()
     return batch
 
 
@@ -121,6 +123,25 @@ def test_a_free_engine_waits_for_what_is_being_decoded_and_for_nothing_else(
     batcher.add(entry(32, next(numbers)))
     last(batcher)
     assert [one.ready_s for one in taking.result().entries] == [0, 1]
+
+
+def test_a_second_engine_takes_full_batches_only_while_the_first_one_works() -> None:
+    batcher = Batcher(batch_size, FOREVER_S)
+    batcher.expect(6)
+    for n in range(6):
+        batcher.add(entry(96, n))
+    assert [one.ready_s for one in batcher.take().entries] == [0, 1]  # type: ignore[union-attr]
+    assert [one.ready_s for one in batcher.take().entries] == [2, 3]  # type: ignore[union-attr]
+    batcher.take()
+    batcher.expect(3)
+    batcher.add(entry(96, 6))
+    second = Taking(batcher)
+    batcher.add(entry(64, 7))
+    batcher.add(entry(96, 8))
+    assert [one.ready_s for one in second.result().entries] == [6, 8]
+    for _ in range(4):
+        batcher.done()
+    assert [one.ready_s for one in taken(batcher).entries] == [7]
 
 
 def test_a_full_bucket_is_taken_while_others_wait_and_a_late_one_before_it() -> None:

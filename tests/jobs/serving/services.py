@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -98,6 +100,22 @@ def ready(
     with serving(folder, *arguments, extra=extra) as service:
         service.wait_for("\nready;")
         yield service
+
+
+def answer_to_endless_body(port: int, most: int = 64 << 20) -> tuple[bytes, int]:
+    """What a request without a length gets that never ends; and the bytes sent until then."""
+    chunk = b"10000\r\n" + bytes(1 << 16) + b"\r\n"
+    sent = 0
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(
+            b"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        with contextlib.suppress(ConnectionError):  # it needn't read on once it has answered
+            while sent < most and not select.select([connection], [], [], 0)[0]:
+                connection.sendall(chunk)
+                sent += len(chunk)
+        return connection.recv(65536), sent
 
 
 def free_port() -> int:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import gzip
 import json
-import select
-import socket
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -18,7 +15,13 @@ import pytest
 
 from crnn import Recognizer
 from tests.crnn.poison import encoded, flat_png, noise
-from tests.jobs.serving.services import SHIPPED, Service, files, word_pictures
+from tests.jobs.serving.services import (
+    SHIPPED,
+    Service,
+    answer_to_endless_body,
+    files,
+    word_pictures,
+)
 
 JSON = {"content-type": "application/json"}
 
@@ -248,18 +251,7 @@ def test_a_query_that_makes_no_sense_is_invalid(
 
 
 def test_a_body_without_a_length_is_counted_while_it_comes(service: Service) -> None:
-    chunk = b"10000\r\n" + bytes(1 << 16) + b"\r\n"
-    sent = 0
-    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
-        connection.sendall(
-            b"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            b"Transfer-Encoding: chunked\r\n\r\n"
-        )
-        with contextlib.suppress(ConnectionError):  # it needn't read on once it has answered
-            while sent < 64 << 20 and not select.select([connection], [], [], 0)[0]:
-                connection.sendall(chunk)
-                sent += len(chunk)
-        answer = connection.recv(65536)
+    answer, sent = answer_to_endless_body(service.port)
     assert answer.startswith(b"HTTP/1.1 413 "), answer
     assert b"too_large" in answer
     assert sent < 32 << 20

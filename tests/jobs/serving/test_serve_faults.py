@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from crnn import Recognizer
+from crnn.bundle import load_bundle
 from tests.jobs.processes import Process, descendants
+from tests.jobs.runs import tiny_bundle
 from tests.jobs.serving.loads import Load, load
 from tests.jobs.serving.services import SHIPPED, Service, ready, word_pictures
 
@@ -68,6 +71,31 @@ def new_replica_answers(service: Service, before: list[Process]) -> bool:
         text = client.get("/metrics").text
     lines = [line for line in text.splitlines() if line.startswith("crnn_model{")]
     return len(lines) >= len(before) and all(p.runs() for p in replicas(service))
+
+
+@pytest.mark.parametrize("ingress", ["haproxy", "proxy"])
+def test_a_bundle_is_rolled_in_under_load_without_a_failed_request(
+    tmp_path: Path, ingress: str
+) -> None:
+    """By SIGHUP, and without any retry."""
+    bundle = tmp_path / "bundle"
+    shutil.copytree(SHIPPED, bundle)
+    tiny_bundle(tmp_path / "new")
+    digest = load_bundle(tmp_path / "new").digest
+    new = Recognizer.load(tmp_path / "new", threads=1).read(PICTURES)
+    either = [old | {result.text} for old, result in zip(right_texts(), new, strict=True)]
+    with ready(tmp_path, "--bundle", str(bundle), "--ingress", ingress) as service:
+        with load(service.url, PICTURES, either, callers=16) as running:
+            goes_on(running)
+            bundle.rename(tmp_path / "old")
+            (tmp_path / "new").rename(bundle)
+            service.job.send_signal(signal.SIGHUP)
+            until(lambda: running.models[digest] > 200)
+        assert running.errors == []
+        assert running.wrong == []
+        assert len(running.models) == 2
+        with service.client() as client:
+            assert client.get("/v1/model").json()["digest"] == digest
 
 
 def test_replicas_follow_the_load_between_their_bounds(tmp_path: Path) -> None:

@@ -12,13 +12,21 @@ import pytest
 
 from tests.crnn.poison import corpus, memory_hog, time_hog
 from tests.jobs.processes import descendants
+from tests.jobs.runs import PROJECT, environment
 from tests.jobs.serving.services import SHIPPED, Service, files, ready, word_pictures
 
 pytestmark = pytest.mark.slow
 CONFIG = """
 [checks]
 positive_data_acceptance.expected-statuses = ["2xx", 404, 422]
+negative_data_rejection.expected-statuses = [400, 401, 404, 405, 413, 415, 422]
+
+[[operations]]
+include-path = "/v1/recognize"
+checks.negative_data_rejection.enabled = false
 """
+"""422: what makes no sense together is more than a schema says. And whatever stands in a form as
+a file is a picture, if only one that can't be read."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +67,6 @@ def replicas(service: Service) -> list[object]:
 
 
 def test_schemathesis_finds_nothing(hostile: Service, tmp_path: Path) -> None:
-    """Where 422 is an answer: what makes no sense together is more than a schema says."""
     program = Path(sys.executable).with_name("schemathesis")
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
     done = subprocess.run(
@@ -74,3 +81,24 @@ def test_schemathesis_finds_nothing(hostile: Service, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert httpx.get(f"{hostile.url}/readyz").status_code == 200
+
+
+def test_a_soak_leaves_its_curve_and_memory_as_it_was(tmp_path: Path) -> None:
+    """A minute and a half of what bench/soak.py does for an hour."""
+    done = subprocess.run(
+        [sys.executable, str(PROJECT / "bench/soak.py"), "--minutes", "1.5", "--out", "soak"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = (tmp_path / "soak/memory.csv").read_text().splitlines()
+    assert rows[0].startswith("seconds,replicas MiB")
+    assert len(rows) >= 4
+    assert (tmp_path / "soak/memory.png").read_bytes().startswith(b"\x89PNG")
+    for group in ("replicas", "ingress", "all"):
+        [line] = [line for line in done.stdout.splitlines() if line.startswith(f"{group} ")]
+        assert float(line.split()[-2]) < 1.15, done.stdout

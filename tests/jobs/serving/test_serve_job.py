@@ -18,10 +18,19 @@ from crnn.bundle import load_bundle
 from crnn.errors import BundleError
 from crnn.online import OnlineConfig
 from jobs.serve import ServeArguments, app
-from jobs.serving.settings import Limits, ServeSettings, as_flags, from_arguments
+from jobs.serving.limits import Limits
+from jobs.serving.settings import ServeSettings, as_flags, from_arguments
 from jobs.serving.shipped import chosen
 from tests.jobs.runs import refused, run, tiny_bundle
-from tests.jobs.serving.services import SERVE, SHIPPED, files, free_port, ready, word_pictures
+from tests.jobs.serving.services import (
+    SERVE,
+    SHIPPED,
+    answer_to_endless_body,
+    files,
+    free_port,
+    ready,
+    word_pictures,
+)
 
 
 def test_help_tells_every_default_and_unit(tmp_path: Path) -> None:
@@ -80,6 +89,9 @@ def test_a_service_tells_how_to_ask_it_rolls_a_bundle_in_and_ends_tidily(tmp_pat
         assert "the newest under runs/" in service.log
         assert "ingress: proxy" in service.log
         check_the_example(service.log, tmp_path)
+        answer, sent = answer_to_endless_body(service.port, most=1 << 30)
+        assert answer.startswith(b"HTTP/1.1 413 "), answer
+        assert sent < 200 << 20
         roll(service.job, service.log_path, trained, service.url)
         answers: list[httpx.Response] = []
         slow = threading.Thread(target=lambda: answers.append(ask(service.url)))
