@@ -6,46 +6,62 @@ from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pipelines.recognition.inputs import NO_KEYS, Keys, among, places, versions
 
 REPLACES = pa.field("replaces", pa.bool_())
 """Whether there may be an older row of this input."""
-_MERGE_KEYS = 1 << 16
+_RUN_KEYS = 1 << 16
 
 
 class Known:
     """Inputs of the plans there are, and those that came by in this run."""
 
     def __init__(self, newest_first: Iterable[Iterable[pa.Table]]) -> None:
-        self._places = self._versions = NO_KEYS
-        """Sorted: every place, and the version of it that was planned last."""
+        self._places, self._versions = _KeySet(), _KeySet()
+        """Every place, and the version of it that was planned last."""
         for plan in newest_first:
             found = [(places(table), versions(table)) for table in plan]
-            last = [~among(place, self._places) for place, _ in found]
-            self._versions = _merged(
-                self._versions, *(v[new] for (_, v), new in zip(found, last, strict=True))
-            )
-            self._places = _merged(
-                self._places, *(p[new] for (p, _), new in zip(found, last, strict=True))
-            )
-        self._taken = NO_KEYS
+            last = [~self._places.has(place) for place, _ in found]
+            for keys, kind in ((self._places, 0), (self._versions, 1)):
+                new = [pair[kind][mask] for pair, mask in zip(found, last, strict=True)]
+                keys.add(np.concatenate([NO_KEYS, *new]))
+        self._taken = _KeySet()
         self._taken_lately: set[bytes] = set()
 
     def fresh(self, page: pa.Table) -> pa.Table:
         """Its rows in a version not known and not taken before, with ``REPLACES``."""
         place = places(page)
-        new = ~among(versions(page), self._versions) & ~among(place, self._taken)
+        new = ~self._versions.has(versions(page)) & ~self._taken.has(place)
         for row in np.flatnonzero(new):
             key = bytes(place[row])
             new[row] = key not in self._taken_lately
             self._taken_lately.add(key)
-        if len(self._taken_lately) >= _MERGE_KEYS:
-            self._taken = _merged(self._taken, np.array([*self._taken_lately], NO_KEYS.dtype))
+        if len(self._taken_lately) >= _RUN_KEYS:
+            self._taken.add(np.array([*self._taken_lately], NO_KEYS.dtype))
             self._taken_lately.clear()
-        replaces = pa.array(among(place, self._places))
+        replaces = pa.array(self._places.has(place))
         return page.append_column(REPLACES, replaces).filter(pa.array(new))
 
 
-def _merged(*parts: Keys) -> Keys:
-    return np.sort(np.concatenate(parts))
+class _KeySet:
+    """A set that grows: sorted runs, each more than twice as long as the next.
+
+    The logarithmic method (Bentley & Saxe 1980): n keys are sorted about log n times in all.
+    """
+
+    def __init__(self) -> None:
+        self._runs: list[Keys] = []
+
+    def add(self, keys: Keys) -> None:
+        self._runs.append(np.sort(keys))
+        while len(self._runs) > 1 and len(self._runs[-2]) <= 2 * len(self._runs[-1]):
+            self._runs[-2:] = [np.sort(np.concatenate(self._runs[-2:]))]
+
+    def has(self, keys: Keys) -> NDArray[np.bool_]:
+        """For each of ``keys`` whether it is in the set."""
+        found = np.zeros(len(keys), dtype=bool)
+        for run in self._runs:
+            found |= among(keys, run)
+        return found
