@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from crnn.errors import BundleError, CrnnError
     from crnn.image import PictureContract
     from crnn.model import CRNN, ModelConfig
-    from crnn.recognizer import CharResult, Recognizer, Result
+    from crnn.recognizer import Recognizer
+    from crnn.result import CharResult, Result
     from crnn.transfer import TransferReport, load_matching
 
 __all__ = [
@@ -46,7 +47,8 @@ _HOMES = {
     "errors": ("BundleError", "CrnnError"),
     "image": ("PictureContract",),
     "model": ("CRNN", "ModelConfig"),
-    "recognizer": ("CharResult", "Recognizer", "Result"),
+    "recognizer": ("Recognizer",),
+    "result": ("CharResult", "Result"),
     "transfer": ("TransferReport", "load_matching"),
 }
 

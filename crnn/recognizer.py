@@ -8,10 +8,9 @@ or classes (of log_probs), T time steps.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -22,35 +21,10 @@ from crnn.engines import AUTO, Engine, build_engine, engine_for
 from crnn.errors import PictureError
 from crnn.image import Pixels
 from crnn.prepare import PICTURE_TYPES, Picture, Prepared, prepare
+from crnn.result import CharResult, Result
 
 BATCH_PIXELS = 1 << 19
 """128 pictures of 32x128 px: enough to fill a CPU core; a GPU takes ten times as much."""
-
-
-class CharResult(NamedTuple):
-    """One character read; ``x0`` and ``x1`` are columns of the upright source picture, px."""
-
-    char: str
-    probability: float
-    x0: float
-    x1: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """What was read in one picture, or why nothing was."""
-
-    text: str
-    confidence: float
-    """The calibrated probability that the whole text is right; 0 with an error."""
-    chars: tuple[CharResult, ...]
-    """Empty if the caller wanted none."""
-    model: str
-    """The bundle's digest."""
-    squeezed: bool
-    """Whether the picture was longer than the largest bucket, so read at a reduced width."""
-    error_code: str | None = None
-    error_message: str | None = None
 
 
 class Recognizer:

@@ -20,7 +20,8 @@ from crnn.online.batcher import Batch, Batcher
 from crnn.online.observer import Observer
 from crnn.online.request import Entry
 from crnn.prepare import Prepared
-from crnn.recognizer import Recognizer, Result
+from crnn.recognizer import Recognizer
+from crnn.result import Result
 
 log = logging.getLogger(__name__)
 FAILURES = 3

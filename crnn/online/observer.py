@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from crnn.recognizer import Result
+from crnn.result import Result
 
 
 class Observer(Protocol):

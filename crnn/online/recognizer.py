@@ -24,7 +24,8 @@ from crnn.online.places import Places
 from crnn.online.request import Decoding, Entry, Request
 from crnn.picture_pool import Encoded, PicturePool
 from crnn.prepare import Prepared
-from crnn.recognizer import Recognizer, Result
+from crnn.recognizer import Recognizer
+from crnn.result import Result
 
 _Argument = TypeVar("_Argument")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from crnn.decode import Decoder
 from crnn.errors import PictureError
 from crnn.prepare import Prepared
-from crnn.recognizer import Result
+from crnn.result import Result
 
 Decoding = Future[list[Prepared | PictureError]]
 """What ``PicturePool.submit`` gives."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from crnn.recognizer import CharResult, Result
+from crnn.result import CharResult, Result
 from jobs.serving.asked import Options
 
 LOW_CONFIDENCE = "low_confidence"

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from ray.serve import metrics as ray_metrics
 
-from crnn.recognizer import Result
+from crnn.result import Result
 
 PREFIX = "crnn_"
 FLUSH_S = 1.0

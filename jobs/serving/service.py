@@ -28,7 +28,7 @@ from crnn.errors import (
     QueueFullError,
 )
 from crnn.online import OnlineRecognizer
-from crnn.recognizer import Result
+from crnn.result import Result
 from jobs.serving.asked import Options
 from jobs.serving.bodies import Held
 from jobs.serving.limits import MIB

@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 
 from crnn.errors import PictureError
-from crnn.recognizer import Result
+from crnn.result import Result
 from jobs.serving.answers import chars_of, verdict
 from jobs.serving.asked import Options, decoded_base64, parsed_json
 from jobs.serving.problems import ProblemError

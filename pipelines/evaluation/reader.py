@@ -19,7 +19,8 @@ from crnn.calibration import Calibration
 from crnn.ctc import min_time_steps
 from crnn.image import decode_picture
 from crnn.metrics import Sums, score
-from crnn.recognizer import BATCH_PIXELS, Recognizer, Result
+from crnn.recognizer import BATCH_PIXELS, Recognizer
+from crnn.result import Result
 from pipelines.evaluation.plan import Piece
 from pipelines.evaluation.tally import (
     GALLERY_SIZE,

@@ -17,7 +17,8 @@ from crnn import storage
 from crnn.bundle import Bundle
 from crnn.decode import CharNgram
 from crnn.picture_pool import PicturePool
-from crnn.recognizer import BATCH_PIXELS, Recognizer, Result
+from crnn.recognizer import BATCH_PIXELS, Recognizer
+from crnn.result import Result
 from pipelines.recognition.plan import Chunk, read_chunk
 from pipelines.recognition.rows import result_table
 from pipelines.recognition.source import encoded

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from crnn.recognizer import CharResult, Result
+from crnn.result import CharResult, Result
 from pipelines.recognition.inputs import REGION
 
 CHAR = pa.struct(
