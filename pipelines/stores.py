@@ -16,10 +16,10 @@ import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from pyarrow import fs
 
 from crnn import storage
 from crnn.errors import DataError
+from pipelines import gcs_pages
 
 PICTURE_SUFFIXES = frozenset(
     {
@@ -84,11 +84,12 @@ def names_in(uri: str) -> Iterator[tuple[str, bool]]:
             for entry in page.get("CommonPrefixes", ()):
                 yield entry["Prefix"].rstrip("/").rpartition("/")[2], True
     else:
-        system, path = storage.resolve(uri)
-        selector = fs.FileSelector(path.rstrip("/"), allow_not_found=True)
-        found = storage.attempt("list", uri, lambda: system.get_file_info(selector))
-        for info in sorted(found, key=lambda info: info.path):
-            yield info.base_name, info.type == fs.FileType.Directory
+        for page in gcs_pages.pages(*_place(bare), options, below=False):
+            for entry in page.get("items", ()):
+                if not entry["name"].endswith("/"):
+                    yield entry["name"].rpartition("/")[2], False
+            for prefix in page.get("prefixes", ()):
+                yield prefix.rstrip("/").rpartition("/")[2], True
 
 
 def s3_client(options: str) -> Any:
@@ -186,24 +187,36 @@ def _stored_files(bare: str, options: str) -> Iterator[dict[str, Any]]:
 
 
 def _below(bare: str, options: str) -> Iterator[dict[str, Any]]:
-    if not bare.startswith("s3://"):
-        yield from _all_at_once(bare + options)
-        return
-    bucket = bare.removeprefix("s3://").partition("/")[0]
-    for page in _pages(bare, options):
-        for entry in page.get("Contents", ()):
-            if not entry["Key"].endswith("/"):  # what some tools leave for a folder
-                yield {
-                    "uri": f"s3://{bucket}/{entry['Key']}{options}",
-                    "etag": entry["ETag"].strip('"'),
-                    "size": entry["Size"],
-                }
+    bucket, prefix = _place(bare)
+    if bare.startswith("s3://"):
+        for page in _pages(bare, options):
+            for entry in page.get("Contents", ()):
+                key, etag = entry["Key"], entry["ETag"].strip('"')
+                yield from _stored_row("s3", bucket, key, options, etag, entry["Size"])
+    else:
+        for page in gcs_pages.pages(bucket, prefix, options):
+            for entry in page.get("items", ()):
+                key, etag = entry["name"], entry["etag"]
+                yield from _stored_row("gs", bucket, key, options, etag, int(entry["size"]))
+
+
+def _stored_row(
+    scheme: str, bucket: str, key: str, options: str, etag: str, size: int
+) -> Iterator[dict[str, Any]]:
+    """None for what some tools leave for a folder."""
+    if not key.endswith("/"):
+        yield {"uri": f"{scheme}://{bucket}/{key}{options}", "etag": etag, "size": size}
+
+
+def _place(bare: str) -> tuple[str, str]:
+    """The bucket, and what the keys below an address of a folder begin with."""
+    bucket, _, prefix = bare.partition("://")[2].partition("/")
+    return bucket, prefix.rstrip("/") + "/" if prefix.strip("/") else ""
 
 
 def _pages(bare: str, options: str, **more: str) -> Iterator[dict[str, Any]]:
     """Pages of the keys below a prefix of whole names, as S3 gives them."""
-    bucket, _, prefix = bare.removeprefix("s3://").partition("/")
-    prefix = prefix.rstrip("/") + "/" if prefix.strip("/") else ""
+    bucket, prefix = _place(bare)
     listing = s3_client(options).get_paginator("list_objects_v2")
     try:
         yield from listing.paginate(Bucket=bucket, Prefix=prefix, **more)
@@ -211,13 +224,3 @@ def _pages(bare: str, options: str, **more: str) -> Iterator[dict[str, Any]]:
         raise DataError(
             f"can't list {bare}: {error}; check address, credentials and endpoint"
         ) from error
-
-
-def _all_at_once(uri: str) -> Iterator[dict[str, Any]]:
-    """The listing of a store that Arrow doesn't page through: gs://."""
-    try:
-        for info in storage.list_files(uri, recursive=True):
-            etag = f"{info.size_bytes}-{info.mtime:.6f}"
-            yield {"uri": info.uri, "etag": etag, "size": info.size_bytes}
-    except FileNotFoundError:
-        return

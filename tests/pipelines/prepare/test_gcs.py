@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+import requests
 
 from crnn import storage
+from crnn.errors import DataError
 from pipelines.prepare import PrepareConfig, begin, carry_out
+from pipelines.stores import files_at, names_in
 from tests.pipelines.conftest import encoded
 from tests.pipelines.prepare.outputs import samples_of
 from tests.pipelines.sources.made import tar
@@ -40,6 +47,56 @@ def gcs() -> Iterator[str]:
 def is_open(host: str, port: int) -> bool:
     with socket.socket() as client:
         return client.connect_ex((host, port)) == 0
+
+
+@pytest.fixture(scope="module")
+def paged(gcs: str) -> Iterator[str]:
+    """The same bucket behind a server that lists three objects a page, each page at second try.
+
+    The emulator gives all of a listing at once, which Google's store doesn't.
+    """
+    emulator = parse_qs(gcs[1:])["endpoint_override"][0]
+    failed = set[str]()
+
+    class Pages(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path not in failed:
+                failed.add(self.path)
+                self.send_error(503)
+                return
+            address = urlsplit(self.path)
+            query = parse_qs(address.query)
+            start = int(query.pop("pageToken", ["0"])[0])
+            url = f"http://{emulator}{address.path}?{urlencode(query, doseq=True)}"
+            answer = requests.get(url, timeout=60).json()
+            more = len(answer["items"]) > start + 3
+            answer["items"] = answer["items"][start : start + 3]
+            answer["prefixes"] = [] if more else answer.get("prefixes", [])
+            body = json.dumps(answer | ({"nextPageToken": str(start + 3)} if more else {}))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body.encode())))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"?endpoint_override=127.0.0.1:{server.server_port}&scheme=http&anonymous=true"
+        server.shutdown()
+
+
+def test_a_listing_comes_page_by_page(gcs: str, paged: str) -> None:
+    names = sorted([*(f"a%{number}ü+.png" for number in range(7)), "below/x.png", "below/y.png"])
+    for name in names:
+        storage.write_bytes(f"gs://{BUCKET}/many/{name}{gcs}", name.encode())
+    rows = list(files_at(f"gs://{BUCKET}/many{paged}"))
+    assert [row["uri"] for row in rows] == [f"gs://{BUCKET}/many/{name}{paged}" for name in names]
+    assert [row["size"] for row in rows] == [len(name.encode()) for name in names]
+    assert len({row["etag"] for row in rows}) == len(names)
+    assert sorted(names_in(f"gs://{BUCKET}/many/{paged}")) == sorted(
+        [*((name, False) for name in names[:7]), ("below", True)]
+    )
+    with pytest.raises(DataError, match=r"can't list gs://nowhere/.*404.*credentials"):
+        list(files_at(f"gs://nowhere/x{gcs}"))
 
 
 @pytest.mark.usefixtures("local_ray")
