@@ -33,7 +33,7 @@ class Assumptions:
     """Speed of a core there, relative to one here."""
     node_cores: int = 16
     """Cores of a CPU node."""
-    bulk_efficiency: float = 0.64
+    bulk_efficiency: float = 0.71
     """Bulk reading end to end against decoding and engine alone: bench/bulk.py's figure."""
     gpu_samples_s: float = 20_000.0
     """Samples a second that one GPU trains on."""
