@@ -12,7 +12,12 @@
     ├── WorkersLostError        workers that failed more often than a run recovers from
     ├── QueueFullError          more pictures at once than a recognizer takes in
     ├── DeadlineError           pictures not read within the time that the caller gave
-    └── ClosedError             something asked of what has been closed
+    ├── ClosedError             something asked of what has been closed
+    └── ServiceError            a service over HTTP that didn't do what it was asked
+        ├── AccessDeniedError       it wants a token, or another one
+        ├── RequestRefusedError     it will never take this request
+        ├── ServiceBusyError        overloaded or failing, however often it was asked
+        └── ServiceUnreachableError nothing answers there
 
 Bad arguments are plain ``ValueError``; what can't happen is an ``assert``.
 """

@@ -12,9 +12,8 @@ import gc
 
 MOST_MMAP_BYTES = 32 << 20
 """glibc's own bound for the threshold over which memory comes apart from the heap."""
-
 SELDOM_OBJECTS = 100_000
-"""Containers; some tens of megabytes."""
+"""Containers, such as tuples and objects, that Python adds before it looks for dead cycles."""
 
 
 def kept_heap(kept_bytes: int) -> dict[str, str]:

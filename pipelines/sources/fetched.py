@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from crnn import storage
@@ -62,9 +62,9 @@ def _fetch(uri: str, copy: Path) -> None:
         with open_ranged(uri) as source, part.open("wb") as target:
             shutil.copyfileobj(source, target, _COPY_BYTES)
         part.replace(copy)
+    except FileNotFoundError:
+        raise
     except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise
         raise DataError(
             f"can't copy {uri} to {copy.parent}: {error}; make room there or set TMPDIR to a "
             "folder that has it"
@@ -76,5 +76,6 @@ def _fetch(uri: str, copy: Path) -> None:
 def _delete_old(folder: Path) -> None:
     """Copies, and what was left of some, that were last used long ago; never a lock."""
     for path in folder.iterdir():
-        if path.suffix != ".lock" and time.time() - path.stat().st_mtime > KEPT_S:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process deletes them too
+            if path.suffix != ".lock" and time.time() - path.stat().st_mtime > KEPT_S:
+                path.unlink()

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from crnn.errors import PictureError, WorkersLostError
+from crnn.errors import PictureError
 from crnn.image import PictureContract
 from crnn.picture_pool import Encoded, PicturePool
 from crnn.prepare import Prepared, prepare
 from crnn.region import Region, from_box
 from tests.crnn import poison
+from tests.crnn.moments import until
 
 CONTRACT = PictureContract()
 MB = 1 << 20
@@ -63,23 +62,6 @@ def code(entry: Entry) -> str | None:
 
 def whole(files: Sequence[bytes]) -> Iterator[Encoded]:
     return (Encoded(data=data) for data in files)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that is dead and not yet collected doesn't."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-def until(happened: Callable[[], object]) -> None:
-    for _ in range(3_000):
-        if happened():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it didn't happen")
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -214,6 +196,11 @@ def test_a_picture_whose_process_dies_twice_is_an_error_and_its_neighbours_are_r
     assert all(same(found[n], in_process(files[n])) for n in range(len(files)) if n != 40)
 
 
+def kill_if_alive(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
 @pytest.mark.fault
 def test_processes_killed_at_any_moment_lose_nothing() -> None:
     files = poison.good_pictures(300)
@@ -225,7 +212,7 @@ def test_processes_killed_at_any_moment_lose_nothing() -> None:
             until(lambda: len(pool.process_ids()) == 2)
             victim = rng.choice(pool.process_ids())
             employed |= set(pool.process_ids())
-            kill = threading.Timer(rng.uniform(0, 0.05), os.kill, (victim, signal.SIGKILL))
+            kill = threading.Timer(rng.uniform(0, 0.05), kill_if_alive, (victim,))
             kill.start()
             found = [entries[0] for entries in pool.prepare(whole(files))]
             kill.join()
@@ -295,77 +282,6 @@ def test_two_streams_share_a_pool(pool: PicturePool) -> None:
     for number, ([one], [other]) in enumerate(streams):
         assert same(one, in_process(files[number]))
         assert same(other, in_process(files[-1 - number]))
-
-
-@pytest.mark.parametrize("end", ["close", "collect"])
-def test_no_process_outlives_its_pool(end: str) -> None:
-    pool = PicturePool(CONTRACT)
-    stream = pool.prepare([Encoded(data=poison.good_pictures(1)[0])] * 2)
-    next(stream)
-    running = pool.process_ids()
-    assert len(running) == 1 and is_alive(running[0])
-    if end == "close":
-        pool.close()
-        pool.close()
-        with pytest.raises(ValueError, match="closed"):
-            list(pool.prepare([Encoded(data=b"x")]))
-    del pool, stream
-    gc.collect()
-    until(lambda: not any(is_alive(pid) for pid in running))
-
-
-PARENT = """
-from crnn.image import PictureContract
-from crnn.picture_pool import Encoded, PicturePool
-from tests.crnn.poison import time_hog
-
-with PicturePool(PictureContract(), processes=2) as pool:
-    list(pool.prepare([Encoded(data=b"x")] * 2))
-    print(*pool.process_ids(), flush=True)
-    list(pool.prepare([Encoded(data=time_hog())] * 2))
-"""
-
-
-@pytest.mark.fault
-@pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGINT])
-def test_no_process_outlives_its_parent(with_signal: signal.Signals) -> None:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
-    assert parent.stdout is not None
-    running = [int(pid) for pid in parent.stdout.readline().split()]
-    assert len(running) >= 1 and all(is_alive(pid) for pid in running)
-    parent.send_signal(with_signal)
-    parent.wait()
-    parent.stdout.close()
-    until(lambda: not any(is_alive(pid) for pid in running))
-
-
-def test_processes_that_cannot_start_are_a_clear_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "cv2.py").write_text("raise ImportError('this one is broken')")
-    monkeypatch.syspath_prepend(tmp_path)  # where the processes find modules as well
-    with PicturePool(CONTRACT) as pool:
-        for _ in range(2):
-            with pytest.raises(WorkersLostError, match=r"(?s)in a row died .*this one is broken"):
-                list(pool.prepare(whole(poison.good_pictures(3))))
-
-
-def test_the_process_imports_nothing_heavy() -> None:
-    script = (
-        "import sys, crnn.picture_process; "
-        "print({'torch', 'pyarrow', 'ray', 'boto3'} & {name.split('.')[0] for name in sys.modules})"
-    )
-    root = str(Path(__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": root}
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
-    )
-    assert done.stdout.strip() == "set()"
 
 
 def test_files_handed_in_alone_are_promised_the_same_from_any_thread(pool: PicturePool) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -71,3 +72,11 @@ async def _callers(
                     found.errors.append(str(error))
 
     await asyncio.gather(*map(one, range(callers)))
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Returns when it has happened; fails after minutes."""
+    deadline = time.monotonic() + 240
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

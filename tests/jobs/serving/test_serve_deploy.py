@@ -6,8 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from jobs.serving import edge
 from tests.jobs.nodes import RAY, Head, head_node
 from tests.jobs.processes import Process, with_argument
 from tests.jobs.runs import PROJECT, environment, run, tiny_bundle
-from tests.jobs.serving.loads import load
+from tests.jobs.serving.loads import load, until
 from tests.jobs.serving.services import SERVE, SHIPPED, files, free_port, word_pictures
 
 pytestmark = pytest.mark.slow
@@ -64,13 +62,6 @@ class Deployed:
 
     def roll(self) -> dict[str, Any]:
         return dict(self.model().get("last_roll") or {})
-
-
-def until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 240
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def replicas(head: Head) -> list[Process]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from crnn import Recognizer
 from crnn.bundle import load_bundle
 from tests.jobs.processes import Process, descendants
 from tests.jobs.runs import tiny_bundle
-from tests.jobs.serving.loads import Load, load
+from tests.jobs.serving.loads import Load, load, until
 from tests.jobs.serving.services import SHIPPED, Service, ready, word_pictures
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault]
@@ -31,13 +29,6 @@ def right_texts() -> list[frozenset[str]]:
 
 def replicas(service: Service) -> list[Process]:
     return [p for p in descendants(service.job.pid) if p.name.startswith("ray::ServeRepli")]
-
-
-def until(happened: Callable[[], bool], *, seconds: float = 240) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def goes_on(running: Load, count: int = 100) -> None:
