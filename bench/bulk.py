@@ -28,9 +28,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.peers import RapidRecognizer, bgr
 from bench.sets import picture_files, rendered
 from bench.turns import RAY_NICENESS
-from crnn.image import Pixels, decode_picture
+from crnn.image import Pixels
 from crnn.prepare import Prepared, prepare
 from crnn.recognizer import Recognizer
 
@@ -102,30 +103,12 @@ def in_batches(prepared: list[Prepared], recognizer: Recognizer) -> Iterator[Pix
 
 def peer(folder: Path) -> Callable[[], float]:
     """Pictures a second of RapidOCR's recognition step in one thread, decoded before."""
-    import cv2
-    from rapidocr import RapidOCR
-    from rapidocr.ch_ppocr_rec import TextRecInput
-
-    engine = RapidOCR(
-        params={
-            "EngineConfig.onnxruntime.intra_op_num_threads": 1,
-            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-            "Global.log_level": "error",
-        }
-    )
-    cv2.setNumThreads(1)
-    paths = sorted(folder.iterdir())[:PEER_PICTURES]
-    images = [
-        np.ascontiguousarray(
-            np.asarray(decode_picture(path.read_bytes()).convert("RGB"))[..., ::-1]
-        )
-        for path in paths
-    ]
-    engine(images[0], use_det=False, use_cls=False, use_rec=True)  # loads its model
+    recognizer = RapidRecognizer()
+    images = [bgr(path.read_bytes()) for path in sorted(folder.iterdir())[:PEER_PICTURES]]
 
     def rate() -> float:
         began_s = time.perf_counter()
-        engine.text_rec(TextRecInput(img=images))
+        recognizer.read(images)
         return len(images) / (time.perf_counter() - began_s)
 
     return rate

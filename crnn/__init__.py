@@ -1,7 +1,7 @@
 """A CRNN text recognizer in plain PyTorch: bundle in, pictures in, texts out. Never imports Ray.
 
     from crnn import Recognizer
-    result = Recognizer.load("runs/first/bundle").read("picture.png")
+    result = Recognizer.load().read("picture.png")  # or load("runs/first/bundle")
 
 The names below are imported when first used, so that ``import crnn`` costs nothing.
 """

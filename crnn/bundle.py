@@ -1,8 +1,9 @@
 """The bundle: a folder, here or in an object store, that holds all that inference needs.
 
-``model.safetensors`` (weights), ``MODEL_CARD.md`` (for people) and ``bundle.json`` (everything
-else), written in this order: a folder without ``bundle.json`` is unfinished. ``model.onnx``, the
-same model for other runtimes, is there once ``jobs/export.py`` has proven it. Only safetensors,
+``model.safetensors`` (weights), ``MODEL_CARD.md`` (for people; perhaps with ``reliability.svg``)
+and ``bundle.json`` (everything else), written in this order: a folder without ``bundle.json`` is
+unfinished. ``model.onnx``, the same model for other runtimes, is there once ``jobs/export.py`` has
+proven it. Only safetensors,
 JSON and ONNX graphs are ever read, so that loading a stranger's bundle runs none of its code. The
 weights file carries the charset too, hence its SHA-256 identifies what a class id means.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ import torch
 from safetensors import SafetensorError
 
 from crnn import storage
-from crnn.calibration import Calibration
+from crnn.calibration import Calibration, ConfidenceBin
 from crnn.charset import Charset
 from crnn.decode import DECODERS
 from crnn.errors import BundleError, CharsetError, DataError
@@ -29,13 +30,14 @@ from crnn.image import PictureContract
 from crnn.model import CRNN, ModelConfig
 from crnn.model_card import model_card
 from crnn.onnx_file import ONNX_FILE, ProvenOnnx, onnx_entry, read_onnx
+from crnn.reliability import RELIABILITY_FILE, reliability_svg
 
 BUNDLE_FILE = "bundle.json"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "MODEL_CARD.md"
 FORMAT_VERSION = 1
 _HEAD = "head.weight"
-_Config = TypeVar("_Config", ModelConfig, PictureContract, Calibration)
+_Config = TypeVar("_Config", ModelConfig, PictureContract, Calibration, ConfidenceBin)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,10 @@ class Bundle:
     """SHA-256 of the weights file, hexadecimal: the model's identity in results and ledgers."""
     onnx: ProvenOnnx | None = None
     """The same model for other runtimes, if it was exported."""
+    training: dict[str, Any] | None = None
+    """How it was made (commands, seed, samples, hours, machine); any JSON; None if unknown."""
+    reliability: tuple[ConfidenceBin, ...] = ()
+    """How often its confidences were right, in those intervals that had readings."""
 
 
 def save_bundle(
@@ -72,6 +78,8 @@ def save_bundle(
     name: str,
     data_digest: str,
     metrics: Mapping[str, Any],
+    training: Mapping[str, Any] | None = None,
+    reliability: Sequence[ConfidenceBin] = (),
     float16: bool = False,
 ) -> str:
     """Write a bundle and return its digest; the same arguments give the same bytes.
@@ -81,6 +89,9 @@ def save_bundle(
     Args:
         folder: a local folder (made if need be), or an address of ``crnn.storage``.
         model: on any device, left as it is.
+        training: how it was made, for the card; ``commands`` a list of command lines, the others
+            any JSON.
+        reliability: of the calibrated confidences, for the card's plot; empty bins are left out.
         float16: halve the file; biases and batch norm statistics stay float32, and so does a
             tensor with a value beyond float16's range.
 
@@ -88,11 +99,7 @@ def save_bundle(
         ValueError: when the model's head doesn't fit the charset, the decoder is unknown, or the
             metrics aren't plain JSON; nothing is written then.
     """
-    if model.head.out_features != charset.num_classes:
-        raise ValueError(
-            f"the model has {model.head.out_features} classes and the charset "
-            f"{charset.num_classes} (its characters and the blank); save them as they were trained"
-        )
+    _check_head(model, charset)
     _check_decoder(decoder)
     weights = _weights(model, charset, float16=float16)
     digest = hashlib.sha256(weights).hexdigest()
@@ -106,12 +113,15 @@ def save_bundle(
         "calibration": asdict(calibration),
         "data_digest": data_digest,
         "metrics": dict(metrics),
+        "training": dict(training) if training else None,
+        "reliability": [asdict(b) for b in reliability if b.count],
         "weights": {"file": WEIGHTS_FILE, "sha256": digest, "float16": float16},
     }
     text = _to_json(about)
     uri = str(folder)
     storage.delete(storage.join(uri, BUNDLE_FILE))
-    storage.delete(storage.join(uri, ONNX_FILE))  # of the weights that were there
+    for file in (ONNX_FILE, RELIABILITY_FILE):  # of the weights that were there
+        storage.delete(storage.join(uri, file))
     storage.write_bytes(storage.join(uri, WEIGHTS_FILE), weights)
     _finish(uri, text, model)
     return digest
@@ -141,9 +151,14 @@ def keep_onnx(folder: Path | str, bundle: Bundle, onnx: ProvenOnnx) -> None:
 
 
 def _finish(uri: str, text: str, model: CRNN) -> None:
-    """Write the card and, last, ``bundle.json``."""
+    """Write the card with its plot and, last, ``bundle.json``."""
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
-    card = model_card(json.loads(text), num_parameters=num_parameters)
+    about = json.loads(text)
+    bins = [ConfidenceBin(**entry) for entry in about.get("reliability", ())]
+    if bins:
+        plot = reliability_svg(bins)
+        storage.write_bytes(storage.join(uri, RELIABILITY_FILE), plot.encode())
+    card = model_card(about, num_parameters=num_parameters)
     storage.write_bytes(storage.join(uri, CARD_FILE), card.encode())
     storage.write_bytes(storage.join(uri, BUNDLE_FILE), text.encode())
 
@@ -187,6 +202,10 @@ def _settings(uri: str, about: dict[str, Any]) -> tuple[dict[str, Any], str]:
             "picture": _config(PictureContract, about["picture"]),
             "calibration": _config(Calibration, about["calibration"]),
             **{key: about[key] for key in ("decoder", "name", "data_digest", "metrics")},
+            "training": about.get("training"),  # older bundles lack both
+            "reliability": tuple(
+                _config(ConfidenceBin, entry) for entry in about.get("reliability", ())
+            ),
         }
         _check_decoder(settings["decoder"])
         return settings, about["weights"]["sha256"]
@@ -282,6 +301,14 @@ def _config(kind: type[_Config], values: dict[str, Any]) -> _Config:
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
     }
     return kind(**given)
+
+
+def _check_head(model: CRNN, charset: Charset) -> None:
+    if model.head.out_features != charset.num_classes:
+        raise ValueError(
+            f"the model has {model.head.out_features} classes and the charset "
+            f"{charset.num_classes} (its characters and the blank); save them as they were trained"
+        )
 
 
 def _check_decoder(name: str) -> None:

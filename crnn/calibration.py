@@ -130,7 +130,12 @@ def expected_calibration_error(
     Weighted by the readings in each bin; NaN when there are none. Raises as
     ``confidence_bins`` does.
     """
-    filled = [b for b in confidence_bins(confidences, correct, bins) if b.count]
+    return calibration_error(confidence_bins(confidences, correct, bins))
+
+
+def calibration_error(bins: Sequence[ConfidenceBin]) -> float:
+    """The same of readings that are in bins already."""
+    filled = [b for b in bins if b.count]
     total = sum(b.count for b in filled)
     gaps = sum(b.count * abs(b.mean_confidence - b.accuracy) for b in filled)
     return gaps / total if total else math.nan

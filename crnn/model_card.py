@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from crnn.calibration import ConfidenceBin, calibration_error
+from crnn.reliability import RELIABILITY_FILE
+
 
 def model_card(about: dict[str, Any], *, num_parameters: int) -> str:
     """Markdown that states what the bundle's JSON object ``about`` holds, and nothing else."""
@@ -32,10 +35,37 @@ def model_card(about: dict[str, Any], *, num_parameters: int) -> str:
     lines += ["", "It can't write any other character.", "", "## Measured", ""]
     measured = [_row(key, value) for key, value in _flat(about["metrics"])]
     lines += ["| metric | value |", "|---|---|", *measured] if measured else ["Nothing recorded."]
+    lines += [*_reliability(about.get("reliability", [])), *_training(about.get("training") or {})]
     lines += ["", "## Use", "", "```python", "from crnn import Recognizer", ""]
     lines += ['result = Recognizer.load("this/folder").read("picture.png")']
     lines += ["print(result.text, result.confidence)", "```", ""]
     return "\n".join(lines)
+
+
+def _reliability(entries: list[dict[str, Any]]) -> Iterator[str]:
+    """The plot of the confidences, and what it shows as a table."""
+    if not entries:
+        return
+    bins = [ConfidenceBin(**entry) for entry in entries]
+    count = sum(b.count for b in bins)
+    yield from ("", "## Confidence", "")
+    yield f"Expected calibration error {calibration_error(bins):.1%} over {count:,} readings:"
+    yield from ("", f"![Share of right readings by confidence]({RELIABILITY_FILE})", "")
+    yield from ("| confidence | on average | right | readings |", "|---|---|---|---|")
+    for b in bins:
+        span = f"{b.low:.2f} to {b.high:.2f}"
+        yield f"| {span} | {b.mean_confidence:.1%} | {b.accuracy:.1%} | {b.count:,} |"
+
+
+def _training(facts: dict[str, Any]) -> Iterator[str]:
+    """How the bundle was made; its commands as they were typed."""
+    if not facts:
+        return
+    yield from ("", "## Training", "")
+    if commands := facts.get("commands"):
+        yield from [*_fenced("\n".join(map(str, commands))), ""]
+    rest = {key: value for key, value in facts.items() if key != "commands"}
+    yield from ("| | |", "|---|---|", *(_row(key, value) for key, value in _flat(rest)))
 
 
 def _onnx(entry: dict[str, Any] | None) -> dict[str, str]:

@@ -22,6 +22,7 @@ from crnn.errors import PictureError
 from crnn.image import Pixels
 from crnn.prepare import PICTURE_TYPES, Picture, Prepared, prepare
 from crnn.result import CharResult, Result
+from crnn.shipped import default_bundle
 
 BATCH_PIXELS = 1 << 19
 """128 pictures of 32x128 px: enough to fill a CPU core; a GPU takes ten times as much."""
@@ -55,16 +56,20 @@ class Recognizer:
     @classmethod
     def load(
         cls,
-        uri: Path | str,
+        uri: Path | str | None = None,
         *,
         device: torch.device | str = "cpu",
         batch_pixels: int = BATCH_PIXELS,
         engine: str = AUTO,
         threads: int | None = None,
     ) -> Recognizer:
-        """The recognizer of a bundle's folder or address; BundleError as ``load_bundle``."""
+        """The recognizer of a bundle's folder or address; by default of the one shipped along.
+
+        Raises:
+            BundleError: as ``load_bundle`` and ``default_bundle``.
+        """
         return cls(
-            load_bundle(uri),
+            load_bundle(default_bundle() if uri is None else uri),
             device=device,
             batch_pixels=batch_pixels,
             engine=engine,

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import ray
+from ray._private import parameter
 from ray.autoscaler.sdk import request_resources
 
 from crnn.errors import PlacementError
@@ -23,19 +30,29 @@ _LOCAL_ENV = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+_PACKAGES = ("crnn", "pipelines", "jobs")
+_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Where a program that was submitted as a Ray job finds what came with it."""
 _POLL_S = 1.0
-_AGENT_PORT = 52365
-"""Where the agent of a cluster started by ``ray.init`` listens, which starts Ray's jobs."""
+_HOST_PORT = re.compile(r"([\w.-]+|\[[\w:.%]+\]):(\d+)")
+_THERE_S = 30.0
 
 
-def connect(address: str | None, *, local_cpus: float = 0, takes_jobs: bool = False) -> None:
+def connect(
+    address: str | None,
+    *,
+    local_cpus: float = 0,
+    takes_jobs: bool = False,
+    brings_project: bool = False,
+) -> None:
     """Joins the cluster at ``address`` or ``$RAY_ADDRESS``; else starts one on this machine.
 
     ``local_cpus`` is the least number of logical CPUs that a cluster started here will have, and
     ``takes_jobs`` gives it the dashboard, on this machine's own address, that Ray's jobs need.
+    ``brings_project`` sends these packages to a cluster that is joined, which needn't have them.
 
     Raises:
-        ValueError: when it is to take jobs, and another cluster on this machine does.
+        ValueError: when nothing listens at ``address``.
     """
     address = address or os.environ.get("RAY_ADDRESS")
     # Train workers keep the driver's working directory, so that relative paths mean the same.
@@ -46,7 +63,13 @@ def connect(address: str | None, *, local_cpus: float = 0, takes_jobs: bool = Fa
     os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # of the raylet's lines in our log
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+        _check_there(address)
+        ray.init(
+            address=address,
+            runtime_env=_project() if brings_project else None,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
     else:
         _start(local_cpus, takes_jobs)
     for name in ("ray.data", "ray.train"):  # the jobs show their own progress
@@ -54,34 +77,58 @@ def connect(address: str | None, *, local_cpus: float = 0, takes_jobs: bool = Fa
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # says it is off
 
 
+def _check_there(address: str) -> None:
+    """Ray itself asks for minutes, and then says little."""
+    found = _HOST_PORT.fullmatch(address)
+    if not found:  # auto, or of a kind that Ray knows
+        return
+    try:
+        socket.create_connection((found[1].strip("[]"), int(found[2])), timeout=_THERE_S).close()
+    except (OSError, OverflowError) as error:
+        raise ValueError(
+            f"there is no Ray cluster at --address {address} ({error}); expected HOST:PORT as "
+            "'ray start --head' printed it, or auto"
+        ) from None
+
+
+def _project() -> dict[str, Any] | None:
+    """The runtime environment that has it; None where a submitted job brought its code itself."""
+    brought = json.loads(os.environ.get(_JOB_CONFIG, "") or "{}").get("runtime_env") or {}
+    if "working_dir" in brought or "py_modules" in brought:
+        return None
+    return {"py_modules": [str(PROJECT_ROOT / name) for name in _PACKAGES]}
+
+
 def _start(local_cpus: float, takes_jobs: bool) -> None:
     """A cluster of this machine alone, for as long as this process lives."""
-    if takes_jobs:
-        _check_free(_AGENT_PORT)
     for name, value in _LOCAL_ENV.items():
         os.environ.setdefault(name, value)
     # Workers started from here find the project even where it is not installed.
     paths = [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    ray.init(
-        address="local",
-        num_cpus=max(os.cpu_count() or 1, int(-(-local_cpus // 1))),
-        include_dashboard=takes_jobs,
-        log_to_driver=False,
-        logging_level=logging.WARNING,
-    )
+    with _any_agent_port():
+        ray.init(
+            address="local",
+            num_cpus=max(os.cpu_count() or 1, int(-(-local_cpus // 1))),
+            include_dashboard=takes_jobs,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
 
 
-def _check_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", port))
-        except OSError as error:
-            raise ValueError(
-                f"port {port} of this machine, through which a cluster takes jobs, is in use: "
-                f"{error}; end the other Ray cluster here, or join it with --address"
-            ) from None
+@contextmanager
+def _any_agent_port() -> Iterator[None]:
+    """Within it, the agent of a cluster that is started listens where nobody else does.
+
+    ``ray.init`` has no argument for that, and takes 52365: a second cluster of one machine had
+    none, and took no jobs.
+    """
+    usual = parameter.RayParams
+    parameter.RayParams = partial(usual, dashboard_agent_listen_port=0)  # type: ignore[misc, assignment]
+    try:
+        yield
+    finally:
+        parameter.RayParams = usual  # type: ignore[misc]
 
 
 def check_placement(

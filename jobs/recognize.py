@@ -1,30 +1,39 @@
-"""Read every picture of a bucket, whatever happens meanwhile.
+"""Read some pictures here, or every picture of a bucket, whatever happens meanwhile.
 
+    python jobs/recognize.py picture.png
+    python jobs/recognize.py --json 'crops/*.png' other.jpg
     python jobs/recognize.py --bundle runs/first/bundle --input crops/ --output results/
     python jobs/recognize.py --bundle s3://b/bundle --input s3://b/crops --output s3://b/results
     ray job submit -- python jobs/recognize.py --bundle B --input 's3://b/2026/*.png' --output O
 
-Leaves one row for every input in OUTPUT/model=<digest>/*.parquet, and _report.json, written last.
-Killed, it goes on where it stopped when run again; run again when done, it reads only what is new
-or has changed.
+Pictures without --output are read in this process, without Ray: a line for each with its text, its
+confidence and its name; one that can't be read is told on stderr and makes the status 1. With
+--output it leaves one row for every input in OUTPUT/model=<digest>/*.parquet, and _report.json,
+written last. Killed, it goes on where it stopped when run again; run again when done, it reads only
+what is new or has changed.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import tyro
 
 from crnn import storage
 from crnn.bundle import load_bundle
 from crnn.errors import BundleError
+from crnn.shipped import default_bundle
 from jobs import cli
 from jobs.cluster import connect
 from jobs.progress import ProgressLines
 from jobs.progress_file import ProgressFile
+from jobs.read_here import read_here
 from pipelines.recognition import (
     BulkConfig,
     Outcome,
@@ -35,18 +44,29 @@ from pipelines.recognition import (
     progress,
 )
 
+_HERE = {
+    *("pictures", "json", "bundle", "digest", "decoder", "lexicon", "ngram", "chars", "engine"),
+    *("all_files", "batch_pixels", "use_gpu"),
+}
+"""Settings that mean something for pictures read here."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecognizeSettings(BulkConfig):
     """What to read, with what, and where the rows go."""
 
-    bundle: str
-    """The bundle: a folder, s3:// or gs:// address."""
-    input: str
+    pictures: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Pictures to read here, without --input and --output: paths, addresses, patterns such as
+    'crops/*.png', folders."""
+    json: bool = False
+    """Of pictures read here, print JSON, an object a line."""
+    bundle: str = ""
+    """The bundle: a folder, s3:// or gs:// address. Default: the one that comes along."""
+    input: str = ""
     """A folder or prefix, one picture, a pattern such as 'crops/*.png', a prepared set, or a
     .parquet or .csv file with a column uri (and perhaps etag, and what is to be cut out: x0 y0 x1
     y1, box or polygon, in px)."""
-    output: str
+    output: str = ""
     """Folder of the results: a path, s3:// or gs:// address."""
     address: str = ""
     """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
@@ -55,10 +75,39 @@ class RecognizeSettings(BulkConfig):
     progress: str = ""
     """A file that says in JSON how far the job is, for other programs: a path, s3:// or gs://."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pictures:
+            self._check_here()
+        elif not (self.input and self.output):
+            raise ValueError(
+                "expected pictures to read here, or --input and --output for a bulk job; "
+                f"--input is {self.input!r}, --output {self.output!r}"
+            )
+        elif self.json:
+            raise ValueError("--json goes with pictures read here; a bulk job writes Parquet")
+
+    def _check_here(self) -> None:
+        """ValueError for what was set and goes with a bulk job only."""
+        usual = {field.name: field.default for field in fields(self)}
+        wrong = [name for name in usual.keys() - _HERE if getattr(self, name) != usual[name]]
+        if wrong:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(wrong))
+            raise ValueError(
+                f"{flags}: not with pictures that are read here, such as {self.pictures[0]!r}; "
+                "for a bulk job give them with --input, and --output"
+            )
+
 
 def main(argv: Sequence[str]) -> None:
     """Read as the arguments say, and print what came of it."""
     settings = cli.parse(RecognizeSettings, argv, description=__doc__ or "")
+    settings = replace(settings, bundle=settings.bundle or default_bundle())
+    if settings.pictures:
+        _check_digest(settings)
+        if read_here(settings.pictures, settings.bundle, settings, as_json=settings.json):
+            sys.exit(1)
+        return
     file = ProgressFile(settings.progress)
     with file.telling():
         _check_digest(settings)

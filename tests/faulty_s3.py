@@ -3,6 +3,7 @@
 What happens to a read of an object is in its key: ``throttled`` and ``broken`` ones are refused
 twice before they are given (503 SlowDown, 500), ``failing`` ones are never given, ``cut`` ones
 break off in the middle once, ``slow`` ones come in pieces, ``stalled`` ones send nothing once.
+The first writes of ``unwelcome`` ones are refused.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 REFUSALS = 2
+WRITE_REFUSALS = 3
 STALL_S = 60
 _ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>as asked</Message></Error>"
 
@@ -70,7 +72,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._forward()
 
-    do_PUT = do_POST = do_DELETE = do_HEAD
+    do_POST = do_DELETE = do_HEAD
+
+    def do_PUT(self) -> None:
+        key = urlsplit(self.path).path
+        self.tries[key] += 1
+        if "unwelcome" not in key or self.tries[key] > WRITE_REFUSALS:
+            return self._forward()
+        self.rfile.read(int(self.headers.get("Content-Length") or 0)) or self._chunked()
+        return self._refuse("unwelcome", 503, "ServiceUnavailable")
 
     def log_message(self, *args: object) -> None:
         """Nothing: a test's output is its own."""

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from jobs.serving.access import Access
@@ -22,6 +23,7 @@ from jobs.serving.service import Service
 
 log = logging.getLogger(__name__)
 UNKNOWN_PATH = "other"
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _CODES = {status: code for code, status in STATUSES.items() if code != "too_many_pictures"}
 
 
@@ -67,14 +69,19 @@ class App:
         except ClientGoneError:
             return 0
         except Exception:
-            log.exception("a request to %s failed", path_of(scope))
+            log.exception("a request to %r failed", path_of(scope))
             answer = Answer.of(_INTERNAL)
         await answer.send(send)
         return answer.status
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> tuple[str, int]:
-        """The path as it was declared, and the status answered."""
+        """The path as it was declared, and the status answered.
+
+        Whatever takes GET takes HEAD (RFC 9110, 9.3.2): who listens leaves the body out.
+        """
         status = 0
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
 
         async def noting(message: MutableMapping[str, Any]) -> None:
             nonlocal status
@@ -82,14 +89,26 @@ class App:
                 status = message["status"]
             await send(message)
 
-        await self._slow(scope, receive, noting)
+        try:
+            await self._slow(scope, receive, noting)
+        except Exception:  # Starlette raises it again once it has answered
+            log.exception("a request to %r failed", path_of(scope))
+            if not status:
+                await Answer.of(_INTERNAL).send(noting)
         route = scope.get("route")
         return getattr(route, "path", UNKNOWN_PATH), status
 
 
 def slow_app(*routers: APIRouter, version: str) -> FastAPI:
     """The routers in one application, whose errors are problems."""
-    app = FastAPI(title="crnn", version=version, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="crnn",
+        version=version,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # to a host that the caller chose
+    )
     for router in routers:
         app.include_router(router)
     app.add_exception_handler(ProblemError, _on_problem)
@@ -113,9 +132,9 @@ def _authorization(scope: Scope) -> bytes:
     return b""
 
 
-def _response(problem: Problem, extra: Mapping[str, str] | None = None) -> Response:
+def _response(problem: Problem) -> Response:
     headers = {key.decode(): value.decode() for key, value in problem.headers()}
-    return Response(problem.body(), problem.status, headers | dict(extra or {}))
+    return Response(problem.body(), problem.status, headers)
 
 
 async def _on_problem(request: StarletteRequest, error: Exception) -> Response:
@@ -126,8 +145,21 @@ async def _on_problem(request: StarletteRequest, error: Exception) -> Response:
 async def _on_http(request: StarletteRequest, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code, "internal")
-    detail = f"{request.method} {request.url.path}: {error.detail}"
-    return _response(Problem(code=code, detail=detail), error.headers)
+    path = path_of(request.scope)
+    allow = _methods(request) if code == "method_not_allowed" else ""
+    problem = Problem(code=code, detail=f"{request.method} {path}: {error.detail}", allow=allow)
+    return _response(problem)
+
+
+def _methods(request: StarletteRequest) -> str:
+    """All methods that the path takes; Starlette's own answer has those of one route."""
+    found = {
+        method
+        for method in _METHODS
+        for route in request.app.routes
+        if route.matches({**request.scope, "method": method})[0] is Match.FULL
+    }
+    return ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))
 
 
 async def _on_invalid(request: StarletteRequest, error: Exception) -> Response:

@@ -30,7 +30,7 @@ def assembled(service: Service) -> App:
     slow = slow_app(
         status.router(service, Scraper()),
         inference_v2.router(service),
-        bulk_router.router(_bulk_jobs(service)),
+        bulk_router.router(_bulk_jobs(service), limits=settings.limits, held=service.held),
         page.router(),
         version=_version(),
     )

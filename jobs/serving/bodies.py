@@ -90,7 +90,8 @@ def check_size(headers: Headers, limit: int) -> None:
         return
     if not stated.isdigit():
         raise ProblemError("malformed", f"Content-Length is {shown(stated)}; expected a number")
-    if len(stated) > 18 or int(stated) > limit:
+    digits = stated.lstrip(b"0")
+    if len(digits) > 18 or int(digits or b"0") > limit:
         raise too_large(limit)
 
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from jobs.serving import schema
+from jobs.serving.bulk import documents as bulk
 from jobs.serving.limits import Limits
 from jobs.serving.problems import MEANINGS, STATUSES
 from pipelines.report.markup import Markup, tag, together
@@ -57,8 +58,11 @@ def openapi(app: FastAPI, limits: Limits, *, has_token: bool) -> dict[str, Any]:
         description="Reads the text in pictures of words and lines.",
         routes=app.routes,
     )
-    document["paths"] = schema.paths(limits, has_token=has_token) | document["paths"]
+    document["paths"] = schema.paths(limits) | document["paths"]
+    if has_token:
+        document["paths"] = schema.secured(document["paths"])
     ours = schema.components(has_token=has_token)
+    ours["schemas"] = ours["schemas"] | bulk.SCHEMAS
     theirs = document.get("components", {})
     document["components"] = {
         part: theirs.get(part, {}) | ours.get(part, {}) for part in {*ours, *theirs}
@@ -112,7 +116,8 @@ def _operation(path: str, verb: str, operation: dict[str, Any], document: dict[s
         tag("p", operation.get("description", "")),
         _parameters(operation),
         *_bodies(operation, document),
-        tag("p", "Answers: ", ", ".join(_answers(operation)), class_="soft"),
+        tag("p", "Answers:", class_="soft"),
+        tag("ul", *(tag("li", line, class_="soft") for line in _answers(operation))),
         *_examples(operation),
     )
 
@@ -147,7 +152,7 @@ def _resolved(found: dict[str, Any], document: dict[str, Any]) -> Any:
 
 def _answers(operation: dict[str, Any]) -> list[str]:
     return [
-        f"{status} {entry.get('description', '')}".strip()
+        f"{status} {entry.get('description', '')}".strip().replace("`", "")
         for status, entry in operation.get("responses", {}).items()
     ]
 

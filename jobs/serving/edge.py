@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 from typing import Any
 
 from starlette.middleware import Middleware
@@ -25,8 +26,14 @@ CALLBACK = "jobs.serving.edge:middlewares"
 BODY_VARIABLE = "CRNN_SERVE_BODY_MB"
 """The bound here; the application's own is ``Limits.body_mb``."""
 _LINGER_S = 2.0
-_NOT_FROM_OUTSIDE = (b"x-request-timeout-seconds", b"x-request-disconnect-disabled")
-"""Headers with which a caller could lift Serve's bounds."""
+_NOT_FROM_OUTSIDE = (
+    *(b"x-request-timeout-seconds", b"x-request-disconnect-disabled"),
+    *(b"serve-multiplexed-model-id", b"x-session-id"),
+)
+"""Headers with which a caller could lift Serve's bounds, or choose among replicas; - or _."""
+_REQUEST_ID = b"x-request-id"
+_PLAIN_ID = re.compile(rb"[\w.:@/+=-]{1,128}", re.ASCII)
+"""Such ids are taken over into logs and answers; for others there is a new one."""
 _WATCHED_BY_US = (b"x-request-disconnect-disabled", b"?1")
 
 
@@ -50,7 +57,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = [pair for pair in scope["headers"] if pair[0] not in _NOT_FROM_OUTSIDE]
+        headers = [pair for pair in scope["headers"] if _may_pass(*pair)]
         scope["headers"] = headers + self._added
         try:
             check_size(dict(headers), self._max_bytes)
@@ -65,6 +72,12 @@ class Edge:
                 raise
         if exchange.is_over_limit and not exchange.has_started:
             await _refuse(too_large(self._max_bytes).problem, receive, send)
+
+
+def _may_pass(name: bytes, value: bytes) -> bool:
+    if name == _REQUEST_ID:
+        return _PLAIN_ID.fullmatch(value) is not None
+    return name.replace(b"_", b"-") not in _NOT_FROM_OUTSIDE
 
 
 class _Exchange:

@@ -21,7 +21,11 @@ from pathlib import Path
 _SET_PARENT_DEATH_SIGNAL = 1
 _HEAD_S = 30
 """For a request's line and headers; Serve sets no bound."""
-_ANSWERS = {
+_ANSWERS = {  # what can't be parsed at all gets HAProxy 2.8's own text (its issue 3032)
+    "400": (400, "Bad Request", "malformed", "this is no HTTP request, or its head is too large"),
+    "408": (408, "Request Timeout", "slow_request", f"no whole head within {_HEAD_S} s"),
+    "422": (422, "Unprocessable Content", "malformed", "the Transfer-Encoding isn't chunked alone"),
+    "500": (500, "Internal Server Error", "internal", "the service failed on this request"),
     "502": (503, "Service Unavailable", "unavailable", "the replica was lost; send it again"),
     "503": (503, "Service Unavailable", "unavailable", "no replica is ready; come back"),
     "504": (504, "Gateway Timeout", "timed_out", "no answer in time; send it again"),
@@ -51,9 +55,10 @@ def answer(code: str) -> str:
     status, title, name, detail = _ANSWERS[code]
     problem = {"type": f"/docs#{name}", "title": title, "status": status, "code": name}
     body = json.dumps(problem | {"detail": detail})
+    again = "" if code in ("400", "422") else "Retry-After: 1\r\n"
     return (
-        f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\n"
-        f"Retry-After: 1\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+        f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\n{again}"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
     )
 
 

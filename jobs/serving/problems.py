@@ -41,7 +41,7 @@ MEANINGS: dict[str, str] = {
     "overloaded": "More is on its way than the service holds; come back after Retry-After.",
     "internal": "The service failed; its log says why.",
     "unavailable": "The service starts, ends or lost a process; come back after Retry-After.",
-    "timed_out": "The pictures weren't read within the request time.",
+    "timed_out": "The body was there, and the answer wasn't ready within the request time.",
 }
 """What each code means, for the documentation."""
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
@@ -90,6 +90,8 @@ class Problem:
             found.append((b"retry-after", str(max(1, math.ceil(self.retry_after_s))).encode()))
         if self.code == "unauthorized":
             found.append((b"www-authenticate", b'Bearer realm="crnn"'))
+        if self.code == "unsupported_media_type":  # RFC 9110, 12.5.3
+            found.append((b"accept-encoding", b"identity"))
         if self.allow:
             found.append((b"allow", self.allow.encode()))
         if self.code in ("too_large", "slow_request"):  # the rest of the body isn't read

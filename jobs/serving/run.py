@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 _POLL_S = 0.1
 _READY_S = 120.0
 _EXAMPLE = "picture.png"
+_MISSING = (
+    "\nThe cluster was given this project, and lacks what it needs: install the project's "
+    "dependencies on every node, in the environment in which 'ray start' runs"
+)
 
 
 def run(here: Here, settings: ServeSettings) -> None:
@@ -115,11 +119,13 @@ def _cluster(here: Here, settings: ServeSettings) -> Iterator[None]:
 
     from jobs.cluster import connect
 
-    connect(
-        here.address or None,
-        local_cpus=settings.max_replicas * settings.cpus_per_replica,
-        takes_jobs=settings.bulk.enabled,
-    )
+    with _said_plainly():
+        connect(
+            here.address or None,
+            local_cpus=settings.max_replicas * settings.cpus_per_replica,
+            takes_jobs=settings.bulk.enabled,
+            brings_project=True,
+        )
     try:
         yield
     finally:
@@ -162,8 +168,10 @@ def _said_plainly() -> Iterator[None]:
 
     try:
         yield
-    except (RuntimeError, RayError) as error:
-        raise CrnnError(f"the service didn't start: {text_of(error)}") from error
+    except (ConnectionError, RuntimeError, RayError) as error:
+        text = text_of(error)
+        remedy = _MISSING if "No module named" in text else ""
+        raise CrnnError(f"the service didn't start: {text}{remedy}") from error
 
 
 def _rolled(here: Here, settings: ServeSettings, bundle: Chosen) -> Chosen:

@@ -7,7 +7,7 @@ from typing import Any
 from crnn.decode import DECODERS
 from jobs.serving.access import OPEN_PATHS
 from jobs.serving.limits import Limits
-from jobs.serving.problems import PROBLEM_TYPE, STATUSES
+from jobs.serving.problems import MEANINGS, PROBLEM_TYPE, STATUSES
 from jobs.serving.tensors import INPUT, LENGTH_HEADER, OUTPUTS
 
 Schema = dict[str, Any]
@@ -22,7 +22,7 @@ _BUSY = ("overloaded", "unavailable", "timed_out")
 _BODY = ("malformed", "slow_request", "too_large", "unsupported_media_type", "invalid")
 
 
-def paths(limits: Limits, *, has_token: bool) -> Schema:
+def paths(limits: Limits) -> Schema:
     """The ``paths`` of an OpenAPI document."""
     found = {
         "/v1/recognize": {"post": _recognize(limits)},
@@ -41,10 +41,17 @@ def paths(limits: Limits, *, has_token: bool) -> Schema:
         for operation in operations.values():
             if "{name}" in path:
                 operation["parameters"] = [_MODEL_NAME]
-            if has_token and path not in OPEN_PATHS:
-                operation["security"] = [{"bearer": []}]
-                operation["responses"]["401"] = _problems("unauthorized")["401"]
     return found
+
+
+def secured(paths: Schema) -> Schema:
+    """The same paths, where those that want the token say so."""
+    for path, operations in paths.items():
+        for operation in operations.values():
+            if path not in OPEN_PATHS:
+                operation["security"] = [{"bearer": []}]
+                operation["responses"]["401"] = problems("unauthorized")["401"]
+    return paths
 
 
 def components(*, has_token: bool) -> Schema:
@@ -235,7 +242,7 @@ def _recognize(limits: Limits) -> Schema:
         },
         "responses": {
             "200": _json("the results", _ref("Results"), _RESULTS_EXAMPLE),
-            **_problems(*_BODY, "too_many_pictures", *_BUSY, "internal"),
+            **problems(*_BODY, "too_many_pictures", *_BUSY, "internal"),
         },
     }
 
@@ -301,7 +308,7 @@ def _get(summary: str, schema: str, *codes: str) -> Schema:
     return {
         "summary": summary,
         "tags": ["service"],
-        "responses": {"200": _json(summary, _ref(schema)), **_problems(*codes)},
+        "responses": {"200": _json(summary, _ref(schema)), **problems(*codes)},
     }
 
 
@@ -336,13 +343,14 @@ def _json(description: str, schema: Schema, example: Any = None) -> Schema:
     return {"description": description, "content": {"application/json": content}}
 
 
-def _problems(*codes: str) -> Schema:
-    """Responses by status; several codes may share one."""
+def problems(*codes: str) -> Schema:
+    """Responses by status, as OpenAPI has them; several codes may share one."""
     found: Schema = {}
     for code in codes:
         entry = found.setdefault(str(STATUSES[code]), {"description": ""})
-        entry["description"] = ", ".join(filter(None, [entry["description"], code]))
+        meaning = f"`{code}`: {MEANINGS[code]}"
+        entry["description"] = " ".join(filter(None, [entry["description"], meaning]))
         entry["content"] = {PROBLEM_TYPE: {"schema": _ref("Problem")}}
-        if STATUSES[code] in (429, 503):
+        if STATUSES[code] in (408, 429, 503, 504):
             entry["headers"] = {"Retry-After": {"schema": {"type": "string"}}}
     return found

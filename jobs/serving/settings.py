@@ -26,7 +26,7 @@ class ServeSettings:
 
     bundle: str = ""
     """The bundle: a folder, s3:// or gs:// address. Default: the newest runs/*/bundle, else the
-    shipped bundles/strings."""
+    one shipped along."""
     digest: str = ""
     """SHA-256 that the bundle's weights must have, hexadecimal; another one is refused."""
     min_replicas: int = 1

@@ -8,10 +8,8 @@ from pathlib import Path
 from crnn import storage
 from crnn.bundle import BUNDLE_FILE, load_bundle
 from crnn.errors import BundleError
-from jobs.cluster import PROJECT_ROOT
+from crnn.shipped import default_bundle
 from jobs.serving.settings import ServeSettings
-
-SHIPPED = PROJECT_ROOT / "bundles" / "strings"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +27,8 @@ def chosen(settings: ServeSettings) -> Chosen:
     """The bundle that these settings mean.
 
     Raises:
-        ValueError: when none is given and there is none.
-        BundleError: when it can't be loaded, or has another digest than the one given.
+        BundleError: when none is given and there is none, or when it can't be loaded or has
+            another digest than the one given.
     """
     uri, why = address(settings.bundle)
     bundle = load_bundle(uri, with_onnx=False)
@@ -48,7 +46,7 @@ def address(given: str) -> tuple[str, str]:
     """The absolute address of the bundle to serve, and how it was chosen.
 
     Raises:
-        ValueError: when none is given and there is none.
+        BundleError: when none is given and there is none.
     """
     if given:
         return storage.absolute(given), "as given"
@@ -56,9 +54,4 @@ def address(given: str) -> tuple[str, str]:
     if trained:
         newest = max(trained, key=lambda folder: (folder / BUNDLE_FILE).stat().st_mtime)
         return str(newest.resolve()), "the newest under runs/"
-    if (SHIPPED / BUNDLE_FILE).is_file():
-        return str(SHIPPED), "shipped; it reads digits and letters"
-    raise ValueError(
-        f"no --bundle is given, and there is none in runs/*/bundle nor in {SHIPPED}; train one "
-        "with 'python jobs/train.py', or give --bundle"
-    )
+    return default_bundle(), "shipped"

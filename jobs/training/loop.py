@@ -182,7 +182,8 @@ class Worker:
         self.unreported.refusals += [r for d in taken for r in d.refusals]
         self.unreported.bad += result.bad
         if self.audit:
-            self.audit.step(self.trainer.progress.steps, self.cursor.epoch, batches)
+            loss = result.loss_sum / max(1, result.samples)
+            self.audit.step(self.trainer.progress.steps, self.cursor.epoch, batches, loss)
         if self.rank == 0:
             self.history.step(self.trainer, result, epoch=self.cursor.epoch)
             self.history.post(self.orders.board, self.settings.epochs)

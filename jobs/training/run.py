@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import shlex
+import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -175,7 +178,7 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
         board=board,
     )
     resources = {"CPU": settings.cpus_per_worker} | ({"GPU": 1.0} if settings.use_gpu else {})
-    filesystem, path = storage.resolve(settings.storage_path)
+    filesystem, path = storage.resolve_patient(settings.storage_path)
     trainer = TorchTrainer(
         train_worker,  # type: ignore[arg-type]  # Ray's own hint forbids a result
         train_loop_config={"orders": orders},
@@ -256,6 +259,7 @@ def _finish(
         )
         bundle = load_bundle(uncalibrated)
     calibration = evaluation.fit_calibration()
+    calibrated = evaluation.calibrated(calibration, bundle_uri)
     with tempfile.TemporaryDirectory() as local:
         save_bundle(
             Path(local) / BUNDLE_FOLDER,
@@ -267,9 +271,11 @@ def _finish(
             name=settings.name,
             data_digest=data.digest,
             metrics=evaluation.total.to_dict(),
+            training=_facts(settings, data, history),
+            reliability=calibrated.confidence_bins,
         )
         storage.upload_folder(Path(local) / BUNDLE_FOLDER, bundle_uri, last=["bundle.json"])
-    write_report(evaluation.calibrated(calibration, bundle_uri), run_uri)
+    write_report(calibrated, run_uri)
     words = f"{evaluation.total.exact_accuracy:.2%} of words"
     title = f"{settings.name}: {settings.model.backbone}, {words}"
     storage.write_bytes(storage.join(run_uri, "curves.png"), plot_curves(history, title))
@@ -278,6 +284,20 @@ def _finish(
     done = {"rejects": history.reject_counts(), "metrics": evaluation.total.to_dict()}
     storage.write_bytes(storage.join(run_uri, DONE_FILE), json.dumps(done, indent=1).encode())
     return bundle_uri
+
+
+def _facts(settings: TrainSettings, data: TrainingData, history: History) -> dict[str, Any]:
+    """How the bundle was made, for its card."""
+    device = "GPU" if settings.use_gpu else "CPU"
+    return {
+        "commands": [shlex.join(["python", "jobs/train.py", *sys.argv[1:]])],
+        "seed": settings.seed,
+        "started from": settings.init_from or "random weights",
+        "samples of the data": data.train_scan.usable,
+        "samples seen": int(history.validations[-1]["samples"]),
+        "hours": round(history.train_s / 3600, 3),
+        "workers": f"{settings.num_workers} {device}, {platform.machine()}, {os.cpu_count()} cores",
+    }
 
 
 def _write_rejects(run_uri: str, history: History) -> None:

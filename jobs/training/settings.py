@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from crnn import storage
 from crnn.image import PictureContract
 from crnn.model import ModelConfig
 from crnn.training.optim import OptimConfig
@@ -122,10 +121,6 @@ class TrainSettings:
             )
         if self.val and not self.data:
             raise ValueError("--val goes with --data; rendered strings bring their own")
-        if self.audit and not storage.is_local(self.storage_path):
-            raise ValueError(
-                f"--audit appends to files; --storage-path {self.storage_path} is no local folder"
-            )
         low, high = self.worker_range()
         if not 1 <= low <= high:
             raise ValueError(f"--num-workers is {self.num_workers!r}; expected N or MIN:MAX")

@@ -96,7 +96,9 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
         config.decoder or None, lexicon=lexicon, ngram=ngram
     )
     out_uri = storage.absolute(out_uri)
-    listing = list_inputs(input_uri, all_files=config.all_files, without=out_uri)
+    listing = list_inputs(
+        input_uri, all_files=config.all_files, without=out_uri, prefixes=config.prefixes
+    )
     inputs = _not_empty(input_uri, listing)
     ledger = Ledger(out_uri, bundle.digest)
     ledger.claim(_recipe(bundle.digest, config))
@@ -138,7 +140,8 @@ def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: No
         pictures=done, seconds=ended - began, started=_utc(begin), finished=_utc(time.time())
     )
     report = summarise(work.ledger, bundle=work.read.bundle, run=run)
-    page = write_summary(report, work.out_uri, thumbnails(report["least_confident"]))
+    pictures = thumbnails(report["least_confident"], work.read.options.prefixes)
+    page = write_summary(report, work.out_uri, pictures)
     return Outcome(
         read=done,
         start_seconds=began - begin,

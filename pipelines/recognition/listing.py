@@ -13,7 +13,9 @@ from typing import Any
 import pyarrow as pa
 
 from crnn import storage
+from crnn.errors import DataError
 from pipelines.manifest import MANIFEST_NAME
+from pipelines.prefixes import inside
 from pipelines.recognition.inputs import PAGE_ROWS, SCHEMA, pages
 from pipelines.recognition.lists import LIST_SUFFIXES, listed, samples_of
 from pipelines.stores import files_at, is_picture_name
@@ -21,7 +23,9 @@ from pipelines.stores import files_at, is_picture_name
 _WILD = "*?["
 
 
-def list_inputs(uri: str, *, all_files: bool = False, without: str = "") -> Iterator[pa.Table]:
+def list_inputs(
+    uri: str, *, all_files: bool = False, without: str = "", prefixes: tuple[str, ...] = ()
+) -> Iterator[pa.Table]:
     """Pages of ``inputs.SCHEMA`` with every picture that ``uri`` stands for.
 
     Args:
@@ -30,16 +34,20 @@ def list_inputs(uri: str, *, all_files: bool = False, without: str = "") -> Iter
             prepared set.
         all_files: take files whose names don't look like pictures too.
         without: a folder to leave out: where the results go.
+        prefixes: folders that what is listed must lie in, a prepared set's shards included. The
+            files that a list names, and those that links lead to, are judged when they are read.
 
     Raises:
-        DataError: when there is nothing at ``uri``, or it can't be listed.
+        DataError: when there is nothing at ``uri``, it can't be listed, or it lies elsewhere.
     """
     bare, options = storage.split_options(uri)
+    root, pattern = _split_pattern(storage.absolute(bare) if storage.is_local(uri) else bare)
+    if inside(root + options, prefixes) is None:
+        raise DataError(f"{uri} lies outside the folders that may be read: {', '.join(prefixes)}")
     if bare.lower().endswith(LIST_SUFFIXES):
         return pages(listed(uri))
     if not _is_pattern(bare) and storage.exists(storage.join(uri, MANIFEST_NAME)):
-        return samples_of(storage.absolute(uri))
-    root, pattern = _split_pattern(storage.absolute(bare) if storage.is_local(uri) else bare)
+        return samples_of(storage.absolute(uri), prefixes)
     left_out = _below(without) if without else ""
 
     def wanted(row: dict[str, Any]) -> bool:

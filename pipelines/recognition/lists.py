@@ -14,6 +14,7 @@ from crnn import storage
 from crnn.errors import DataError
 from crnn.region import from_box
 from pipelines.manifest import load_manifest
+from pipelines.prefixes import inside
 from pipelines.recognition.inputs import REGION, ROW_MARK, SCHEMA
 from pipelines.stores import file_at
 
@@ -31,7 +32,7 @@ def listed(uri: str) -> Iterator[pa.Table]:
     numbers, px. A row whose box is null means the whole picture.
 
     Raises:
-        DataError: when it is missing, can't be read, or has no such column.
+        DataError: when it is missing, can't be read, has no such column, or other things in it.
     """
     system, path = storage.resolve(uri)
     try:
@@ -39,21 +40,27 @@ def listed(uri: str) -> Iterator[pa.Table]:
             for batch in _batches(uri, file):
                 if "uri" not in batch.schema.names:
                     raise DataError(f"{uri} has columns {batch.schema.names}; expected one 'uri'")
-                yield _inputs(pa.Table.from_batches([batch]))
+                yield _taken(uri, pa.Table.from_batches([batch]))
     except FileNotFoundError:
         raise DataError(f"there is no list of pictures at {uri}") from None
     except pa.ArrowException as error:
         raise DataError(f"{uri} can't be read as a list of pictures: {error}") from error
 
 
-def samples_of(uri: str) -> Iterator[pa.Table]:
+def samples_of(uri: str, prefixes: tuple[str, ...] = ()) -> Iterator[pa.Table]:
     """The samples of a prepared set, a table for each row group of its shards.
 
     Raises:
-        DataError: when the set is unfinished or damaged.
+        DataError: when the set is unfinished or damaged, or has a shard outside ``prefixes``.
     """
     for shard in load_manifest(uri).shards:
-        entry = file_at(storage.join(uri, shard.name))
+        address = storage.join(uri, shard.name)
+        if inside(address, prefixes) is None:
+            raise DataError(
+                f"{uri} names the shard {shard.name!r}, outside the folders that may be read: "
+                f"{', '.join(prefixes)}; prepare the data again"
+            )
+        entry = _shard(address)
         bare, options = storage.split_options(entry["uri"])
         start = 0
         for rows in shard.row_groups:
@@ -73,8 +80,30 @@ def _batches(uri: str, file: pa.NativeFile) -> Iterator[pa.RecordBatch]:
     return cast(Iterator[pa.RecordBatch], pq.ParquetFile(file).iter_batches(_READ_ROWS))
 
 
+def _shard(address: str) -> dict[str, Any]:
+    try:
+        return file_at(address)
+    except OSError as error:
+        raise DataError(f"the shard {address} is gone: {error}; prepare the data again") from error
+
+
+def _taken(uri: str, table: pa.Table) -> pa.Table:
+    try:
+        return _inputs(table)
+    except (TypeError, ValueError) as error:  # pa.ArrowException has such kinds too
+        raise DataError(f"{uri} can't be taken as a list of pictures: {error}") from error
+
+
+def _absolute(uri: str | None) -> str:
+    """What means no place at all stays as it is, and its row becomes an error when it is read."""
+    try:
+        return storage.absolute(uri) if uri else ""
+    except (RuntimeError, ValueError):  # another's home, a null byte
+        return uri or ""
+
+
 def _inputs(table: pa.Table) -> pa.Table:
-    uris = [storage.absolute(uri) for uri in table["uri"].cast(pa.string()).to_pylist()]
+    uris = [_absolute(uri) for uri in table["uri"].cast(pa.string()).to_pylist()]
     missing = pa.nulls(len(uris))
     etags = table["etag"] if "etag" in table.column_names else missing
     return pa.table(

@@ -19,6 +19,7 @@ from crnn.decode import CharNgram
 from crnn.picture_pool import PicturePool
 from crnn.recognizer import BATCH_PIXELS, Recognizer
 from crnn.result import Result
+from pipelines.prefixes import check_prefix
 from pipelines.recognition.plan import Chunk, read_chunk
 from pipelines.recognition.rows import result_table
 from pipelines.recognition.source import encoded
@@ -42,6 +43,9 @@ class BulkConfig:
     """Read files too whose names don't end like pictures'."""
     retry_failed: bool = False
     """Read again the inputs whose row is an error."""
+    prefixes: tuple[str, ...] = ()
+    """Folders (paths, s3:// or gs:// addresses) that inputs must lie in, those that a list or a
+    prepared set names included; one outside is an error, not_allowed. Default: anywhere."""
     engine: str = "auto"
     """What runs the model: torch, compiled, onnx or openvino; auto takes the fastest there is."""
     batch_pixels: int = BATCH_PIXELS
@@ -73,6 +77,8 @@ class BulkConfig:
             raise ValueError(f"--decode-memory-mb is {self.decode_memory_mb}; expected 256 or more")
         if self.decode_timeout_s <= 0:
             raise ValueError(f"--decode-timeout-s is {self.decode_timeout_s}; expected above 0")
+        for prefix in self.prefixes:
+            check_prefix(prefix, "--prefixes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +140,8 @@ class ChunkReader:
             DataError: when a plan can't be read, or the results can't be written.
         """
         inputs = [read_chunk(chunk) for chunk in chunks]
-        files = chain.from_iterable(encoded(table.to_pylist()) for table in inputs)
+        prefixes = self._config.options.prefixes
+        files = chain.from_iterable(encoded(table.to_pylist(), prefixes) for table in inputs)
         pictures = chain.from_iterable(self._pictures.prepare(files))
         writing: Future[ChunkOutcome] | None = None
         with ThreadPoolExecutor(1) as writer:

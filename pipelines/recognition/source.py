@@ -15,9 +15,12 @@ import pyarrow.parquet as pq
 from crnn import storage
 from crnn.errors import DataError, PictureError
 from crnn.picture_pool import Encoded
+from pipelines.prefixes import inside
 from pipelines.recognition.inputs import ROW_MARK
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
+NOT_ALLOWED = "not_allowed"
+"""Error of an input that lies outside the folders that a job may read."""
 REMOTE_THREADS = 16
 _AHEAD_BYTES = 128 * 1024 * 1024
 _UNKNOWN_BYTES = 1024 * 1024
@@ -26,14 +29,17 @@ _SHARD_ROW = re.compile(rf"(.*\.parquet){ROW_MARK}(\d+)", re.DOTALL)
 
 Entry = dict[str, Any]
 """A row of ``inputs.SCHEMA``."""
+Prefixes = tuple[str, ...]
+"""Folders that files must lie in to be read; none for all."""
 
 
-def encoded(entries: Sequence[Entry]) -> Iterator[Encoded]:
+def encoded(entries: Sequence[Entry], prefixes: Prefixes = ()) -> Iterator[Encoded]:
     """The files of these inputs in their order; neighbours that share a file come as one.
 
-    Files of an object store are read by several threads, some ahead of what is taken.
+    Files of an object store are read by several threads, some ahead of what is taken. One that
+    lies outside ``prefixes`` is not touched, and its error is ``not_allowed``.
     """
-    jobs = _jobs(entries)
+    jobs = _jobs(entries, prefixes)
     if all(storage.is_local(entry["uri"]) for entry in entries):
         for _, read in jobs:
             yield from read()
@@ -63,7 +69,9 @@ def shard_row(uri: str) -> tuple[str, int]:
     return (match[1] + options, int(match[2])) if match else ("", -1)
 
 
-def _jobs(entries: Sequence[Entry]) -> Iterator[tuple[int, Callable[[], list[Encoded]]]]:
+def _jobs(
+    entries: Sequence[Entry], prefixes: Prefixes
+) -> Iterator[tuple[int, Callable[[], list[Encoded]]]]:
     """Bytes to expect, and what reads them, for each run of inputs of one file."""
     for malformed, run in groupby(entries, key=_is_malformed):
         if malformed:
@@ -71,11 +79,11 @@ def _jobs(entries: Sequence[Entry]) -> Iterator[tuple[int, Callable[[], list[Enc
             continue
         for shard, rows in groupby(run, key=lambda entry: shard_row(entry["uri"])[0]):
             if shard:
-                yield _UNKNOWN_BYTES, _shard_job(shard, list(rows))
+                yield _UNKNOWN_BYTES, _shard_job(shard, list(rows), prefixes)
                 continue
             for uri, same in groupby(rows, key=lambda entry: str(entry["uri"])):
                 members = list(same)
-                yield members[0]["size"] or _UNKNOWN_BYTES, _file_job(uri, members)
+                yield members[0]["size"] or _UNKNOWN_BYTES, _file_job(uri, members, prefixes)
 
 
 def _is_malformed(entry: Entry) -> bool:
@@ -94,17 +102,18 @@ def _refusal(members: list[Entry]) -> Callable[[], list[Encoded]]:
     return lambda: [Encoded(data=error) for error in errors]
 
 
-def _file_job(uri: str, members: list[Entry]) -> Callable[[], list[Encoded]]:
+def _file_job(uri: str, members: list[Entry], prefixes: Prefixes) -> Callable[[], list[Encoded]]:
     regions = tuple(_region(member) for member in members)
-    return lambda: [Encoded(data=_file(uri, members[0]["size"]), regions=regions)]
+    size = members[0]["size"]
+    return lambda: [Encoded(data=_file(uri, size, prefixes), regions=regions)]
 
 
-def _shard_job(shard: str, members: list[Entry]) -> Callable[[], list[Encoded]]:
+def _shard_job(shard: str, members: list[Entry], prefixes: Prefixes) -> Callable[[], list[Encoded]]:
     rows = [shard_row(member["uri"])[1] for member in members]
     regions = [_region(member) for member in members]
 
     def read() -> list[Encoded]:
-        pictures = _rows_of(shard, rows)
+        pictures = _rows_of(shard, rows, prefixes)
         pairs = zip(pictures, regions, strict=True)
         return [Encoded(data=data, regions=(region,)) for data, region in pairs]
 
@@ -129,25 +138,41 @@ def _ahead(jobs: Iterator[tuple[int, Callable[[], list[Encoded]]]]) -> Iterator[
             yield from running.popleft()[1].result()
 
 
-def _file(uri: str, size: int | None = None) -> bytes | PictureError:
+def _file(uri: str, size: int | None = None, prefixes: Prefixes = ()) -> bytes | PictureError:
     """The whole file, or why it can't be had; one that is too large is not read to its end."""
+    address = inside(uri, prefixes)
+    if address is None:
+        return _outside(uri)
     try:
         if (size or 0) <= MAX_FILE_BYTES:
-            data = storage.read_bytes(uri, most=MAX_FILE_BYTES + 1)
+            data = storage.read_bytes(address, most=MAX_FILE_BYTES + 1)
             if len(data) <= MAX_FILE_BYTES:
                 return data
-        return PictureError("too_large", f"{uri} has more bytes than the limit of {MAX_FILE_BYTES}")
+        return _too_large(uri)
     except FileNotFoundError:
         return PictureError("not_found", f"no file at {uri!r}")
-    except (DataError, OSError, ValueError) as error:
+    except (DataError, OSError, RuntimeError, ValueError) as error:
         return PictureError("unreadable", f"can't read {uri!r}: {error}")
 
 
-def _rows_of(shard: str, rows: Sequence[int]) -> list[bytes | PictureError]:
-    """The pictures of these rows of a shard, which ascend."""
-    system, path = storage.resolve(shard)
+def _outside(uri: str) -> PictureError:
+    return PictureError(NOT_ALLOWED, f"{uri!r} lies outside the folders that this job may read")
+
+
+def _too_large(uri: str) -> PictureError:
+    return PictureError("too_large", f"{uri} has more bytes than the limit of {MAX_FILE_BYTES}")
+
+
+def _rows_of(
+    shard: str, rows: Sequence[int], prefixes: Prefixes = ()
+) -> list[bytes | PictureError]:
+    """The pictures of these rows of a shard."""
+    address = inside(shard, prefixes)
+    if address is None:
+        return [_outside(shard)] * len(rows)
 
     def read() -> list[bytes | PictureError]:
+        system, path = storage.resolve(address)
         with system.open_input_file(path) as file, pq.ParquetFile(file) as parquet:
             return _taken(parquet, shard, rows)
 
@@ -155,20 +180,30 @@ def _rows_of(shard: str, rows: Sequence[int]) -> list[bytes | PictureError]:
         return storage.attempt("read", shard, read)
     except FileNotFoundError:
         error = PictureError("not_found", f"no shard at {shard!r}")
-    except (DataError, pa.ArrowException) as cause:
+    except (DataError, RuntimeError, ValueError, pa.ArrowException) as cause:
         error = PictureError("unreadable", f"can't read {shard!r}: {cause}")
     return [error] * len(rows)
 
 
 def _taken(parquet: pq.ParquetFile, shard: str, rows: Sequence[int]) -> list[bytes | PictureError]:
-    found: dict[int, bytes] = {}
+    if "image" not in parquet.schema_arrow.names:
+        raise DataError(f"it has no column 'image' but {parquet.schema_arrow.names}")
+    found: dict[int, bytes | PictureError] = {}
     start = 0
     for index in range(parquet.num_row_groups):
         past = start + parquet.metadata.row_group(index).num_rows
         wanted = [row for row in rows if start <= row < past]
         if wanted:
             pictures = parquet.read_row_group(index, columns=["image"])["image"]
-            found |= {row: pictures[row - start].as_py() for row in wanted}
+            found |= {row: _picture(pictures[row - start].as_py(), shard) for row in wanted}
         start = past
     missing = PictureError("not_found", f"{shard!r} has {start} rows")
     return [found.get(row, missing) for row in rows]
+
+
+def _picture(value: object, shard: str) -> bytes | PictureError:
+    """What stands in the column ``image`` of whatever file was named."""
+    if not isinstance(value, bytes):
+        kind = type(value).__name__
+        return PictureError("unreadable", f"{shard!r} has {kind} for a picture; expected bytes")
+    return value if len(value) <= MAX_FILE_BYTES else _too_large(shard)

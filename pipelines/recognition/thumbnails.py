@@ -12,17 +12,20 @@ from crnn.errors import PictureError
 from crnn.image import PictureContract
 from crnn.picture_pool import PicturePool
 from pipelines.recognition.page import PictureOf, Region
-from pipelines.recognition.source import encoded
+from pipelines.recognition.source import Prefixes, encoded
 
 _LOOK = PictureContract(height=96, channels=3, widths=(960,))
 
 
-def thumbnails(rows: Sequence[Mapping[str, Any]]) -> PictureOf:
-    """The pictures of these rows, by ``uri`` and ``region``; None for any that can't be had."""
+def thumbnails(rows: Sequence[Mapping[str, Any]], prefixes: Prefixes = ()) -> PictureOf:
+    """The pictures of these rows, by ``uri`` and ``region``; None for any that can't be had.
+
+    None for any outside ``prefixes`` too: the rows may be of a job that was allowed more.
+    """
     entries = [{"uri": row["uri"], "region": row["region"], "size": None} for row in rows]
     found: dict[tuple[str, tuple[float, ...] | None], Image.Image] = {}
     with PicturePool(_LOOK) as pool:
-        pictures = chain.from_iterable(pool.prepare(encoded(entries)))
+        pictures = chain.from_iterable(pool.prepare(encoded(entries, prefixes)))
         for entry, picture in zip(entries, pictures, strict=True):
             if not isinstance(picture, PictureError):
                 pixels = picture.pixels[:, : picture.content_width_px]

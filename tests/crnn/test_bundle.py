@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import boto3
 import pytest
@@ -22,7 +23,7 @@ from crnn.bundle import (
     load_bundle,
     save_bundle,
 )
-from crnn.calibration import Calibration
+from crnn.calibration import Calibration, confidence_bins
 from crnn.charset import Charset
 from crnn.errors import BundleError
 from crnn.image import PictureContract
@@ -164,6 +165,38 @@ def test_the_card_states_the_facts(tmp_path: Path) -> None:
         assert fact in card
     assert f"{sum(p.numel() for p in tiny_model().parameters()):,}" in card
     assert f"```\n{CHARSET.characters}\n```" in card
+
+
+def test_training_and_reliability_are_in_the_card(tmp_path: Path) -> None:
+    bins = confidence_bins([0.05, 0.9, 0.95, 0.95], [False, True, True, False], 10)
+    facts = {"commands": ["python jobs/train.py --seed 3"], "samples": 1_500_000, "hours": 2.5}
+    save(tmp_path, training=facts, reliability=bins)
+    bundle = load_bundle(tmp_path)
+    assert bundle.training == facts
+    assert bundle.reliability == tuple(b for b in bins if b.count)
+    card = (tmp_path / CARD_FILE).read_text()
+    assert "```\npython jobs/train.py --seed 3\n```" in card
+    assert "| samples | 1500000 |" in card and "| hours | 2.5 |" in card
+    assert "(reliability.svg)" in card
+    # (1 · 0.05 + 3 · (0.9333 − 0.6667)) / 4
+    assert "calibration error 21.2% over 4 readings" in card
+    assert "| 0.90 to 1.00 | 93.3% | 66.7% | 3 |" in card
+    plot = ElementTree.fromstring((tmp_path / "reliability.svg").read_text())
+    dots = plot.findall("{http://www.w3.org/2000/svg}circle")
+    assert len(dots) == 2
+    save(tmp_path)
+    assert not (tmp_path / "reliability.svg").exists(), "it was of other readings"
+    assert load_bundle(tmp_path).reliability == ()
+
+
+def test_a_bundle_without_training_and_reliability_loads(tmp_path: Path) -> None:
+    """As they were written before there were these."""
+    save(tmp_path)
+    about = json.loads((tmp_path / BUNDLE_FILE).read_text())
+    del about["training"], about["reliability"]
+    (tmp_path / BUNDLE_FILE).write_text(json.dumps(about))
+    bundle = load_bundle(tmp_path)
+    assert (bundle.training, bundle.reliability) == (None, ())
 
 
 def test_a_folder_without_bundle_json_is_unfinished(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from crnn import storage
 from crnn.errors import DataError
+from tests.faulty_s3 import WRITE_REFUSALS, faulty
 
 ODD_KEYS = [
     "a b/c d.jpg",
@@ -193,3 +195,21 @@ def test_a_refusal_is_not_tried_again() -> None:
     with pytest.raises(DataError, match="credentials"):
         storage.attempt("read", "s3://bucket/x", refused)
     assert len(tries) == 1
+
+
+def test_a_patient_file_system_tries_again_wherever_it_was_sent(
+    new_bucket: Callable[[], str], s3_endpoint: str
+) -> None:
+    with faulty(s3_endpoint) as (address, met):
+        host = address.removeprefix("http://")
+        uri = f"{new_bucket()}/unwelcome?endpoint_override={host}&scheme=http"
+        system, path = storage.resolve_patient(uri)
+        sent = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(system))))
+        with sent.open_output_stream(path) as stream:
+            stream.write(b"at last")
+        assert met["unwelcome"] == WRITE_REFUSALS
+        assert storage.read_bytes(uri) == b"at last"
+
+
+def test_here_no_patience_is_needed(tmp_path: Path) -> None:
+    assert storage.resolve_patient(str(tmp_path)) == storage.resolve(str(tmp_path))

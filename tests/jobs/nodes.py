@@ -35,10 +35,12 @@ class Head:
 
 
 @contextmanager
-def head_node(folder: Path, *, cpus: int, installed: bool = False) -> Iterator[Head]:
+def head_node(
+    folder: Path, *, cpus: int, installed: bool = False, cwd: Path = PROJECT
+) -> Iterator[Head]:
     """A head node with everything that listens on ports of its own, killed at the end.
 
-    ``installed``: whatever runs on it finds the project.
+    ``installed``: whatever runs on it finds the project. What starts in ``cwd`` looks there too.
     """
     extra = {"PYTHONPATH": str(PROJECT)} if installed else {}
     with tempfile.TemporaryDirectory(prefix="r-", dir="/tmp", ignore_cleanup_errors=True) as own:
@@ -50,6 +52,7 @@ def head_node(folder: Path, *, cpus: int, installed: bool = False) -> Iterator[H
                 *("--ray-client-server-port", free_port()),
                 *("--dashboard-agent-listen-port", free_port(), "--disable-usage-stats"),
                 extra=extra,
+                cwd=cwd,
             )
             assert begun.returncode == 0, begun.stdout + begun.stderr
             yield Head(
@@ -62,13 +65,13 @@ def head_node(folder: Path, *, cpus: int, installed: bool = False) -> Iterator[H
 
 
 def ray(
-    *arguments: str, extra: Mapping[str, str] | None = None
+    *arguments: str, extra: Mapping[str, str] | None = None, cwd: Path = PROJECT
 ) -> subprocess.CompletedProcess[str]:
     """The ``ray`` command in the project's folder, with the virtual environment activated."""
     path = os.pathsep.join([str(RAY.parent), os.environ["PATH"]])
     return subprocess.run(
         [str(RAY), *arguments],
-        cwd=PROJECT,
+        cwd=cwd,
         env=environment({"RAY_AUTH_MODE": "disabled", "PATH": path, **(extra or {})}),
         capture_output=True,
         text=True,

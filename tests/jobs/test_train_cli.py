@@ -87,7 +87,6 @@ def test_pages_damaged_within_a_shard_end_the_run_with_its_name(tmp_path: Path) 
         (["--val", "a"], "--val goes with --data"),
         (["--name", "."], "--name is '.'"),
         (["--name", "data"], "where rendered strings are"),
-        (["--storage-path", "s3://bucket/runs", "--audit"], "--audit appends to files"),
         (["--freeze-backbone"], "vgg16_bn"),
         (["--picture.mode", "fixed"], "one width"),
     ],

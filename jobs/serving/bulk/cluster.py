@@ -52,7 +52,10 @@ class RayJobs:
             ProblemError: ``unavailable`` when the cluster takes no jobs.
         """
         environment = runtime_env()
-        command = shlex.join([_python(environment), _script(environment), *arguments])
+        # Ray's own $RAY_ADDRESS for a job is the cluster that was last started on the machine.
+        address = f"--address={ray.get_runtime_context().gcs_address}"
+        program = [_python(environment), *_program(environment)]
+        command = shlex.join([*program, address, *arguments])
         try:
             self._ask(
                 lambda client: client.submit_job(
@@ -109,10 +112,12 @@ def _python(environment: dict[str, Any]) -> str:
     return "python" if own else sys.executable
 
 
-def _script(environment: dict[str, Any]) -> str:
+def _program(environment: dict[str, Any]) -> list[str]:
     if "working_dir" in environment:  # the job runs in it
-        return "jobs/recognize.py"
-    return str(PROJECT_ROOT / "jobs" / "recognize.py")
+        return ["jobs/recognize.py"]
+    if "py_modules" in environment:  # every package in a folder of its own
+        return ["-m", "jobs.recognize"]
+    return [str(PROJECT_ROOT / "jobs" / "recognize.py")]
 
 
 def _last_words(message: str) -> str:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.json_schema import models_json_schema
+
+from jobs.serving.asked import JSON_TYPE, parsed_json
+from jobs.serving.bodies import shown
+from jobs.serving.problems import ProblemError
 
 if TYPE_CHECKING:
     from jobs.serving.bulk.work import Look
@@ -40,6 +46,19 @@ class JobOptions(BaseModel):
         bool | None, Field(description="read again the inputs whose row is an error")
     ] = None
 
+    @model_validator(mode="after")
+    def _fit_together(self) -> JobOptions:
+        """Also that a file with a word a line can say the words."""
+        if self.decoder == "lexicon" and self.lexicon is None:
+            raise ValueError("decoder 'lexicon' needs a lexicon")
+        if self.decoder in ("greedy", "beam") and self.lexicon is not None:
+            raise ValueError(f"decoder {self.decoder!r} takes no lexicon; use 'lexicon' for it")
+        words = self.lexicon if isinstance(self.lexicon, list) else []
+        for index, word in enumerate(words):
+            if not word.strip() or len(word.splitlines()) != 1:
+                raise ValueError(f"word {index} of the lexicon is blank or has several lines")
+        return self
+
 
 class JobRequest(BaseModel):
     """A bulk job to be started."""
@@ -58,9 +77,40 @@ class JobRequest(BaseModel):
         },
     )
 
-    input: str = Field(description="a folder or prefix, a pattern, or one picture")
+    input: str = Field(
+        description="a folder or prefix, a pattern, one picture, a prepared set, or a .csv or "
+        ".parquet list with a column uri (and perhaps etag, x0 y0 x1 y1, box or polygon). What a "
+        "list names outside the allowed folders is not read: its row has the error not_allowed"
+    )
     output: str = Field(description="folder of the results")
     options: JobOptions = JobOptions()
+
+
+SCHEMAS: dict[str, Any] = models_json_schema(
+    [(JobRequest, "validation")], ref_template="#/components/schemas/{model}"
+)[1]["$defs"]
+"""What a request is made of, for the components of an OpenAPI document."""
+
+
+def job_in(body: bytes, headers: Mapping[bytes, bytes]) -> JobRequest:
+    """The job that a request asks for.
+
+    Raises:
+        ProblemError: ``unsupported_media_type``, ``malformed``, ``invalid``.
+    """
+    kind = headers.get(b"content-type", b"")
+    if kind.partition(b";")[0].strip().lower() != JSON_TYPE:
+        raise ProblemError(
+            "unsupported_media_type",
+            f"the Content-Type is {shown(kind)}; expected application/json",
+        )
+    parsed_json(body)
+    try:
+        return JobRequest.model_validate_json(body)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)[:5]
+        what = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in found)
+        raise ProblemError("invalid", what) from None
 
 
 class JobAnswer(BaseModel):

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Header, Query, Response
+from starlette.requests import Request as StarletteRequest
 
 from crnn.errors import CrnnError
-from jobs.serving.bulk.documents import JobAnswer, JobList, JobRequest, answer
+from jobs.serving import schema
+from jobs.serving.bodies import Held, read_body
+from jobs.serving.bulk.documents import JobAnswer, JobList, JobRequest, answer, job_in
+from jobs.serving.exchange import Request
+from jobs.serving.limits import MIB, Limits
 from jobs.serving.problems import RETRY_AFTER_S, ProblemError
 
 if TYPE_CHECKING:
@@ -23,74 +29,171 @@ _OFF = (
     "bulk jobs over HTTP are off in this service; start it with --bulk.prefixes and the folders "
     "that they may use, such as --bulk.prefixes s3://bucket/crops s3://bucket/results"
 )
+_AT_A_TIME = 8
+"""Requests that wait for a store or for the cluster's jobs; more wait for these."""
+_REFUSALS = ("not_found", "invalid", "unavailable", "timed_out", "internal")
+_OF_A_START = (
+    *("malformed", "slow_request", "too_large", "unsupported_media_type"),
+    *("conflict", "overloaded"),
+)
 _log = logging.getLogger(__name__)
+Found = TypeVar("Found")
 
 
-def router(jobs: BulkJobs | None, *, taking_up: bool = True) -> APIRouter:
+def router(
+    jobs: BulkJobs | None,
+    *,
+    limits: Limits | None = None,
+    held: Held | None = None,
+    taking_up: bool = True,
+) -> APIRouter:
     """The paths under ``/v1/jobs``; without ``jobs`` each of them tells how to turn them on.
 
-    Jobs that were lost with their cluster are taken up again when the application starts.
+    ``held`` counts the bytes of bodies. Jobs that were lost with their cluster are taken up again
+    when the application starts.
     """
+    bounds = limits or Limits()
+    counted = held or Held(bounds.held_mb * MIB)
+    patience = Patience(bounds.request_s)
     routes = APIRouter(
         prefix=PATH,
         tags=["bulk jobs"],
         lifespan=_taking_up(jobs) if jobs and taking_up else None,
+        responses=_documented(*_REFUSALS),
     )
-
-    @routes.post("", status_code=201)
-    def start(
-        request: JobRequest,
-        response: Response,
-        idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
-    ) -> JobAnswer:
-        """Read every picture of a bucket with the bundle in use, on the cluster.
-
-        With an Idempotency-Key, the same request sent again gives the job that it started.
-        """
-        options = request.options.model_dump(exclude_none=True)
-        with _there(jobs) as found:
-            look, is_new = found.start(request.input, request.output, options, idempotency_key)
-        response.status_code = 201 if is_new else 200
-        response.headers["Location"] = f"{PATH}/{look.record.id}"
-        return answer(look)
+    _add_start(routes, jobs, bounds, counted, patience)
 
     @routes.get("")
-    def listed(
+    async def listed(
         limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 50,
         before: Annotated[str | None, Query(max_length=64)] = None,
     ) -> JobList:
         """Bulk jobs, newest first."""
-        with _there(jobs) as found:
-            looks, more = found.page(limit, before)
+        there = _there(jobs)
+        looks, more = await patience.result(lambda: there.page(limit, before))
         answers = [answer(look).model_copy(update={"report": None}) for look in looks]
         return JobList(jobs=answers, before=more)
 
     @routes.get("/{job_id}")
-    def one(job_id: str) -> JobAnswer:
+    async def one(job_id: str) -> JobAnswer:
         """How far a bulk job is."""
-        with _there(jobs) as found:
-            return answer(found.look(job_id))
+        there = _there(jobs)
+        return answer(await patience.result(lambda: there.look(job_id)))
 
-    @routes.delete("/{job_id}")
-    def cancel(job_id: str, response: Response) -> JobAnswer:
+    @routes.delete(
+        "/{job_id}",
+        responses={202: {"model": JobAnswer, "description": "it is about to stop"}},
+    )
+    async def cancel(job_id: str, response: Response) -> JobAnswer:
         """Stop a bulk job; what it has read stays, and the same request goes on there later."""
-        with _there(jobs) as found:
-            look = found.cancel(job_id)
+        there = _there(jobs)
+        look = await patience.result(lambda: there.cancel(job_id))
         response.status_code = 202 if look.state == "cancelling" else 200
         return answer(look)
 
     return routes
 
 
-@contextmanager
-def _there(jobs: BulkJobs | None) -> Iterator[BulkJobs]:
-    """The jobs where there are any; errors of the store that has their records are problems."""
+def _add_start(
+    routes: APIRouter, jobs: BulkJobs | None, bounds: Limits, held: Held, patience: Patience
+) -> None:
+    """The path that takes a body, within the bounds of the service."""
+
+    @routes.post(
+        "",
+        status_code=201,
+        responses={
+            200: {"model": JobAnswer, "description": "the job that this key started before"},
+            **_documented(*_OF_A_START, *_REFUSALS),
+        },
+        openapi_extra={"requestBody": _body(jobs)},
+    )
+    async def start(
+        request: StarletteRequest,
+        response: Response,
+        idempotency_key: Annotated[
+            str | None,
+            Header(min_length=1, max_length=200, description="any text that no other job has"),
+        ] = None,
+    ) -> JobAnswer:
+        """Read every picture of a bucket with the bundle in use, on the cluster.
+
+        With an Idempotency-Key, the same request sent again gives the job that it started.
+        """
+        there = _there(jobs)
+        asked = Request.of(request.scope, request.receive, bounds.request_s)
+        body = await read_body(asked.receive, asked.headers, bounds, held, asked.deadline_s)
+        try:
+            wanted = job_in(body, asked.headers)
+        finally:
+            held.give_back(len(body))
+        options = wanted.options.model_dump(exclude_none=True)
+        look, is_new = await patience.result(
+            lambda: there.start(wanted.input, wanted.output, options, idempotency_key),
+            asked.deadline_s,
+        )
+        response.status_code = 201 if is_new else 200
+        response.headers["Location"] = f"{PATH}/{look.record.id}"
+        return answer(look)
+
+
+class Patience:
+    """Runs what blocks in threads of its own, and waits no longer for it than a request may."""
+
+    def __init__(self, request_s: float) -> None:
+        self._request_s = request_s
+        self._threads = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="bulk")
+
+    async def result(self, work: Callable[[], Found], deadline_s: float | None = None) -> Found:
+        """What ``work`` gives, which goes on where nobody waits for it any more.
+
+        ``deadline_s`` is of the loop's clock; by default the request's time begins now.
+
+        Raises:
+            ProblemError: ``timed_out``, and ``unavailable`` for an error of the store that has the
+                records.
+        """
+        loop = asyncio.get_running_loop()
+        if deadline_s is None:
+            deadline_s = loop.time() + self._request_s
+        running = loop.run_in_executor(self._threads, work)
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                return await asyncio.shield(running)
+        except TimeoutError:
+            running.add_done_callback(_forgotten)
+            raise ProblemError(
+                "timed_out",
+                f"the cluster, or the store that has the records of the jobs, took over "
+                f"{self._request_s:g} s; GET {PATH} tells whether the job was started",
+                retry_after_s=RETRY_AFTER_S,
+            ) from None
+        except CrnnError as error:
+            raise ProblemError("unavailable", str(error), retry_after_s=RETRY_AFTER_S) from error
+
+
+def _forgotten(running: asyncio.Future[Any]) -> None:
+    """Nobody waits for it; an error of it is still worth a line."""
+    if not running.cancelled() and (error := running.exception()) is not None:
+        _log.error("a request of bulk jobs that was given up failed: %s", error)
+
+
+def _there(jobs: BulkJobs | None) -> BulkJobs:
     if jobs is None:
         raise ProblemError("not_found", _OFF)
-    try:
-        yield jobs
-    except CrnnError as error:
-        raise ProblemError("unavailable", str(error), retry_after_s=RETRY_AFTER_S) from error
+    return jobs
+
+
+def _documented(*codes: str) -> dict[int | str, dict[str, Any]]:
+    return {int(status): entry for status, entry in schema.problems(*codes).items()}
+
+
+def _body(jobs: BulkJobs | None) -> dict[str, Any]:
+    """With an example that this service takes, where it takes any."""
+    content: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{JobRequest.__name__}"}}
+    if jobs is not None:
+        content["example"] = jobs.example()
+    return {"required": True, "content": {"application/json": content}}
 
 
 def _taking_up(jobs: BulkJobs) -> Any:

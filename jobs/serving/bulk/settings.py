@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.serving.bulk.addresses import check_prefix
+from pipelines.prefixes import check_prefix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class BulkSettings:
 
     def __post_init__(self) -> None:
         for prefix in self.prefixes:
-            check_prefix(prefix)
+            check_prefix(prefix, "--bulk.prefixes")
         if self.uri and not self.prefixes:
             raise ValueError("--bulk.uri is given and --bulk.prefixes isn't; bulk jobs are off")
         if self.workers < 0:

@@ -12,15 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
 from crnn import storage
 from jobs.progress_file import FAILED, FINISHED, LISTING, JobProgress
-from jobs.serving.bulk.addresses import check_allowed, check_plain, lies_in
+from jobs.serving.bulk.addresses import check_allowed
 from jobs.serving.bulk.cluster import RayJobs, Run
 from jobs.serving.bulk.records import Record, Records, is_id, new_id
 from jobs.serving.bulk.settings import BulkSettings
 from jobs.serving.problems import RETRY_AFTER_S, ProblemError
+from pipelines.prefixes import lies_in
 
 RECORDS_FOLDER = "_jobs"
 QUEUED, CANCELLING, CANCELLED = "queued", "cancelling", "cancelled"
@@ -61,6 +63,16 @@ class BulkJobs:
         uri = settings.uri or storage.join(settings.prefixes[0], RECORDS_FOLDER)
         self._records = Records(uri)
         self._cluster = RayJobs()
+        self._starting = Lock()
+
+    def example(self) -> dict[str, Any]:
+        """A request that this service takes."""
+        prefix = self._settings.prefixes[0]
+        return {
+            "input": storage.join(prefix, "crops"),
+            "output": storage.join(prefix, "results"),
+            "options": {"decoder": "greedy", "min_confidence": 0.5},
+        }
 
     def start(
         self, input: str, output: str, options: Mapping[str, Any], key: str | None
@@ -69,20 +81,22 @@ class BulkJobs:
 
         Raises:
             ProblemError: ``invalid`` for addresses that aren't allowed, ``conflict`` for an output
-                that another job writes to, ``overloaded``, ``unavailable``.
+                that another job writes to or a key that another request had, ``overloaded``,
+                ``unavailable``.
         """
-        before = self._records.of_key(key) if key else None
-        if before is not None:
-            return self._again(before, input, output), False
         options = {name: value for name, value in options.items() if value is not None}
         self._check(input, output, options)
-        self._check_room(output)
-        record = self._taken(input, output, options, key)
-        try:
-            self._cluster.submit(record.id, self._arguments(record))
-        except ProblemError:
-            self._records.remove(record.id)
-            raise
+        with self._starting:  # of two at a time one is to find the other
+            before = self._records.of_key(key) if key else None
+            if before is not None:
+                return self._again(before, input, output, options), False
+            self._check_room(output)
+            record = self._taken(input, output, options, key)
+            try:
+                self._cluster.submit(record.id, self._arguments(record))
+            except ProblemError:
+                self._records.remove(record.id)
+                raise
         return self.look(record.id), True
 
     def look(self, job_id: str) -> Look:
@@ -129,7 +143,6 @@ class BulkJobs:
                 raise ValueError(f"output is {output!r}, which holds the records of the jobs")
             if isinstance(options.get("lexicon"), str):
                 check_allowed("options.lexicon", options["lexicon"], prefixes, but_not=records)
-            check_plain(input)
         except ValueError as error:
             raise ProblemError("invalid", str(error)) from None
 
@@ -150,12 +163,13 @@ class BulkJobs:
                 retry_after_s=60 * RETRY_AFTER_S,
             )
 
-    def _again(self, record: Record, input: str, output: str) -> Look:
-        if (record.input, record.output) != (input, output):
+    def _again(self, record: Record, input: str, output: str, options: Mapping[str, Any]) -> Look:
+        before = (record.input, record.output, dict(record.options))
+        if before != (input, output, _noted(options)):
             raise ProblemError(
                 "conflict",
                 f"the Idempotency-Key was used for job {record.id}, of {record.input} to "
-                f"{record.output}; give another key for another job",
+                f"{record.output} with {dict(record.options)}; give another key for another job",
             )
         return self.look(record.id)
 
@@ -163,17 +177,16 @@ class BulkJobs:
         self, input: str, output: str, options: Mapping[str, Any], key: str | None
     ) -> Record:
         job_id, deployed = new_id(key), self._deployed()
-        words, noted = options.get("lexicon"), dict(options)
+        words = options.get("lexicon")
         lexicon = words if isinstance(words, str) else ""
         if isinstance(words, list):
             lexicon = self._records.write_lexicon(job_id, words)
-            noted["lexicon"] = f"{len(words)} words"
         record = Record(
             id=job_id,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             input=input,
             output=output,
-            options=noted,
+            options=_noted(options),
             bundle=storage.absolute(deployed.uri),
             digest=deployed.digest,
             lexicon=lexicon,
@@ -193,7 +206,8 @@ class BulkJobs:
             "lexicon": record.lexicon,
             **{name: value for name, value in record.options.items() if name != "lexicon"},
         }
-        return [_flag(name.replace("_", "-"), value) for name, value in given.items()]
+        flags = [_flag(name.replace("_", "-"), value) for name, value in given.items()]
+        return [*flags, "--prefixes", *self._settings.prefixes]
 
     def _looks(self, ids: Sequence[str], runs: Mapping[str, Run]) -> list[Look]:
         """Of those that have a record, in their order."""
@@ -228,6 +242,12 @@ def _state(progress: JobProgress, run: Run | None, *, cancelled: bool) -> str:
     if status == "RUNNING":
         return progress.state if progress.updated else LISTING
     return QUEUED
+
+
+def _noted(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as a record has them: how many words came with the request, not which."""
+    words = options.get("lexicon")
+    return {**options, "lexicon": f"{len(words)} words"} if isinstance(words, list) else {**options}
 
 
 def _flag(name: str, value: Any) -> str:

@@ -8,11 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.serving.bulk import addresses
-from jobs.serving.bulk.addresses import check_plain, lies_in, place
 from jobs.serving.bulk.settings import BulkSettings
-from pipelines import manifest
-from pipelines.recognition import lists
+from pipelines.prefixes import inside, lies_in, place
 
 PREFIXES = ("s3://bucket/allowed", "gs://bucket/allowed/", "/data/allowed")
 PIECES = st.lists(
@@ -129,13 +126,65 @@ def test_settings_that_make_no_sense() -> None:
         BulkSettings(prefixes=("/x",), open_jobs=0)
 
 
-def test_inputs_that_name_other_files(tmp_path: Path) -> None:
-    assert addresses.LIST_SUFFIXES == lists.LIST_SUFFIXES
-    assert manifest.MANIFEST_NAME == addresses.SET_MARK
-    check_plain(str(tmp_path))
-    check_plain(f"{tmp_path}/*.png")
-    with pytest.raises(ValueError, match="a list, which may name any address"):
-        check_plain(f"{tmp_path}/crops.CSV")
-    (tmp_path / manifest.MANIFEST_NAME).touch()
-    with pytest.raises(ValueError, match="a prepared set, which may name any address"):
-        check_plain(str(tmp_path))
+INSIDE = [
+    "s3://bucket/allowed/x.png",
+    "s3://bucket/allowed/a//b\\c\n%41.png",
+    "gs://bucket/allowed/x",
+    "s3://bucket/allowed/a?b.png",
+]
+OUTSIDE = [
+    "",
+    "s3://bucket/allowed-evil/x.png",
+    "s3://bucket/Allowed/x.png",
+    "S3://bucket/allowed/x.png",
+    "s3://user:secret@bucket/allowed/x.png",
+    "s3://bucket/allowed/../secret/x.png",
+    "s3://bucket/allowed/./x.png",
+    "s3://bucket/allowed/%2e%2e/secret/x.png",
+    "s3://bucket/allowed/%252E%252e/secret/x.png",
+    "s3://bucket/allowed/..%2fsecret/x.png",
+    "s3://bucket/allowed/..\\secret/x.png",
+    "s3://bucket//allowed/x.png",
+    "s3://bucket/allowed/x.png?endpoint_override=evil:9000&scheme=http",
+    "s3://bucket/allowed/x.png?region=x",
+    "s3://bucket/allowed/x.parquet#3?endpoint_override=evil",
+    "s3://bucket/allowed/x.parquet?endpoint_override=evil#3",
+    "https://bucket/allowed/x.png",
+    "file:///etc/passwd",
+    "/etc/passwd",
+    "~/x.png",
+    "~nobody-of-this-name/x.png",
+    "relative.png",
+    "/data/allowed/\0x",
+]
+
+
+@pytest.mark.parametrize("uri", INSIDE)
+def test_what_may_be_read(uri: str) -> None:
+    assert inside(uri, PREFIXES) == uri
+
+
+@pytest.mark.parametrize("uri", OUTSIDE)
+def test_what_may_not(uri: str) -> None:
+    assert inside(uri, PREFIXES) is None
+    assert inside(uri, ()) == uri, "without folders everything may"
+
+
+def test_what_is_read_is_where_the_links_lead(tmp_path: Path) -> None:
+    allowed, other = tmp_path / "allowed", tmp_path / "other"
+    allowed.mkdir()
+    other.mkdir()
+    (other / "secret.png").touch()
+    (allowed / "a.png").touch()
+    (allowed / "out").symlink_to(other)
+    (allowed / "file.png").symlink_to(other / "secret.png")
+    (allowed / "again.png").symlink_to(allowed / "a.png")
+    (allowed / "loop").symlink_to(allowed / "loop")
+    for name in ("out/secret.png", "file.png", "../other/secret.png", "loop/x"):
+        assert inside(f"{allowed}/{name}", (str(allowed),)) is None, name
+        assert inside(f"file://{allowed}/{name}", (str(allowed),)) is None, name
+    assert inside(f"file://{allowed}/%2e%2e/other/secret.png", (str(allowed),)) is None
+    real = str((allowed / "a.png").resolve())
+    for name in ("a.png", "again.png", "./a.png", "/a.png"):
+        assert inside(f"{allowed}/{name}", (str(allowed),)) == real
+    assert inside(f"{allowed}/a.png", ("s3://bucket/allowed", str(allowed))) == real

@@ -211,7 +211,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         {"input": "s3://b/in-private/crops", "output": "s3://b/in/out"},
         {"input": "s3://b/in/../other", "output": "s3://b/in/out"},
         {"input": "s3://b/in/x?endpoint_override=evil:80", "output": "s3://b/in/out"},
-        {"input": "s3://b/in/list.csv", "output": "s3://b/in/out"},
+        {"input": "s3://b/other/list.csv", "output": "s3://b/in/out"},
         {"input": "s3://b/in/crops", "output": "s3://b/in/jobs/x"},
         {"input": "s3://b/in/crops", "output": "s3://b/in"},
         {"input": "/etc", "output": "s3://b/in/out"},

@@ -8,25 +8,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pyarrow.parquet as pq
 import pytest
 
+from crnn.client import Client
 from tests.crnn.poison import corpus, memory_hog, time_hog
-from tests.jobs.processes import descendants
+from tests.jobs.processes import Process, descendants, with_argument
 from tests.jobs.runs import PROJECT, environment
 from tests.jobs.serving.services import SHIPPED, Service, files, ready, word_pictures
 
 pytestmark = pytest.mark.slow
 CONFIG = """
 [checks]
-positive_data_acceptance.expected-statuses = ["2xx", 404, 422]
+use_after_free.enabled = false
+positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 422, 429]
 negative_data_rejection.expected-statuses = [400, 401, 404, 405, 413, 415, 422]
 
 [[operations]]
 include-path = "/v1/recognize"
 checks.negative_data_rejection.enabled = false
 """
-"""422: what makes no sense together is more than a schema says. And whatever stands in a form as
-a file is a picture, if only one that can't be read."""
+"""422: what makes no sense together is more than a schema says; 409 and 429: jobs that are there.
+Whatever stands in a form as a file is a picture, if only one that can't be read. And a job that
+was cancelled can still be looked at."""
+OPEN_JOBS = 2
 
 
 @pytest.fixture(scope="module")
@@ -62,25 +67,63 @@ def test_poison_from_many_callers_ends_no_replica_and_leaves_no_process(hostile:
     assert len(decoders) <= 2
 
 
-def replicas(service: Service) -> list[object]:
+def replicas(service: Service) -> list[Process]:
     return [p for p in descendants(service.job.pid) if p.name.startswith("ray::ServeRepli")]
 
 
-def test_schemathesis_finds_nothing(hostile: Service, tmp_path: Path) -> None:
+def fuzz(service: Service, folder: Path, *options: str, extra: dict[str, str]) -> None:
+    """What schemathesis makes of the service's OpenAPI breaks none of its checks."""
     program = Path(sys.executable).with_name("schemathesis")
-    (tmp_path / "schemathesis.toml").write_text(CONFIG)
+    (folder / "schemathesis.toml").write_text(CONFIG)
     done = subprocess.run(
-        [str(program), "run", f"{hostile.url}/openapi.json", "--max-examples", "100",
-         "--request-timeout", "60", "--exclude-path-regex", "/v1/jobs.*",
-         "--generation-database", "none"],
-        cwd=tmp_path,
+        [str(program), "run", f"{service.url}/openapi.json", "--request-timeout", "120",
+         "--generation-database", "none", *options],
+        cwd=folder,
+        env=environment(extra),
         capture_output=True,
         text=True,
-        timeout=1200,
+        timeout=1800,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert httpx.get(f"{hostile.url}/readyz").status_code == 200
+    assert httpx.get(f"{service.url}/readyz").status_code == 200
+
+
+def test_schemathesis_finds_nothing(hostile: Service, tmp_path: Path) -> None:
+    exclude = ("--exclude-path-regex", "/v1/jobs.*")
+    fuzz(hostile, tmp_path, "--max-examples", "100", *exclude, extra={})
+
+
+def test_schemathesis_finds_nothing_in_bulk_jobs_and_its_jobs_end(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    (folder / "crops").mkdir(parents=True)
+    for index, data in enumerate(word_pictures(3)):
+        (folder / f"crops/{index}.png").write_bytes(data)
+    (folder / "list.csv").write_text(f"uri\n{folder}/crops/0.png\n/etc/passwd\n")
+    bulk = ("--bulk.prefixes", str(folder), "--bulk.open-jobs", str(OPEN_JOBS))
+    patient = ("--bulk.workers", "1", "--limits.request-s", "100")
+    with ready(tmp_path, "--bundle", str(SHIPPED), *bulk, *patient) as service:
+        hooks = {
+            "SCHEMATHESIS_HOOKS": "tests.jobs.serving.fuzz_hooks",
+            "PYTHONPATH": str(PROJECT),
+            "CRNN_FUZZ_FOLDER": str(folder),
+        }
+        only = ("--include-path-regex", "^/v1/jobs", "--max-examples", "40")
+        fuzz(service, tmp_path, *only, extra=hooks)
+        with Client(service.url, timeout_s=120) as client:
+            jobs = client.jobs(limit=100)
+            assert jobs, "it started some"
+            assert sum(not job.ended for job in jobs) <= OPEN_JOBS
+            for job in jobs:
+                client.cancel_job(job.id)
+            assert {client.wait(job.id, timeout_s=240).state for job in jobs} <= {
+                "finished", "failed", "cancelled",
+            }  # fmt: skip
+        assert not with_argument(f"--output={folder}")
+        parts = [pq.read_table(part) for part in folder.glob("out*/model=*/*.parquet")]
+        for row in (row for part in parts for row in part.to_pylist()):
+            outside = row["uri"] == "/etc/passwd"
+            assert (row["error_code"] == "not_allowed") == outside, row
 
 
 def test_a_soak_leaves_its_curve_and_memory_as_it_was(tmp_path: Path) -> None:

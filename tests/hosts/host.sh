@@ -1,0 +1,26 @@
+#!/bin/bash
+# First process of a host, in its namespaces: disk and name of its own, then a parent to orphans.
+#   host.sh NAME DISK_MIB HOSTS_FILE HIDDEN…
+# Everything but /tmp, /run and /dev/shm is read-only; the folders HIDDEN are empty.
+set -eu
+name=$1 disk_mib=$2 hosts_file=$3
+shift 3
+mount --make-rprivate /
+hosts=$(cat "$hosts_file")
+mount -t tmpfs -o "size=${disk_mib}m,mode=1777" tmpfs /tmp
+mount -t tmpfs -o "size=16m,mode=755" tmpfs /run
+mount -t tmpfs -o "size=1g,mode=1777" tmpfs /dev/shm
+mkdir -p /tmp/home /run/sshd
+printf '%s\n' "$hosts" > /run/hosts
+mount --bind /run/hosts /etc/hosts
+sed 's|^\(root:[^:]*:[^:]*:[^:]*:[^:]*\):[^:]*:|\1:/tmp/home:|' /etc/passwd > /run/passwd
+mount --bind /run/passwd /etc/passwd
+hostname "$name"
+for folder in "$@"; do mount -t tmpfs -o ro,size=4k tmpfs "$folder"; done
+mount -o remount,bind,ro /
+touch /run/started
+trap : CHLD
+while :; do
+  sleep 3600 &
+  wait || true
+done
