@@ -57,7 +57,17 @@ class Recipe:
 CAPTCHAS = Recipe(
     prepare=("--val-share", "0.05"),
     render=("--count", "4000", "--content", "codes", "--max-length", "6", "--style", "full"),
-    train=("--epochs", "11", "--weights", "2", "1", "--validate-every", "12000"),
+    train=(
+        "--epochs",
+        "18",
+        "--weights",
+        "1",
+        "1",
+        "--validate-every",
+        "20000",
+        "--model.dropout",
+        "0.2",
+    ),
     counted=lambda sums: sums.exact,
     rule="read exactly",
 )

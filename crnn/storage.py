@@ -101,7 +101,7 @@ def resolve_patient(uri: str) -> tuple[fs.FileSystem, str]:
     return system, path
 
 
-class PatientS3FileSystem(fs.S3FileSystem):  # type: ignore[misc]  # pyarrow has no types
+class PatientS3FileSystem(fs.S3FileSystem):
     """An S3 that asks up to ``PATIENT_ATTEMPTS`` times, with waits that grow to 20 s.
 
     pyarrow's own forgets its retry strategy when it is pickled.

@@ -372,7 +372,7 @@ def test_image_has_every_file_that_the_programs_need(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [
         str(tmp_path / "jobs/serving/page.py"),
-        str(tmp_path / "bundles/strings"),
+        str(tmp_path / "bundles/mobile"),
     ]
     assert (tmp_path / "jobs/serving/page.html").is_file()
 
