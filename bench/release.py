@@ -1,14 +1,15 @@
 """From a run's bundle to one that is shipped: float16, measured on labelled pictures, told so.
 
 python bench/release.py runs/words/bundle bundles/mobile --words DIR DIR --lines DIR
-python bench/release.py runs/words/bundle bundles/mobile --words DIR --calibrate --facts facts.yaml
+python bench/release.py runs/words/bundle bundles/mobile --words DIR --calibrate-on SET SET
 then: python jobs/export.py --bundle bundles/mobile
 
 Weights are rounded to float16 first, so that what is measured is what is shipped. The card gets
 the share of each set that is right by letters and digits, with its 95% interval, and the
-reliability of the confidences on all of them. ``--calibrate`` fits the confidences' two numbers to
-these readings; the reliability is then that of fits to the other half of them. ``--facts`` names a
-YAML file that the card repeats under Training: commands (a list), seed, samples, hours, machine.
+reliability of the confidences on all of them. ``--calibrate-on`` names labelled or prepared sets,
+held out of training, whose readings the confidences' two numbers are fitted to, right where they
+are so exactly; else they stay as the run fitted them. ``--facts`` names a YAML file that the card
+repeats under Training: commands (a list), seed, samples, hours, machine.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.accuracy import BundleRead, Outcome, Reading, cross_fitted, fitted, read_with
+from bench.accuracy import Outcome, read_with
 from bench.labelled import LabelledSet, labelled_set
 from crnn.bundle import Bundle, load_bundle, save_bundle
-from crnn.calibration import Calibration, calibration_error, confidence_bins
+from crnn.calibration import Calibration, calibration_error, confidence_bins, fit
 from crnn.metrics import Sums, wilson_interval
 from pipelines.evaluation.result import CONFIDENCE_BINS
 
@@ -60,12 +61,10 @@ def measured(sets: Sequence[LabelledSet], outcomes: dict[str, Outcome]) -> dict[
     return found
 
 
-def confidences(read: BundleRead, calibrate: bool) -> tuple[Calibration, list[float]]:
-    """The calibration to ship, and a confidence for each reading that it wasn't fitted to."""
-    if not calibrate:
-        shipped = read.calibration
-        return shipped, [shipped.apply(r.log_probability) for r in read.readings]
-    return fitted(read.readings), cross_fitted(read.readings)
+def calibrated_on(uri: str, folders: Sequence[str]) -> Calibration:
+    """The calibration under which the readings of these sets are most probable."""
+    readings = read_with(uri, [labelled_set(one, lines=False) for one in folders], "torch").readings
+    return fit([r.log_probability for r in readings], [r.text == r.label for r in readings])
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -76,8 +75,10 @@ def main(arguments: argparse.Namespace) -> None:
     bundle = load_bundle(arguments.bundle, with_onnx=False)
     save(bundle, arguments.out, name=name)
     read = read_with(arguments.out, sets, "torch")
-    calibration, confident = confidences(read, arguments.calibrate)
-    readings: list[Reading] = read.readings
+    sets_aside = arguments.calibrate_on
+    calibration = calibrated_on(arguments.out, sets_aside) if sets_aside else bundle.calibration
+    readings = read.readings
+    confident = [calibration.apply(r.log_probability) for r in readings]
     bins = confidence_bins(confident, [r.right for r in readings], CONFIDENCE_BINS)
     facts = yaml.safe_load(arguments.facts.read_text()) if arguments.facts else bundle.training
     save(
@@ -101,7 +102,7 @@ if __name__ == "__main__":
     parser.add_argument("out", help="folder of the bundle to be shipped; its name is the bundle's")
     parser.add_argument("--words", nargs="*", default=[], help="folders of labelled words")
     parser.add_argument("--lines", nargs="*", default=[], help="folders of labelled lines")
-    parser.add_argument("--calibrate", action="store_true", help="on these readings")
+    parser.add_argument("--calibrate-on", nargs="*", default=[], help="sets held out of training")
     parser.add_argument("--facts", type=Path, help="YAML: how it was trained")
     options = parser.parse_args()
     if not options.words + options.lines:
