@@ -36,6 +36,8 @@ _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _POLL_S = 1.0
 _HOST_PORT = re.compile(r"([\w.-]+|\[[\w:.%]+\]):(\d+)")
 _THERE_S = 30.0
+_TOO_SLOW = "timed out during startup"
+"""What Ray says when its own processes weren't up within its 30 s."""
 
 
 def connect(
@@ -100,20 +102,33 @@ def _project() -> dict[str, Any] | None:
 
 
 def _start(local_cpus: float, takes_jobs: bool) -> None:
-    """A cluster of this machine alone, for as long as this process lives."""
+    """A cluster of this machine alone, for as long as this process lives.
+
+    Raises:
+        PlacementError: when the machine is too busy for Ray to start.
+    """
     for name, value in _LOCAL_ENV.items():
         os.environ.setdefault(name, value)
     # Workers started from here find the project even where it is not installed.
     paths = [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    with _any_agent_port():
-        ray.init(
-            address="local",
-            num_cpus=max(os.cpu_count() or 1, int(-(-local_cpus // 1))),
-            include_dashboard=takes_jobs,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-        )
+    try:
+        with _any_agent_port():
+            ray.init(
+                address="local",
+                num_cpus=max(os.cpu_count() or 1, int(-(-local_cpus // 1))),
+                include_dashboard=takes_jobs,
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+            )
+    except Exception as error:  # Ray has no class for it
+        if _TOO_SLOW not in str(error):
+            raise
+        raise PlacementError(
+            "Ray did not start on this machine within the time that it gives itself; expected a "
+            "machine with a free core for some seconds: try again when it is less loaded, or name "
+            "a running cluster with --address"
+        ) from error
 
 
 @contextmanager
