@@ -128,7 +128,7 @@ class Host:
         spaces = ["unshare", "--pid", "--fork", "--mount", "--mount-proc", "--uts", "--ipc"]
         command = ["ip", "netns", "exec", self.namespace, *spaces, str(_START), self.name]
         subprocess.Popen(
-            [*command, str(disk_mib), str(hosts_file), *map(str, hidden)],
+            [*command, str(disk_mib), str(hosts_file), *_kept(), "--", *map(str, hidden)],
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -209,6 +209,13 @@ class Host:
         self.kill()
         _run("ip", "link", "delete", self.port, check=False)  # may be gone with its other end
         _run("ip", "netns", "delete", self.namespace)
+
+
+def _kept() -> list[str]:
+    """What hosts need of this machine's /tmp, which theirs hides: interpreter and project."""
+    needed = {Path(sys.prefix), Path(sys.base_prefix), Path(__file__).resolve().parents[2]}
+    inside = [folder for folder in needed if folder.is_relative_to("/tmp")]
+    return sorted(str(f) for f in inside if not any(f.is_relative_to(o) for o in inside if o != f))
 
 
 def part(one: Host, other: Host) -> None:
