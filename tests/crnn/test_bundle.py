@@ -21,54 +21,12 @@ from crnn.bundle import (
     WEIGHTS_FILE,
     keep_onnx,
     load_bundle,
-    save_bundle,
 )
 from crnn.calibration import Calibration, confidence_bins
 from crnn.charset import Charset
 from crnn.errors import BundleError
-from crnn.image import PictureContract
-from crnn.model import CRNN, ModelConfig
-from crnn.onnx_file import ONNX_FILE, Proof, ProvenOnnx
-
-CHARSET = Charset("abé-` |")
-PICTURE = PictureContract(height=48, channels=3, widths=(64, 128))
-CONFIG = ModelConfig(backbone="mobile", rnn="gru", rnn_hidden=8, rnn_layers=2, dropout=0.1)
-PROOF = Proof(
-    pictures=1000,
-    widths=(64, 128),
-    engines={"onnx": "1.32"},
-    max_probability_difference=2.5e-6,
-    max_confidence_difference=1e-6,
-)
-ONNX = ProvenOnnx(data=b"a graph", proof=PROOF)
-METRICS = {"exact_accuracy": 0.25, "by_length": {"1": 1, "2": None}}
-
-
-def tiny_model(charset: Charset = CHARSET, config: ModelConfig = CONFIG) -> CRNN:
-    model = CRNN(config, num_classes=charset.num_classes, in_channels=3, height=48)
-    with torch.no_grad():  # statistics as training would leave them
-        model.train()(torch.randn(4, 3, 48, 64))
-    return model
-
-
-def save(folder: Path | str, **changes: Any) -> str:
-    given: dict[str, Any] = {
-        "model": tiny_model(),
-        "charset": CHARSET,
-        "picture": PICTURE,
-        "calibration": Calibration(slope=0.5, bias=-0.25),
-        "decoder": "beam",
-        "name": "tiny",
-        "data_digest": "d1",
-        "metrics": METRICS,
-    }
-    return save_bundle(folder, **{**given, **changes})
-
-
-def edit(folder: Path, **changes: Any) -> None:
-    """Rewrite bundle.json with other values, as a careless hand would."""
-    about = json.loads((folder / BUNDLE_FILE).read_text())
-    (folder / BUNDLE_FILE).write_text(json.dumps({**about, **changes}))
+from crnn.model import ModelConfig
+from tests.crnn.tiny_bundle import CHARSET, CONFIG, METRICS, ONNX, PICTURE, edit, save, tiny_model
 
 
 def replace_weights(folder: Path, weights: bytes) -> None:
@@ -325,87 +283,3 @@ def test_a_bundle_lives_in_an_object_store(bucket: str) -> None:
     assert (bundle.digest, bundle.name, bundle.charset) == (digest, "tiny", CHARSET)
     keep_onnx(bucket, bundle, ONNX)
     assert load_bundle(bucket).onnx == ONNX
-
-
-def test_an_onnx_model_travels_with_the_bundle_and_changes_nothing_else(tmp_path: Path) -> None:
-    digest = save(tmp_path)
-    plain = load_bundle(tmp_path)
-    assert plain.onnx is None
-    for data in (b"a graph", b"another graph"):
-        onnx = replace(ONNX, data=data)
-        keep_onnx(tmp_path, plain, onnx)
-        bundle = load_bundle(tmp_path)
-        assert (bundle.onnx, bundle.digest, bundle.metrics) == (onnx, digest, METRICS)
-        assert load_bundle(tmp_path, with_onnx=False).onnx is None
-    card = (tmp_path / CARD_FILE).read_text()
-    assert "model.onnx" in card and "1,000 pictures" in card and "onnx 1.32" in card
-
-
-def test_a_bundle_with_an_onnx_model_can_be_pickled(tmp_path: Path) -> None:
-    save(tmp_path)
-    keep_onnx(tmp_path, load_bundle(tmp_path), ONNX)
-    bundle = load_bundle(tmp_path)
-    again = pickle.loads(pickle.dumps(bundle))
-    assert (again.onnx, again.digest) == (ONNX, bundle.digest)
-
-
-def test_saving_again_leaves_no_onnx_model_of_other_weights(tmp_path: Path) -> None:
-    save(tmp_path)
-    keep_onnx(tmp_path, load_bundle(tmp_path), ONNX)
-    save(tmp_path)
-    assert not (tmp_path / ONNX_FILE).exists()
-    assert load_bundle(tmp_path).onnx is None
-
-
-def test_an_onnx_file_that_nobody_names_is_not_believed(tmp_path: Path) -> None:
-    save(tmp_path)
-    (tmp_path / ONNX_FILE).write_bytes(b"left over")
-    assert load_bundle(tmp_path).onnx is None
-
-
-def test_an_onnx_model_is_kept_only_beside_the_weights_it_was_proven_for(tmp_path: Path) -> None:
-    first = save(tmp_path)
-    bundle = load_bundle(tmp_path)
-    second = save(tmp_path)
-    with pytest.raises(BundleError, match=f"(?s){second}.*{first}"):
-        keep_onnx(tmp_path, bundle, ONNX)
-    assert load_bundle(tmp_path).onnx is None
-    assert not (tmp_path / ONNX_FILE).exists()
-
-
-def test_a_changed_onnx_file_is_refused_with_both_digests_and_the_remedy(tmp_path: Path) -> None:
-    save(tmp_path)
-    keep_onnx(tmp_path, load_bundle(tmp_path), ONNX)
-    (tmp_path / ONNX_FILE).write_bytes(b"a grapf")
-    found, stated = (hashlib.sha256(data).hexdigest() for data in (b"a grapf", ONNX.data))
-    with pytest.raises(BundleError, match=f"(?s){found}.*{stated}.*jobs/export.py --bundle"):
-        load_bundle(tmp_path)
-    assert load_bundle(tmp_path, with_onnx=False).onnx is None
-    (tmp_path / ONNX_FILE).unlink()
-    with pytest.raises(BundleError, match=f"names {ONNX_FILE} and has none.*jobs/export.py"):
-        load_bundle(tmp_path)
-
-
-def test_an_onnx_entry_of_other_weights_is_refused_with_both_digests(tmp_path: Path) -> None:
-    digest = save(tmp_path)
-    keep_onnx(tmp_path, load_bundle(tmp_path), ONNX)
-    entry = json.loads((tmp_path / BUNDLE_FILE).read_text())["onnx"]
-    edit(tmp_path, onnx={**entry, "weights_sha256": "0" * 64})
-    with pytest.raises(BundleError, match=f"(?s)0000.*{digest}.*jobs/export.py"):
-        load_bundle(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"file": "../model.onnx"}, {"proof": None}, {"proof": {"pictures": 1}}, {"sha256": None}],
-)
-def test_an_onnx_entry_that_makes_no_sense_is_refused(
-    tmp_path: Path, change: dict[str, Any]
-) -> None:
-    save(tmp_path)
-    keep_onnx(tmp_path, load_bundle(tmp_path), ONNX)
-    entry = json.loads((tmp_path / BUNDLE_FILE).read_text())["onnx"]
-    for bad in ({**entry, **change}, "model.onnx", []):
-        edit(tmp_path, onnx=bad)
-        with pytest.raises(BundleError, match=r"jobs/export\.py"):
-            load_bundle(tmp_path)
