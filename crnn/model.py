@@ -22,6 +22,8 @@ class ModelConfig:
 
     backbone: str = "mobile"
     """One of vgg, vgg16_bn, resnet, mobile."""
+    width_multiplier: float = 1.0
+    """Multiple of the backbone's channels (Howard et al. 2017); vgg16_bn takes 1 only."""
     rnn: Literal["lstm", "gru"] = "lstm"
     """Recurrent cell, always bidirectional."""
     rnn_hidden: int = 128
@@ -34,6 +36,10 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
             raise ValueError(f"backbone is {self.backbone!r}; expected one of {sorted(BACKBONES)}")
+        if not 0 < self.width_multiplier <= 16:
+            raise ValueError(
+                f"width_multiplier is {self.width_multiplier:g}; expected more than 0, at most 16"
+            )
         if self.rnn not in ("lstm", "gru"):
             raise ValueError(f"rnn is {self.rnn!r}; expected 'lstm' or 'gru'")
         if self.rnn_hidden < 1 or self.rnn_layers < 1:
@@ -55,7 +61,12 @@ class CRNN(nn.Module):
         self.config = config
         self.in_channels = in_channels
         self.input_height = height
-        self.backbone = build_backbone(config.backbone, in_channels=in_channels, height=height)
+        self.backbone = build_backbone(
+            config.backbone,
+            in_channels=in_channels,
+            height=height,
+            width_multiplier=config.width_multiplier,
+        )
         self.rnn = BidirectionalStack(
             config.rnn,
             self.backbone.out_features,

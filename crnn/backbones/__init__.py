@@ -32,12 +32,18 @@ class Backbone(Protocol):
 BACKBONES = {"vgg": Vgg, "vgg16_bn": Vgg16Bn, "resnet": ResNet, "mobile": Mobile}
 
 
-def build_backbone(name: str, *, in_channels: int, height: int) -> Backbone:
+def build_backbone(
+    name: str, *, in_channels: int, height: int, width_multiplier: float = 1.0
+) -> Backbone:
     """A freshly initialised backbone.
 
     Raises:
-        ValueError: for a name that isn't registered, or a height it can't collapse.
+        ValueError: for a name that isn't registered, a height it can't collapse, or a multiplier
+            it doesn't take.
     """
     if name not in BACKBONES:
         raise ValueError(f"backbone is {name!r}; expected one of {sorted(BACKBONES)}")
-    return cast(Backbone, BACKBONES[name](in_channels=in_channels, height=height))
+    return cast(
+        Backbone,
+        BACKBONES[name](in_channels=in_channels, height=height, width_multiplier=width_multiplier),
+    )

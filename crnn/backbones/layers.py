@@ -1,4 +1,4 @@
-"""What the convolutional backbones share: the height rule, one layer, the initialisation."""
+"""What the convolutional backbones share: rules of height and channels, a layer, initialisation."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def check_input(name: str, *, in_channels: int, height: int) -> None:
             f"height is {height} px; {name} takes a positive multiple of {HEIGHT_STRIDE}, "
             "32 in the papers"
         )
+
+
+def scaled(channels: int, multiplier: float) -> int:
+    """Channels times the width multiplier of MobileNet (Howard et al. 2017), a multiple of 8."""
+    return max(8, round(channels * multiplier / 8) * 8)
 
 
 def convolution_bn_relu(

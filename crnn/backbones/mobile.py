@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from crnn.backbones.layers import scaled
+
 # out channels, (stride over height, over width)
 _STAGES: tuple[tuple[int, tuple[int, int]], ...] = (
     (48, (1, 1)),
@@ -24,26 +26,26 @@ _HEIGHT_STRIDE = 16
 
 
 class Mobile(nn.Module):
-    """``images_NCHW → features_NFT`` with T = ceil(W / 4) and F = 192."""
+    """``images_NCHW → features_NFT`` with T = ceil(W / 4) and F = 192 times the multiplier."""
 
-    out_features = _FEATURES
-
-    def __init__(self, *, in_channels: int, height: int) -> None:
+    def __init__(self, *, in_channels: int, height: int, width_multiplier: float = 1.0) -> None:
         super().__init__()
         if height % _HEIGHT_STRIDE:
             raise ValueError(f"height is {height} px; mobile takes a multiple of {_HEIGHT_STRIDE}")
-        layers: list[nn.Module] = [_convolution(in_channels, _STEM_CHANNELS, 3, stride=(2, 2))]
-        channels = _STEM_CHANNELS
-        for out, stride in _STAGES:
+        channels = scaled(_STEM_CHANNELS, width_multiplier)
+        layers: list[nn.Module] = [_convolution(in_channels, channels, 3, stride=(2, 2))]
+        for base, stride in _STAGES:
+            out = scaled(base, width_multiplier)
             layers.append(_separable(channels, out, stride))
             channels = out
+        self.out_features = scaled(_FEATURES, width_multiplier)
         left = height // _HEIGHT_STRIDE
         layers.append(
             nn.Sequential(
                 nn.Conv2d(channels, channels, (left, 1), groups=channels, bias=False),
                 nn.BatchNorm2d(channels),
-                nn.Conv2d(channels, _FEATURES, 1, bias=False),
-                nn.BatchNorm2d(_FEATURES),
+                nn.Conv2d(channels, self.out_features, 1, bias=False),
+                nn.BatchNorm2d(self.out_features),
                 nn.ReLU(inplace=True),
             )
         )

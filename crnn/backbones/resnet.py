@@ -14,13 +14,14 @@ from crnn.backbones.layers import (
     check_input,
     convolution_bn_relu,
     initialise_convolutions,
+    scaled,
 )
 
-_FEATURES = 512
+_CHANNELS = (32, 64, 128, 256, 512)
 
 
 class ResNet(nn.Module):
-    """``images_NCHW → features_NFT`` with T = W // 4 + 1 and F = 512.
+    """``images_NCHW → features_NFT`` with T = W // 4 + 1 and F = 512 times the multiplier.
 
     The last convolution is 2x2 at a height of 32; at any other multiple of 16 it is
     (height / 16)x2, so that it still collapses the height.
@@ -29,24 +30,24 @@ class ResNet(nn.Module):
         ValueError: for a height that isn't a multiple of 16, or channels other than 1 or 3.
     """
 
-    out_features = _FEATURES
-
-    def __init__(self, *, in_channels: int, height: int) -> None:
+    def __init__(self, *, in_channels: int, height: int, width_multiplier: float = 1.0) -> None:
         super().__init__()
         check_input("resnet", in_channels=in_channels, height=height)
         flat = (0, 0)
+        c32, c64, c128, c256, c512 = (scaled(count, width_multiplier) for count in _CHANNELS)
+        self.out_features = c512
         self.layers = nn.Sequential(
-            *convolution_bn_relu(in_channels, 32),
-            *convolution_bn_relu(32, 64),
+            *convolution_bn_relu(in_channels, c32),
+            *convolution_bn_relu(c32, c64),
             nn.MaxPool2d(2, 2),
-            *_stage(64, 128, blocks=1),
+            *_stage(c64, c128, blocks=1),
             nn.MaxPool2d(2, 2),
-            *_stage(128, 256, blocks=2),
+            *_stage(c128, c256, blocks=2),
             nn.MaxPool2d((2, 2), (2, 1), (0, 1)),
-            *_stage(256, 512, blocks=5),
-            *_blocks(512, 512, count=3),
-            *convolution_bn_relu(512, 512, 2, stride=(2, 1), padding=(0, 1)),
-            *convolution_bn_relu(512, _FEATURES, (height // HEIGHT_STRIDE, 2), padding=flat),
+            *_stage(c256, c512, blocks=5),
+            *_blocks(c512, c512, count=3),
+            *convolution_bn_relu(c512, c512, 2, stride=(2, 1), padding=(0, 1)),
+            *convolution_bn_relu(c512, c512, (height // HEIGHT_STRIDE, 2), padding=flat),
         )
         initialise_convolutions(self)
 

@@ -14,13 +14,14 @@ from crnn.backbones.layers import (
     check_input,
     convolution_bn_relu,
     initialise_convolutions,
+    scaled,
 )
 
-_FEATURES = 512
+_CHANNELS = (64, 128, 256, 512)
 
 
 class Vgg(nn.Module):
-    """``images_NCHW → features_NFT`` with T = W // 4 + 1 and F = 512.
+    """``images_NCHW → features_NFT`` with T = W // 4 + 1 and F = 512 times the multiplier.
 
     32x100 pixels give 26 time steps. The last convolution is 2x2 at a height of 32, as in the
     paper; at any other multiple of 16 it is (height / 16)x2, so that it still collapses the height.
@@ -29,23 +30,23 @@ class Vgg(nn.Module):
         ValueError: for a height that isn't a multiple of 16, or channels other than 1 or 3.
     """
 
-    out_features = _FEATURES
-
-    def __init__(self, *, in_channels: int, height: int) -> None:
+    def __init__(self, *, in_channels: int, height: int, width_multiplier: float = 1.0) -> None:
         super().__init__()
         check_input("vgg", in_channels=in_channels, height=height)
+        c64, c128, c256, c512 = (scaled(count, width_multiplier) for count in _CHANNELS)
+        self.out_features = c512
         self.layers = nn.Sequential(
-            *_convolution_relu(in_channels, 64),
+            *_convolution_relu(in_channels, c64),
             nn.MaxPool2d(2, 2),
-            *_convolution_relu(64, 128),
+            *_convolution_relu(c64, c128),
             nn.MaxPool2d(2, 2),
-            *_convolution_relu(128, 256),
-            *_convolution_relu(256, 256),
+            *_convolution_relu(c128, c256),
+            *_convolution_relu(c256, c256),
             nn.MaxPool2d((2, 2), (2, 1), (0, 1)),
-            *convolution_bn_relu(256, 512),
-            *convolution_bn_relu(512, 512),
+            *convolution_bn_relu(c256, c512),
+            *convolution_bn_relu(c512, c512),
             nn.MaxPool2d((2, 2), (2, 1), (0, 1)),
-            nn.Conv2d(512, _FEATURES, (height // HEIGHT_STRIDE, 2)),
+            nn.Conv2d(c512, c512, (height // HEIGHT_STRIDE, 2)),
             nn.ReLU(inplace=True),
         )
         initialise_convolutions(self)

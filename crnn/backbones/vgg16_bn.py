@@ -29,16 +29,22 @@ class Vgg16Bn(nn.Module):
     channels and ImageNet's mean and deviation are applied inside.
 
     Raises:
-        ValueError: for a height that isn't a multiple of 16, or channels other than 1 or 3.
+        ValueError: for a height that isn't a multiple of 16, channels other than 1 or 3, or a
+            width multiplier, with which torchvision's weights wouldn't fit.
     """
 
     out_features = _FEATURES
     imagenet_mean: torch.Tensor
     imagenet_std: torch.Tensor
 
-    def __init__(self, *, in_channels: int, height: int) -> None:
+    def __init__(self, *, in_channels: int, height: int, width_multiplier: float = 1.0) -> None:
         super().__init__()
         check_input("vgg16_bn", in_channels=in_channels, height=height)
+        if width_multiplier != 1:
+            raise ValueError(
+                f"width_multiplier is {width_multiplier:g}; vgg16_bn takes 1 only, "
+                "as its channels are those of torchvision's weights"
+            )
         pools = [(2, 2), (2, 2), (2, 1), (2, 1), (height // HEIGHT_STRIDE, 1)]
         layers: list[nn.Module] = []
         channels = 3

@@ -25,8 +25,7 @@ class ServeSettings:
     """The bundle, where it is served, and with how much."""
 
     bundle: str = ""
-    """The bundle: a folder, s3:// or gs:// address. Default: the newest runs/*/bundle, else the
-    one shipped along."""
+    """The bundle: a folder, s3:// or gs:// address. Default: the one shipped along."""
     digest: str = ""
     """SHA-256 that the bundle's weights must have, hexadecimal; another one is refused."""
     min_replicas: int = 1

@@ -1,4 +1,4 @@
-"""The bundle that is served: the one that is named, else the newest here, else the shipped one."""
+"""The bundle that is served: the one that is named, else the shipped one."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def address(given: str) -> tuple[str, str]:
     if given:
         return storage.absolute(given), "as given"
     trained = [path.parent for path in Path("runs").glob(f"*/bundle/{BUNDLE_FILE}")]
-    if trained:
-        newest = max(trained, key=lambda folder: (folder / BUNDLE_FILE).stat().st_mtime)
-        return str(newest.resolve()), "the newest under runs/"
-    return default_bundle(), "shipped"
+    if not trained:
+        return default_bundle(), "shipped"
+    newest = max(trained, key=lambda folder: (folder / BUNDLE_FILE).stat().st_mtime)
+    return default_bundle(), f"shipped; for the newest trained here, --bundle {newest}"

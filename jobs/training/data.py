@@ -7,12 +7,11 @@ import json
 from dataclasses import dataclass, replace
 
 from crnn import storage
-from crnn.bundle import load_bundle
 from crnn.charset import CHARSETS, Charset
 from crnn.errors import DataError
 from crnn.training.optim import build_optimizer
 from jobs.progress import ProgressLines
-from jobs.training.network import new_network, time_steps
+from jobs.training.network import new_network, starting_bundle, time_steps
 from jobs.training.settings import DATA_FOLDER, RENDERED, TrainSettings
 from pipelines.evaluation import set_names
 from pipelines.manifest import MANIFEST_NAME, Manifest
@@ -54,8 +53,7 @@ def check_inputs(settings: TrainSettings) -> None:
     named = _sets(settings) if settings.data else ([], [])
     for uri in (*named[0], *named[1]):
         check_sizes(uri, flow.load_source(uri)[1])
-    if settings.init_from:
-        load_bundle(settings.init_from)
+    starting_bundle(settings)
     build_optimizer(new_network(settings, num_classes=2), settings.optim)
 
 

@@ -5,14 +5,18 @@ The driver makes the first weights, once; workers take them from there, or from 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from crnn.backbones.vgg16_bn import Vgg16Bn, freeze, load_imagenet_weights
-from crnn.bundle import load_bundle
+from crnn.bundle import Bundle, load_bundle
 from crnn.charset import Charset
+from crnn.errors import BundleError
 from crnn.model import CRNN
+from crnn.shipped import default_bundle
 from crnn.transfer import load_matching
-from jobs.training.settings import TrainSettings
+from jobs.training.settings import RANDOM, TrainSettings
 
 
 def new_network(settings: TrainSettings, num_classes: int) -> CRNN:
@@ -29,7 +33,7 @@ def new_network(settings: TrainSettings, num_classes: int) -> CRNN:
 
 
 def first_network(settings: TrainSettings, charset: Charset) -> CRNN:
-    """The network as training begins with it; says what came from ``--init-from``.
+    """The network as training begins with it; says what came from another bundle.
 
     Raises:
         BundleError: when the bundle to begin from can't be loaded.
@@ -38,11 +42,41 @@ def first_network(settings: TrainSettings, charset: Charset) -> CRNN:
     model = new_network(settings, charset.num_classes)
     if settings.backbone_weights and isinstance(model.backbone, Vgg16Bn):
         load_imagenet_weights(model.backbone, settings.backbone_weights)
-    if settings.init_from:
-        start = load_bundle(settings.init_from)
+    start = starting_bundle(settings)
+    if start:
         report = load_matching(model, charset, start.model.state_dict(), start.charset)
-        print(f"starting from {settings.init_from}:\n{report}", flush=True)
+        print(f"starting from {origin(settings)}:\n{report}", flush=True)
     return model
+
+
+def starting_bundle(settings: TrainSettings) -> Bundle | None:
+    """The bundle whose weights training begins with, or None for random ones.
+
+    Raises:
+        BundleError: when the bundle to begin from can't be loaded.
+    """
+    if settings.init_from == RANDOM:
+        return None
+    if settings.init_from:
+        return load_bundle(settings.init_from)
+    try:
+        bundle = load_bundle(default_bundle(), with_onnx=False)
+    except BundleError:  # an installation without them trains all the same
+        return None
+    own, theirs = (replace(m, dropout=0.0) for m in (settings.model, bundle.model_config))
+    same_input = all(
+        getattr(settings.picture, name) == getattr(bundle.picture, name)
+        for name in ("height", "channels")
+    )
+    return bundle if own == theirs and same_input else None
+
+
+def origin(settings: TrainSettings) -> str:
+    """What training begins with, in words."""
+    start = starting_bundle(settings)
+    if start is None:
+        return "random weights"
+    return f"{settings.init_from or start.name}, {start.digest[:12]}"
 
 
 def time_steps(settings: TrainSettings, num_classes: int) -> tuple[tuple[int, int], ...]:

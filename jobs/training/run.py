@@ -41,7 +41,7 @@ from jobs.training.curves import plot_curves
 from jobs.training.data import TrainingData, check_inputs, gather
 from jobs.training.history import History
 from jobs.training.loop import BUNDLE_FOLDER, PROGRESS_FILE, WorkerOrders, train_worker
-from jobs.training.network import first_network
+from jobs.training.network import first_network, origin
 from jobs.training.settings import TrainSettings, differences
 from pipelines.evaluation import Evaluation, evaluate
 from pipelines.report import write_report
@@ -79,9 +79,9 @@ def train(settings: TrainSettings) -> str:
     settings = _placed(settings)
     print(f"run {settings.name} → {run_uri}", flush=True)
     data = gather(settings)
-    _claim(run_uri, settings, data)
+    started_from = _claim(run_uri, settings, data)
     result = _fit(run_uri, settings, data)
-    bundle_uri = _finish(run_uri, settings, data, result)
+    bundle_uri = _finish(run_uri, settings, data, result, started_from)
     print(f"complete after {clock(time.monotonic() - began_s)}: {bundle_uri}", flush=True)
     return bundle_uri
 
@@ -119,10 +119,16 @@ def _placed(settings: TrainSettings) -> TrainSettings:
     return replace(settings, cpus_per_worker=cpus)
 
 
-def _check_same(run_uri: str, settings: TrainSettings, facts: dict[str, Any] | None = None) -> None:
-    """Raises CheckpointMismatchError when the run of this name was begun otherwise."""
+def _check_same(
+    run_uri: str, settings: TrainSettings, facts: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The configuration of the run of this name.
+
+    Raises:
+        CheckpointMismatchError: when it was begun with other settings or other data.
+    """
     text = storage.read_bytes(storage.join(run_uri, CONFIG_FILE)).decode()
-    before = yaml.safe_load(text)
+    before: dict[str, Any] = yaml.safe_load(text)
     differing = differences(before["settings"], settings)
     for key, value in (facts or {}).items():
         if before["facts"].get(key) != value:
@@ -133,10 +139,15 @@ def _check_same(run_uri: str, settings: TrainSettings, facts: dict[str, Any] | N
             + "\n  ".join(differing)
             + "\nGive these as they were to resume it, or another --name, or --overwrite"
         )
+    return before
 
 
-def _claim(run_uri: str, settings: TrainSettings, data: TrainingData) -> None:
-    """Writes the configuration of a new run, in place of one to be overwritten; or checks it."""
+def _claim(run_uri: str, settings: TrainSettings, data: TrainingData) -> str:
+    """Writes the configuration of a new run, in place of one to be overwritten; or checks it.
+
+    Returns:
+        What the run started from, in words.
+    """
     if settings.overwrite:
         storage.delete(run_uri)
     facts = {
@@ -147,12 +158,14 @@ def _claim(run_uri: str, settings: TrainSettings, data: TrainingData) -> None:
     }
     config_uri = storage.join(run_uri, CONFIG_FILE)
     if storage.exists(config_uri):
-        _check_same(run_uri, settings, facts)
+        before = _check_same(run_uri, settings, facts)
         print(f"resuming {settings.name}", flush=True)
-        return
-    config = {"settings": as_mapping(settings), "facts": facts}
+        return str(before.get("started_from", "unknown"))
+    started_from = origin(settings)
+    config = {"settings": as_mapping(settings), "facts": facts, "started_from": started_from}
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     storage.write_bytes(config_uri, text.encode())
+    return started_from
 
 
 def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train.Result:
@@ -239,7 +252,11 @@ def _announce(settings: TrainSettings, data: TrainingData, model: CRNN) -> None:
 
 
 def _finish(
-    run_uri: str, settings: TrainSettings, data: TrainingData, result: ray.train.Result
+    run_uri: str,
+    settings: TrainSettings,
+    data: TrainingData,
+    result: ray.train.Result,
+    started_from: str,
 ) -> str:
     """Bundle of the best checkpoint, evaluated and calibrated; report, curves, rejects."""
     assert result.checkpoint is not None, "the loop ends with a report"
@@ -271,7 +288,7 @@ def _finish(
             name=settings.name,
             data_digest=data.digest,
             metrics=evaluation.total.to_dict(),
-            training=_facts(settings, data, history),
+            training={"started from": started_from} | _facts(settings, data, history),
             reliability=calibrated.confidence_bins,
         )
         storage.upload_folder(Path(local) / BUNDLE_FOLDER, bundle_uri, last=["bundle.json"])
@@ -292,7 +309,6 @@ def _facts(settings: TrainSettings, data: TrainingData, history: History) -> dic
     return {
         "commands": [shlex.join(["python", "jobs/train.py", *sys.argv[1:]])],
         "seed": settings.seed,
-        "started from": settings.init_from or "random weights",
         "samples of the data": data.train_scan.usable,
         "samples seen": int(history.validations[-1]["samples"]),
         "hours": round(history.train_s / 3600, 3),

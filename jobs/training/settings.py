@@ -15,6 +15,8 @@ from pipelines.augment import AugmentConfig
 from pipelines.stream.assemble import BATCH_PIXELS
 
 RENDERED = "rendered"
+RANDOM = "none"
+"""``init_from`` for random weights."""
 DATA_FOLDER = "data"
 """Where rendered sets are, beside the runs."""
 # What may differ between a run and its resumption: where and how fast, not what is computed.
@@ -55,7 +57,8 @@ class TrainSettings:
     overwrite: bool = False
     """Start anew where a run of this name exists, deleting it."""
     init_from: str = ""
-    """Bundle to start from; another charset or architecture carries over what fits."""
+    """Bundle to start from; another charset or architecture carries over what fits. none: random
+    weights. Default: the shipped bundle where --model and --picture are its own, else none."""
     backbone_weights: str = ""
     """vgg16_bn only: file with torchvision's ImageNet weights, or hub."""
     freeze_backbone: bool = False

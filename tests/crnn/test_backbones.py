@@ -96,6 +96,30 @@ def test_resnet_has_29_convolutional_layers_and_about_45_million_parameters() ->
     assert abs(num_parameters(resnet) / 45e6 - 1) < 0.03
 
 
+@pytest.mark.parametrize("name", ["mobile", "resnet", "vgg"])
+@pytest.mark.parametrize("multiplier", [0.3, 2.0])
+def test_a_width_multiplier_widens_every_layer(name: str, multiplier: float) -> None:
+    backbone = build_backbone(name, in_channels=1, height=32, width_multiplier=multiplier)
+    found = features(backbone, 64)
+    assert found.shape == (1, backbone.out_features, backbone.time_steps(64))
+    usual = BUILT[name]
+    assert abs(backbone.out_features / (usual.out_features * multiplier) - 1) < 0.1
+    assert isinstance(backbone, nn.Module)
+    assert isinstance(usual, nn.Module)
+    assert abs(num_parameters(backbone) / (num_parameters(usual) * multiplier**2) - 1) < 0.3
+
+
+def test_vgg16_bn_keeps_the_channels_of_its_weights() -> None:
+    with pytest.raises(ValueError, match=r"width_multiplier is 0.5; vgg16_bn takes 1"):
+        build_backbone("vgg16_bn", in_channels=1, height=32, width_multiplier=0.5)
+
+
+@pytest.mark.parametrize("multiplier", [0.0, -1.0, 17.0, float("nan")])
+def test_a_multiplier_out_of_its_range_is_named(multiplier: float) -> None:
+    with pytest.raises(ValueError, match=f"width_multiplier is {multiplier:g}; expected"):
+        ModelConfig(width_multiplier=multiplier)
+
+
 def test_vgg16_bn_reads_32x200_into_50_time_steps() -> None:
     assert features(Vgg16Bn(in_channels=3, height=32), 200, channels=3).shape == (1, 512, 50)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import signal
@@ -17,10 +18,11 @@ import yaml
 from crnn.bundle import load_bundle
 from crnn.errors import BundleError
 from crnn.online import OnlineConfig
+from crnn.shipped import default_bundle
 from jobs.serve import ServeArguments, app
 from jobs.serving.limits import Limits
 from jobs.serving.settings import ServeSettings, as_flags, from_arguments
-from jobs.serving.shipped import chosen
+from jobs.serving.shipped import address, chosen
 from tests.jobs.runs import refused, run, tiny_bundle
 from tests.jobs.serving.services import (
     SERVE,
@@ -81,12 +83,25 @@ def test_another_digest_than_the_one_given_is_refused() -> None:
         chosen(ServeSettings(bundle=str(SHIPPED), digest="00"))
 
 
+def test_what_is_shipped_is_the_default_and_what_was_trained_here_is_pointed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert address("") == (default_bundle(), "shipped")
+    for name in ("first", "second"):
+        shutil.copytree(SHIPPED, f"runs/{name}/bundle")
+        os.utime(f"runs/{name}/bundle/bundle.json")
+    uri, why = address("")
+    assert uri == default_bundle()
+    assert "--bundle runs/second/bundle" in why
+
+
 def test_a_service_tells_how_to_ask_it_rolls_a_bundle_in_and_ends_tidily(tmp_path: Path) -> None:
     trained = tmp_path / "runs" / "first" / "bundle"
     shutil.copytree(SHIPPED, trained)
-    with ready(tmp_path, "--ingress", "proxy", "--limits.pictures", "400") as service:
-        assert "bundle: " + str(trained.resolve()) in service.log
-        assert "the newest under runs/" in service.log
+    flags = ("--bundle", "runs/first/bundle", "--ingress", "proxy", "--limits.pictures", "400")
+    with ready(tmp_path, *flags) as service:
+        assert f"bundle: {trained.resolve()}" in service.log
         assert "ingress: proxy" in service.log
         check_the_example(service.log, tmp_path)
         answer, sent = answer_to_endless_body(service.port, most=1 << 30)
