@@ -175,7 +175,7 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
     """
     if is_local(uri):
         with replacing(uri) as path:
-            path.write_bytes(data)
+            attempt("write", uri, lambda: path.write_bytes(data))
         return
     system, key = resolve(uri)
 
@@ -281,7 +281,7 @@ def attempt(what: str, uri: str, action: Callable[[], _Answer]) -> _Answer:
             text = str(error).upper()
             if attempt == attempts or any(word in text for word in _PERMANENT):
                 remedy = (
-                    "the file and its permissions"
+                    "the file, its permissions and the space on its disk"
                     if is_local(uri)
                     else "address, credentials and endpoint"
                 )

@@ -164,8 +164,9 @@ class ChunkReader:
             inputs, results, min_confidence=options.min_confidence, chars=options.chars
         )
         address = storage.join(self._config.results_uri, chunk.part)
-        with storage.replacing(address) as path:
-            pq.write_table(table, path, compression="zstd")
+        file = pa.BufferOutputStream()  # a node whose disk is full goes on
+        pq.write_table(table, file, compression="zstd")
+        storage.write_bytes(address, file.getvalue())
         errors = Counter(table["error_code"].drop_null().to_pylist())
         return ChunkOutcome(
             part=chunk.part, rows=len(table), errors=errors, began=began, ended=time.time()

@@ -116,8 +116,12 @@ def test_the_store_is_gone_for_half_a_minute(cluster: Cluster, home: str, tmp_pa
 def test_the_disk_of_a_node_is_full(cluster: Cluster, home: str, tmp_path: Path) -> None:
     out = f"{home}/full"
     with reading(cluster, home, out, tmp_path) as job:
-        fill_disk(busy_worker(cluster))
-        job.succeeds()
+        host = busy_worker(cluster)
+        fill_disk(host)
+        try:
+            job.succeeds()
+        finally:
+            host.kill()  # with its disk
     complete(home, out)
 
 
