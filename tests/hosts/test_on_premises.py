@@ -146,5 +146,9 @@ def test_up_job_down(hosts: Cluster, file: Path) -> None:
         assert storage.exists("s3://onprem/runs/a/done.json")
     finally:
         launcher("down", "--yes", file)
-    for host in (hosts.head, *hosts.workers):
-        assert not [name for name in host.process_names() if "ray" in name.lower()]
+    for host in (hosts.head, *hosts.workers):  # workers when they miss the head, for a minute
+        wait_for(f"end of Ray on {host.name}", lambda h=host: not ray_processes(h), most_s=180)
+
+
+def ray_processes(host: Host) -> list[str]:
+    return [name for name in host.process_names() if "ray" in name.lower()]

@@ -15,7 +15,7 @@ from tests.hosts.cluster import SERVE_PORT, Cluster
 from tests.hosts.jobs import Job, submitted
 from tests.hosts.machines import Host
 from tests.jobs.serving.loads import Load, load, until
-from tests.jobs.serving.services import SHIPPED, word_pictures
+from tests.jobs.serving.services import word_pictures
 
 pytestmark = [pytest.mark.slow, pytest.mark.hosts, pytest.mark.fault]
 PICTURES = word_pictures(20)
@@ -25,7 +25,7 @@ PATIENT = 12
 
 @contextmanager
 def serving(cluster: Cluster, folder: Path) -> Iterator[Job]:
-    """The shipped bundle on two replicas."""
+    """The bundle that is the default, on two replicas."""
     flags = ("--host", "0.0.0.0", "--port", str(SERVE_PORT))
     number = ("--min-replicas", "2", "--max-replicas", "2")
     with submitted(cluster, folder, "jobs/serve.py", *flags, *number) as job:
@@ -35,7 +35,7 @@ def serving(cluster: Cluster, folder: Path) -> Iterator[Job]:
 
 
 def right_texts() -> list[frozenset[str]]:
-    results = Recognizer.load(SHIPPED, threads=1).read(PICTURES)
+    results = Recognizer.load(threads=1).read(PICTURES)
     return [frozenset([result.text]) for result in results]
 
 
