@@ -8,8 +8,9 @@ Weights are rounded to float16 first, so that what is measured is what is shippe
 the share of each set that is right by letters and digits, with its 95% interval, and the
 reliability of the confidences on all of them. ``--calibrate-on`` names labelled or prepared sets,
 held out of training, whose readings the confidences' two numbers are fitted to, right where they
-are so exactly; else they stay as the run fitted them. ``--facts`` names a YAML file that the card
-repeats under Training: commands (a list), seed, samples, hours, machine.
+are so but for the case, which c, o or s alone don't tell; else they stay as the run fitted them.
+``--facts`` names a YAML file that the card repeats under Training: commands (a list), seed,
+samples, hours, machine.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def measured(sets: Sequence[LabelledSet], outcomes: dict[str, Outcome]) -> dict[
 def calibrated_on(uri: str, folders: Sequence[str]) -> Calibration:
     """The calibration under which the readings of these sets are most probable."""
     readings = read_with(uri, [labelled_set(one, lines=False) for one in folders], "torch").readings
-    return fit([r.log_probability for r in readings], [r.text == r.label for r in readings])
+    right = [r.text.casefold() == r.label.casefold() for r in readings]
+    return fit([r.log_probability for r in readings], right)
 
 
 def main(arguments: argparse.Namespace) -> None:
