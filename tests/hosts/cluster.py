@@ -13,10 +13,12 @@ import secrets
 import shutil
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import requests
 
@@ -205,10 +207,22 @@ class Cluster:
         return self.addresses_counted_on() == {host.address for host in self.hosts[1:]}
 
 
-def cluster_of_own(start: Callable[[Cluster], None] = Cluster.up) -> Cluster:
-    """The cluster of a free network, started, for as long as this process runs.
+@contextmanager
+def own_cluster(start: Callable[[Cluster], None] = Cluster.up) -> Iterator[Cluster]:
+    """The cluster of a free network, started; nothing of it is left at the end.
 
-    One of a process that was killed is taken down.
+    Its object store is that of the environment meanwhile. Raises what ``_claimed`` does.
+    """
+    cluster = _claimed(start)
+    try:
+        with mock.patch.dict(os.environ, cluster.store_access):
+            yield cluster
+    finally:
+        cluster.down()
+
+
+def _claimed(start: Callable[[Cluster], None]) -> Cluster:
+    """The cluster of a free network, started. One of a process that was killed is taken down.
 
     Raises:
         OSError: when all networks are taken.

@@ -9,7 +9,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.hosts.cluster import Cluster, cluster_of_own
+from tests.hosts.cluster import Cluster, own_cluster
 from tests.hosts.machines import why_not
 
 HERE = Path(__file__).parent
@@ -33,14 +33,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def _cluster() -> Iterator[Cluster]:
-    with pytest.MonkeyPatch.context() as patch:
-        cluster = cluster_of_own()
-        for name, value in cluster.store_access.items():
-            patch.setenv(name, value)
-        try:
-            yield cluster
-        finally:
-            cluster.down()
+    with own_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import yaml
 
 from crnn import storage
 from crnn.bundle import load_bundle
-from tests.hosts.cluster import BIN, Cluster, cluster_of_own
+from tests.hosts.cluster import BIN, Cluster, own_cluster
 from tests.hosts.jobs import put_set
 from tests.hosts.machines import HOME, Host, wait_for
 from tests.jobs.runs import PROJECT, TINY
@@ -42,14 +42,8 @@ StrictModes no
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[Cluster]:
     """Hosts without Ray; the object store is that of the environment."""
-    cluster = cluster_of_own(Cluster.up_without_ray)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in cluster.store_access.items():
-            patch.setenv(name, value)
-        try:
-            yield cluster
-        finally:
-            cluster.down()
+    with own_cluster(Cluster.up_without_ray) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")
