@@ -45,7 +45,7 @@ def first_network(settings: TrainSettings, charset: Charset) -> CRNN:
     start = starting_bundle(settings)
     if start:
         report = load_matching(model, charset, start.model.state_dict(), start.charset)
-        print(f"starting from {origin(settings)}:\n{report}", flush=True)
+        print(f"starting from {_in_words(settings, start)}:\n{report}", flush=True)
     return model
 
 
@@ -60,9 +60,10 @@ def starting_bundle(settings: TrainSettings) -> Bundle | None:
     if settings.init_from:
         return load_bundle(settings.init_from)
     try:
-        bundle = load_bundle(default_bundle(), with_onnx=False)
-    except BundleError:  # an installation without them trains all the same
+        uri = default_bundle()
+    except BundleError:  # an installation without bundles trains all the same
         return None
+    bundle = load_bundle(uri, with_onnx=False)
     own, theirs = (replace(m, dropout=0.0) for m in (settings.model, bundle.model_config))
     same_input = all(
         getattr(settings.picture, name) == getattr(bundle.picture, name)
@@ -74,8 +75,10 @@ def starting_bundle(settings: TrainSettings) -> Bundle | None:
 def origin(settings: TrainSettings) -> str:
     """What training begins with, in words."""
     start = starting_bundle(settings)
-    if start is None:
-        return "random weights"
+    return _in_words(settings, start) if start else "random weights"
+
+
+def _in_words(settings: TrainSettings, start: Bundle) -> str:
     return f"{settings.init_from or start.name}, {start.digest[:12]}"
 
 

@@ -288,7 +288,7 @@ def _finish(
             name=settings.name,
             data_digest=data.digest,
             metrics=evaluation.total.to_dict(),
-            training={"started from": started_from} | _facts(settings, data, history),
+            training=_facts(settings, data, history, started_from),
             reliability=calibrated.confidence_bins,
         )
         storage.upload_folder(Path(local) / BUNDLE_FOLDER, bundle_uri, last=["bundle.json"])
@@ -303,12 +303,15 @@ def _finish(
     return bundle_uri
 
 
-def _facts(settings: TrainSettings, data: TrainingData, history: History) -> dict[str, Any]:
+def _facts(
+    settings: TrainSettings, data: TrainingData, history: History, started_from: str
+) -> dict[str, Any]:
     """How the bundle was made, for its card."""
     device = "GPU" if settings.use_gpu else "CPU"
     return {
         "commands": [shlex.join(["python", "jobs/train.py", *sys.argv[1:]])],
         "seed": settings.seed,
+        "started from": started_from,
         "samples of the data": data.train_scan.usable,
         "samples seen": int(history.validations[-1]["samples"]),
         "hours": round(history.train_s / 3600, 3),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +31,28 @@ KEY_PARTS = st.text(
 @pytest.fixture(params=["local", "s3"])
 def base(request: pytest.FixtureRequest, tmp_path: Path, new_bucket: Callable[[], str]) -> str:
     return str(tmp_path) if request.param == "local" else new_bucket()
+
+
+def test_a_full_disk_is_told_with_the_address_and_the_old_content_stays(tmp_path: Path) -> None:
+    """Files of this process may not grow past some size, which fails as a full disk does."""
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    program = (
+        "import resource, sys; from crnn import storage\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "storage.write_bytes(sys.argv[1], bytes(5000))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert f"DataError: can't write {path}: " in done.stderr
+    assert "the space on its disk" in done.stderr
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"], "nothing is left of it"
+    assert path.read_bytes() == b"old"
 
 
 @pytest.mark.parametrize("key", ODD_KEYS)

@@ -9,6 +9,7 @@ import torch
 
 from crnn.bundle import load_bundle, save_bundle
 from crnn.charset import Charset
+from crnn.errors import BundleError
 from crnn.image import PictureContract
 from crnn.model import ModelConfig
 from crnn.shipped import default_bundle
@@ -22,7 +23,6 @@ MOST_MIB = 20
 
 
 def test_the_default_model_starts_from_the_shipped_bundle() -> None:
-    torch.manual_seed(1)
     model = first_network(TrainSettings(), CHARSET)
     shipped = load_bundle(default_bundle())
     assert torch.equal(
@@ -63,6 +63,16 @@ def test_an_installation_without_bundles_starts_from_random_weights(
 ) -> None:
     monkeypatch.setattr("crnn.shipped.default_bundle.__defaults__", (tmp_path,))
     assert starting_bundle(TrainSettings()) is None
+
+
+def test_a_shipped_bundle_that_is_damaged_is_told_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_bundle(tmp_path / "mobile")
+    (tmp_path / "mobile" / "model.safetensors").write_bytes(b"x")
+    monkeypatch.setattr("crnn.shipped.default_bundle.__defaults__", (tmp_path,))
+    with pytest.raises(BundleError, match="SHA-256"):
+        starting_bundle(TrainSettings())
 
 
 @pytest.mark.parametrize("name", ["mobile", "large"])
