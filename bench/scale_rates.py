@@ -129,14 +129,11 @@ def _bulk_rates(bundle: str, samples: Sequence[Sample], folder: Path) -> Figures
     contract = recognizer.bundle.picture
     decode = recognizer.decoder()
     decode_s, prepared = _cpu(lambda: [prepare(s["image"], contract) for s in samples])
-    list(recognizer.read_prepared(iter(prepared[:_CHUNK]), decode, chars=True))  # warms up
-    engine_s, results = _cpu(
+    recognizer.read_prepared(prepared[:_CHUNK], decode)  # warms up
+    engine_s, chunks = _cpu(
         lambda: [
-            result
+            recognizer.read_prepared(prepared[at : at + _CHUNK], decode)
             for at in range(0, len(prepared), _CHUNK)
-            for result in recognizer.read_prepared(
-                iter(prepared[at : at + _CHUNK]), decode, chars=True
-            )
         ]
     )
     uris = [f"s3://bucket/crops/{n:012d}.jpg" for n in range(_CHUNK)]
@@ -144,7 +141,7 @@ def _bulk_rates(bundle: str, samples: Sequence[Sample], folder: Path) -> Figures
     inputs = pa.Table.from_pylist(rows, schema=SCHEMA)
 
     def write() -> None:
-        table = result_table(inputs, results[:_CHUNK], min_confidence=0.0, chars=True)
+        table = result_table(inputs, chunks[0], min_confidence=0.0, chars=True)
         pq.write_table(table, folder / "part.parquet", compression="zstd")
 
     write_s, _ = _cpu(write)

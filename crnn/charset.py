@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
+import numpy as np
+from numpy.typing import NDArray
+
 from crnn.errors import CharsetError
 
 BLANK_ID = 0
@@ -97,6 +100,14 @@ class Charset:
     def text(self, class_ids: Iterable[int]) -> str:
         """The characters of ``class_ids`` as they stand; blanks are not allowed."""
         return "".join(self.characters[i - BLANK_ID - 1] for i in class_ids)
+
+    @cached_property
+    def code_points(self) -> NDArray[np.uint32]:
+        """The Unicode code point of each class id; of the blank, which has none, 0."""
+        ordered = [0] * self.num_classes
+        for character, class_id in self._ids.items():
+            ordered[class_id] = ord(character)
+        return np.array(ordered, dtype=np.uint32)
 
     def collapse(self, path: Sequence[int]) -> str:
         """The text of a CTC path: equal neighbours merged, then blanks removed (Graves 2006)."""

@@ -83,6 +83,7 @@ class Child:
         self._poll.register(self._stderr_fd, select.POLLIN)
         self._outbox = memoryview(b"")
         self._replies = ReplyReader(contract)
+        self._inbox = memoryview(bytearray(_READ_BYTES))
         self._stderr_tail = b""
         self._heard_at = time.monotonic()
 
@@ -163,7 +164,7 @@ class Child:
 
     def _read(self) -> list[Reply]:
         try:
-            received = os.read(self._stdout_fd, _READ_BYTES)
+            received = self._inbox[: os.readv(self._stdout_fd, [self._inbox])]
         except BlockingIOError:
             return []
         if not received:

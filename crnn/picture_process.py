@@ -40,6 +40,8 @@ OUT_OF_MEMORY_STATUS = 77
 GROWN_SHARE = 0.25
 """Of the memory allowed: a process that still holds more after its files makes room for another."""
 _FLUSH_BYTES = 1 << 18
+_FLUSH_PIECES = 256
+"""In one gathered write: Linux and macOS take 1,024 (IOV_MAX)."""
 _FLUSH_S = 0.05
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _NO_MEMORY_CODE = -4  # cv2.Error.StsNoMem
@@ -87,7 +89,8 @@ class Answerer:
         self._orders, self._requests, self._replies_fd = orders, requests, replies_fd
         self._progress = mmap.mmap(orders.progress_fd, PROGRESS.size)
         self._taken_up = 0
-        self._unsent, self._sent_at = bytearray(), 0.0
+        self._unsent: list[bytes | memoryview] = []
+        self._unsent_bytes, self._sent_at = 0, 0.0
         self._baseline_bytes = address_space_bytes()
         if self._baseline_bytes:
             limit = self._baseline_bytes + orders.limits.memory_bytes
@@ -123,7 +126,7 @@ class Answerer:
                 enough = enough and answer.reason != "out_of_memory"
                 self._reply(pack_failed(answer))
             else:
-                self._reply(pack_prepared(answer))
+                self._reply(*pack_prepared(answer))
         return enough
 
     def _prepared(
@@ -163,16 +166,24 @@ class Answerer:
     def _note(self, since: float) -> None:
         PROGRESS.pack_into(self._progress, 0, self._taken_up, since)
 
-    def _reply(self, packed: bytes) -> None:
+    def _reply(self, *packed: bytes | memoryview) -> None:
         self._unsent += packed
-        if len(self._unsent) >= _FLUSH_BYTES or time.monotonic() - self._sent_at > _FLUSH_S:
+        self._unsent_bytes += sum(map(len, packed))
+        is_much = self._unsent_bytes >= _FLUSH_BYTES or len(self._unsent) >= _FLUSH_PIECES
+        if is_much or time.monotonic() - self._sent_at > _FLUSH_S:
             self._flush()
 
     def _flush(self) -> None:
-        unsent = memoryview(bytes(self._unsent))
-        self._unsent.clear()
+        unsent, self._unsent, self._unsent_bytes = self._unsent, [], 0
         while unsent:
-            unsent = unsent[os.write(self._replies_fd, unsent) :]
+            sent = os.writev(self._replies_fd, unsent)
+            whole = 0
+            while whole < len(unsent) and sent >= len(unsent[whole]):
+                sent -= len(unsent[whole])
+                whole += 1
+            unsent = unsent[whole:]
+            if sent:
+                unsent[0] = memoryview(unsent[0])[sent:]
         self._sent_at = time.monotonic()
 
 

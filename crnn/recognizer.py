@@ -16,12 +16,13 @@ import numpy as np
 import torch
 
 from crnn.bundle import Bundle, load_bundle
-from crnn.decode import CharNgram, Decoded, Decoder, build_decoder
+from crnn.decode import CharNgram, DecodedColumns, Decoder, build_decoder
 from crnn.engines import AUTO, Engine, build_engine, engine_for
 from crnn.errors import PictureError
 from crnn.image import Pixels
 from crnn.prepare import PICTURE_TYPES, Picture, Prepared, prepare
-from crnn.result import CharResult, Result
+from crnn.readings import Readings, in_order
+from crnn.result import Result
 from crnn.shipped import default_bundle
 
 BATCH_PIXELS = 1 << 19
@@ -168,16 +169,11 @@ class Recognizer:
         chars: bool = True,
     ) -> list[Result]:
         """The results of one batch's prepared pictures, in their order."""
-        texts = decode(log_probs_TNC, self.bundle.charset)
-        num_steps = log_probs_TNC.shape[0]
-        return [
-            self._result(picture, decoded, num_steps, chars)
-            for picture, decoded in zip(prepared, texts, strict=True)
-        ]
+        return self._batch_readings(prepared, log_probs_TNC, decode, chars).results()
 
     def error(self, error: PictureError) -> Result:
         """The result of a picture that can't be read."""
-        return Result("", 0.0, (), self.bundle.digest, False, error.reason, str(error))
+        return Readings.failed([error], self.bundle.digest).results()[0]
 
     def read_prepared(
         self,
@@ -185,32 +181,35 @@ class Recognizer:
         decode: Decoder,
         *,
         chars: bool = True,
-    ) -> list[Result]:
+    ) -> Readings:
         """As ``read``, for pictures that ``prepare`` made, or couldn't make, elsewhere.
 
         A batch is read as soon as its bucket has enough, while other pictures are still to come.
         """
-        results: dict[int, Result] = {}
+        parts: list[tuple[Sequence[int], Readings]] = []
+        failed: dict[int, PictureError] = {}
         waiting: dict[int, dict[int, Prepared]] = {}
         for index, picture in enumerate(pictures):
             if isinstance(picture, PictureError):
-                results[index] = self.error(picture)
+                failed[index] = picture
                 continue
             width = picture.pixels.shape[1]
             bucket = waiting.setdefault(width, {})
             bucket[index] = picture
             if len(bucket) == self.batch_size(width):
-                results.update(self._read_batch(waiting.pop(width), decode, chars))
-        for width in sorted(waiting):
-            results.update(self._read_batch(waiting[width], decode, chars))
-        return [results[index] for index in range(len(results))]
+                parts.append(self._read_batch(waiting.pop(width), decode, chars))
+        parts += [self._read_batch(waiting[width], decode, chars) for width in sorted(waiting)]
+        if failed:
+            nothing = Readings.failed(list(failed.values()), self.bundle.digest)
+            parts.append((list(failed), nothing))
+        return in_order(parts, self.bundle.digest)
 
     def batch_size(self, width_px: int) -> int:
         """Pictures of a bucket's width that make about ``batch_pixels``."""
         return max(1, self.batch_pixels // (width_px * self.bundle.picture.height))
 
     def _read(self, pictures: Iterable[Picture], decode: Decoder, chars: bool) -> list[Result]:
-        return self.read_prepared(map(self._prepared, pictures), decode, chars=chars)
+        return self.read_prepared(map(self._prepared, pictures), decode, chars=chars).results()
 
     def _prepared(self, picture: Picture) -> Prepared | PictureError:
         try:
@@ -220,28 +219,38 @@ class Recognizer:
 
     def _read_batch(
         self, batch: dict[int, Prepared], decode: Decoder, chars: bool
-    ) -> dict[int, Result]:
-        """The results of pictures of one bucket, each under its number."""
+    ) -> tuple[Sequence[int], Readings]:
+        """The numbers of pictures of one bucket, and what they read."""
         members = list(batch.values())
         log_probs_TNC = self.read_batch_pixels(np.stack([m.pixels for m in members]))
-        read = self.results(members, log_probs_TNC, decode, chars=chars)
-        return dict(zip(batch, read, strict=True))
+        return list(batch), self._batch_readings(members, log_probs_TNC, decode, chars)
 
-    def _result(self, picture: Prepared, decoded: Decoded, num_steps: int, chars: bool) -> Result:
-        found: tuple[CharResult, ...] = ()
-        if chars:
-            px, last_x = picture.source_px_per_step(num_steps), float(picture.source_width_px)
-            places = zip(decoded.text, decoded.char_probabilities, decoded.char_steps, strict=True)
-            found = tuple(
-                [  # a list: a generator would be resumed for every character
-                    CharResult(
-                        char,
-                        probability,
-                        first * px if first * px < last_x else last_x,  # min() takes twice as long
-                        past * px if past * px < last_x else last_x,
-                    )
-                    for char, probability, (first, past) in places
-                ]
-            )
-        confidence = self.bundle.calibration.apply(decoded.log_probability)
-        return Result(decoded.text, confidence, found, self.bundle.digest, picture.squeezed)
+    def _batch_readings(
+        self,
+        prepared: Sequence[Prepared],
+        log_probs_TNC: torch.Tensor,
+        decode: Decoder,
+        chars: bool,
+    ) -> Readings:
+        decoded = DecodedColumns.of(decode(log_probs_TNC, self.bundle.charset))
+        if len(decoded) != len(prepared):
+            raise ValueError(f"the decoder gave {len(decoded)} texts for {len(prepared)} pictures")
+        num_steps = log_probs_TNC.shape[0]
+        texts = decoded.texts()
+        if not chars:
+            decoded = decoded.without_characters()
+        counts = np.diff(decoded.bounds)
+        px = np.repeat([picture.source_px_per_step(num_steps) for picture in prepared], counts)
+        last_x = np.repeat([float(picture.source_width_px) for picture in prepared], counts)
+        calibrate = self.bundle.calibration.apply
+        return Readings(
+            texts=texts,
+            confidences=np.array([calibrate(one) for one in decoded.log_probabilities.tolist()]),
+            squeezed=np.array([picture.squeezed for picture in prepared], dtype=np.bool_),
+            code_points=decoded.code_points,
+            probabilities=decoded.char_probabilities,
+            x0=np.minimum(decoded.first * px, last_x),
+            x1=np.minimum(decoded.end * px, last_x),
+            bounds=decoded.bounds,
+            model=self.bundle.digest,
+        )

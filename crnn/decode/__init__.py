@@ -13,7 +13,7 @@ from torch import Tensor
 
 from crnn.charset import Charset
 from crnn.decode.beam import BeamConfig, beam
-from crnn.decode.decoded import Decoded
+from crnn.decode.decoded import Decoded, DecodedColumns
 from crnn.decode.greedy import greedy
 from crnn.decode.lexicon import LexiconDecoder
 from crnn.decode.ngram import CharNgram
@@ -23,6 +23,7 @@ __all__ = [
     "BeamConfig",
     "CharNgram",
     "Decoded",
+    "DecodedColumns",
     "Decoder",
     "DecoderOptions",
     "LexiconDecoder",
@@ -31,7 +32,7 @@ __all__ = [
     "greedy",
 ]
 
-Decoder = Callable[[Tensor, Charset], list[Decoded]]
+Decoder = Callable[[Tensor, Charset], Sequence[Decoded]]
 """``(log_probs_TNC float32 on the CPU, charset) → one Decoded for each of N``."""
 
 

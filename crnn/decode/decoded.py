@@ -1,4 +1,4 @@
-"""``Decoded``, what every decoder returns, and how it is read off a CTC path.
+"""``Decoded``, what every decoder returns, alone or in columns, and how it is read off a CTC path.
 
 Shape suffixes: T time steps, N batch, C classes.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import overload
 
 import numpy as np
 import torch
@@ -28,6 +29,96 @@ class Decoded:
     """For each character its largest probability within its own time steps."""
     char_steps: tuple[tuple[float, float], ...]
     """For each character the first time step and the one past its last; ascending, disjoint."""
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedColumns(Sequence[Decoded]):
+    """The ``Decoded`` of N samples as columns; one is made when it is asked for.
+
+    Bulk jobs take the columns as they are: objects for each character would cost more than
+    decoding does.
+    """
+
+    log_probabilities: NDArray[np.float64]
+    """Of each sample."""
+    code_points: NDArray[np.uint32]
+    """Of each character, one sample's after another's."""
+    char_probabilities: NDArray[np.float64]
+    """Of each character."""
+    first: NDArray[np.float64]
+    """Of each character the first time step."""
+    end: NDArray[np.float64]
+    """Of each character the time step past its last."""
+    bounds: NDArray[np.int64]
+    """Sample n owns the characters ``bounds[n]`` up to ``bounds[n + 1]``."""
+
+    @classmethod
+    def of(cls, samples: Sequence[Decoded]) -> DecodedColumns:
+        """These samples as columns: themselves if they are."""
+        if isinstance(samples, DecodedColumns):
+            return samples
+        steps = np.array([span for one in samples for span in one.char_steps], dtype=np.float64)
+        first, end = steps.reshape(-1, 2).T
+        return cls(
+            log_probabilities=np.array([one.log_probability for one in samples], dtype=np.float64),
+            code_points=code_points("".join(one.text for one in samples)),
+            char_probabilities=np.array(
+                [value for one in samples for value in one.char_probabilities], dtype=np.float64
+            ),
+            first=first,
+            end=end,
+            bounds=np.cumsum([0, *(len(one.text) for one in samples)]),
+        )
+
+    def texts(self) -> list[str]:
+        """Of each sample."""
+        return cut(characters(self.code_points), self.bounds)
+
+    def without_characters(self) -> DecodedColumns:
+        """The samples' log-probabilities alone."""
+        none = np.zeros(0)
+        return DecodedColumns(
+            log_probabilities=self.log_probabilities,
+            code_points=np.zeros(0, dtype=np.uint32),
+            char_probabilities=none,
+            first=none,
+            end=none,
+            bounds=np.zeros(len(self) + 1, dtype=np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.log_probabilities)
+
+    @overload
+    def __getitem__(self, index: int) -> Decoded: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Decoded]: ...
+    def __getitem__(self, index: int | slice) -> Decoded | list[Decoded]:
+        if isinstance(index, slice):
+            return [self[n] for n in range(len(self))[index]]
+        n = range(len(self))[index]
+        own = slice(self.bounds[n], self.bounds[n + 1])
+        return Decoded(
+            characters(self.code_points[own]),
+            float(self.log_probabilities[n]),
+            tuple(self.char_probabilities[own].tolist()),
+            tuple(zip(self.first[own].tolist(), self.end[own].tolist(), strict=True)),
+        )
+
+
+def characters(points: NDArray[np.uint32]) -> str:
+    """The string of these code points."""
+    return points.astype("<u4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def code_points(text: str) -> NDArray[np.uint32]:
+    """The code points of this string."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+def cut(text: str, bounds: NDArray[np.int64]) -> list[str]:
+    """The pieces of ``text`` between neighbouring ``bounds``."""
+    return [text[start:end] for start, end in pairwise(bounds.tolist())]
 
 
 @dataclass(frozen=True)
@@ -92,14 +183,13 @@ def find_runs(path_NT: NDArray[np.int64], path_log_probs_NT: NDArray[np.float32]
     )
 
 
-def describe(runs: Runs, log_probabilities: Sequence[float], charset: Charset) -> list[Decoded]:
-    """A ``Decoded`` for each sample, given the exact log-probability of each collapsed path."""
-    characters = charset.text(runs.ids.tolist())
-    probabilities = np.exp(runs.peak).tolist()
-    first, end = runs.first.astype(float).tolist(), runs.end.astype(float).tolist()
-    steps = list(zip(first, end, strict=True))
-    spans = pairwise(runs.bounds)
-    return [
-        Decoded(characters[i:j], log_probability, tuple(probabilities[i:j]), tuple(steps[i:j]))
-        for (i, j), log_probability in zip(spans, log_probabilities, strict=True)
-    ]
+def describe(runs: Runs, log_probabilities: Sequence[float], charset: Charset) -> DecodedColumns:
+    """What stands in each sample, given the exact log-probability of each collapsed path."""
+    return DecodedColumns(
+        log_probabilities=np.asarray(log_probabilities, dtype=np.float64),
+        code_points=charset.code_points[runs.ids],
+        char_probabilities=np.exp(runs.peak).astype(np.float64),
+        first=runs.first.astype(np.float64),
+        end=runs.end.astype(np.float64),
+        bounds=np.asarray(runs.bounds),
+    )

@@ -6,10 +6,10 @@ from torch import Tensor
 
 from crnn import ctc
 from crnn.charset import Charset
-from crnn.decode.decoded import Decoded, Runs, check_log_probs, describe, find_runs
+from crnn.decode.decoded import DecodedColumns, Runs, check_log_probs, describe, find_runs
 
 
-def greedy(log_probs_TNC: Tensor, charset: Charset) -> list[Decoded]:
+def greedy(log_probs_TNC: Tensor, charset: Charset) -> DecodedColumns:
     """The text of the likeliest path of each sample; equal scores go to the lower class id.
 
     Args:
@@ -21,7 +21,7 @@ def greedy(log_probs_TNC: Tensor, charset: Charset) -> list[Decoded]:
     """
     log_probs_TNC = check_log_probs(log_probs_TNC, charset)
     if log_probs_TNC.shape[1] == 0:
-        return []
+        return DecodedColumns.of([])
     runs = best_path_runs(log_probs_TNC)
     exact = ctc.log_probabilities(log_probs_TNC, runs.targets())
     return describe(runs, exact.tolist(), charset)

@@ -17,8 +17,8 @@ from crnn import storage
 from crnn.bundle import Bundle
 from crnn.decode import CharNgram
 from crnn.picture_pool import PicturePool
+from crnn.readings import Readings
 from crnn.recognizer import BATCH_PIXELS, Recognizer
-from crnn.result import Result
 from pipelines.prefixes import check_prefix
 from pipelines.recognition.plan import Chunk, read_chunk
 from pipelines.recognition.rows import result_table
@@ -147,21 +147,21 @@ class ChunkReader:
         with ThreadPoolExecutor(1) as writer:
             for chunk, table in zip(chunks, inputs, strict=True):
                 began = time.time()
-                results = self._recognizer.read_prepared(
+                readings = self._recognizer.read_prepared(
                     islice(pictures, len(table)), self._decode, chars=self._config.options.chars
                 )
                 if writing:
                     yield writing.result()
-                writing = writer.submit(self._write, chunk, table, results, began)
+                writing = writer.submit(self._write, chunk, table, readings, began)
             if writing:
                 yield writing.result()
 
     def _write(
-        self, chunk: Chunk, inputs: pa.Table, results: Sequence[Result], began: float
+        self, chunk: Chunk, inputs: pa.Table, readings: Readings, began: float
     ) -> ChunkOutcome:
         options = self._config.options
         table = result_table(
-            inputs, results, min_confidence=options.min_confidence, chars=options.chars
+            inputs, readings, min_confidence=options.min_confidence, chars=options.chars
         )
         address = storage.join(self._config.results_uri, chunk.part)
         file = pa.BufferOutputStream()  # a node whose disk is full goes on

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from crnn.result import CharResult, Result
+from crnn.decode.decoded import characters
+from crnn.readings import Readings
 from pipelines.recognition.inputs import REGION
 
 CHAR = pa.struct(
@@ -37,53 +39,45 @@ LOW_CONFIDENCE = "low_confidence"
 
 
 def result_table(
-    inputs: pa.Table, results: Sequence[Result], *, min_confidence: float, chars: bool
+    inputs: pa.Table, readings: Readings, *, min_confidence: float, chars: bool
 ) -> pa.Table:
-    """A table of ``RESULT_SCHEMA`` of a chunk's inputs and their results, in their order."""
-    verdicts = [_verdict(result, min_confidence) for result in results]
-    codes = [code for code, _ in verdicts]
-    read = [result.error_code is None for result in results]
+    """A table of ``RESULT_SCHEMA`` of a chunk's inputs and what they read, in their order."""
+    failed = np.zeros(len(readings), dtype=np.bool_)
+    failed[list(readings.errors)] = True
+    codes: list[str | None] = [None] * len(readings)
+    messages: list[str | None] = [None] * len(readings)
+    for place in np.flatnonzero(readings.confidences < min_confidence).tolist():
+        confidence = readings.confidences[place]
+        codes[place] = LOW_CONFIDENCE
+        messages[place] = f"{confidence:.4f}; the minimum is {min_confidence:g}"
+    for place, error in readings.errors.items():
+        codes[place], messages[place] = error.reason, str(error)
     columns: dict[str, Any] = {
         "uri": inputs["uri"],
         "etag": inputs["etag"],
         "region": inputs["region"],
-        "text": _where(read, [result.text for result in results]),
-        "confidence": _where(read, [result.confidence for result in results]),
-        "chars": _characters(results, read if chars else [False] * len(read)),
+        "text": pa.array(readings.texts, pa.string(), mask=failed),
+        "confidence": pa.array(readings.confidences.astype(np.float32), mask=failed),
+        "chars": _characters(readings, failed)
+        if chars
+        else pa.nulls(len(readings), pa.list_(CHAR)),
         "error_code": codes,
-        "error_message": [message for _, message in verdicts],
-        "model": [result.model for result in results],
+        "error_message": messages,
+        "model": [readings.model] * len(readings),
     }
     return pa.table(columns, schema=RESULT_SCHEMA)
 
 
-def _verdict(result: Result, min_confidence: float) -> tuple[str | None, str | None]:
-    """Code and message of what is wrong with a result."""
-    if result.error_code is not None:
-        return result.error_code, result.error_message
-    if result.confidence < min_confidence:
-        return LOW_CONFIDENCE, f"{result.confidence:.4f}; the minimum is {min_confidence:g}"
-    return None, None
-
-
-def _where(given: Sequence[bool], values: Sequence[Any]) -> list[Any]:
-    return [value if there else None for there, value in zip(given, values, strict=True)]
-
-
-def _characters(results: Sequence[Result], given: Sequence[bool]) -> pa.Array:
-    """Lists of ``CHAR``, null where not given; flat columns first, which Arrow takes fast."""
-    offsets: list[int | None] = []
-    flat: list[CharResult] = []
-    for result, there in zip(results, given, strict=True):
-        offsets.append(len(flat) if there else None)
-        flat += result.chars if there else ()
+def _characters(readings: Readings, failed: NDArray[np.bool_]) -> pa.Array:
+    """Lists of ``CHAR``, null where nothing could be read."""
     structs = pa.StructArray.from_arrays(
         [
-            pa.array([char.char for char in flat], pa.string()),
-            pa.array([char.probability for char in flat], pa.float32()),
-            pa.array([char.x0 for char in flat], pa.float32()),
-            pa.array([char.x1 for char in flat], pa.float32()),
+            pa.array(list(characters(readings.code_points)), pa.string()),
+            pa.array(readings.probabilities.astype(np.float32)),
+            pa.array(readings.x0.astype(np.float32)),
+            pa.array(readings.x1.astype(np.float32)),
         ],
         fields=list(CHAR),
     )
-    return pa.ListArray.from_arrays(pa.array([*offsets, len(flat)], pa.int32()), structs)
+    offsets = pa.array(readings.bounds.astype(np.int32), mask=np.append(failed, False))
+    return pa.ListArray.from_arrays(offsets, structs)

@@ -16,6 +16,7 @@ from crnn.decode import (
     DECODERS,
     CharNgram,
     Decoded,
+    DecodedColumns,
     build_decoder,
     greedy,
 )
@@ -63,7 +64,28 @@ def test_readings_are_well_formed_and_alone_as_in_a_batch(
         together = decode(log_probs_TNC, charset)
         for n in range(batch):
             assert_well_formed(together[n], log_probs_TNC[:, n], charset)
-            assert decode(log_probs_TNC[:, n : n + 1], charset) == [together[n]]
+            assert list(decode(log_probs_TNC[:, n : n + 1], charset)) == [together[n]]
+
+
+@settings(deadline=None)
+@given(
+    texts=st.lists(st.text(max_size=6), max_size=5),
+    numbers=st.lists(st.floats(-9, 0), min_size=31, max_size=31),
+)
+def test_columns_hold_what_single_readings_do(texts: list[str], numbers: list[float]) -> None:
+    samples = [
+        Decoded(
+            text,
+            numbers[place],
+            tuple(numbers[: len(text)]),
+            tuple((float(n), n + 0.5) for n in range(len(text))),
+        )
+        for place, text in enumerate(texts)
+    ]
+    columns = DecodedColumns.of(samples)
+    assert list(columns) == samples and columns.texts() == texts
+    assert columns[1:] == samples[1:] and columns[-1:] == samples[-1:]
+    assert columns.without_characters().texts() == [""] * len(texts)
 
 
 @pytest.mark.parametrize("name", DECODERS)
@@ -77,7 +99,7 @@ def test_the_empty_text_is_all_blanks(name: str) -> None:
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_no_samples_have_no_readings(name: str) -> None:
-    assert all_decoders()[name](torch.zeros(5, 0, LOWER.num_classes), LOWER) == []
+    assert list(all_decoders()[name](torch.zeros(5, 0, LOWER.num_classes), LOWER)) == []
 
 
 @pytest.mark.parametrize("name", DECODERS)

@@ -56,7 +56,7 @@ def test_errors_keep_their_reason_and_message(reason: str, message: str) -> None
 
 def test_replies_come_out_whole_however_they_are_cut() -> None:
     sent = prepare(noise(70, 30), CONTRACT)
-    packed = pack_ready() + pack_prepared(sent) + pack_failed(PictureError("a", "b"))
+    packed = b"".join([pack_ready(), *pack_prepared(sent), pack_failed(PictureError("a", "b"))])
     reader = ReplyReader(CONTRACT)
     replies = [reply for byte in packed for reply in reader.feed(bytes([byte]))]
     ready, found, error = replies

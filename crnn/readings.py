@@ -1,0 +1,115 @@
+"""The results of many pictures as columns: what bulk jobs write, and ``Result`` is cut from.
+
+A line of print has dozens of characters. As Python objects they would cost a bulk job more time
+than decoding the line does; as columns they cost next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crnn.decode.decoded import characters
+from crnn.errors import PictureError
+from crnn.result import CharResult, Result
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Readings:
+    """What was read in N pictures, or why nothing was, in their order."""
+
+    texts: list[str]
+    """Empty where the picture couldn't be read."""
+    confidences: NDArray[np.float64]
+    """As ``Result.confidence``."""
+    squeezed: NDArray[np.bool_]
+    """As ``Result.squeezed``."""
+    code_points: NDArray[np.uint32]
+    """Of each character, one picture's after another's; none where the caller wanted none."""
+    probabilities: NDArray[np.float64]
+    """Of each character."""
+    x0: NDArray[np.float64]
+    """Of each character, px, as ``CharResult.x0``."""
+    x1: NDArray[np.float64]
+    """Of each character, px."""
+    bounds: NDArray[np.int64]
+    """Picture n owns the characters ``bounds[n]`` up to ``bounds[n + 1]``."""
+    model: str
+    """The bundle's digest."""
+    errors: Mapping[int, PictureError] = field(default_factory=dict)
+    """By the number of the picture."""
+
+    @classmethod
+    def failed(cls, errors: Sequence[PictureError], model: str) -> Readings:
+        """Of pictures none of which can be read."""
+        none = np.zeros(0)
+        return cls(
+            texts=[""] * len(errors),
+            confidences=np.zeros(len(errors)),
+            squeezed=np.zeros(len(errors), dtype=np.bool_),
+            code_points=np.zeros(0, dtype=np.uint32),
+            probabilities=none,
+            x0=none,
+            x1=none,
+            bounds=np.zeros(len(errors) + 1, dtype=np.int64),
+            model=model,
+            errors=dict(enumerate(errors)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def results(self) -> list[Result]:
+        """One object for each picture."""
+        found = list(
+            map(
+                CharResult,
+                characters(self.code_points),
+                self.probabilities.tolist(),
+                self.x0.tolist(),
+                self.x1.tolist(),
+            )
+        )
+        results = [
+            Result(text, confidence, tuple(found[start:end]), self.model, squeezed)
+            for text, confidence, (start, end), squeezed in zip(
+                self.texts,
+                self.confidences.tolist(),
+                pairwise(self.bounds.tolist()),
+                self.squeezed.tolist(),
+                strict=True,
+            )
+        ]
+        for place, error in self.errors.items():
+            results[place] = Result("", 0.0, (), self.model, False, error.reason, str(error))
+        return results
+
+
+def in_order(parts: Sequence[tuple[Sequence[int], Readings]], model: str) -> Readings:
+    """One ``Readings`` of several, whose pictures have these numbers, each from 0 once."""
+    if not parts:
+        return Readings.failed([], model)
+    places = np.concatenate([np.asarray(numbers, dtype=np.int64) for numbers, _ in parts])
+    order = np.argsort(places)
+    texts = [text for _, part in parts for text in part.texts]
+    counts = np.concatenate([np.diff(part.bounds) for _, part in parts])
+    starts = np.cumsum(counts) - counts
+    bounds = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts[order])])
+    moved = np.repeat(starts[order] - bounds[:-1], counts[order])
+    source = np.arange(bounds[-1]) + moved
+    return Readings(
+        texts=[texts[n] for n in order.tolist()],
+        confidences=np.concatenate([part.confidences for _, part in parts])[order],
+        squeezed=np.concatenate([part.squeezed for _, part in parts])[order],
+        code_points=np.concatenate([part.code_points for _, part in parts])[source],
+        probabilities=np.concatenate([part.probabilities for _, part in parts])[source],
+        x0=np.concatenate([part.x0 for _, part in parts])[source],
+        x1=np.concatenate([part.x1 for _, part in parts])[source],
+        bounds=bounds,
+        model=model,
+        errors={numbers[n]: error for numbers, part in parts for n, error in part.errors.items()},
+    )

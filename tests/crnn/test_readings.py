@@ -1,0 +1,59 @@
+"""Results as columns: put in order, and cut into single ones."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crnn.decode.decoded import code_points
+from crnn.errors import PictureError
+from crnn.readings import Readings, in_order
+from crnn.result import CharResult, Result
+
+WORDS = st.lists(st.text(max_size=5), max_size=4)
+
+
+def readings(texts: list[str]) -> Readings:
+    """Of pictures that read so; the numbers follow from the texts."""
+    lengths = [len(text) for text in texts]
+    place = np.concatenate([np.arange(n, dtype=float) for n in [0, *lengths]])
+    return Readings(
+        texts=texts,
+        confidences=np.array([1 / (1 + n) for n in lengths]),
+        squeezed=np.array([n > 2 for n in lengths], dtype=np.bool_),
+        code_points=code_points("".join(texts)),
+        probabilities=1 / (1 + place),
+        x0=place,
+        x1=place + 1,
+        bounds=np.cumsum([0, *lengths]),
+        model="m",
+    )
+
+
+def result(text: str) -> Result:
+    chars = tuple(CharResult(char, 1 / (1 + n), float(n), n + 1.0) for n, char in enumerate(text))
+    return Result(text, 1 / (1 + len(text)), chars, "m", len(text) > 2)
+
+
+@settings(deadline=None)
+@given(batches=st.lists(WORDS, max_size=4), failed=st.integers(0, 3), data=st.data())
+def test_batches_come_back_in_the_order_of_their_pictures(
+    batches: list[list[str]], failed: int, data: st.DataObject
+) -> None:
+    errors = [PictureError("undecodable", f"picture {n}") for n in range(failed)]
+    parts = [*map(readings, batches), Readings.failed(errors, "m")]
+    texts = [text for batch in batches for text in batch]
+    order = data.draw(st.permutations(range(len(texts) + failed)))
+    numbers = iter(order)
+    placed = [([next(numbers) for _ in range(len(part))], part) for part in parts]
+
+    whole = in_order(placed, "m").results()
+
+    expected = [result(text) for text in texts]
+    expected += [Result("", 0.0, (), "m", False, "undecodable", str(error)) for error in errors]
+    assert whole == [expected[order.index(n)] for n in range(len(order))]
+
+
+def test_no_batches_are_no_pictures() -> None:
+    assert len(in_order([], "m")) == 0 and in_order([], "m").results() == []
