@@ -1,12 +1,15 @@
 """Typed command lines: a config dataclass becomes flags, help and YAML keys.
 
-Exit status: 0 done, 1 a ``CrnnError`` (bad data, bundle, placement), 2 bad arguments, 130 Ctrl-C.
+Exit status: 0 done, 1 a ``CrnnError`` (bad data, bundle, placement), 2 bad arguments, 130 Ctrl-C,
+141 when whoever reads the output has gone, as in ``--help | head``.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
+import select
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -44,6 +47,10 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         sys.exit(_complain(error, status=2))
     except KeyboardInterrupt:
         sys.exit(_complain("interrupted; run the same command again to go on", status=130))
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        sys.exit(141)
     except Exception as error:
         found = ours(error)
         if found is None:
@@ -76,6 +83,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(entry) for entry in value]
     return value
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe without a reader; what is left of it is dropped then."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    gone = any(event & select.POLLERR for _, event in poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
 
 
 def _complain(error: BaseException | str, *, status: int) -> int:

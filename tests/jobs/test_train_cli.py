@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import yaml
 from jobs import cli
 from jobs.training.settings import TrainSettings
 from pipelines.shards import MANIFEST_NAME
-from tests.jobs.runs import TINY, refused, run, tiny_bundle
+from tests.jobs.runs import TINY, TRAIN, refused, run, tiny_bundle
 from tests.pipelines.stream.sets import good, write_set
 
 
@@ -115,6 +117,16 @@ def test_help_shows_every_flag_with_its_default(tmp_path: Path) -> None:
     for flag, default in flags:
         assert flag in words
         assert f"default: {default}" in done.stdout, flag
+
+
+def test_help_that_nobody_reads_ends_without_a_traceback() -> None:
+    command = [sys.executable, str(TRAIN), "--help"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(), said) == (141, "")
 
 
 def flags_of(settings: object, prefix: str = "--") -> list[tuple[str, str]]:
