@@ -48,6 +48,8 @@ from matplotlib import pyplot
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOK_S = 5.0
+LOOKS_A_LINE = 12
+"""How often it says where it is, and writes the curve as far as it is known."""
 START_S = 300.0
 DISTINCT = 200
 GROUPS = {
@@ -80,7 +82,7 @@ def main(arguments: argparse.Namespace) -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
     with served(arguments.bundle, arguments.out / "serve.log") as (job, url):
         soak = Soak(url, [word(n) for n in range(DISTINCT)])
-        asyncio.run(load(soak, job, arguments.minutes * 60, arguments.callers))
+        asyncio.run(load(soak, job, arguments))
     write(soak, arguments.out)
     print(f"{sum(soak.answers.values()):,} requests: {dict(soak.answers.most_common())}")
     for name, (before, after) in growth(soak.rows).items():
@@ -110,8 +112,9 @@ def served(bundle: str, log_path: Path) -> Iterator[tuple[subprocess.Popen[bytes
         job.wait(120)
 
 
-async def load(soak: Soak, job: subprocess.Popen[bytes], seconds: float, callers: int) -> None:
+async def load(soak: Soak, job: subprocess.Popen[bytes], arguments: argparse.Namespace) -> None:
     """Callers that ask one thing after another, and somebody who looks."""
+    callers, seconds = arguments.callers, arguments.minutes * 60
     end_s = time.monotonic() + seconds
     async with httpx.AsyncClient(
         base_url=soak.url, timeout=120, limits=httpx.Limits(max_connections=callers)
@@ -131,10 +134,23 @@ async def load(soak: Soak, job: subprocess.Popen[bytes], seconds: float, callers
             began_s = time.monotonic()
             while time.monotonic() < end_s:
                 memory = await asyncio.to_thread(memory_by_group, job.pid)
-                soak.rows.append([time.monotonic() - began_s, *memory, sum(memory)])
+                passed_s = time.monotonic() - began_s
+                soak.rows.append([passed_s, *memory, sum(memory)])
+                if len(soak.rows) % LOOKS_A_LINE == 0:
+                    write(soak, arguments.out)
+                    print(progress(soak, passed_s, seconds), flush=True)
                 await asyncio.sleep(LOOK_S)
 
         await asyncio.gather(look(), *map(caller, range(callers)))
+
+
+def progress(soak: Soak, passed_s: float, seconds: float) -> str:
+    """A line of it."""
+    asked = soak.answers.total()
+    return (
+        f"soak: {passed_s / 60:.0f} of {seconds / 60:g} minutes, {asked:,} requests "
+        f"({asked / passed_s:.0f}/s), {len(soak.wrong)} wrong, {soak.rows[-1][-1]:,.0f} MiB"
+    )
 
 
 async def expected(soak: Soak, client: httpx.AsyncClient) -> list[str]:
@@ -336,6 +352,7 @@ def write(soak: Soak, out: Path) -> None:
     axes.legend(ncols=len(names), loc="lower center")
     axes.grid(alpha=0.3)
     figure.savefig(out / "memory.png", dpi=120)
+    pyplot.close(figure)
 
 
 if __name__ == "__main__":
