@@ -4,9 +4,10 @@ python bench/finetune.py captchas DIR --bundle bundles/mobile
 python bench/finetune.py lines DIR --bundle bundles/mobile
 
 ``captchas``: of a folder of labelled pictures the first 500 of its list are trained on, with their
-own characters, and the others read, right when every character is. Rendered strings of these
-characters are mixed in: where a list is sorted, the first 500 begin with other characters than the
-rest, and a network soon learns what never comes first. ``lines``: a fifth of the groups of
+own characters, and the others read, right when every character is. Where a list is sorted, the
+first 500 begin with other characters than the rest, and a network soon learns what never comes
+first. So rendered strings of these characters are mixed in, and what is left of each of the 500
+without its first characters. ``lines``: a fifth of the groups of
 pictures (by a hash of what --group-pattern finds in the name, such as a receipt's number) is read,
 the others are trained on; right by letters and digits, in any case.
 
@@ -17,6 +18,7 @@ that nothing is known of what is read. Prints each command and the minutes that 
 from __future__ import annotations
 
 import argparse
+import random
 import shlex
 import subprocess
 import sys
@@ -25,6 +27,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -37,6 +41,8 @@ from pipelines.manifest import load_manifest
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAINED_ON = 500
+FIRST_PX, PITCH_PX = 29, 23
+"""Where a captcha's first character begins, and how far it is to the next, px."""
 Counted = Callable[[Sums], int]
 
 
@@ -89,6 +95,25 @@ def split_list(folder: Path, out: Path) -> tuple[Path, Path]:
     return parts
 
 
+def add_tails(folder: Path) -> None:
+    """To each captcha what is left of it when its first few characters are cut off.
+
+    Then any character comes first in some picture.
+    """
+    chance, lines = random.Random(0), []
+    tails = folder / "tails"
+    tails.mkdir()
+    listed = (folder / "labels.tsv").read_text(encoding="utf-8").splitlines()
+    for number, (name, text) in enumerate(line.split("\t") for line in listed):
+        cut = chance.randrange(1, len(text) - 1)
+        with Image.open(folder / name) as picture:
+            left = FIRST_PX + cut * PITCH_PX
+            picture.crop((left, 0, *picture.size)).save(tails / f"{number}.png")
+        lines.append(f"tails/{number}.png\t{text[cut:]}\n")
+    with (folder / "labels.tsv").open("a", encoding="utf-8") as file:
+        file.writelines(lines)
+
+
 def shape_flags(uri: str) -> list[str]:
     """Flags of ``jobs/train.py`` for a network of the bundle's shape, whose weights all fit."""
     bundle = load_bundle(uri, with_onnx=False)
@@ -131,6 +156,7 @@ def main(arguments: argparse.Namespace, more: Sequence[str]) -> None:
         source = arguments.folder
         if arguments.kind == "captchas":
             source, tested = split_list(arguments.folder, work)
+            add_tails(source)
         else:
             flags = (*flags, "--group-pattern", arguments.group_pattern)
         took_s = run("jobs/prepare.py", str(source), shards, *flags)
