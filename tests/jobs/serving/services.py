@@ -115,7 +115,20 @@ def answer_to_endless_body(port: int, most: int = 64 << 20) -> tuple[bytes, int]
             while sent < most and not select.select([connection], [], [], 0)[0]:
                 connection.sendall(chunk)
                 sent += len(chunk)
-        return connection.recv(65536), sent
+        return _whole_answer(connection), sent
+
+
+def _whole_answer(connection: socket.socket) -> bytes:
+    """Head and body, which may come one after the other; what there is where the end is cut off."""
+    answer = b""
+    with contextlib.suppress(ConnectionError):
+        while part := connection.recv(65536):
+            answer += part
+            head, _, body = answer.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            if length and len(body) >= int(length[1]):
+                break
+    return answer
 
 
 def free_port() -> int:
