@@ -34,6 +34,9 @@ from crnn.calibration import (
     expected_calibration_error,
     fit,
 )
+from crnn.charset import Charset
+from crnn.decode import Decoded, Decoder
+from crnn.decode.greedy import greedy
 from crnn.metrics import Sums, alnum_form, score, wilson_interval
 from crnn.recognizer import Recognizer
 from crnn.reliability import reliability_svg
@@ -108,8 +111,19 @@ PEERS: dict[str, tuple[Callable[[], str], Callable[[LabelledSet], Outcome]]] = {
 }
 
 
-def read_with(uri: str, sets: Sequence[LabelledSet], engine: str) -> BundleRead:
+def without(forbidden: str) -> Decoder:
+    """Best paths through the other characters, whose probabilities add up to one."""
+
+    def decode(log_probs_TNC: torch.Tensor, charset: Charset) -> Sequence[Decoded]:
+        ids = torch.tensor(charset.encode(forbidden))
+        return greedy(log_probs_TNC.index_fill(2, ids, -math.inf).log_softmax(2), charset)
+
+    return decode
+
+
+def read_with(uri: str, sets: Sequence[LabelledSet], engine: str, forbidden: str) -> BundleRead:
     """A bundle's readings in one thread, in batches as bulk jobs make them."""
+    decoder = without(forbidden) if forbidden else None
     recognizer = Recognizer.load(uri, engine=engine, threads=1)
     bundle = recognizer.bundle
     recognizer.bundle = replace(bundle, calibration=Calibration())  # confidence is probability
@@ -118,7 +132,7 @@ def read_with(uri: str, sets: Sequence[LabelledSet], engine: str) -> BundleRead:
     outcomes = {}
     for one in sets:
         began_s = time.process_time()
-        results = recognizer.read(one.pictures, chars=False)
+        results = recognizer.read(one.pictures, decoder=decoder, chars=False)
         cpu_s = time.process_time() - began_s
         outcomes[one.name] = counted([result.text for result in results], one.labels, cpu_s)
         readings += [
@@ -132,6 +146,7 @@ def read_with(uri: str, sets: Sequence[LabelledSet], engine: str) -> BundleRead:
             for picture_id, label, result in zip(one.ids, one.labels, results, strict=True)
         ]
     name = f"{bundle.name} {bundle.digest[:8]}, {recognizer.engine}"
+    name += f", without {forbidden!r}" if forbidden else ""
     return BundleRead(
         name=name, calibration=bundle.calibration, readings=readings, outcomes=outcomes
     )
@@ -270,7 +285,7 @@ def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     sets = [labelled_set(one, lines=False, limit=arguments.limit) for one in arguments.words]
     sets += [labelled_set(one, lines=True, limit=arguments.limit) for one in arguments.lines]
-    reads = [read_with(uri, sets, arguments.engine) for uri in arguments.bundle]
+    reads = [read_with(uri, sets, arguments.engine, arguments.without) for uri in arguments.bundle]
     tools = {read.name: read.outcomes for read in reads}
     kept = Kept(arguments.kept)
     for version, measure in [PEERS[name] for name in arguments.peers]:
@@ -297,6 +312,7 @@ if __name__ == "__main__":
     parser.add_argument("--lines", nargs="*", default=[], help="folders of labelled lines")
     parser.add_argument("--bundle", nargs="*", default=[], help="bundles of ours")
     parser.add_argument("--engine", default="auto", help="of the bundles (%(default)s)")
+    parser.add_argument("--without", default="", help="characters that no bundle may read")
     parser.add_argument("--limit", type=int, default=0, help="pictures of each set; 0: all")
     parser.add_argument(
         "--peers", nargs="*", default=list(PEERS), choices=list(PEERS), help="(%(default)s)"

@@ -6,13 +6,14 @@ python bench/finetune.py lines DIR --bundle bundles/mobile
 ``captchas``: of a folder of labelled pictures the first 500 of its list are trained on, with their
 own characters, and the others read, right when every character is. Where a list is sorted, the
 first 500 begin with other characters than the rest, and a network soon learns what never comes
-first. So rendered strings of these characters are mixed in, and what is left of each of the 500
-without its first characters, which stand in captchas of this kind at even distances. ``lines``: a
-fifth of the groups of pictures (by a hash of what --group-pattern finds in the name, such as a
-receipt's number) is read, the others are trained on; right by letters and digits, in any case.
+first. So each is trained on again with its last characters in front and another captcha's first
+ones after them. ``lines``: a fifth of the groups of pictures (by a hash of what --group-pattern
+finds in the name, such as a receipt's number) is read, the others are trained on; right by letters
+and digits, in any case.
 
-The bundle that comes out is chosen and calibrated on a twentieth held out of what is trained on, so
-that nothing is known of what is read. Prints each command and the minutes that all took.
+The bundle that comes out is calibrated, and that of the lines chosen, on a twentieth held out of
+what is trained on, so that nothing is known of what is read. Prints each command and the minutes
+that all took.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -37,82 +40,152 @@ from crnn.bundle import load_bundle
 from crnn.metrics import Sums, score, wilson_interval
 from crnn.recognizer import Recognizer
 from crnn.shipped import default_bundle
-from pipelines.manifest import load_manifest
 
 ROOT = Path(__file__).resolve().parent.parent
-TRAINED_ON = 500
-FIRST_PX, PITCH_PX = 29, 23
-"""Where a captcha's first character begins, and how far it is to the next, px."""
-Counted = Callable[[Sums], int]
+Ink = NDArray[np.float64]
+"""What is left of the paper's light at each place, 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What a bundle is fine-tuned on, and what it reads then."""
+
+    train: Path
+    val: Path
+    test: Path
+    took_s: float
+    """Of the commands that prepared them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a bundle is fine-tuned: flags of the jobs."""
+    """How a bundle is fine-tuned."""
 
-    prepare: tuple[str, ...]
-    render: tuple[str, ...]
-    """Of ``jobs/synthesize.py``, for a set that is mixed in; none where empty."""
+    prepare: Callable[[Path, Path, str], Data]
+    """Of a folder of labelled pictures, in a folder for its work, by a group pattern."""
     train: tuple[str, ...]
-    counted: Counted
+    """Flags of ``jobs/train.py``."""
+    counted: Callable[[Sums], int]
     """Readings that are right."""
     rule: str
     """The same in words."""
 
 
-CAPTCHAS = Recipe(
-    # A captcha and its tail are both trained on, or both held out.
-    prepare=("--val-share", "0.05", "--group-pattern", r"([^/]+)\.\w+$"),
-    render=("--count", "4000", "--content", "codes", "--max-length", "6", "--style", "full"),
-    # Validated at the end alone: 25 pictures don't tell which of several checkpoints is best. The
-    # RNN learns slowly, as it is what learns which characters never come first.
-    train=(
-        *("--epochs", "18", "--weights", "1", "1", "--optim.lr-scales", "rnn", "0.1"),
-        *("--validate-every", "1000000", "--model.dropout", "0.2"),
-    ),
-    counted=lambda sums: sums.exact,
-    rule="read exactly",
-)
-LINES = Recipe(
-    prepare=("--val-share", "0.05", "--test-share", "0.2"),
-    render=(),
-    train=("--epochs", "4", "--validate-every", "6000", "--optim.lr", "0.002"),
-    counted=lambda sums: sums.alnum_exact,
-    rule="right by letters and digits",
-)
-RECIPES = {"captchas": CAPTCHAS, "lines": LINES}
+TRAINED_ON = 500
+HELD_OUT = 20
+"""One of so many captchas that are trained on is held out."""
+SPLICED = 15
+"""Pictures made of a captcha's last characters and another's first ones, for each captcha."""
+FIRST_PX, WIDTH_PX, WIDE_PX, NEAR_PX = 29, 21.3, 28.0, 3
+"""Where a captcha's first character begins; how wide one is, and an m or a w; how far off that may
+be. Fitted to where the 500 end."""
 
 
-def split_list(folder: Path, out: Path) -> tuple[Path, Path]:
-    """Two folders of the same pictures: the first lines of the list, and the others."""
+def prepare_captchas(folder: Path, work: Path, group_pattern: str) -> Data:
+    trained_on, held_out, others = split_list(folder, work)
+    train, val = work / "train", work / "val"
+    took_s = run("jobs/prepare.py", str(splice(trained_on, work / "spliced")), str(train))
+    took_s += run("jobs/prepare.py", str(held_out), str(val))
+    return Data(train=train, val=val, test=others, took_s=took_s)
+
+
+def split_list(folder: Path, out: Path) -> list[Path]:
+    """Three folders of the same pictures: trained on, held out of these, and all after them."""
     lines = (folder / "labels.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
-    parts = out / "first", out / "others"
-    for part, members in zip(parts, (lines[:TRAINED_ON], lines[TRAINED_ON:]), strict=True):
+    first = list(enumerate(lines[:TRAINED_ON]))
+    parts = {
+        "trained_on": [line for number, line in first if number % HELD_OUT],
+        "held_out": [line for number, line in first if number % HELD_OUT == 0],
+        "others": lines[TRAINED_ON:],
+    }
+    for name, members in parts.items():
+        part = out / name
         part.mkdir()
         (part / "labels.tsv").write_text("".join(members), encoding="utf-8")
         for entry in folder.iterdir():
             if entry.is_dir():
                 (part / entry.name).symlink_to(entry.resolve())
-    return parts
+    return [out / name for name in parts]
 
 
-def add_tails(folder: Path) -> None:
-    """To each captcha what is left of it when its first few characters are cut off.
+def splice(folder: Path, out: Path) -> Path:
+    """Captchas, and such as begin with one's last characters and end with another's first ones.
 
     Then any character comes first in some picture.
     """
-    chance, lines = random.Random(0), []
-    tails = folder / "tails"
-    tails.mkdir()
-    listed = (folder / "labels.tsv").read_text(encoding="utf-8").splitlines()
-    for name, text in (line.split("\t") for line in listed):
-        cut = chance.randrange(1, len(text) - 1)
-        with Image.open(folder / name) as picture:
-            left = FIRST_PX + cut * PITCH_PX
-            picture.crop((left, 0, *picture.size)).save(tails / f"{Path(name).stem}.png")
-        lines.append(f"tails/{Path(name).stem}.png\t{text[cut:]}\n")
-    with (folder / "labels.tsv").open("a", encoding="utf-8") as file:
-        file.writelines(lines)
+    chance, labels = random.Random(0), []
+    samples = [
+        line.split("\t")
+        for line in (folder / "labels.tsv").read_text(encoding="utf-8").splitlines()
+    ]
+    pictures = np.stack([np.asarray(Image.open(folder / name).convert("L")) for name, _ in samples])
+    paper_HW = pictures.max(axis=0).clip(1)  # the same behind all of them
+    inks = [picture_HW / paper_HW for picture_HW in pictures]  # 1: none
+    seams = [seams_of(ink_HW, text) for ink_HW, (_, text) in zip(inks, samples, strict=True)]
+    out.mkdir()
+    for index, (name, text) in enumerate(samples):
+        drawn = {f"{Path(name).stem}.png": (inks[index], text)}
+        for number in range(SPLICED):
+            other, cut = chance.randrange(len(samples)), chance.randrange(1, len(text))
+            ink_HW = spliced(inks[index], seams[index], inks[other], seams[other], cut)
+            drawn[f"{Path(name).stem}-{number}.png"] = ink_HW, text[cut:] + samples[other][1][:cut]
+        for file, (ink_HW, label) in drawn.items():
+            Image.fromarray((ink_HW * paper_HW).round().astype(np.uint8)).save(out / file)
+            labels.append(f"{file}\t{label}\n")
+    (out / "labels.tsv").write_text("".join(labels), encoding="utf-8")
+    return out
+
+
+def seams_of(ink_HW: Ink, text: str) -> list[int]:
+    """Where to cut before each character, and after the last: a column with little ink, px."""
+    columns_W = ink_HW.sum(axis=0)
+    seams, near = [], float(FIRST_PX)
+    for character in [*text, ""]:
+        start = round(near) - NEAR_PX
+        seams.append(start + int(columns_W[start : round(near) + NEAR_PX + 1].argmax()))
+        near += WIDE_PX if character in "mw" else WIDTH_PX
+    return seams
+
+
+def spliced(ink_HW: Ink, seams: list[int], other_HW: Ink, other_seams: list[int], cut: int) -> Ink:
+    """A captcha from its character ``cut`` on, between its margins, and the other up to that."""
+    width = ink_HW.shape[1]
+    parts = (
+        ink_HW[:, : seams[0]],
+        ink_HW[:, seams[cut] : seams[-1]],
+        other_HW[:, other_seams[0] : other_seams[cut]],
+        ink_HW[:, seams[-1] :],
+    )
+    joined_HW = np.concatenate(parts, axis=1)[:, :width]
+    return np.pad(joined_HW, ((0, 0), (0, width - joined_HW.shape[1])), constant_values=1.0)
+
+
+def prepare_lines(folder: Path, work: Path, group_pattern: str) -> Data:
+    shards, shares = work / "shards", ("--val-share", "0.05", "--test-share", "0.2")
+    flags = (*shares, "--group-pattern", group_pattern)
+    took_s = run("jobs/prepare.py", str(folder), str(shards), *flags)
+    return Data(train=shards / "train", val=shards / "val", test=shards / "test", took_s=took_s)
+
+
+RECIPES = {
+    # Validated at the end alone: 25 pictures don't tell which of several checkpoints is best. The
+    # RNN learns slowly, as it is what learns which characters never come first.
+    "captchas": Recipe(
+        prepare=prepare_captchas,
+        train=(
+            *("--epochs", "6", "--validate-every", "1000000"),
+            *("--optim.lr-scales", "rnn", "0.1", "--model.dropout", "0.2"),
+        ),
+        counted=lambda sums: sums.exact,
+        rule="read exactly",
+    ),
+    "lines": Recipe(
+        prepare=prepare_lines,
+        train=("--epochs", "4", "--validate-every", "6000", "--optim.lr", "0.002"),
+        counted=lambda sums: sums.alnum_exact,
+        rule="right by letters and digits",
+    ),
+}
 
 
 def shape_flags(uri: str) -> list[str]:
@@ -153,27 +226,15 @@ def main(arguments: argparse.Namespace, more: Sequence[str]) -> None:
     recipe, bundle = RECIPES[arguments.kind], arguments.bundle or default_bundle()
     with tempfile.TemporaryDirectory(prefix="finetune-") as name:
         work = Path(name)
-        shards, tested, flags = str(work / "shards"), work / "shards" / "test", recipe.prepare
-        source = arguments.folder
-        if arguments.kind == "captchas":
-            source, tested = split_list(arguments.folder, work)
-            add_tails(source)
-        else:
-            flags = (*flags, "--group-pattern", arguments.group_pattern)
-        took_s = run("jobs/prepare.py", str(source), shards, *flags)
-        sets = [str(work / "shards" / "train")]
-        if recipe.render:
-            sets.append(str(work / "rendered"))
-            characters = "".join(load_manifest(sets[0]).characters)
-            took_s += run("jobs/synthesize.py", sets[1], "--charset", characters, *recipe.render)
-        flags = ("--data", *sets, "--val", str(work / "shards" / "val"), "--init-from", bundle)
+        data = recipe.prepare(arguments.folder, work, arguments.group_pattern)
+        flags = ("--data", str(data.train), "--val", str(data.val), "--init-from", bundle)
         flags = (*flags, *shape_flags(bundle), *recipe.train)
-        flags = (*flags, "--storage-path", str(arguments.out or work), "--name", arguments.kind)
-        took_s += run("jobs/train.py", *flags, *more)
-        test = labelled_set(str(tested), lines=arguments.kind == "lines")
-        trained = str((arguments.out or work) / arguments.kind / "bundle")
+        runs = str(arguments.out or work)
+        flags = (*flags, "--storage-path", runs, "--name", arguments.kind)
+        took_s = data.took_s + run("jobs/train.py", *flags, *more)
+        test = labelled_set(str(data.test), lines=arguments.kind == "lines")
         print(told(f"start, {bundle}", read(bundle, test), recipe))
-        print(told("fine-tuned", read(trained, test), recipe))
+        print(told("fine-tuned", read(f"{runs}/{arguments.kind}/bundle", test), recipe))
     print(f"{took_s / 60:.1f} minutes for all commands, their starts and evaluation included")
 
 
@@ -186,6 +247,6 @@ if __name__ == "__main__":
     parser.add_argument("kind", choices=sorted(RECIPES))
     parser.add_argument("folder", type=Path, help="labelled pictures, with a labels.tsv")
     parser.add_argument("--bundle", default="", help="to start from; default: the shipped one")
-    parser.add_argument("--group-pattern", default=r"(\d+)_\d+", help="(%(default)s)")
+    parser.add_argument("--group-pattern", default=r"(\d+)_\d+", help="of lines (%(default)s)")
     parser.add_argument("--out", type=Path, help="folder that keeps the run; default: none")
     main(*parser.parse_known_args())
