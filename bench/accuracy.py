@@ -121,8 +121,13 @@ def without(forbidden: str) -> Decoder:
     return decode
 
 
-def read_with(uri: str, sets: Sequence[LabelledSet], engine: str, forbidden: str) -> BundleRead:
-    """A bundle's readings in one thread, in batches as bulk jobs make them."""
+def read_with(
+    uri: str, sets: Sequence[LabelledSet], engine: str, *, forbidden: str = ""
+) -> BundleRead:
+    """A bundle's readings in one thread, in batches as bulk jobs make them.
+
+    ``forbidden`` are characters that it may not read.
+    """
     decoder = without(forbidden) if forbidden else None
     recognizer = Recognizer.load(uri, engine=engine, threads=1)
     bundle = recognizer.bundle
@@ -285,7 +290,10 @@ def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     sets = [labelled_set(one, lines=False, limit=arguments.limit) for one in arguments.words]
     sets += [labelled_set(one, lines=True, limit=arguments.limit) for one in arguments.lines]
-    reads = [read_with(uri, sets, arguments.engine, arguments.without) for uri in arguments.bundle]
+    reads = [
+        read_with(uri, sets, arguments.engine, forbidden=arguments.without)
+        for uri in arguments.bundle
+    ]
     tools = {read.name: read.outcomes for read in reads}
     kept = Kept(arguments.kept)
     for version, measure in [PEERS[name] for name in arguments.peers]:
