@@ -1,7 +1,10 @@
 """Weights of a model with another charset or another architecture, carried over where they fit.
 
 Tensors go by name. The output layer goes by character: the row of a character that both
-charsets have, and the blank's, are copied to wherever the new charset puts them.
+charsets have, and the blank's, are copied to wherever the new charset puts them. A wider network
+of the same kind takes a narrow one in whole, and computes at first exactly what that does: new
+units take part in nothing old until training lets them (zero-initialised growth, as in Net2Net's
+aim, Chen et al. 2016, without its copied units).
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ class TransferReport:
     """Loaded as they are."""
     resized: list[str]
     """Of the output layer: the rows of shared characters loaded, the others freshly drawn."""
+    widened: list[str]
+    """Of a wider network: the source's weights in a part of it, the rest without effect yet."""
     dropped: list[str]
     """In the source only, or of another shape; not loaded."""
     fresh: list[str]
@@ -40,6 +45,10 @@ class TransferReport:
     def __str__(self) -> str:
         parts = Counter(name.partition(".")[0] for name in self.kept)
         lines = [f"kept {len(self.kept)} tensors" + "".join(f", {n} {p}" for p, n in parts.items())]
+        if self.widened:
+            lines.append(
+                f"widened {len(self.widened)} tensors: at first the network reads as before"
+            )
         lines += [f"resized {name}: {self.shapes[name]}" for name in self.resized]
         lines += [f"dropped {name}: {self.shapes[name]}" for name in self.dropped]
         lines += [f"left fresh {name}" for name in self.fresh if name not in self.shapes]
@@ -50,46 +59,101 @@ class TransferReport:
 
 
 def load_matching(
-    model: CRNN, charset: Charset, state: Mapping[str, torch.Tensor], source_charset: Charset
+    model: CRNN, charset: Charset, source: CRNN, source_charset: Charset
 ) -> TransferReport:
-    """Load into ``model`` whatever of ``state`` fits; the rest of the model stays as it is.
+    """Load into ``model`` whatever of ``source`` fits; the rest of the model stays as it is.
 
     Args:
         model: changed in place; its output layer belongs to ``charset``.
-        state: the state dict of another ``CRNN``, whose output layer belongs to
-            ``source_charset``.
+        source: another network, whose output layer belongs to ``source_charset``.
 
     Raises:
         ValueError: when an output layer hasn't one row for each class of its charset.
     """
-    own = model.state_dict()
+    own, state = model.state_dict(), source.state_dict()
     _check_rows("the model", own, charset)
     _check_rows("the source", state, source_charset)
     rows = _row_pairs(charset, source_charset)
-    by_character = charset != source_charset
-    kept, resized, dropped = [], [], []
+    by_character, wider = charset != source_charset, _is_wider(model, source)
+    kept, resized, widened, dropped = [], [], [], []
     for name, tensor in state.items():
         target = own.get(name)
         if target is None:
             dropped.append(name)
-        elif name in HEAD and by_character and tensor.shape[1:] == target.shape[1:]:
-            target[rows[0]] = tensor[rows[1]].to(target)
-            resized.append(name)
+        elif (
+            name in HEAD
+            and (by_character or wider)
+            and (wider or tensor.shape[1:] == target.shape[1:])
+        ):
+            shared = target[rows[0]]
+            _embed(shared, tensor[rows[1]].to(target), _blocks(name, model))
+            target[rows[0]] = shared
+            (resized if by_character else widened).append(name)
         elif tensor.shape == target.shape:
             target.copy_(tensor)
             kept.append(name)
+        elif wider:
+            _embed(target, tensor.to(target), _blocks(name, model))
+            widened.append(name)
         else:
             dropped.append(name)
     model.load_state_dict(own)
+    loaded = {*kept, *resized, *widened}
     return TransferReport(
         kept=kept,
         resized=resized,
+        widened=widened,
         dropped=dropped,
-        fresh=[name for name in own if name not in {*kept, *resized}],
+        fresh=[name for name in own if name not in loaded],
         shared_characters=charset.text(i for i in rows[0] if i != BLANK_ID),
         new_characters="".join(charset.text([i]) for i in _own_ids(charset) if i not in rows[0]),
         shapes={name: _shapes(state[name], own.get(name)) for name in resized + dropped},
     )
+
+
+def _is_wider(model: CRNN, source: CRNN) -> bool:
+    """Whether ``model`` has the layers of ``source``, with more channels or units in them."""
+    wide, narrow = model.config, source.config
+    same_kind = all(
+        getattr(wide, name) == getattr(narrow, name) for name in ("backbone", "rnn", "rnn_layers")
+    ) and all(
+        getattr(model, name) == getattr(source, name) for name in ("in_channels", "input_height")
+    )
+    widths = [(m.width_multiplier, m.rnn_hidden) for m in (wide, narrow)]
+    return (
+        same_kind and widths[0] != widths[1] and all(w >= n for w, n in zip(*widths, strict=True))
+    )
+
+
+def _blocks(name: str, model: CRNN) -> tuple[int, int]:
+    """Into how many parts of their own the rows and the columns of a tensor fall.
+
+    Rows of a recurrent layer go gate by gate; columns of what comes after one are those of its
+    two directions.
+    """
+    if name.startswith("rnn.layers."):
+        return {"lstm": 4, "gru": 3}[model.config.rnn], 1
+    after_rnn = name == "head.weight" or name.startswith("rnn.between.")
+    return 1, 2 if after_rnn else 1
+
+
+def _embed(wide: torch.Tensor, narrow: torch.Tensor, blocks: tuple[int, int]) -> None:
+    """``narrow`` at the begin of each block of ``wide``; its outputs take nothing of new inputs."""
+    wide, narrow = (_in_blocks(tensor, *blocks) for tensor in (wide, narrow))
+    outputs = wide[:, : narrow.shape[1]]
+    if wide.dim() == 2:
+        outputs.copy_(narrow)
+        return
+    outputs.zero_()
+    outputs[:, :, :, : narrow.shape[3]] = narrow
+
+
+def _in_blocks(tensor: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """A view: row block, row, and of what has columns column block, column, and the rest."""
+    count, *rest = tensor.shape
+    if not rest:
+        return tensor.view(rows, count // rows)
+    return tensor.view(rows, count // rows, columns, rest[0] // columns, *rest[1:])
 
 
 def _check_rows(whose: str, state: Mapping[str, torch.Tensor], charset: Charset) -> None:

@@ -36,7 +36,9 @@ def parse(config_type: type[Config], argv: Sequence[str], *, description: str) -
     kept = _without(given, overridden)
     examples = re.sub(r"\n\s*(?=(python|ray|serve) )", "\n\n", description)  # a line each
     text = examples + "\n\n--config FILE.yaml reads any of these from YAML; flags override it."
-    return tyro.cli(config_type, args=[*kept, *flags], description=text)
+    first_flag = next((i for i, flag in enumerate(flags) if flag.startswith("-")), len(flags))
+    places, named = flags[:first_flag], flags[first_flag:]  # a list from YAML would go on with them
+    return tyro.cli(config_type, args=[*places, *kept, *named], description=text)
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:

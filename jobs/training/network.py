@@ -44,7 +44,7 @@ def first_network(settings: TrainSettings, charset: Charset) -> CRNN:
         load_imagenet_weights(model.backbone, settings.backbone_weights)
     start = starting_bundle(settings)
     if start:
-        report = load_matching(model, charset, start.model.state_dict(), start.charset)
+        report = load_matching(model, charset, start.model, start.charset)
         print(f"starting from {_in_words(settings, start)}:\n{report}", flush=True)
     return model
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -28,7 +31,7 @@ def test_each_character_takes_its_own_row_along(charset: Charset, source_charset
     model, source = model_for(charset), model_for(source_charset)
     torch.nn.init.normal_(source.head.bias)
     before = copied(model)
-    report = load_matching(model, charset, source.state_dict(), source_charset)
+    report = load_matching(model, charset, source, source_charset)
     for name in HEAD:
         own, theirs = model.state_dict()[name], source.state_dict()[name]
         assert torch.equal(own[BLANK_ID], theirs[BLANK_ID])
@@ -46,16 +49,16 @@ def test_each_character_takes_its_own_row_along(charset: Charset, source_charset
 @given(charset=CHARSET, source_charset=CHARSET)
 def test_every_tensor_is_reported_once(charset: Charset, source_charset: Charset) -> None:
     model, source = model_for(charset), model_for(source_charset)
-    report = load_matching(model, charset, source.state_dict(), source_charset)
+    report = load_matching(model, charset, source, source_charset)
     assert sorted(report.kept + report.resized + report.dropped) == sorted(source.state_dict())
-    assert report.dropped == report.fresh == []
+    assert report.widened == report.dropped == report.fresh == []
     assert report.resized == ([] if charset == source_charset else list(HEAD))
 
 
 def test_the_same_model_is_kept_whole() -> None:
     charset = Charset("abc")
     model, source = model_for(charset), model_for(charset)
-    report = load_matching(model, charset, source.state_dict(), charset)
+    report = load_matching(model, charset, source, charset)
     assert report.kept == list(source.state_dict())
     assert all(torch.equal(t, source.state_dict()[n]) for n, t in model.state_dict().items())
 
@@ -63,7 +66,7 @@ def test_the_same_model_is_kept_whole() -> None:
 def test_characters_in_another_order_still_find_their_rows() -> None:
     there, here = Charset("ab"), Charset("ba")
     source, model = model_for(there), model_for(here)
-    report = load_matching(model, here, source.state_dict(), there)
+    report = load_matching(model, here, source, there)
     assert report.resized == list(HEAD)
     assert torch.equal(model.head.weight, source.head.weight[[0, 2, 1]])
 
@@ -73,7 +76,7 @@ def test_another_architecture_keeps_what_fits_and_says_the_rest() -> None:
     source = model_for(charset, ModelConfig(backbone="mobile", rnn_hidden=8, rnn_layers=2))
     model = model_for(charset, ModelConfig(backbone="mobile", rnn_hidden=12))
     before = copied(model)
-    report = load_matching(model, charset, source.state_dict(), charset)
+    report = load_matching(model, charset, source, charset)
     state = source.state_dict()
     assert report.kept == [n for n in state if n.startswith("backbone.")] + ["head.bias"]
     assert report.resized == []
@@ -88,14 +91,14 @@ def test_another_architecture_keeps_what_fits_and_says_the_rest() -> None:
 def test_grey_weights_do_not_fit_colour_in_the_first_layer_only() -> None:
     charset = Charset("abc")
     model = model_for(charset, channels=3)
-    report = load_matching(model, charset, model_for(charset).state_dict(), charset)
+    report = load_matching(model, charset, model_for(charset), charset)
     assert report.dropped == report.fresh == ["backbone.layers.0.0.weight"]
 
 
 def test_the_report_prints_what_was_kept_resized_and_dropped() -> None:
     there, here = Charset("abc"), Charset("cdx")
     source = model_for(there, ModelConfig(backbone="mobile", rnn="gru", rnn_hidden=8))
-    text = str(load_matching(model_for(here), here, source.state_dict(), there))
+    text = str(load_matching(model_for(here), here, source, there))
     assert "resized head.weight: (4, 16) → (4, 16)" in text
     assert "dropped rnn.layers.0.weight_ih_l0: (24, 192) → (32, 192)" in text
     assert "carried over: 'c'" in text and "new: 'dx'" in text
@@ -104,8 +107,69 @@ def test_the_report_prints_what_was_kept_resized_and_dropped() -> None:
 
 def test_a_charset_of_another_model_is_refused() -> None:
     charset = Charset("abc")
-    state = model_for(charset).state_dict()
+    source = model_for(charset)
     with pytest.raises(ValueError, match=r"head\.weight of the source has 4 rows.* 3 classes"):
-        load_matching(model_for(charset), charset, state, Charset("ab"))
+        load_matching(model_for(charset), charset, source, Charset("ab"))
     with pytest.raises(ValueError, match=r"head\.weight of the model has 4 rows.* 3 classes"):
-        load_matching(model_for(charset), Charset("ab"), state, charset)
+        load_matching(model_for(charset), Charset("ab"), source, charset)
+
+
+@pytest.mark.parametrize("backbone", ["mobile", "resnet", "vgg"])
+@pytest.mark.parametrize(("rnn", "layers"), [("lstm", 1), ("lstm", 2), ("gru", 2)])
+def test_a_wider_network_reads_at_first_as_the_narrow_one(
+    backbone: str, rnn: Literal["lstm", "gru"], layers: int
+) -> None:
+    torch.manual_seed(4)
+    charset = Charset("abcdef")
+    shape = ModelConfig(
+        backbone=backbone, width_multiplier=0.25, rnn=rnn, rnn_hidden=8, rnn_layers=layers
+    )
+    source = model_for(charset, shape)
+    images_NCHW = torch.randn(4, 1, 32, 64)
+    source.train()(images_NCHW)  # running statistics of its own
+    model = model_for(charset, replace(shape, width_multiplier=0.4, rnn_hidden=12))
+    report = load_matching(model, charset, source, charset)
+    assert report.dropped == report.fresh == report.resized == []
+    assert {"head.weight", "rnn.layers.0.weight_ih_l0"} <= set(report.widened)
+    assert "widened" in str(report)
+    with torch.no_grad():
+        expected_TNC, found_TNC = (m.eval()(images_NCHW) for m in (source, model))
+    torch.testing.assert_close(found_TNC, expected_TNC, rtol=1e-4, atol=1e-5)
+
+
+def test_all_of_a_widened_network_learns() -> None:
+    charset = Charset("abc")
+    model = model_for(charset, replace(SMALL, width_multiplier=1.25, rnn_hidden=12))
+    load_matching(model, charset, model_for(charset), charset)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    for _ in range(2):  # what is behind new units moves first, then what is before them
+        optimizer.zero_grad()
+        model(torch.randn(2, 1, 32, 64)).pow(2).sum().backward()
+        optimizer.step()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+    assert model.head.weight.grad is not None
+    assert (model.head.weight.grad.abs().sum(0) > 0).all(), "every unit, old or new, is heard"
+
+
+def test_a_wider_network_of_another_charset_keeps_the_shared_characters() -> None:
+    there, here = Charset("abc"), Charset("cxa")
+    source = model_for(there)
+    model = model_for(here, replace(SMALL, rnn_hidden=12))
+    images_NCHW = torch.randn(2, 1, 32, 64)
+    report = load_matching(model, here, source, there)
+    assert report.resized == list(HEAD) and report.dropped == report.fresh == []
+    with torch.no_grad():
+        expected_TNC, found_TNC = (m.eval()(images_NCHW) for m in (source, model))
+    for character in "ac":
+        own, theirs = here.encode(character)[0], there.encode(character)[0]
+        torch.testing.assert_close(found_TNC[..., own], expected_TNC[..., theirs])
+
+
+def test_a_narrower_network_takes_only_what_fits() -> None:
+    charset = Charset("abc")
+    report = load_matching(
+        model_for(charset), charset, model_for(charset, replace(SMALL, rnn_hidden=12)), charset
+    )
+    assert report.widened == []
+    assert "head.weight" in report.dropped

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from jobs import cli
+from jobs.synthesize import SynthesizeSettings
 from jobs.training.settings import TrainSettings
 from pipelines.shards import MANIFEST_NAME
 from tests.jobs.runs import TINY, TRAIN, refused, run, tiny_bundle
@@ -176,3 +177,14 @@ def test_flags_override_yaml_one_by_one(tmp_path: Path) -> None:
     )
     assert (settings.data, settings.audit, settings.epochs) == (("c",), False, 7)
     assert (settings.optim.lr, settings.optim.warmup) == (0.1, 0.2)
+
+
+def test_a_list_in_yaml_takes_no_places_along(tmp_path: Path) -> None:
+    """A positional argument after ``--config`` isn't one more value of its last list."""
+    path = tmp_path / "set.yaml"
+    path.write_text("count: 5\nfonts: [a, b]\nadjust: {blur_em: 0.1}\n")
+    settings = cli.parse(
+        SynthesizeSettings, ["shards/x", "--config", str(path), "--seed", "3"], description=""
+    )
+    assert (settings.out, settings.seed, settings.fonts) == ("shards/x", 3, ("a", "b"))
+    assert settings.adjust == {"blur_em": 0.1}
