@@ -75,39 +75,27 @@ def load_matching(
     _check_rows("the source", state, source_charset)
     rows = _row_pairs(charset, source_charset)
     by_character, wider = charset != source_charset, _is_wider(model, source)
-    kept, resized, widened, dropped = [], [], [], []
+    fates: dict[str, list[str]] = {"kept": [], "resized": [], "widened": [], "dropped": []}
     for name, tensor in state.items():
-        target = own.get(name)
+        target, fate = own.get(name), "dropped"
         if target is None:
-            dropped.append(name)
-        elif (
-            name in HEAD
-            and (by_character or wider)
-            and (wider or tensor.shape[1:] == target.shape[1:])
-        ):
+            pass
+        elif name in HEAD and by_character:
             shared = target[rows[0]]
-            _embed(shared, tensor[rows[1]].to(target), _blocks(name, model))
-            target[rows[0]] = shared
-            (resized if by_character else widened).append(name)
-        elif tensor.shape == target.shape:
-            target.copy_(tensor)
-            kept.append(name)
-        elif wider:
-            _embed(target, tensor.to(target), _blocks(name, model))
-            widened.append(name)
-        else:
-            dropped.append(name)
+            if _load(shared, tensor[rows[1]], wider, _blocks(name, model)):
+                target[rows[0]] = shared
+                fate = "resized"
+        elif _load(target, tensor, wider, _blocks(name, model)):
+            fate = "kept" if tensor.shape == target.shape else "widened"
+        fates[fate].append(name)
     model.load_state_dict(own)
-    loaded = {*kept, *resized, *widened}
+    loaded = {*fates["kept"], *fates["resized"], *fates["widened"]}
     return TransferReport(
-        kept=kept,
-        resized=resized,
-        widened=widened,
-        dropped=dropped,
+        **fates,
         fresh=[name for name in own if name not in loaded],
         shared_characters=charset.text(i for i in rows[0] if i != BLANK_ID),
         new_characters="".join(charset.text([i]) for i in _own_ids(charset) if i not in rows[0]),
-        shapes={name: _shapes(state[name], own.get(name)) for name in resized + dropped},
+        shapes={n: _shapes(state[n], own.get(n)) for n in fates["resized"] + fates["dropped"]},
     )
 
 
@@ -137,9 +125,17 @@ def _blocks(name: str, model: CRNN) -> tuple[int, int]:
     return 1, 2 if after_rnn else 1
 
 
-def _embed(wide: torch.Tensor, narrow: torch.Tensor, blocks: tuple[int, int]) -> None:
+def _load(target: torch.Tensor, tensor: torch.Tensor, wider: bool, blocks: tuple[int, int]) -> bool:
+    """Whether ``tensor`` was loaded: it has the shape of ``target``, or may become a part of it."""
+    if tensor.shape == target.shape:
+        target.copy_(tensor)
+    elif wider:
+        _embed(*(_in_blocks(one, *blocks) for one in (target, tensor.to(target))))
+    return wider or tensor.shape == target.shape
+
+
+def _embed(wide: torch.Tensor, narrow: torch.Tensor) -> None:
     """``narrow`` at the begin of each block of ``wide``; its outputs take nothing of new inputs."""
-    wide, narrow = (_in_blocks(tensor, *blocks) for tensor in (wide, narrow))
     outputs = wide[:, : narrow.shape[1]]
     if wide.dim() == 2:
         outputs.copy_(narrow)
