@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from crnn.errors import PictureError
+from crnn.jpeg import decode_jpeg
 
 if TYPE_CHECKING:
     import torch
@@ -75,6 +76,10 @@ class PictureContract:
         """Whether a picture of this size is longer than the largest bucket, so squeezed to it."""
         return self.natural_width(width_px, height_px) > self.widths[-1]
 
+    def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+        """``decode_picture`` in the colours that this contract wants; raises as that."""
+        return decode_picture(data, max_pixels=max_pixels, grey=self.channels == 1)
+
     def fit(self, image: Image.Image) -> Pixels:
         """Scaled pixels ``HwC`` (uint8) of an upright picture, before padding."""
         pixels = np.asarray(image.convert("L" if self.channels == 1 else "RGB"))
@@ -94,8 +99,11 @@ class PictureContract:
         return canvas
 
 
-def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS, grey: bool = False) -> Image.Image:
     """The first frame of a picture in one of ``FORMATS``: upright, opaque, mode ``L`` or ``RGB``.
+
+    With ``grey``, for a model that reads grey, most JPEGs come in ``L``: ``crnn.jpeg``. So that all
+    agree on pixels, ``PictureContract.decode`` says which it is.
 
     The size in the header is checked before any pixel is decoded. What else hostile bytes can take
     is bounded where it matters by decoding in ``crnn.picture_pool``. JPEGs are decoded in full,
@@ -107,6 +115,9 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """
     if not data:
         raise PictureError("empty_file", "the file has no bytes; expected an encoded picture")
+    pixels = decode_jpeg(data, grey=grey, max_pixels=max_pixels)
+    if pixels is not None:
+        return Image.fromarray(pixels)
     _hush_pillow()
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:

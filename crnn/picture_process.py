@@ -116,7 +116,9 @@ class Answerer:
         self._note(time.monotonic())
         found: PictureError | Image.Image
         try:
-            found = decode_picture(request.data, max_pixels=self._orders.limits.max_pixels)
+            found = self._orders.contract.decode(
+                request.data, max_pixels=self._orders.limits.max_pixels
+            )
         except PictureError as error:
             found = error
         enough = True

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crnn.errors import DataError, PictureError
-from crnn.image import PictureContract, Pixels, decode_picture, upright
+from crnn.image import PictureContract, Pixels, upright
 from crnn.region import Region, cut_out
 
 Picture = str | Path | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
@@ -53,7 +53,7 @@ def prepare(
             ``bad_region``.
         TypeError: for something that is no picture at all.
     """
-    return prepare_upright(open_picture(picture), contract, region=region)
+    return prepare_upright(open_picture(picture, contract), contract, region=region)
 
 
 def prepare_upright(
@@ -74,12 +74,17 @@ def prepare_upright(
     )
 
 
-def open_picture(picture: Picture) -> Image.Image:
+def open_picture(picture: Picture, contract: PictureContract) -> Image.Image:
     """The picture upright, in mode ``L`` or ``RGB``; raises as ``prepare``."""
     if isinstance(picture, (str, Path)):
-        return decode_picture(_read(picture))
+        return contract.decode(_read(picture))
     if isinstance(picture, (bytes, bytearray, memoryview)):
-        return decode_picture(bytes(picture))
+        return contract.decode(bytes(picture))
+    return upright_picture(picture)
+
+
+def upright_picture(picture: Image.Image | NDArray[np.uint8]) -> Image.Image:
+    """The same of a picture that is decoded already."""
     if isinstance(picture, Image.Image):
         return _loaded(picture)
     if isinstance(picture, np.ndarray):

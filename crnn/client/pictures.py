@@ -89,9 +89,9 @@ def _read(path: str | Path) -> bytes:
 
 def _png(picture: Image.Image | NDArray[np.uint8]) -> bytes:
     """A Pillow image or an array, upright as the recognizer takes it, without loss."""
-    from crnn.prepare import open_picture
+    from crnn.prepare import upright_picture
 
-    image = open_picture(picture)
+    image = upright_picture(picture)
     if not image.width or not image.height:
         raise PictureError("empty_picture", f"the picture is {image.width}x{image.height} px")
     file = io.BytesIO()

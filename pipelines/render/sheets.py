@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from crnn.image import PictureContract, decode_picture
+from crnn.image import PictureContract
 from pipelines.augment import AugmentConfig, augment_batch
 from pipelines.render.config import RenderConfig, chosen_fonts
 from pipelines.render.fields import Pixels
@@ -27,7 +27,7 @@ def sample_sheet(config: RenderConfig, count: int) -> bytes:
 def augmented_sheet(config: RenderConfig, count: int) -> bytes:
     """A PNG with the first ``count`` samples, scaled and augmented as for training."""
     contract, samples = PictureContract(), list(_samples(config, count))
-    contents = [contract.fit(decode_picture(sample["image"])) for sample in samples]
+    contents = [contract.fit(contract.decode(sample["image"])) for sample in samples]
     seeds = range(len(samples))
     augmented = augment_batch(contents, seeds, AugmentConfig())
     texts = [sample["text"] for sample in samples]

@@ -17,7 +17,7 @@ import pyarrow as pa
 from crnn.charset import Charset, normalise
 from crnn.ctc import min_time_steps
 from crnn.errors import CharsetError, PictureError
-from crnn.image import PictureContract, Pixels, decode_picture
+from crnn.image import PictureContract, Pixels
 from pipelines.augment import AugmentConfig, augment_batch
 from pipelines.holdout import is_held_out
 from pipelines.shards import read_row_group
@@ -175,7 +175,7 @@ def _decode_batch(
     refusals: list[Refusal] = []
     for label in labels:
         try:
-            content_HwC = config.picture.fit(decode_picture(images[label.row].as_py()))
+            content_HwC = config.picture.fit(config.picture.decode(images[label.row].as_py()))
         except PictureError as error:
             refusals.append(Refusal(id=label.id, reason=error.reason, message=str(error)))
             continue
