@@ -162,8 +162,12 @@ class TrainSettings:
 
 
 def differences(old: dict[str, Any], new: TrainSettings) -> list[str]:
-    """Settings that a resumed run may not change and that differ: ``key: old → new``."""
-    before, after = flatten(old), flatten(as_mapping(new))
+    """Settings that a resumed run may not change and that differ: ``key: old → new``.
+
+    A setting that there wasn't when the run began had its default.
+    """
+    before = flatten(as_mapping(TrainSettings())) | flatten(old)
+    after = flatten(as_mapping(new))
     keys = sorted((before.keys() | after.keys()) - FREE_ON_RESUME)
     return [
         f"{key}: {before.get(key)!r} → {after.get(key)!r}"

@@ -12,7 +12,7 @@ import yaml
 
 from jobs import cli
 from jobs.synthesize import SynthesizeSettings
-from jobs.training.settings import TrainSettings
+from jobs.training.settings import TrainSettings, differences
 from pipelines.shards import MANIFEST_NAME
 from tests.jobs.runs import TINY, TRAIN, refused, run, tiny_bundle
 from tests.pipelines.stream.sets import good, write_set
@@ -177,6 +177,13 @@ def test_flags_override_yaml_one_by_one(tmp_path: Path) -> None:
     )
     assert (settings.data, settings.audit, settings.epochs) == (("c",), False, 7)
     assert (settings.optim.lr, settings.optim.warmup) == (0.1, 0.2)
+
+
+def test_a_setting_newer_than_the_run_had_its_default() -> None:
+    begun = cli.as_mapping(TrainSettings(epochs=3))
+    del begun["patience"], begun["optim"]["ema_decay"]
+    assert differences(begun, TrainSettings(epochs=3)) == []
+    assert differences(begun, TrainSettings(epochs=3, patience=2)) == ["patience: 0 → 2"]
 
 
 def test_a_list_in_yaml_takes_no_places_along(tmp_path: Path) -> None:
