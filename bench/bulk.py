@@ -163,7 +163,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--bundle", default=str(ROOT / "bundles/strings"), help="(%(default)s)")
+    parser.add_argument("--bundle", default=str(ROOT / "bundles/mobile"), help="(%(default)s)")
     parser.add_argument("--engine", default="auto", help="engine of ours (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="(%(default)s)")
     parser.add_argument("--pictures", type=int, default=120_000, help="for ours (%(default)s)")

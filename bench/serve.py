@@ -375,7 +375,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--bundle", default=str(ROOT / "bundles/strings"), help="(%(default)s)")
+    parser.add_argument("--bundle", default=str(ROOT / "bundles/mobile"), help="(%(default)s)")
     parser.add_argument("--engine", default="auto", help="(%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="(%(default)s)")
     parser.add_argument("--seconds", type=float, default=4.0, help="each load (%(default)s)")

@@ -17,8 +17,9 @@ class OnlineConfig:
     """Where the model runs: cpu or cuda."""
     threads: int = 1
     """Threads that compute one batch together, on a CPU."""
-    engine_threads: int = 1
-    """Batches computed at the same time, each by an engine of its own."""
+    engine_threads: int = 0
+    """Batches computed at the same time, each by an engine of its own; 0: on a CPU as many as
+    there is room for, on a GPU one."""
     batch_pixels: int = 1 << 17
     """Padded pixels in a batch: 32 pictures of 32x128 px. A GPU takes ten times as many."""
     batch_wait_ms: float = 5.0
@@ -37,10 +38,13 @@ class OnlineConfig:
     decode_timeout_s: float = 5.0
     """Seconds for decoding one picture; one that takes longer is an error."""
 
+    def engines(self, cpus: int) -> int:
+        """How many engines read at the same time, where these have ``cpus``."""
+        return self.engine_threads or max(1, cpus // self.threads if self.device == "cpu" else 1)
+
     def __post_init__(self) -> None:
         for name in (
             "threads",
-            "engine_threads",
             "batch_pixels",
             "queue_pictures",
             "queue_mb",
@@ -49,6 +53,10 @@ class OnlineConfig:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if self.engine_threads < 0:
+            raise ValueError(
+                f"engine_threads is {self.engine_threads}; expected 0 (by the CPUs) or a number"
+            )
         if not 0 <= self.batch_wait_ms <= 1000:
             raise ValueError(f"batch_wait_ms is {self.batch_wait_ms}; expected 0 to 1000 ms")
         if self.decode_memory_mb < 256:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -57,7 +58,7 @@ class OnlineRecognizer:
                 engine=config.engine,
                 threads=config.threads,
             )
-            for _ in range(config.engine_threads)
+            for _ in range(config.engines(len(os.sched_getaffinity(0))))
         ]
         self.decoder = self._recognizers[0].decoder
         """As ``Recognizer.decoder``: what ``read`` takes, from names and words."""

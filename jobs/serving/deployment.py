@@ -91,6 +91,7 @@ class Recognition:
 
 def application(settings: ServeSettings) -> serve.Application:
     """The Serve application of these settings; ``settings.bundle`` is an absolute address."""
+    settings = settings.placed()
     scaling: dict[str, Any] = {"num_replicas": settings.min_replicas}
     if settings.max_replicas > settings.min_replicas:
         scaling = {"autoscaling_config": _autoscaling(settings)}

@@ -47,6 +47,7 @@ def run(here: Here, settings: ServeSettings) -> None:
     signals = Signals()
     has_token = bool(read_token(settings.token_file))
     joins = bool(here.address or os.environ.get("RAY_ADDRESS"))
+    settings = settings.placed(0 if joins else len(os.sched_getaffinity(0)))
     with tempfile.TemporaryDirectory(prefix="crnn-serve-") as folder:
         if not joins:
             _prepare(here, settings, Path(folder))

@@ -6,7 +6,7 @@ import contextlib
 import io
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import tyro
@@ -38,8 +38,9 @@ class ServeSettings:
     """Seconds of more load until there are more replicas."""
     downscale_delay_s: float = 60.0
     """Seconds of less load until there are fewer."""
-    cpus_per_replica: float = 1.0
-    """CPUs that Ray sets aside for a replica: its engine threads and its decoding processes."""
+    cpus_per_replica: float = 0.0
+    """CPUs that Ray sets aside for a replica: its engine threads and its decoding processes. 0: an
+    even share of this machine where a cluster is started on it, else 1."""
     gpus_per_replica: float = 0.0
     """GPUs that Ray sets aside for a replica; then give --online.device cuda."""
     token_file: str = ""
@@ -55,6 +56,15 @@ class ServeSettings:
     limits: Limits = field(default_factory=Limits)
     online: OnlineConfig = field(default_factory=OnlineConfig)
     bulk: BulkSettings = field(default_factory=BulkSettings)
+
+    def placed(self, own_cpus: int = 0) -> ServeSettings:
+        """With the CPUs and the engines of a replica decided.
+
+        ``own_cpus``: of a machine that has nothing else to do; 0 on a cluster of others.
+        """
+        cpus = self.cpus_per_replica or max(1.0, float(own_cpus // self.max_replicas))
+        online = replace(self.online, engine_threads=self.online.engines(int(cpus)))
+        return replace(self, cpus_per_replica=cpus, online=online)
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_replicas <= self.max_replicas:

@@ -14,7 +14,7 @@ from crnn.online import Observer, OnlineConfig, OnlineRecognizer
 from tests.crnn.networks import bundle_of, sharp_model
 
 BUNDLE = bundle_of(sharp_model())
-CONFIG = OnlineConfig(batch_pixels=4 * 32 * 64, engine="torch")
+CONFIG = OnlineConfig(batch_pixels=4 * 32 * 64, engine="torch", engine_threads=1)
 """Batches of two to eight pictures."""
 OFFLINE = Recognizer(BUNDLE, engine="torch")
 T = TypeVar("T")

@@ -11,6 +11,7 @@ import weakref
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -271,6 +272,7 @@ def test_calls_that_make_no_sense_are_refused() -> None:
     ("changes", "message"),
     [
         ({"threads": 0}, "threads is 0"),
+        ({"engine_threads": -1}, "engine_threads is -1"),
         ({"queue_pictures": 0}, "queue_pictures is 0"),
         ({"batch_wait_ms": -1}, "batch_wait_ms is -1"),
         ({"decode_memory_mb": 10}, "decode_memory_mb is 10"),
@@ -280,3 +282,13 @@ def test_calls_that_make_no_sense_are_refused() -> None:
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         OnlineConfig(**changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "engines"),
+    [({}, 4), ({"threads": 2}, 2), ({"threads": 8}, 1), ({"device": "cuda"}, 1), ({"engine_threads": 3}, 3)],
+)
+def test_there_are_as_many_engines_as_there_is_room_for(
+    settings: dict[str, Any], engines: int
+) -> None:
+    assert OnlineConfig(**settings).engines(4) == engines

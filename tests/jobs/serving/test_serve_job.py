@@ -78,6 +78,25 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], words
         ServeArguments(**settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "own_cpus", "cpus", "engines"),
+    [
+        ({}, 0, 1, 1),
+        ({}, 6, 6, 6),
+        ({"max_replicas": 2}, 5, 2, 2),
+        ({"max_replicas": 9}, 4, 1, 1),
+        ({"cpus_per_replica": 3.5}, 8, 3.5, 3),
+        ({"online": OnlineConfig(engine_threads=2)}, 8, 8, 2),
+    ],
+)
+def test_replicas_share_a_machine_that_is_their_own(
+    settings: dict[str, Any], own_cpus: int, cpus: float, engines: int
+) -> None:
+    placed = ServeSettings(**settings).placed(own_cpus)
+    assert (placed.cpus_per_replica, placed.online.engine_threads) == (cpus, engines)
+    assert placed.placed() == placed
+
+
 def test_another_digest_than_the_one_given_is_refused() -> None:
     with pytest.raises(BundleError, match="--digest is 00"):
         chosen(ServeSettings(bundle=str(SHIPPED), digest="00"))
