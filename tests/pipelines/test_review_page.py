@@ -134,6 +134,7 @@ def test_two_tabs_agree(made: Callable[..., Path], context: BrowserContext) -> N
     with tab(context, folder / "review.html") as one, tab(context, folder / "review.html") as two:
         field(one, 0).fill("1x")
         one.keyboard.press("Enter")
+        expect(one.locator("#count-corrected")).to_have_text("1")
         expect(two.locator("#count-corrected")).to_have_text("1")
         field(two, 1).focus()
         two.keyboard.press("Enter")
