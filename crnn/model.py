@@ -26,7 +26,7 @@ class ModelConfig:
     """Multiple of the backbone's channels (Howard et al. 2017); vgg16_bn takes 1 only."""
     rnn: Literal["lstm", "gru"] = "lstm"
     """Recurrent cell, always bidirectional."""
-    rnn_hidden: int = 256
+    rnn_hidden: int = 128
     """Units in each direction."""
     rnn_layers: int = 1
     """Stacked bidirectional layers."""

@@ -12,21 +12,21 @@ from crnn.backbones.layers import scaled
 
 # out channels, (stride over height, over width)
 _STAGES: tuple[tuple[int, tuple[int, int]], ...] = (
+    (48, (1, 1)),
+    (64, (2, 2)),
     (96, (1, 1)),
-    (128, (2, 2)),
+    (128, (2, 1)),
+    (128, (1, 1)),
+    (192, (2, 1)),
     (192, (1, 1)),
-    (256, (2, 1)),
-    (256, (1, 1)),
-    (384, (2, 1)),
-    (384, (1, 1)),
 )
-_STEM_CHANNELS = 48
-_FEATURES = 384
+_STEM_CHANNELS = 24
+_FEATURES = 192
 _HEIGHT_STRIDE = 16
 
 
 class Mobile(nn.Module):
-    """``images_NCHW → features_NFT`` with T = ceil(W / 4) and F = 384 times the multiplier."""
+    """``images_NCHW → features_NFT`` with T = ceil(W / 4) and F = 192 times the multiplier."""
 
     def __init__(self, *, in_channels: int, height: int, width_multiplier: float = 1.0) -> None:
         super().__init__()

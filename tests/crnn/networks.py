@@ -14,7 +14,7 @@ from crnn.model import CRNN, ModelConfig
 
 CHARSET = Charset("abcdefgh")
 PICTURE = PictureContract(widths=(32, 48, 64, 96))
-CONFIG = ModelConfig(backbone="mobile", width_multiplier=0.5, rnn_hidden=16)
+CONFIG = ModelConfig(backbone="mobile", rnn_hidden=16)
 Pixels = NDArray[np.uint8]
 
 

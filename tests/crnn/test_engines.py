@@ -30,7 +30,7 @@ from tests.crnn.networks import PICTURE, bundle_of, noise, noise_batch, sharp_mo
 
 RGB = PictureContract(height=48, channels=3, widths=(40, 64))
 NETWORKS = {
-    "mobile": (ModelConfig(width_multiplier=0.5, rnn_hidden=16), PICTURE),
+    "mobile": (ModelConfig(rnn_hidden=16), PICTURE),
     "mobile, two GRUs, RGB": (ModelConfig(rnn="gru", rnn_hidden=16, rnn_layers=2), RGB),
     "vgg": (ModelConfig(backbone="vgg", rnn_hidden=16, rnn_layers=2), PICTURE),
     "vgg16_bn": (ModelConfig(backbone="vgg16_bn", rnn_hidden=16), PICTURE),

@@ -12,7 +12,7 @@ from crnn.charset import BLANK_ID, CHARSETS, Charset
 from crnn.model import CRNN, ModelConfig
 from crnn.transfer import HEAD, load_matching
 
-SMALL = ModelConfig(backbone="mobile", width_multiplier=0.5, rnn_hidden=8)
+SMALL = ModelConfig(backbone="mobile", rnn_hidden=8)
 CHARACTERS = st.text(st.sampled_from(CHARSETS["ascii"]), min_size=1, max_size=40)
 CHARSET = CHARACTERS.map(lambda text: Charset("".join(dict.fromkeys(text))))
 
@@ -73,8 +73,8 @@ def test_characters_in_another_order_still_find_their_rows() -> None:
 
 def test_another_architecture_keeps_what_fits_and_says_the_rest() -> None:
     charset = Charset("abc")
-    source = model_for(charset, replace(SMALL, rnn_layers=2))
-    model = model_for(charset, replace(SMALL, rnn_hidden=12))
+    source = model_for(charset, ModelConfig(backbone="mobile", rnn_hidden=8, rnn_layers=2))
+    model = model_for(charset, ModelConfig(backbone="mobile", rnn_hidden=12))
     before = copied(model)
     report = load_matching(model, charset, source, charset)
     state = source.state_dict()
@@ -97,7 +97,7 @@ def test_grey_weights_do_not_fit_colour_in_the_first_layer_only() -> None:
 
 def test_the_report_prints_what_was_kept_resized_and_dropped() -> None:
     there, here = Charset("abc"), Charset("cdx")
-    source = model_for(there, replace(SMALL, rnn="gru"))
+    source = model_for(there, ModelConfig(backbone="mobile", rnn="gru", rnn_hidden=8))
     text = str(load_matching(model_for(here), here, source, there))
     assert "resized head.weight: (4, 16) → (4, 16)" in text
     assert "dropped rnn.layers.0.weight_ih_l0: (24, 192) → (32, 192)" in text
@@ -139,7 +139,7 @@ def test_a_wider_network_reads_at_first_as_the_narrow_one(
 
 def test_all_of_a_widened_network_learns() -> None:
     charset = Charset("abc")
-    model = model_for(charset, replace(SMALL, width_multiplier=0.75, rnn_hidden=12))
+    model = model_for(charset, replace(SMALL, width_multiplier=1.25, rnn_hidden=12))
     load_matching(model, charset, model_for(charset), charset)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     for _ in range(2):  # what is behind new units moves first, then what is before them

@@ -17,9 +17,7 @@ from crnn.onnx_file import Proof, ProvenOnnx
 
 CHARSET = Charset("abé-` |")
 PICTURE = PictureContract(height=48, channels=3, widths=(64, 128))
-CONFIG = ModelConfig(
-    backbone="mobile", width_multiplier=0.5, rnn="gru", rnn_hidden=8, rnn_layers=2, dropout=0.1
-)
+CONFIG = ModelConfig(backbone="mobile", rnn="gru", rnn_hidden=8, rnn_layers=2, dropout=0.1)
 PROOF = Proof(
     pictures=1000,
     widths=(64, 128),

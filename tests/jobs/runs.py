@@ -18,17 +18,7 @@ from tests.crnn.training.pictures import CHARSET, PICTURE, small_model
 PROJECT = Path(__file__).resolve().parents[2]
 TRAIN = PROJECT / "jobs" / "train.py"
 TINY = (
-    *(
-        "--charset",
-        "digits",
-        "--model.rnn-hidden",
-        "32",
-        "--model.width-multiplier",
-        "0.5",
-        "--picture.widths",
-        "64",
-        "96",
-    ),
+    *("--charset", "digits", "--model.rnn-hidden", "32", "--picture.widths", "64", "96"),
     *("--threads-per-worker", "1", "--augment.strength", "0", "--optim.ema-decay", "0"),
 )
 

@@ -39,7 +39,7 @@ def test_the_default_model_starts_from_the_shipped_bundle() -> None:
     [
         TrainSettings(init_from="none"),
         TrainSettings(model=ModelConfig(backbone="vgg")),
-        TrainSettings(model=ModelConfig(width_multiplier=0.5)),
+        TrainSettings(model=ModelConfig(width_multiplier=2.0)),
         TrainSettings(picture=PictureContract(channels=3)),
         TrainSettings(picture=PictureContract(height=48)),
     ],

@@ -25,7 +25,7 @@ CALIBRATION = Calibration(slope=0.7, bias=0.3)
 def random_bundle(folder: Path) -> str:
     """A bundle that reads nonsense, but not the empty string; its address."""
     torch.manual_seed(5)
-    config = ModelConfig(backbone="mobile", width_multiplier=0.5, rnn_hidden=16)
+    config = ModelConfig(backbone="mobile", rnn_hidden=16)
     model = CRNN(config, num_classes=CHARSET.num_classes, in_channels=1, height=32)
     with torch.no_grad():
         for width in CONTRACT.widths:  # batch norms take in what pictures look like

@@ -38,5 +38,5 @@ def batch_of(texts: list[str], *, width: int = 64, charset: Charset = CHARSET) -
 def small_model(seed: int = 0) -> CRNN:
     """A seeded ``mobile`` with a narrow RNN."""
     torch.manual_seed(seed)
-    config = ModelConfig(width_multiplier=0.5, rnn_hidden=32)
+    config = ModelConfig(rnn_hidden=32)
     return CRNN(config, num_classes=CHARSET.num_classes, in_channels=1, height=32)
