@@ -187,7 +187,7 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
         total_samples=round(settings.epochs * _usable_rows(data)),
         data_digest=data.digest,
         cpus_per_worker=settings.cpus_per_worker,
-        threads=settings.threads_per_worker or max(1, (os.cpu_count() or 1) // most),
+        threads=settings.threads_per_worker or max(1, ((os.cpu_count() or 1) - 1) // most),
         board=board,
     )
     resources = {"CPU": settings.cpus_per_worker} | ({"GPU": 1.0} if settings.use_gpu else {})

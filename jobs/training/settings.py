@@ -90,7 +90,7 @@ class TrainSettings:
     cpus_per_data_task: float = 1.0
     """CPUs that each decoding and augmenting task reserves."""
     threads_per_worker: int = 0
-    """Torch threads of a CPU worker; 0: the machine's cores shared out, as decoding takes little."""
+    """Torch threads of a CPU worker; 0: the machine's cores but one, which decodes, shared out."""
     data_ahead_mib: int = 128
     """Ready batches kept ahead of the workers, in MiB of the object store."""
     max_failures: int = 3
