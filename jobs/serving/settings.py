@@ -39,8 +39,8 @@ class ServeSettings:
     downscale_delay_s: float = 60.0
     """Seconds of less load until there are fewer."""
     cpus_per_replica: float = 0.0
-    """CPUs that Ray sets aside for a replica: its engine threads and its decoding processes. 0: an
-    even share of this machine where a cluster is started on it, else 1."""
+    """CPUs that Ray sets aside for a replica: its engine threads and its decoding processes. 0: one;
+    where a cluster is started on this machine, engines share all of its cores nevertheless."""
     gpus_per_replica: float = 0.0
     """GPUs that Ray sets aside for a replica; then give --online.device cuda."""
     token_file: str = ""
@@ -62,9 +62,9 @@ class ServeSettings:
 
         ``own_cpus``: of a machine that has nothing else to do; 0 on a cluster of others.
         """
-        cpus = self.cpus_per_replica or max(1.0, float(own_cpus // self.max_replicas))
-        online = replace(self.online, engine_threads=self.online.engines(int(cpus)))
-        return replace(self, cpus_per_replica=cpus, online=online)
+        room = int(self.cpus_per_replica) or own_cpus // self.max_replicas
+        online = replace(self.online, engine_threads=self.online.engines(room))
+        return replace(self, cpus_per_replica=self.cpus_per_replica or 1.0, online=online)
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_replicas <= self.max_replicas:

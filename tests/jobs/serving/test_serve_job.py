@@ -82,11 +82,11 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], words
     ("settings", "own_cpus", "cpus", "engines"),
     [
         ({}, 0, 1, 1),
-        ({}, 6, 6, 6),
-        ({"max_replicas": 2}, 5, 2, 2),
+        ({}, 6, 1, 6),
+        ({"max_replicas": 2}, 5, 1, 2),
         ({"max_replicas": 9}, 4, 1, 1),
         ({"cpus_per_replica": 3.5}, 8, 3.5, 3),
-        ({"online": OnlineConfig(engine_threads=2)}, 8, 8, 2),
+        ({"online": OnlineConfig(engine_threads=2)}, 8, 1, 2),
     ],
 )
 def test_replicas_share_a_machine_that_is_their_own(
