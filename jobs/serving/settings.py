@@ -39,8 +39,8 @@ class ServeSettings:
     downscale_delay_s: float = 60.0
     """Seconds of less load until there are fewer."""
     cpus_per_replica: float = 0.0
-    """CPUs that Ray sets aside for a replica: its engine threads and its decoding processes. 0: one;
-    where a cluster is started on this machine, engines share all of its cores nevertheless."""
+    """CPUs that Ray sets aside for a replica: its engine threads and its decoding processes. 0:
+    one; where a cluster is started on this machine, engines share all of its cores nevertheless."""
     gpus_per_replica: float = 0.0
     """GPUs that Ray sets aside for a replica; then give --online.device cuda."""
     token_file: str = ""

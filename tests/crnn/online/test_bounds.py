@@ -286,7 +286,13 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, float], mess
 
 @pytest.mark.parametrize(
     ("settings", "engines"),
-    [({}, 4), ({"threads": 2}, 2), ({"threads": 8}, 1), ({"device": "cuda"}, 1), ({"engine_threads": 3}, 3)],
+    [
+        ({}, 4),
+        ({"threads": 2}, 2),
+        ({"threads": 8}, 1),
+        ({"device": "cuda"}, 1),
+        ({"engine_threads": 3}, 3),
+    ],
 )
 def test_there_are_as_many_engines_as_there_is_room_for(
     settings: dict[str, Any], engines: int
