@@ -4,19 +4,26 @@ Nothing is hidden here: a target that doesn't fit into its time steps has an inf
 whoever trains decides what to do about it. Dividing by target lengths and averaging over a
 global batch are the caller's.
 
-Shape suffixes: T time steps, N batch, C classes.
+Shape suffixes: T time steps, N batch, C classes, S states: a target's characters with a blank
+before, between and after them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import chain, pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from crnn.charset import BLANK_ID
+
+_RESCALE_STEPS = 8
+"""The likeliest class of a step has at least 1/C, so that eight steps keep far from underflow."""
 
 
 def min_time_steps(target_ids: Sequence[int]) -> int:
@@ -53,6 +60,53 @@ def log_probabilities(log_probs_TNC: Tensor, targets: Sequence[Sequence[int]]) -
     joined = torch.tensor(list(chain.from_iterable(targets)), dtype=torch.int64)
     lengths = torch.tensor([len(target) for target in targets], dtype=torch.int64)
     return -_losses(log_probs_TNC, joined.to(log_probs_TNC.device), lengths)
+
+
+def best_path_log_probabilities(
+    log_probs_TNC: NDArray[np.float32], ids: NDArray[np.int64], bounds: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """As ``log_probabilities`` of what the likeliest paths collapse to, in a third of its time.
+
+    The forward variables of all samples move on together, as probabilities, scaled every few
+    steps (Rabiner 1989, "A tutorial on hidden Markov models", V.A). That is sound for targets one
+    of whose alignments is the likeliest path: no state is likelier than theirs by more than 3^T.
+
+    Args:
+        log_probs_TNC: Normalised log-probabilities.
+        ids: Class ids of all targets without blanks, one sample's after another's.
+        bounds: Sample n owns ``ids[bounds[n]:bounds[n + 1]]``; shape ``N + 1``.
+    """
+    steps, batch, classes = log_probs_TNC.shape
+    lengths = np.diff(bounds)
+    samples = np.arange(batch)
+    owner = np.repeat(samples, lengths)
+    states_SN = np.full((2 * int(lengths.max(initial=0)) + 1, batch), BLANK_ID)
+    states_SN[2 * (np.arange(len(ids)) - bounds[owner]) + 1, owner] = ids
+    may_skip_SN = np.zeros(states_SN.shape)  # the blank between two characters that differ
+    may_skip_SN[3::2] = states_SN[3::2] != states_SN[1:-2:2]
+    places = (states_SN + samples * classes).ravel()
+    emitted = np.exp(log_probs_TNC.reshape(steps, batch * classes).take(places, axis=1))
+    emitted_TSN = emitted.reshape(steps, *states_SN.shape).astype(np.float64)
+    emitted_TSN *= np.arange(len(states_SN))[:, None] <= 2 * lengths  # batch mates change nothing
+
+    padded_SN = np.zeros((len(states_SN) + 2, batch))  # two rows of nothing come before the first
+    moved_SN, skipped_SN = np.zeros_like(padded_SN), np.empty_like(may_skip_SN)
+    padded_SN[2:4] = emitted_TSN[0, :2]
+    powers_of_2 = np.zeros(batch)
+    for step in range(1, steps):
+        after_SN = moved_SN[2:]
+        np.add(padded_SN[2:], padded_SN[1:-1], out=after_SN)
+        after_SN += np.multiply(padded_SN[:-2], may_skip_SN, out=skipped_SN)
+        after_SN *= emitted_TSN[step]
+        if step % _RESCALE_STEPS == 0:
+            _, exponent = np.frexp(after_SN.max(axis=0))
+            np.ldexp(after_SN, -exponent, out=after_SN)
+            powers_of_2 += exponent
+        padded_SN, moved_SN = moved_SN, padded_SN
+    last = 2 * lengths + 2
+    ends = padded_SN[last, samples] + padded_SN[last - 1, samples] * (lengths > 0)
+    found: NDArray[np.float64] = np.log(ends) + powers_of_2 * math.log(2)
+    return found
 
 
 def _losses(log_probs_TNC: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from crnn.errors import PictureError
-from crnn.jpeg import decode_jpeg
+from crnn.plain import decode_plain, decode_small
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +31,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF
 """All that is decoded: bytes never choose another of Pillow's plugins (EPS runs Ghostscript).
 ``JPEG`` takes MPO, ``PPM`` the whole Netpbm family."""
 Pixels = NDArray[np.uint8]
+Upright = Image.Image | Pixels
+"""A whole picture, upright and opaque: an image in ``L`` or ``RGB``, or pixels, ``HW`` or RGB
+``HWC``."""
 _PILLOW_MODULES = r"PIL\."
 _NO_MEMORY = ("out of memory", "decoder error -9")
 """How Pillow says that a decoder written in C got no memory."""
@@ -76,20 +79,36 @@ class PictureContract:
         """Whether a picture of this size is longer than the largest bucket, so squeezed to it."""
         return self.natural_width(width_px, height_px) > self.widths[-1]
 
-    def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Upright:
         """``decode_picture`` in the colours that this contract wants; raises as that."""
-        return decode_picture(data, max_pixels=max_pixels, grey=self.channels == 1)
+        pixels = decode_plain(data, grey=self.channels == 1, max_pixels=max_pixels)
+        return _by_pillow(data, max_pixels) if pixels is None else pixels
 
-    def fit(self, image: Image.Image) -> Pixels:
-        """Scaled pixels ``HwC`` (uint8) of an upright picture, before padding."""
-        pixels = np.asarray(image.convert("L" if self.channels == 1 else "RGB"))
-        width = min(self.natural_width(image.width, image.height), self.widths[-1])
+    def decode_small(self, data: bytes) -> Upright | None:
+        """As ``decode``, of a small plain picture, which takes little time and memory.
+
+        None for any other: decode that where it can do no harm.
+        """
+        return decode_small(data, grey=self.channels == 1)
+
+    def fit(self, picture: Upright) -> Pixels:
+        """Scaled pixels ``HwC`` (uint8), before padding."""
+        pixels = self._in_its_colours(picture)
+        width = min(self.natural_width(pixels.shape[1], pixels.shape[0]), self.widths[-1])
         shrinking = pixels.shape[0] > self.height or pixels.shape[1] > width
         how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
         scaled = cv2.resize(pixels, (width, self.height), interpolation=how)
         return np.ascontiguousarray(scaled, dtype=np.uint8).reshape(
             self.height, width, self.channels
         )
+
+    def _in_its_colours(self, picture: Upright) -> Pixels:
+        """``HW`` for grey, else ``HWC``."""
+        if isinstance(picture, np.ndarray):
+            if picture.ndim == (2 if self.channels == 1 else 3):
+                return picture
+            picture = Image.fromarray(picture)
+        return np.asarray(picture.convert("L" if self.channels == 1 else "RGB"))
 
     def pad(self, content_HwC: Pixels, bucket_width: int) -> Pixels:
         """``content_HwC`` laid at the left of a mid-grey canvas ``HWC`` of the bucket's width."""
@@ -99,11 +118,11 @@ class PictureContract:
         return canvas
 
 
-def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS, grey: bool = False) -> Image.Image:
+def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The first frame of a picture in one of ``FORMATS``: upright, opaque, mode ``L`` or ``RGB``.
 
-    With ``grey``, for a model that reads grey, most JPEGs come in ``L``: ``crnn.jpeg``. So that all
-    agree on pixels, ``PictureContract.decode`` says which it is.
+    For a model that reads grey ``PictureContract.decode`` takes the luma of a JPEG as it is, so
+    that all agree on pixels.
 
     The size in the header is checked before any pixel is decoded. What else hostile bytes can take
     is bounded where it matters by decoding in ``crnn.picture_pool``. JPEGs are decoded in full,
@@ -113,11 +132,13 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS, grey: bool = Fa
         PictureError: ``empty_file``, ``undecodable``, ``too_large``, ``out_of_memory`` or
             ``non_finite_pixels``.
     """
+    pixels = decode_plain(data, grey=False, max_pixels=max_pixels)
+    return _by_pillow(data, max_pixels) if pixels is None else Image.fromarray(pixels)
+
+
+def _by_pillow(data: bytes, max_pixels: int) -> Image.Image:
     if not data:
         raise PictureError("empty_file", "the file has no bytes; expected an encoded picture")
-    pixels = decode_jpeg(data, grey=grey, max_pixels=max_pixels)
-    if pixels is not None:
-        return Image.fromarray(pixels)
     _hush_pillow()
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:

@@ -24,13 +24,14 @@ from crnn.image import MAX_PIXELS, PictureContract
 from crnn.picture_handler import Handler
 from crnn.picture_process import Limits
 from crnn.picture_work import Task, Work
-from crnn.prepare import Prepared
+from crnn.prepare import Prepared, prepare_small
 from crnn.region import Region
 
 IN_FLIGHT_BYTES = 64 << 20
 """For each process: encoded files and prepared pixels between the source and the consumer."""
 IN_FLIGHT_FILES = 4_096
 """For each process: files between the source and the consumer."""
+_WHOLE = (None,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Encoded:
 
     data: bytes | PictureError
     """An error passes through to its results, one for each region."""
-    regions: tuple[Region | None, ...] = (None,)
+    regions: tuple[Region | None, ...] = _WHOLE
     """None is the whole picture. The file is decoded once."""
 
     def __post_init__(self) -> None:
@@ -51,7 +52,8 @@ class Encoded:
 class PicturePool:
     """Processes that decode ahead of the consumer. A context manager; or call ``close``.
 
-    The processes start at once, in the background. They don't outlive the pool, nor its process.
+    The processes start with the first file for them, in the background. They don't outlive the
+    pool, nor its process.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class PicturePool:
         timeout_s: float = 30.0,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        """Start the processes.
+        """Say what the processes are to be.
 
         Args:
             contract: how pictures become pixels.
@@ -80,6 +82,7 @@ class PicturePool:
             raise ValueError(f"timeout_s is {timeout_s}; expected more than 0")
         if max_pixels < 1:
             raise ValueError(f"max_pixels is {max_pixels}; expected at least 1")
+        self._contract = contract
         self._picture_bytes = contract.height * contract.widths[-1] * contract.channels
         self._processes = processes
         self._work = work = Work(processes)
@@ -92,8 +95,8 @@ class PicturePool:
             )
             for number in range(processes)
         ]
-        for thread in self._threads:
-            thread.start()
+        self._starting = threading.Lock()
+        self._has_started = False
         self._end = weakref.finalize(self, work.close)  # collected or at exit; waits for nobody
 
     def __enter__(self) -> PicturePool:
@@ -110,15 +113,31 @@ class PicturePool:
     def close(self) -> None:
         """End the processes, whatever they do. A ``prepare`` that still runs raises ValueError."""
         self._end()
-        for thread in self._threads:
+        with self._starting:
+            started, self._has_started = self._has_started, True
+        for thread in self._threads if started else ():
             thread.join()
+
+    def start(self) -> None:
+        """Start the processes now, without a file for them."""
+        with self._starting:
+            if not self._has_started:
+                self._has_started = True
+                for thread in self._threads:
+                    thread.start()
 
     def process_ids(self) -> list[int]:
         """Of the processes that run at the moment."""
         return self._work.process_ids()
 
-    def prepare(self, files: Iterable[Encoded]) -> Iterator[list[Prepared | PictureError]]:
+    def prepare(
+        self, files: Iterable[Encoded], *, small_here: bool = False
+    ) -> Iterator[list[Prepared | PictureError]]:
         """One list per file, in order, with one entry per region.
+
+        With ``small_here`` small plain pictures (``crnn.plain``) that are wanted whole are decoded
+        in the caller's thread, which is cheaper: none of them takes long or much memory. What one
+        could do yet is to hit upon an error in its decoder that ends the caller's process.
 
         ``files`` is iterated in the caller's thread while results are asked for, and never
         further ahead than ``IN_FLIGHT_BYTES`` and ``IN_FLIGHT_FILES`` allow. The processes go on
@@ -132,7 +151,7 @@ class PicturePool:
         source, window = iter(files), _Window(self._picture_bytes, self._processes)
         try:
             while True:
-                self._top_up(source, window)
+                self._top_up(source, window, small_here)
                 if not window.tasks:
                     return
                 self._work.wait_for(window.tasks[0])
@@ -155,24 +174,35 @@ class PicturePool:
         if task.is_done():
             task.keep_promise()
         else:
-            self._work.submit(task)
+            self._submit(task)
         return promise
 
-    def _top_up(self, source: Iterator[Encoded], window: _Window) -> None:
-        """Pull until the first result is there or there is room no more, and two files at least.
+    def _top_up(self, source: Iterator[Encoded], window: _Window, small_here: bool) -> None:
+        """Pull until the first result is there or there is room no more, and some files at least.
 
-        Two for one that is taken: the window fills without keeping a slow source's first results.
+        Two for one that is taken while processes work: the window fills without keeping a slow
+        source's first results.
         """
         pulled = 0
-        while window.has_room() and (pulled < 2 or not window.tasks[0].is_done()):
+        while window.has_room() and (
+            pulled < (2 if window.num_sent else 1) or not window.tasks[0].is_done()
+        ):
             encoded = next(source, None)
             if encoded is None:
                 window.is_last = True
                 return
             task = window.add(encoded)
+            if small_here and encoded.regions == _WHOLE and isinstance(encoded.data, bytes):
+                task.settle(prepare_small(encoded.data, self._contract))
             if not task.is_done():
-                self._work.submit(task)
+                window.send(task)
+                self._submit(task)
             pulled += 1
+
+    def _submit(self, task: Task) -> None:
+        if not self._has_started:
+            self.start()
+        self._work.submit(task)
 
 
 class _Window:
@@ -183,6 +213,7 @@ class _Window:
         self._max_bytes = IN_FLIGHT_BYTES * processes
         self._max_files = IN_FLIGHT_FILES * processes
         self._held_bytes = 0
+        self._sent: set[Task] = set()
         self.tasks: deque[Task] = deque()
         self.is_last = False
 
@@ -199,7 +230,17 @@ class _Window:
         self.tasks.append(task)
         return task
 
+    def send(self, task: Task) -> None:
+        """It goes to a process."""
+        self._sent.add(task)
+
+    @property
+    def num_sent(self) -> int:
+        """Files that went to processes and weren't taken yet."""
+        return len(self._sent)
+
     def take_first(self) -> list[Prepared | PictureError]:
         task = self.tasks.popleft()
+        self._sent.discard(task)
         self._held_bytes -= task.held_bytes
         return task.results

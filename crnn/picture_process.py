@@ -24,10 +24,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 import cv2
-from PIL import Image
 
 from crnn.errors import PictureError
-from crnn.image import PictureContract, decode_picture
+from crnn.image import PictureContract, Upright, decode_picture
 from crnn.picture_wire import Request, pack_failed, pack_prepared, pack_ready, read_requests
 from crnn.prepare import Prepared, prepare_upright
 from crnn.region import Region
@@ -114,7 +113,7 @@ class Answerer:
         """Reply for each region; whether there was memory enough."""
         self._taken_up += 1
         self._note(time.monotonic())
-        found: PictureError | Image.Image
+        found: PictureError | Upright
         try:
             found = self._orders.contract.decode(
                 request.data, max_pixels=self._orders.limits.max_pixels
@@ -132,7 +131,7 @@ class Answerer:
         return enough
 
     def _prepared(
-        self, found: PictureError | Image.Image, region: Region | None
+        self, found: PictureError | Upright, region: Region | None
     ) -> Prepared | PictureError:
         try:
             if isinstance(found, PictureError):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crnn.errors import DataError, PictureError
-from crnn.image import PictureContract, Pixels, upright
+from crnn.image import PictureContract, Pixels, Upright, upright
 from crnn.region import Region, cut_out
 
 Picture = str | Path | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
@@ -57,25 +57,35 @@ def prepare(
 
 
 def prepare_upright(
-    image: Image.Image, contract: PictureContract, *, region: Region | None = None
+    picture: Upright, contract: PictureContract, *, region: Region | None = None
 ) -> Prepared:
-    """As ``prepare``, of what ``decode_picture`` gave: to read many regions of one picture."""
+    """As ``prepare``, of what ``PictureContract.decode`` gave: for many regions of one picture."""
     if region is not None:
-        image = cut_out(image, region)
-    if not image.width or not image.height:
-        raise PictureError("empty_picture", f"the picture is {image.width}x{image.height} px")
-    content_HwC = contract.fit(image)
-    bucket_width = contract.bucket_width(image.width, image.height)
+        image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+        picture = cut_out(image, region)
+    width, height = size_px(picture)
+    if not width or not height:
+        raise PictureError("empty_picture", f"the picture is {width}x{height} px")
+    content_HwC = contract.fit(picture)
     return Prepared(
-        pixels=contract.pad(content_HwC, bucket_width),
+        pixels=contract.pad(content_HwC, contract.bucket_width(width, height)),
         content_width_px=content_HwC.shape[1],
-        source_width_px=image.width,
-        squeezed=contract.is_squeezed(image.width, image.height),
+        source_width_px=width,
+        squeezed=contract.is_squeezed(width, height),
     )
 
 
-def open_picture(picture: Picture, contract: PictureContract) -> Image.Image:
-    """The picture upright, in mode ``L`` or ``RGB``; raises as ``prepare``."""
+def prepare_small(data: bytes, contract: PictureContract) -> Prepared | None:
+    """As ``prepare``, of a small plain picture, whatever its bytes hold in little time and memory.
+
+    None for any other, and for one that isn't sound: ``prepare`` it where it can do no harm.
+    """
+    picture = contract.decode_small(data)
+    return None if picture is None else prepare_upright(picture, contract)
+
+
+def open_picture(picture: Picture, contract: PictureContract) -> Upright:
+    """The whole picture; raises as ``prepare``."""
     if isinstance(picture, (str, Path)):
         return contract.decode(_read(picture))
     if isinstance(picture, (bytes, bytearray, memoryview)):
@@ -83,8 +93,15 @@ def open_picture(picture: Picture, contract: PictureContract) -> Image.Image:
     return upright_picture(picture)
 
 
+def size_px(picture: Upright) -> tuple[int, int]:
+    """Width and height."""
+    if isinstance(picture, np.ndarray):
+        return picture.shape[1], picture.shape[0]
+    return picture.size
+
+
 def upright_picture(picture: Image.Image | NDArray[np.uint8]) -> Image.Image:
-    """The same of a picture that is decoded already."""
+    """An image in mode ``L`` or ``RGB`` of a picture that is decoded already."""
     if isinstance(picture, Image.Image):
         return _loaded(picture)
     if isinstance(picture, np.ndarray):

@@ -108,6 +108,14 @@ def spread(
                 yield outcome
 
 
+def is_second_try() -> bool:
+    """Whether the process that worked on this item before has ended; False outside of Ray."""
+    if not ray.is_initialized():
+        return False
+    core: Any = ray._private.worker.global_worker.core_worker  # type: ignore[attr-defined]
+    return bool(core.get_current_task_attempt_number())
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Job:
     """What tasks are sent; configuration and items stay in the object store."""

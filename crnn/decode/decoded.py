@@ -133,13 +133,13 @@ class Runs:
     """One past the last time step."""
     peak: NDArray[np.float32]
     """Largest log-probability on the path within the run."""
-    bounds: list[int]
+    bounds: NDArray[np.int64]
     """Sample n owns the runs ``bounds[n]`` up to ``bounds[n + 1]``."""
 
     def targets(self) -> list[list[int]]:
         """The class ids of each sample: its path collapsed."""
         ids = self.ids.tolist()
-        return [ids[i:j] for i, j in pairwise(self.bounds)]
+        return [ids[i:j] for i, j in pairwise(self.bounds.tolist())]
 
 
 def check_log_probs(log_probs_TNC: Tensor, charset: Charset) -> Tensor:
@@ -179,11 +179,13 @@ def find_runs(path_NT: NDArray[np.int64], path_log_probs_NT: NDArray[np.float32]
         first=begin - sample * time_steps,
         end=end - sample * time_steps,
         peak=peak[inked],
-        bounds=np.searchsorted(sample, np.arange(batch + 1)).tolist(),
+        bounds=np.searchsorted(sample, np.arange(batch + 1)),
     )
 
 
-def describe(runs: Runs, log_probabilities: Sequence[float], charset: Charset) -> DecodedColumns:
+def describe(
+    runs: Runs, log_probabilities: Sequence[float] | NDArray[np.float64], charset: Charset
+) -> DecodedColumns:
     """What stands in each sample, given the exact log-probability of each collapsed path."""
     return DecodedColumns(
         log_probabilities=np.asarray(log_probabilities, dtype=np.float64),
@@ -191,5 +193,5 @@ def describe(runs: Runs, log_probabilities: Sequence[float], charset: Charset) -
         char_probabilities=np.exp(runs.peak).astype(np.float64),
         first=runs.first.astype(np.float64),
         end=runs.end.astype(np.float64),
-        bounds=np.asarray(runs.bounds),
+        bounds=runs.bounds,
     )

@@ -23,8 +23,8 @@ def greedy(log_probs_TNC: Tensor, charset: Charset) -> DecodedColumns:
     if log_probs_TNC.shape[1] == 0:
         return DecodedColumns.of([])
     runs = best_path_runs(log_probs_TNC)
-    exact = ctc.log_probabilities(log_probs_TNC, runs.targets())
-    return describe(runs, exact.tolist(), charset)
+    exact = ctc.best_path_log_probabilities(log_probs_TNC.numpy(), runs.ids, runs.bounds)
+    return describe(runs, exact, charset)
 
 
 def best_path_runs(log_probs_TNC: Tensor) -> Runs:

@@ -23,6 +23,7 @@ from pipelines.prefixes import check_prefix
 from pipelines.recognition.plan import Chunk, read_chunk
 from pipelines.recognition.rows import result_table
 from pipelines.recognition.source import encoded
+from pipelines.spread import is_second_try
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +55,9 @@ class BulkConfig:
     """Read on the cluster's GPUs, one process for each."""
     workers: int = 0
     """At most so many processes that read; 0 for one on each CPU, or GPU."""
-    decoders: int = 1
-    """Processes that decode pictures, for each one that reads."""
+    decoders: int = 0
+    """Processes that decode pictures, for each one that reads. 0: one, and on a CPU the process
+    that reads decodes small plain JPEGs and PNGs itself, until a picture has ended it."""
     decode_memory_mb: int = 2048
     """MiB of memory for one decoding process; a picture that needs more is an error."""
     decode_timeout_s: float = 30.0
@@ -71,8 +73,8 @@ class BulkConfig:
             raise ValueError(f"--min-confidence is {self.min_confidence}; expected 0 to 1")
         if self.workers < 0:
             raise ValueError(f"--workers is {self.workers}; expected 0 (all) or a number")
-        if self.decoders < 1:
-            raise ValueError(f"--decoders is {self.decoders}; expected at least 1")
+        if self.decoders < 0:
+            raise ValueError(f"--decoders is {self.decoders}; expected 0 (as needed) or a number")
         if self.decode_memory_mb < 256:
             raise ValueError(f"--decode-memory-mb is {self.decode_memory_mb}; expected 256 or more")
         if self.decode_timeout_s <= 0:
@@ -123,9 +125,10 @@ class ChunkReader:
         self._decode = self._recognizer.decoder(
             options.decoder or None, lexicon=config.lexicon, ngram=config.ngram
         )
+        self._decodes_small = not (options.decoders or options.use_gpu)
         self._pictures = PicturePool(
             config.bundle.picture,
-            processes=options.decoders,
+            processes=options.decoders or 1,
             memory_bytes=options.decode_memory_mb << 20,
             timeout_s=options.decode_timeout_s,
         )
@@ -142,7 +145,9 @@ class ChunkReader:
         inputs = [read_chunk(chunk) for chunk in chunks]
         prefixes = self._config.options.prefixes
         files = chain.from_iterable(encoded(table.to_pylist(), prefixes) for table in inputs)
-        pictures = chain.from_iterable(self._pictures.prepare(files))
+        pictures = chain.from_iterable(
+            self._pictures.prepare(files, small_here=self._decodes_small and not is_second_try())
+        )
         writing: Future[ChunkOutcome] | None = None
         with ThreadPoolExecutor(1) as writer:
             for chunk, table in zip(chunks, inputs, strict=True):

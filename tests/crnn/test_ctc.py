@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from crnn.charset import Charset
-from crnn.ctc import ctc_losses, log_probabilities, min_time_steps
+from crnn.ctc import (
+    best_path_log_probabilities,
+    ctc_losses,
+    log_probabilities,
+    min_time_steps,
+)
+from crnn.decode.greedy import best_path_runs
 
 AB = Charset("ab")
 
@@ -124,3 +130,35 @@ def test_log_probabilities_of_many_targets_for_one_sample() -> None:
 
 def test_no_targets_have_no_log_probabilities() -> None:
     assert log_probabilities(torch.zeros(4, 0, 3), []).shape == (0,)
+
+
+def of_best_paths(log_probs_TNC: Tensor) -> tuple[list[float], list[float]]:
+    """What both ways give for the text of each sample's likeliest path."""
+    runs = best_path_runs(log_probs_TNC)
+    fast = best_path_log_probabilities(log_probs_TNC.numpy(), runs.ids, runs.bounds)
+    exact = log_probabilities(log_probs_TNC.double(), runs.targets())
+    return fast.tolist(), exact.tolist()
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**31), time_steps=st.integers(1, 5), batch=st.integers(1, 4))
+def test_a_best_path_s_text_has_the_sum_over_all_its_alignments(
+    seed: int, time_steps: int, batch: int
+) -> None:
+    log_probs_TNC = random_logits(seed, time_steps, batch, AB.num_classes).log_softmax(-1)
+    fast, _ = of_best_paths(log_probs_TNC)
+    for n, target in enumerate(best_path_runs(log_probs_TNC).targets()):
+        truth = probabilities_of_texts(log_probs_TNC[:, n], AB)[AB.text(target)]
+        assert fast[n] == pytest.approx(math.log(truth), rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("sharpness", [0.0, 1.0, 5.0, 60.0])
+@pytest.mark.parametrize("time_steps", [1, 8, 9, 130, 600])
+def test_best_paths_of_any_length_and_sharpness_neither_vanish_nor_drift(
+    sharpness: float, time_steps: int
+) -> None:
+    logits_TNC = sharpness * random_logits(7, time_steps, 5, 97)
+    logits_TNC[:, 0, 0] += 1e3  # all blank: the empty text
+    logits_TNC[:, 1, 5] += 1e3  # one character throughout
+    fast, exact = of_best_paths(logits_TNC.log_softmax(-1))
+    np.testing.assert_allclose(fast, exact, rtol=1e-5, atol=1e-4)

@@ -208,6 +208,7 @@ def test_processes_killed_at_any_moment_lose_nothing() -> None:
     rng = random.Random(3)
     employed: set[int] = set()
     with PicturePool(CONTRACT, processes=2) as pool:
+        pool.start()
         for _ in range(8):  # one kill a round: a second one could hit the same picture's retry
             until(lambda: len(pool.process_ids()) == 2)
             victim = rng.choice(pool.process_ids())
