@@ -113,7 +113,7 @@ def _start(local_cpus: float, takes_jobs: bool) -> None:
     paths = [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     try:
-        with _any_agent_port():
+        with _small_node(takes_jobs):
             ray.init(
                 address="local",
                 num_cpus=max(os.cpu_count() or 1, int(-(-local_cpus // 1))),
@@ -132,14 +132,21 @@ def _start(local_cpus: float, takes_jobs: bool) -> None:
 
 
 @contextmanager
-def _any_agent_port() -> Iterator[None]:
-    """Within it, the agent of a cluster that is started listens where nobody else does.
+def _small_node(takes_jobs: bool) -> Iterator[None]:
+    """Within it, a cluster that is started has what is needed of Ray's own processes.
 
-    ``ray.init`` has no argument for that, and takes 52365: a second cluster of one machine had
-    none, and took no jobs.
+    Its agent listens where nobody else does: ``ray.init`` has no argument for that, and takes
+    52365, so that a second cluster of one machine took no jobs. For this process alone there is
+    neither the autoscaler, as there are no nodes to add, nor what sends the workers' output to
+    drivers, as this one doesn't ask for it: each is a process more that starts.
     """
     usual = parameter.RayParams
-    parameter.RayParams = partial(usual, dashboard_agent_listen_port=0)  # type: ignore[misc, assignment]
+    parameter.RayParams = partial(  # type: ignore[misc, assignment]
+        usual,
+        dashboard_agent_listen_port=0,
+        no_monitor=not takes_jobs,
+        include_log_monitor=takes_jobs,  # type: ignore[arg-type]  # that says str
+    )
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from torch import Tensor
 
 from crnn import ctc
@@ -29,5 +30,7 @@ def greedy(log_probs_TNC: Tensor, charset: Charset) -> DecodedColumns:
 
 def best_path_runs(log_probs_TNC: Tensor) -> Runs:
     """The runs of the likeliest path of each sample, N > 0."""
-    values_TN, ids_TN = log_probs_TNC.max(dim=-1)
-    return find_runs(ids_TN.T.contiguous().numpy(), values_TN.T.contiguous().numpy())
+    log_probs = log_probs_TNC.numpy()
+    ids_TN = log_probs.argmax(axis=-1)
+    values_TN = np.take_along_axis(log_probs, ids_TN[:, :, None], axis=2)[:, :, 0]
+    return find_runs(np.ascontiguousarray(ids_TN.T), np.ascontiguousarray(values_TN.T))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from crnn.recognizer import BATCH_PIXELS, Recognizer
 from pipelines.prefixes import check_prefix
 from pipelines.recognition.plan import Chunk, read_chunk
 from pipelines.recognition.rows import result_table
-from pipelines.recognition.source import encoded
+from pipelines.recognition.source import Entry, encoded
 from pipelines.spread import is_second_try
 
 
@@ -142,24 +142,37 @@ class ChunkReader:
         Raises:
             DataError: when a plan can't be read, or the results can't be written.
         """
-        inputs = [read_chunk(chunk) for chunk in chunks]
-        prefixes = self._config.options.prefixes
-        files = chain.from_iterable(encoded(table.to_pylist(), prefixes) for table in inputs)
+        is_retried = is_second_try()
+        if is_retried:  # what the process before this one has done stays
+            there = {chunk.part: self._found(chunk) for chunk in chunks}
+            yield from filter(None, there.values())
+            chunks = [chunk for chunk in chunks if there[chunk.part] is None]
+        inputs: deque[pa.Table] = deque()
+        files = encoded(_entries(chunks, inputs), self._config.options.prefixes)
         pictures = chain.from_iterable(
-            self._pictures.prepare(files, small_here=self._decodes_small and not is_second_try())
+            self._pictures.prepare(files, small_here=self._decodes_small and not is_retried)
         )
         writing: Future[ChunkOutcome] | None = None
         with ThreadPoolExecutor(1) as writer:
-            for chunk, table in zip(chunks, inputs, strict=True):
+            for chunk in chunks:
                 began = time.time()
                 readings = self._recognizer.read_prepared(
-                    islice(pictures, len(table)), self._decode, chars=self._config.options.chars
+                    islice(pictures, chunk.rows), self._decode, chars=self._config.options.chars
                 )
                 if writing:
                     yield writing.result()
-                writing = writer.submit(self._write, chunk, table, readings, began)
+                writing = writer.submit(self._write, chunk, inputs.popleft(), readings, began)
             if writing:
                 yield writing.result()
+
+    def _found(self, chunk: Chunk) -> ChunkOutcome | None:
+        """Of a chunk whose results file is there."""
+        address = storage.join(self._config.results_uri, chunk.part)
+        if not storage.exists(address):
+            return None
+        table = pq.read_table(pa.BufferReader(storage.read_bytes(address)), columns=["error_code"])
+        now = time.time()
+        return _outcome(chunk, table, now, now)
 
     def _write(
         self, chunk: Chunk, inputs: pa.Table, readings: Readings, began: float
@@ -172,7 +185,17 @@ class ChunkReader:
         file = pa.BufferOutputStream()  # a node whose disk is full goes on
         pq.write_table(table, file, compression="zstd")
         storage.write_bytes(address, file.getvalue())
-        errors = Counter(table["error_code"].drop_null().to_pylist())
-        return ChunkOutcome(
-            part=chunk.part, rows=len(table), errors=errors, began=began, ended=time.time()
-        )
+        return _outcome(chunk, table, began, time.time())
+
+
+def _entries(chunks: Sequence[Chunk], inputs: deque[pa.Table]) -> Iterator[list[Entry]]:
+    """The inputs of each chunk when they are asked for; they are put into ``inputs`` too."""
+    for chunk in chunks:
+        table = read_chunk(chunk)
+        inputs.append(table)
+        yield table.to_pylist()
+
+
+def _outcome(chunk: Chunk, rows: pa.Table, began: float, ended: float) -> ChunkOutcome:
+    errors = Counter(rows["error_code"].drop_null().to_pylist())
+    return ChunkOutcome(part=chunk.part, rows=len(rows), errors=errors, began=began, ended=ended)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import pyarrow as pa
@@ -33,18 +33,24 @@ Prefixes = tuple[str, ...]
 """Folders that files must lie in to be read; none for all."""
 
 
-def encoded(entries: Sequence[Entry], prefixes: Prefixes = ()) -> Iterator[Encoded]:
+def encoded(tables: Iterable[Sequence[Entry]], prefixes: Prefixes = ()) -> Iterator[Encoded]:
     """The files of these inputs in their order; neighbours that share a file come as one.
 
-    Files of an object store are read by several threads, some ahead of what is taken. One that
-    lies outside ``prefixes`` is not touched, and its error is ``not_allowed``.
+    Files of an object store are read by several threads, some ahead of what is taken, beyond the
+    end of a table too; so tables are taken when they are needed. A file that lies outside
+    ``prefixes`` is not touched, and its error is ``not_allowed``.
     """
-    jobs = _jobs(entries, prefixes)
-    if all(storage.is_local(entry["uri"]) for entry in entries):
-        for _, read in jobs:
-            yield from read()
-    else:
-        yield from _ahead(jobs)
+    for is_local, run in groupby(tables, key=_is_local):
+        jobs = chain.from_iterable(_jobs(entries, prefixes) for entries in run)
+        if is_local:
+            for _, read in jobs:
+                yield from read()
+        else:
+            yield from _ahead(jobs)
+
+
+def _is_local(entries: Sequence[Entry]) -> bool:
+    return all(storage.is_local(entry["uri"]) for entry in entries)
 
 
 def picture_bytes(uri: str) -> bytes:

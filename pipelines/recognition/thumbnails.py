@@ -25,7 +25,7 @@ def thumbnails(rows: Sequence[Mapping[str, Any]], prefixes: Prefixes = ()) -> Pi
     entries = [{"uri": row["uri"], "region": row["region"], "size": None} for row in rows]
     found: dict[tuple[str, tuple[float, ...] | None], Image.Image] = {}
     with PicturePool(_LOOK) as pool:
-        pictures = chain.from_iterable(pool.prepare(encoded(entries, prefixes)))
+        pictures = chain.from_iterable(pool.prepare(encoded([entries], prefixes)))
         for entry, picture in zip(entries, pictures, strict=True):
             if not isinstance(picture, PictureError):
                 pixels = picture.pixels[:, : picture.content_width_px]

@@ -18,7 +18,7 @@ import pytest
 from crnn.errors import PictureError
 from crnn.image import PictureContract
 from crnn.picture_pool import Encoded, PicturePool
-from crnn.prepare import Prepared, prepare
+from crnn.prepare import Prepared, prepare, prepare_small
 from crnn.region import Region, from_box
 from tests.crnn import poison
 from tests.crnn.moments import until
@@ -105,6 +105,39 @@ def test_each_bad_picture_ends_alone_as_it_does_in_company(pool: PicturePool) ->
             [[entry]] = pool.prepare([Encoded(data=bad.data)])
             assert bad.allows(code(entry)), name
             assert same(entry, in_process(bad.data)) or code(entry) in poison.HEAVY, name
+
+
+def test_small_ones_decoded_by_the_caller_are_the_same_and_need_no_process() -> None:
+    good = poison.good_pictures(200)
+    plain = [data for data in good if prepare_small(data, CONTRACT) is not None]
+    assert 50 < len(plain) < len(good)
+    with PicturePool(CONTRACT) as pool:
+        found = [entries[0] for entries in pool.prepare(whole(plain), small_here=True)]
+        assert all(same(entry, in_process(data)) for entry, data in zip(found, plain, strict=True))
+        assert not pool.process_ids()
+        mixed = [
+            data
+            for one, bad in zip(good, poison.corpus().values(), strict=False)
+            for data in (one, bad.data)
+        ]
+        apart = [entries[0] for entries in pool.prepare(whole(mixed))]
+        here = [entries[0] for entries in pool.prepare(whole(mixed), small_here=True)]
+        assert pool.process_ids()
+    assert all(map(same, here, apart))
+
+
+def test_a_small_one_decoded_by_the_caller_is_pulled_when_it_is_wanted(pool: PicturePool) -> None:
+    pulled = 0
+
+    def files() -> Iterator[Encoded]:
+        nonlocal pulled
+        for data in poison.good_pictures(100):
+            if prepare_small(data, CONTRACT) is not None:
+                pulled += 1
+                yield Encoded(data=data)
+
+    for taken, _ in enumerate(pool.prepare(files(), small_here=True), start=1):
+        assert pulled == taken
 
 
 class PeakMemory(threading.Thread):

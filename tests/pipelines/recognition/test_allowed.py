@@ -30,7 +30,7 @@ def outcomes(uri: str, *prefixes: str) -> dict[str, bytes | str]:
     """The bytes or the error code of everything that ``uri`` stands for."""
     pages = list_inputs(uri, prefixes=prefixes)
     entries = [row for page in pages for row in page.to_pylist()]
-    read = [file.data for file in encoded(entries, prefixes) for _ in file.regions]
+    read = [file.data for file in encoded([entries], prefixes) for _ in file.regions]
     return {
         entry["uri"]: data.reason if isinstance(data, PictureError) else data
         for entry, data in zip(entries, read, strict=True)

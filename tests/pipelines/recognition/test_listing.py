@@ -84,8 +84,8 @@ def test_a_prepared_set_is_its_samples(tmp_path: Path) -> None:
     write_set(tmp_path / "set", [sample(f"s{n}", str(n), p) for n, p in enumerate(pictures)])
     found = rows(tmp_path / "set")
     assert len(found) == 30
-    assert [entry.data for entry in encoded(found)] == pictures
-    assert [entry.data for entry in encoded(found[7:9] + found[20:21])] == [
+    assert [entry.data for entry in encoded([found])] == pictures
+    assert [entry.data for entry in encoded([found[7:9], found[20:21]])] == [
         pictures[n] for n in (7, 8, 20)
     ]
     assert picture_bytes(found[17]["uri"]) == pictures[17]
@@ -102,7 +102,7 @@ def test_regions_of_one_page_are_read_from_one_file(tmp_path: Path) -> None:
     uris = [page, page, page, page, str(tmp_path / "gone.png")]
     boxes = [[0, 0, 10, 10], [5, 5, 40, 20], None, [1, 2, 3], [0, 0, 1, 1]]
     pq.write_table(pa.table({"uri": uris, "box": boxes}), tmp_path / "list.parquet")
-    one, malformed, gone = encoded(rows(tmp_path / "list.parquet"))
+    one, malformed, gone = encoded([rows(tmp_path / "list.parquet")])
     assert isinstance(malformed.data, PictureError)
     assert malformed.data.reason == "bad_region"
     assert one.data == file.getvalue()
@@ -121,5 +121,5 @@ def test_a_set_in_a_bucket(tmp_path: Path, new_bucket: Callable[[], str]) -> Non
     uri = f"{new_bucket()}/set"
     pictures = [rendered(str(n)) for n in range(5)]
     write_set(uri, [sample(f"s{n}", str(n), p) for n, p in enumerate(pictures)])
-    assert [entry.data for entry in encoded(rows(uri))] == pictures
+    assert [entry.data for entry in encoded([rows(uri)])] == pictures
     assert json.loads(picture_bytes(f"{uri}/manifest.json"))["count"] == 5
