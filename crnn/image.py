@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from crnn.errors import PictureError
-from crnn.plain import decode_plain, decode_small
+from crnn.plain import Header, decode_by, decode_plain
 
 if TYPE_CHECKING:
     import torch
@@ -84,12 +84,9 @@ class PictureContract:
         pixels = decode_plain(data, grey=self.channels == 1, max_pixels=max_pixels)
         return _by_pillow(data, max_pixels) if pixels is None else pixels
 
-    def decode_small(self, data: bytes) -> Upright | None:
-        """As ``decode``, of a small plain picture, which takes little time and memory.
-
-        None for any other: decode that where it can do no harm.
-        """
-        return decode_small(data, grey=self.channels == 1)
+    def decode_by(self, header: Header, data: bytes) -> Upright | None:
+        """As ``decode``, of a plain picture whose header is known; None if it isn't sound."""
+        return decode_by(header, data, grey=self.channels == 1)
 
     def fit(self, picture: Upright) -> Pixels:
         """Scaled pixels ``HwC`` (uint8), before padding."""

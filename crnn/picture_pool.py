@@ -24,7 +24,7 @@ from crnn.image import MAX_PIXELS, PictureContract
 from crnn.picture_handler import Handler
 from crnn.picture_process import Limits
 from crnn.picture_work import Task, Work
-from crnn.prepare import Prepared, prepare_small
+from crnn.prepare import Prepared, small_picture
 from crnn.region import Region
 
 IN_FLIGHT_BYTES = 64 << 20
@@ -193,7 +193,8 @@ class PicturePool:
                 return
             task = window.add(encoded)
             if small_here and encoded.regions == _WHOLE and isinstance(encoded.data, bytes):
-                task.settle(prepare_small(encoded.data, self._contract))
+                small = small_picture(encoded.data)
+                task.settle(small.prepare(self._contract) if small else None)
             if not task.is_done():
                 window.send(task)
                 self._submit(task)

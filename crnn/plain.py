@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 SMALL_BYTES = 1 << 20
 SMALL_PIXELS = 1 << 20
 SMALL_SIDE_PX = 16_384
-"""What a word or a line takes, and more; see ``Header.is_small``."""
+"""Of a small picture: what a word or a line takes, and more."""
 
 _BEGIN, _END = b"\xff\xd8", b"\xff\xd9"
 _SEGMENT = struct.Struct(">BBH")  # 0xFF, marker, bytes from here on
@@ -54,11 +54,16 @@ class Header(NamedTuple):
     """Decoding takes time in proportion to the pixels: a progressive JPEG may pass over them for
     thousands of times."""
 
+    @property
+    def num_pixels(self) -> int:
+        """Of the whole picture."""
+        return self.width * self.height
+
     def is_small(self) -> bool:
-        """Whether decoding takes some milliseconds and MB at most, whatever its bytes hold."""
+        """Whether there is little to decode, in one go."""
         return (
             self.in_one_go
-            and self.width * self.height <= SMALL_PIXELS
+            and self.num_pixels <= SMALL_PIXELS
             and max(self.width, self.height) <= SMALL_SIDE_PX
         )
 
@@ -72,17 +77,32 @@ def decode_plain(data: bytes, *, grey: bool, max_pixels: int) -> NDArray[np.uint
         max_pixels: of a picture; None for a larger one.
     """
     header = plain_header(data)
-    if header is None or header.width * header.height > max_pixels:
+    if header is None or header.num_pixels > max_pixels:
         return None
-    return _decoded(data, header, grey)
+    return decode_by(header, data, grey=grey)
 
 
-def decode_small(data: bytes, *, grey: bool) -> NDArray[np.uint8] | None:
-    """The same pixels of a small picture; None for a larger one too (``Header.is_small``)."""
+def decode_by(header: Header, data: bytes, *, grey: bool) -> NDArray[np.uint8] | None:
+    """The same of a file whose header is known."""
+    luma = header.channels == 1 or (grey and data.startswith(_BEGIN))
+    how = cv2.IMREAD_GRAYSCALE if luma else cv2.IMREAD_COLOR_RGB
+    encoded = np.frombuffer(data, dtype=np.uint8)
+    try:
+        pixels = cv2.imdecode(encoded, how | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:  # no memory, perhaps: Pillow will tell
+        return None
+    return None if pixels is None else np.asarray(pixels, dtype=np.uint8)
+
+
+def small_header(data: bytes) -> Header | None:
+    """Of a plain picture whose decoding takes some milliseconds and MB at most, whatever it holds.
+
+    None for any other.
+    """
     if len(data) > SMALL_BYTES:
         return None
     header = plain_header(data)
-    return _decoded(data, header, grey) if header is not None and header.is_small() else None
+    return header if header is not None and header.is_small() else None
 
 
 def plain_header(data: bytes) -> Header | None:
@@ -93,17 +113,6 @@ def plain_header(data: bytes) -> Header | None:
     elif data.startswith(_SIGNATURE):
         header = _png_header(data)
     return header if header and header.width and header.height else None
-
-
-def _decoded(data: bytes, header: Header, grey: bool) -> NDArray[np.uint8] | None:
-    luma = header.channels == 1 or (grey and data.startswith(_BEGIN))
-    how = cv2.IMREAD_GRAYSCALE if luma else cv2.IMREAD_COLOR_RGB
-    encoded = np.frombuffer(data, dtype=np.uint8)
-    try:
-        pixels = cv2.imdecode(encoded, how | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:  # no memory, perhaps: Pillow will tell
-        return None
-    return None if pixels is None else np.asarray(pixels, dtype=np.uint8)
 
 
 def _jpeg_header(data: bytes) -> Header | None:

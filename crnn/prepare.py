@@ -15,6 +15,7 @@ from PIL import Image
 
 from crnn.errors import DataError, PictureError
 from crnn.image import PictureContract, Pixels, Upright, upright
+from crnn.plain import Header, small_header
 from crnn.region import Region, cut_out
 
 Picture = str | Path | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
@@ -75,13 +76,27 @@ def prepare_upright(
     )
 
 
-def prepare_small(data: bytes, contract: PictureContract) -> Prepared | None:
-    """As ``prepare``, of a small plain picture, whatever its bytes hold in little time and memory.
+@dataclass(frozen=True, slots=True)
+class Small:
+    """A small plain picture, whatever its bytes hold decoded in little time and memory."""
 
-    None for any other, and for one that isn't sound: ``prepare`` it where it can do no harm.
-    """
-    picture = contract.decode_small(data)
-    return None if picture is None else prepare_upright(picture, contract)
+    data: bytes
+    header: Header
+
+    def bucket_width(self, contract: PictureContract) -> int:
+        """Of the picture that ``prepare`` makes, known before."""
+        return contract.bucket_width(self.header.width, self.header.height)
+
+    def prepare(self, contract: PictureContract) -> Prepared | None:
+        """As ``prepare``; None if it isn't sound: ``prepare`` the bytes where it does no harm."""
+        picture = contract.decode_by(self.header, self.data)
+        return None if picture is None else prepare_upright(picture, contract)
+
+
+def small_picture(data: bytes) -> Small | None:
+    """None for any other, which may take much time or memory."""
+    header = small_header(data)
+    return None if header is None else Small(data, header)
 
 
 def open_picture(picture: Picture, contract: PictureContract) -> Upright:

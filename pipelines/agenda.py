@@ -54,6 +54,12 @@ class Agenda(Generic[Chunk]):
         """Whether all inputs are listed, so that ``rows`` stays as it is."""
         return self._complete
 
+    @property
+    def over(self) -> bool:
+        """Whether every chunk that there will ever be was taken."""
+        with self._changed:
+            return self._complete and not self._waiting
+
     def wait(self) -> bool:
         """Returns after a moment, or as soon as there is a chunk or no more to come.
 

@@ -5,9 +5,10 @@
     results = await online.read([data], timeout_s=10)  # from any number of tasks of one loop
     await online.aclose()
 
-For asyncio; knows neither HTTP nor Ray. Bytes are decoded in the processes of
-``crnn.picture_pool``, ready pictures wait in a ``Batcher`` by bucket, engine threads take batches
-from it and hand results back to the event loop. Texts equal ``Recognizer.read``'s.
+For asyncio; knows neither HTTP nor Ray. Pictures wait in a ``Batcher`` by bucket; engine threads
+take batches from it and hand results back to the event loop. Small plain pictures (``crnn.plain``),
+whose bucket their header tells, are decoded by the engine threads, all others before, in the
+processes of ``crnn.picture_pool``. Texts equal ``Recognizer.read``'s.
 """
 
 from crnn.online.config import OnlineConfig

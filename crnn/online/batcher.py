@@ -1,4 +1,4 @@
-"""Decoded pictures waiting by bucket, and which of them make the next batch.
+"""Pictures waiting by bucket, and which of them make the next batch.
 
 An engine that is free takes the bucket whose first picture has waited longest, as much of it as
 one batch holds. While an engine works, pictures gather by themselves; so batches are small when
@@ -12,12 +12,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from crnn.errors import PictureError
 from crnn.online.request import Entry
-from crnn.prepare import Prepared
 
 
 @dataclass(frozen=True)
@@ -57,11 +55,19 @@ class Batcher:
         """One of those that were expected has come."""
         with self._changed:
             self._num_decoding -= 1
-            if isinstance(entry.picture, PictureError):
+            if entry.bucket_width is None:
                 self._unreadable.append(entry)
                 self._changed.notify()
-            elif self._put(entry, entry.picture) or not self._num_decoding:
+            elif self._put(entry, entry.bucket_width) or not self._num_decoding:
                 self._changed.notify()
+
+    def add_unexpected(self, entries: Sequence[Entry]) -> None:
+        """Pictures of buckets, all at once."""
+        with self._changed:
+            for entry in entries:
+                assert entry.bucket_width is not None
+                if self._put(entry, entry.bucket_width):
+                    self._changed.notify()
 
     def take(self) -> Batch | None:
         """The next batch, waiting for it; None when the batcher is closed.
@@ -91,9 +97,8 @@ class Batcher:
             self._is_closed = True
             self._changed.notify_all()
 
-    def _put(self, entry: Entry, picture: Prepared) -> bool:
+    def _put(self, entry: Entry, width: int) -> bool:
         """Whether an engine thread should look: the first of a bucket, or enough of it."""
-        width = picture.pixels.shape[1]
         bucket = self._buckets.setdefault(width, deque())
         bucket.append(entry)
         return len(bucket) == 1 or len(bucket) == self._batch_size(width)

@@ -32,11 +32,20 @@ class OnlineConfig:
     max_pixels: int = 16_000_000
     """Pixels of one picture, by its header; a larger one is an error, too_large."""
     decoders: int = 1
-    """Processes that decode pictures."""
+    """Processes that decode pictures: on a CPU not the small plain JPEGs and PNGs, which the
+    engine's threads decode."""
+    decode_all_apart: bool = False
+    """Decode those too in processes of their own: slower, but an error in a decoder that such a
+    picture hits upon ends no replica."""
     decode_memory_mb: int = 1024
     """MiB of memory for one decoding process; a picture that needs more is an error."""
     decode_timeout_s: float = 5.0
     """Seconds for decoding one picture; one that takes longer is an error."""
+
+    @property
+    def decodes_small(self) -> bool:
+        """Whether engine threads decode small plain pictures; a GPU would wait for them."""
+        return self.device == "cpu" and not self.decode_all_apart
 
     def engines(self, cpus: int) -> int:
         """How many engines read at the same time, where these have ``cpus``."""

@@ -19,7 +19,7 @@ from crnn.errors import EngineError, PictureError, WorkersLostError
 from crnn.online.batcher import Batch, Batcher
 from crnn.online.observer import Observer
 from crnn.online.request import Entry
-from crnn.prepare import Prepared
+from crnn.prepare import Prepared, Small
 from crnn.recognizer import Recognizer
 from crnn.result import Result
 
@@ -39,6 +39,7 @@ class EngineThread(threading.Thread):
         batcher: Batcher,
         observer: Observer,
         slow_decoding: ThreadPoolExecutor,
+        decode_apart: Callable[[list[Entry]], None],
         deliver: Callable[[list[Answer]], None],
         fail: Callable[[WorkersLostError], None],
     ) -> None:
@@ -49,12 +50,14 @@ class EngineThread(threading.Thread):
             batcher: where batches come from.
             observer: told of each batch.
             slow_decoding: where decoders run that take longer than the engine; one thread.
+            decode_apart: takes small pictures that turned out not to be sound, from any thread.
             deliver: takes answers, from any thread.
             fail: told when reading is over for good.
         """
         super().__init__(name="online-engine", daemon=True)
         self._recognizer, self._batcher, self._observer = recognizer, batcher, observer
-        self._slow_decoding, self._deliver, self._fail = slow_decoding, deliver, fail
+        self._slow_decoding, self._decode_apart = slow_decoding, decode_apart
+        self._deliver, self._fail = deliver, fail
         self._failures = 0
 
     def run(self) -> None:
@@ -72,29 +75,59 @@ class EngineThread(threading.Thread):
             self._hand_over(batch.entries, [self._error(entry) for entry in batch.entries])
             return
         began_s = time.monotonic()
+        entries, pictures = self._prepared(batch.entries)
+        if not entries:
+            return
+        decoded_s = time.monotonic()
         try:
             log_probs_TNC = self._recognizer.read_batch_pixels(
-                np.stack([_prepared(entry).pixels for entry in batch.entries])
+                np.stack([picture.pixels for picture in pictures])
             )
         except Exception as error:
-            self._engine_failed(batch, error)
+            self._engine_failed(batch.bucket_width, entries, error)
             return
         self._failures = 0
-        engine_s = time.monotonic() - began_s
-        for decode, chars, places in _by_decoder(batch.entries):
-            entries, part_TNC = batch.entries, log_probs_TNC
+        engine_s = time.monotonic() - decoded_s
+        for decode, chars, places in _by_decoder(entries):
+            part = entries, pictures, log_probs_TNC
             if len(places) < len(entries):
-                entries, part_TNC = [entries[n] for n in places], log_probs_TNC[:, places]
+                part = (
+                    [entries[n] for n in places],
+                    [pictures[n] for n in places],
+                    log_probs_TNC[:, places],
+                )
             if decode is greedy:
-                self._decode(entries, part_TNC, decode, chars)
+                self._decode(*part, decode, chars)
             else:
-                self._slow_decoding.submit(self._decode, entries, part_TNC, decode, chars)
-        self._tell_batch(batch, began_s, engine_s)
+                self._slow_decoding.submit(self._decode, *part, decode, chars)
+        self._tell_batch(batch.bucket_width, entries, began_s, decoded_s - began_s, engine_s)
+
+    def _prepared(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[Prepared]]:
+        """Those that are ready or can be made ready here, and their pictures."""
+        contract = self._recognizer.bundle.picture
+        ready: list[Entry] = []
+        pictures: list[Prepared] = []
+        unsound: list[Entry] = []
+        for entry in entries:
+            of = entry.picture
+            picture = of.prepare(contract) if isinstance(of, Small) else of
+            if isinstance(picture, Prepared):
+                ready.append(entry)
+                pictures.append(picture)
+            else:
+                unsound.append(entry)
+        if unsound:
+            self._decode_apart(unsound)
+        return ready, pictures
 
     def _decode(
-        self, entries: Sequence[Entry], log_probs_TNC: torch.Tensor, decode: Decoder, chars: bool
+        self,
+        entries: Sequence[Entry],
+        pictures: Sequence[Prepared],
+        log_probs_TNC: torch.Tensor,
+        decode: Decoder,
+        chars: bool,
     ) -> None:
-        pictures = [_prepared(entry) for entry in entries]
         try:
             results = self._recognizer.results(pictures, log_probs_TNC, decode, chars=chars)
         except Exception as error:  # a decoder is the caller's: so is its failure
@@ -109,14 +142,21 @@ class EngineThread(threading.Thread):
         except Exception:
             log.exception("an observer failed")
 
-    def _tell_batch(self, batch: Batch, began_s: float, engine_s: float) -> None:
-        assert batch.bucket_width is not None
+    def _tell_batch(
+        self,
+        bucket_width: int,
+        entries: Sequence[Entry],
+        began_s: float,
+        decode_s: float,
+        engine_s: float,
+    ) -> None:
+        """``decode_s``: that was needed here."""
         try:
             self._observer.batch(
-                bucket_width=batch.bucket_width,
-                pictures=len(batch.entries),
-                decode_s=max(e.ready_s - e.request.accepted_s for e in batch.entries),
-                queue_s=began_s - batch.entries[0].ready_s,
+                bucket_width=bucket_width,
+                pictures=len(entries),
+                decode_s=max(e.ready_s - e.request.accepted_s for e in entries) + decode_s,
+                queue_s=began_s - entries[0].ready_s,
                 engine_s=engine_s,
             )
         except Exception:
@@ -126,23 +166,18 @@ class EngineThread(threading.Thread):
         assert isinstance(entry.picture, PictureError)
         return self._recognizer.error(entry.picture)
 
-    def _engine_failed(self, batch: Batch, error: Exception) -> None:
+    def _engine_failed(self, bucket_width: int, entries: Sequence[Entry], error: Exception) -> None:
         log.error("the engine failed", exc_info=error)
         self._failures += 1
         answer = EngineError(
-            f"engine {self._recognizer.engine!r} failed on {len(batch.entries)} pictures of "
-            f"{batch.bucket_width} px: {error!r}"
+            f"engine {self._recognizer.engine!r} failed on {len(entries)} pictures of "
+            f"{bucket_width} px: {error!r}"
         )
-        self._deliver([(entry, answer) for entry in batch.entries])
+        self._deliver([(entry, answer) for entry in entries])
         if self._failures == FAILURES:
             self._fail(
                 WorkersLostError(f"the engine failed {FAILURES} times in a row; last: {error!r}")
             )
-
-
-def _prepared(entry: Entry) -> Prepared:
-    assert isinstance(entry.picture, Prepared)
-    return entry.picture
 
 
 def _by_decoder(entries: Sequence[Entry]) -> list[tuple[Decoder, bool, list[int]]]:

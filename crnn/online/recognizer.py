@@ -16,7 +16,7 @@ from PIL import Image
 
 from crnn.bundle import Bundle
 from crnn.decode import Decoder
-from crnn.errors import ClosedError, DeadlineError, WorkersLostError
+from crnn.errors import ClosedError, DeadlineError, PictureError, WorkersLostError
 from crnn.online.batcher import Batcher
 from crnn.online.config import OnlineConfig
 from crnn.online.engine_thread import Answer, EngineThread
@@ -24,7 +24,7 @@ from crnn.online.observer import Observer, Unobserved
 from crnn.online.places import Places
 from crnn.online.request import Decoding, Entry, Request
 from crnn.picture_pool import Encoded, PicturePool
-from crnn.prepare import Prepared
+from crnn.prepare import Prepared, Small, small_picture
 from crnn.recognizer import Recognizer
 from crnn.result import Result
 
@@ -84,6 +84,7 @@ class OnlineRecognizer:
                 self._batcher,
                 observer or Unobserved(),
                 self._slow_decoding,
+                partial(self._on_loop, self._decode_unsound),
                 self._deliver,
                 self._fail,
             )
@@ -169,7 +170,7 @@ class OnlineRecognizer:
         assert self._loop is not None
         timer = self._loop.call_later(timeout_s, self._expire, request, timeout_s)
         try:
-            self._decode(request, pictures)
+            self._take_up(request, pictures)
             return await request.done
         finally:
             timer.cancel()
@@ -212,14 +213,36 @@ class OnlineRecognizer:
         if isinstance(pictures, bytes) or not all(isinstance(data, bytes) for data in pictures):
             raise ValueError("expected a sequence of pictures, each the bytes of a file")
 
-    def _decode(self, request: Request, pictures: Sequence[bytes]) -> None:
-        """Send the pictures to the processes; they come back to ``_decoded``."""
-        self._batcher.expect(len(pictures))
+    def _take_up(self, request: Request, pictures: Sequence[bytes]) -> None:
+        """Small pictures go to the batcher, the others to the processes first."""
+        small: list[Entry] = []
+        others: list[int] = []
         for index, data in enumerate(pictures):
+            picture = small_picture(data) if self.config.decodes_small else None
+            if picture is None or picture.header.num_pixels > self.config.max_pixels:
+                others.append(index)
+            else:
+                width = picture.bucket_width(self.bundle.picture)
+                small.append(Entry(request, index, picture, width, request.accepted_s))
+        self._batcher.add_unexpected(small)
+        self._decode(request, [(index, pictures[index]) for index in others])
+
+    def _decode_unsound(self, entries: Sequence[Entry]) -> None:
+        """Small ones that an engine thread couldn't decode: a process tells what is wrong."""
+        for entry in entries:
+            assert isinstance(entry.picture, Small)
+            if not entry.request.is_over:
+                with contextlib.suppress(ClosedError, WorkersLostError):  # they fail every request
+                    self._decode(entry.request, [(entry.index, entry.picture.data)])
+
+    def _decode(self, request: Request, pictures: Sequence[tuple[int, bytes]]) -> None:
+        """Send pictures, with their places, to the processes; they come back to ``_decoded``."""
+        self._batcher.expect(len(pictures))
+        for number, (index, data) in enumerate(pictures):
             try:
                 decoding = self._pool.submit(Encoded(data=data))
             except (WorkersLostError, ValueError) as error:
-                self._batcher.give_up(len(pictures) - index)
+                self._batcher.give_up(len(pictures) - number)
                 raise self._as_lost(error) from error
             request.decodings.append(decoding)
             decoding.add_done_callback(partial(self._decoded, request, index))
@@ -233,7 +256,8 @@ class OnlineRecognizer:
                 self._fail(error)
             return
         [picture] = decoding.result()
-        self._batcher.add(Entry(request, index, picture, time.monotonic()))
+        width = None if isinstance(picture, PictureError) else picture.pixels.shape[1]
+        self._batcher.add(Entry(request, index, picture, width, time.monotonic()))
 
     def _as_lost(self, error: Exception) -> Exception:
         """What the pool's error means to callers."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from crnn.decode import Decoder
 from crnn.errors import PictureError
-from crnn.prepare import Prepared
+from crnn.prepare import Prepared, Small
 from crnn.result import Result
 
 Decoding = Future[list[Prepared | PictureError]]
@@ -56,11 +56,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """One picture of a request, decoded or found to be unreadable."""
+    """One picture of a request: ready, found to be unreadable, or small, and decoded when it is
+    read."""
 
     request: Request
     index: int
     """Its place in the request."""
-    picture: Prepared | PictureError
+    picture: Prepared | PictureError | Small
+    bucket_width: int | None
+    """None for one that is unreadable."""
     ready_s: float
-    """When it was decoded (``time.monotonic``)."""
+    """When it came as it is here (``time.monotonic``)."""

@@ -220,20 +220,21 @@ def _outcomes(work: Work) -> Iterator[ChunkOutcome]:
         window = work.agenda.take()
         if window:
             config_ref = config_ref or ray.put(work.read)
-            tasks = _tasks(window, processes.count())
+            tasks = _tasks(window, processes.count(), is_last=work.agenda.over)
             yield from spread(ChunkReader, config_ref, tasks, processes)
         elif ready:
             return
 
 
-def _tasks(chunks: Sequence[Chunk], processes: int) -> list[Sequence[Chunk]]:
-    """Neighbouring chunks together, fewer and fewer, so that all processes end together.
-
-    Guided self-scheduling (Polychronopoulos & Kuck 1987).
+def _tasks(chunks: Sequence[Chunk], processes: int, *, is_last: bool) -> list[Sequence[Chunk]]:
+    """Neighbouring chunks together, in the last window fewer and fewer, so that all processes end
+    together: guided self-scheduling (Polychronopoulos & Kuck 1987). Before, two parts for each.
     """
     tasks: list[Sequence[Chunk]] = []
+    even = -(-len(chunks) // (2 * processes))
     while chunks:
-        size = max(1, min(TASK_CHUNKS, int(len(chunks) / (_LEAD * processes))))
+        share = int(len(chunks) / (_LEAD * processes)) if is_last else even
+        size = max(1, min(TASK_CHUNKS, share))
         tasks.append(chunks[:size])
         chunks = chunks[size:]
     return tasks

@@ -18,7 +18,7 @@ import pytest
 from crnn.errors import PictureError
 from crnn.image import PictureContract
 from crnn.picture_pool import Encoded, PicturePool
-from crnn.prepare import Prepared, prepare, prepare_small
+from crnn.prepare import Prepared, prepare, small_picture
 from crnn.region import Region, from_box
 from tests.crnn import poison
 from tests.crnn.moments import until
@@ -109,7 +109,7 @@ def test_each_bad_picture_ends_alone_as_it_does_in_company(pool: PicturePool) ->
 
 def test_small_ones_decoded_by_the_caller_are_the_same_and_need_no_process() -> None:
     good = poison.good_pictures(200)
-    plain = [data for data in good if prepare_small(data, CONTRACT) is not None]
+    plain = [data for data in good if small_picture(data) is not None]
     assert 50 < len(plain) < len(good)
     with PicturePool(CONTRACT) as pool:
         found = [entries[0] for entries in pool.prepare(whole(plain), small_here=True)]
@@ -132,7 +132,7 @@ def test_a_small_one_decoded_by_the_caller_is_pulled_when_it_is_wanted(pool: Pic
     def files() -> Iterator[Encoded]:
         nonlocal pulled
         for data in poison.good_pictures(100):
-            if prepare_small(data, CONTRACT) is not None:
+            if small_picture(data) is not None:
                 pulled += 1
                 yield Encoded(data=data)
 

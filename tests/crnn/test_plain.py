@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crnn.image import MAX_PIXELS, PictureContract, decode_picture
-from crnn.plain import decode_plain, decode_small
+from crnn.plain import decode_plain, small_header
 from tests.crnn.networks import noise
 
 SIZE = (61, 37)
@@ -146,18 +146,17 @@ LEFT_TO_PILLOW = {
 def test_all_else_is_left_to_pillow(name: str) -> None:
     for grey in (True, False):
         assert decode_plain(LEFT_TO_PILLOW[name], grey=grey, max_pixels=MAX_PIXELS) is None
-        assert decode_small(LEFT_TO_PILLOW[name], grey=grey) is None
 
 
 def test_what_is_small_takes_little_whatever_its_bytes_hold() -> None:
     blank = Image.new("L", (1024, 1024))
     for kind in ("JPEG", "PNG"):
-        assert decode_small(encoded(blank, kind), grey=True) is not None
+        assert small_header(encoded(blank, kind)) is not None
         for size in ((1024, 1025), (1025, 1024), (1, 16_385), (16_385, 1)):
-            assert decode_small(encoded(Image.new("L", size), kind), grey=True) is None
-    assert decode_small(encoded(picture("L"), progressive=True), grey=True) is None
+            assert small_header(encoded(Image.new("L", size), kind)) is None
+    assert small_header(encoded(picture("L"), progressive=True)) is None
     rough = Image.fromarray(np.random.default_rng(0).integers(0, 256, (700, 700, 3), np.uint8))
-    assert decode_small(encoded(rough, "PNG"), grey=True) is None  # 1.4 MiB
+    assert small_header(encoded(rough, "PNG")) is None  # 1.4 MiB
 
 
 def test_a_picture_of_too_many_pixels_is_left_by_its_header() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from PIL import Image
 
 from crnn import Result
 from crnn.decode import Decoder
+from crnn.prepare import small_picture
 from tests.crnn import poison
 from tests.crnn.networks import noise
 from tests.crnn.online.callers import CONFIG, OFFLINE, Running, check_same, running
@@ -67,7 +69,7 @@ def one() -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def many() -> Iterator[Running]:
-    config = replace(CONFIG, decoders=2, engine_threads=2, batch_wait_ms=0)
+    config = replace(CONFIG, decoders=2, engine_threads=2, batch_wait_ms=0, decode_all_apart=True)
     with running(config) as many:
         yield many
 
@@ -135,6 +137,24 @@ def test_bad_pictures_among_good_ones_harm_no_caller(one: Running) -> None:
         assert bad.allows(other.error_code), other
         assert result.text == "" or result.error_code is None
     assert one.online.pictures == 0
+
+
+def test_small_pictures_need_no_process_unless_they_are_unsound(one: Running) -> None:
+    body = bytearray(zlib.compress(bytes(20 * 11)))
+    body[-1] ^= 1
+    unsound = poison.png(10, 20, 8, 0, bytes(body))
+    assert small_picture(unsound) is not None
+    with running(CONFIG) as fresh:
+        (small,) = fresh.run(fresh.online.read(PICTURES[:1], timeout_s=60))
+        check_same([small], EXPECTED["greedy", True][:1])
+        assert not fresh.online.process_ids()
+        good, bad = fresh.run(fresh.online.read([PICTURES[0], unsound], timeout_s=60))
+        assert fresh.online.process_ids()
+    check_same([good, bad], OFFLINE.read([PICTURES[0], unsound]))
+    assert bad.error_code == "undecodable"
+    with running(replace(CONFIG, max_pixels=100)) as strict:
+        (large,) = strict.run(strict.online.read(PICTURES[:1], timeout_s=60))
+    assert large.error_code == "too_large"
 
 
 class Counting:
