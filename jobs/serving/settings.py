@@ -20,6 +20,11 @@ BACKSTOP_S = 10.0
 """Serve ends a request so long after its time: our own answer, a better one, comes first."""
 
 
+_OWN_REPLICAS = 4
+"""More engines than that share replicas: the HTTP side of one keeps up with several engines on
+batches, but one Python process at a time runs its bytecode on one core only."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServeSettings:
     """The bundle, where it is served, and with how much."""
@@ -28,10 +33,11 @@ class ServeSettings:
     """The bundle: a folder, s3:// or gs:// address. Default: the one shipped along."""
     digest: str = ""
     """SHA-256 that the bundle's weights must have, hexadecimal; another one is refused."""
-    min_replicas: int = 1
-    """Replicas at the least."""
-    max_replicas: int = 1
-    """Replicas at the most; above --min-replicas their number follows the load."""
+    min_replicas: int = 0
+    """Replicas at the least. 0: one; where a cluster is started on this machine one for each of its
+    cores, but not more than four: each takes half a GB."""
+    max_replicas: int = 0
+    """Replicas at the most; above --min-replicas their number follows the load. 0: as many."""
     target_ongoing_requests: float = 16.0
     """Requests at a time for each replica that scaling aims at."""
     upscale_delay_s: float = 3.0
@@ -40,7 +46,8 @@ class ServeSettings:
     """Seconds of less load until there are fewer."""
     cpus_per_replica: float = 0.0
     """CPUs that Ray sets aside for a replica: its engine threads and its decoding processes. 0:
-    one; where a cluster is started on this machine, engines share all of its cores nevertheless."""
+    one; where a cluster is started on this machine, one for all replicas together, whose engines
+    share all of its cores nevertheless."""
     gpus_per_replica: float = 0.0
     """GPUs that Ray sets aside for a replica; then give --online.device cuda."""
     token_file: str = ""
@@ -58,19 +65,27 @@ class ServeSettings:
     bulk: BulkSettings = field(default_factory=BulkSettings)
 
     def placed(self, own_cpus: int = 0) -> ServeSettings:
-        """With the CPUs and the engines of a replica decided.
+        """With the replicas, and the CPUs and the engines of one, decided.
 
         ``own_cpus``: of a machine that has nothing else to do; 0 on a cluster of others.
         """
-        room = int(self.cpus_per_replica) or own_cpus // self.max_replicas
-        online = replace(self.online, engine_threads=self.online.engines(room))
-        return replace(self, cpus_per_replica=self.cpus_per_replica or 1.0, online=online)
+        usual = min(own_cpus, _OWN_REPLICAS) if self.online.device == "cpu" else 1
+        least = self.min_replicas or (1 if self.max_replicas else max(1, usual))
+        most = self.max_replicas or least
+        room = int(self.cpus_per_replica) or own_cpus // most
+        return replace(
+            self,
+            min_replicas=least,
+            max_replicas=most,
+            cpus_per_replica=self.cpus_per_replica or (1.0 / most if own_cpus else 1.0),
+            online=replace(self.online, engine_threads=self.online.engines(room)),
+        )
 
     def __post_init__(self) -> None:
-        if not 1 <= self.min_replicas <= self.max_replicas:
+        if not 0 <= self.min_replicas <= (self.max_replicas or self.min_replicas):
             raise ValueError(
                 f"--min-replicas is {self.min_replicas} and --max-replicas {self.max_replicas}; "
-                "expected 1 ≤ min ≤ max"
+                "expected 0 ≤ min ≤ max, or max 0"
             )
         if not self.target_ongoing_requests > 0:
             raise ValueError(

@@ -64,7 +64,8 @@ def test_what_cannot_work_ends_with_a_message(
     ("settings", "words"),
     [
         ({"port": 99_999}, "--port is 99999"),
-        ({"min_replicas": 3}, "--max-replicas 1"),
+        ({"min_replicas": 3, "max_replicas": 2}, "--max-replicas 2"),
+        ({"min_replicas": -1}, "--min-replicas is -1"),
         ({"allowed_urls": ("https://host",)}, "--allowed-urls"),
         ({"allowed_urls": ("https://user@host/",)}, "--allowed-urls"),
         ({"allowed_urls": ("file:///",)}, "--allowed-urls"),
@@ -79,20 +80,29 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], words
 
 
 @pytest.mark.parametrize(
-    ("settings", "own_cpus", "cpus", "engines"),
+    ("settings", "own_cpus", "replicas", "cpus", "engines"),
     [
-        ({}, 0, 1, 1),
-        ({}, 6, 1, 6),
-        ({"max_replicas": 2}, 5, 1, 2),
-        ({"max_replicas": 9}, 4, 1, 1),
-        ({"cpus_per_replica": 3.5}, 8, 3.5, 3),
-        ({"online": OnlineConfig(engine_threads=2)}, 8, 1, 2),
+        ({}, 0, (1, 1), 1, 1),
+        ({}, 1, (1, 1), 1, 1),
+        ({}, 2, (2, 2), 0.5, 1),
+        ({}, 9, (4, 4), 0.25, 2),
+        ({"min_replicas": 3}, 0, (3, 3), 1, 1),
+        ({"max_replicas": 2}, 5, (1, 2), 0.5, 2),
+        ({"max_replicas": 8}, 4, (1, 8), 0.125, 1),
+        ({"min_replicas": 1, "cpus_per_replica": 3.5}, 8, (1, 1), 3.5, 3),
+        ({"online": OnlineConfig(engine_threads=2)}, 2, (2, 2), 0.5, 2),
+        ({"online": OnlineConfig(device="cuda")}, 8, (1, 1), 1, 1),
     ],
 )
 def test_replicas_share_a_machine_that_is_their_own(
-    settings: dict[str, Any], own_cpus: int, cpus: float, engines: int
+    settings: dict[str, Any],
+    own_cpus: int,
+    replicas: tuple[int, int],
+    cpus: float,
+    engines: int,
 ) -> None:
     placed = ServeSettings(**settings).placed(own_cpus)
+    assert (placed.min_replicas, placed.max_replicas) == replicas
     assert (placed.cpus_per_replica, placed.online.engine_threads) == (cpus, engines)
     assert placed.placed() == placed
 
