@@ -89,20 +89,24 @@ def best_path_log_probabilities(
     emitted_TSN = emitted.reshape(steps, *states_SN.shape).astype(np.float64)
     emitted_TSN *= np.arange(len(states_SN))[:, None] <= 2 * lengths  # batch mates change nothing
 
-    padded_SN = np.zeros((len(states_SN) + 2, batch))  # two rows of nothing come before the first
-    moved_SN, skipped_SN = np.zeros_like(padded_SN), np.empty_like(may_skip_SN)
+    # Two rows of nothing come before the first state: what moves on to a state are three views.
+    padded_SN, other_SN = np.zeros((2, len(states_SN) + 2, batch))
+    now, then = ((one[2:], one[1:-1], one[:-2]) for one in (padded_SN, other_SN))
+    skipped_SN = np.empty_like(may_skip_SN)
     padded_SN[2:4] = emitted_TSN[0, :2]
     powers_of_2 = np.zeros(batch)
-    for step in range(1, steps):
-        after_SN = moved_SN[2:]
-        np.add(padded_SN[2:], padded_SN[1:-1], out=after_SN)
-        after_SN += np.multiply(padded_SN[:-2], may_skip_SN, out=skipped_SN)
-        after_SN *= emitted_TSN[step]
+    for step, emitted_SN in enumerate(emitted_TSN[1:], start=1):
+        (stays, follows, skips), (after_SN, *_) = now, then
+        np.add(stays, follows, after_SN)
+        np.multiply(skips, may_skip_SN, skipped_SN)
+        np.add(after_SN, skipped_SN, after_SN)
+        np.multiply(after_SN, emitted_SN, after_SN)
         if step % _RESCALE_STEPS == 0:
             _, exponent = np.frexp(after_SN.max(axis=0))
             np.ldexp(after_SN, -exponent, out=after_SN)
             powers_of_2 += exponent
-        padded_SN, moved_SN = moved_SN, padded_SN
+        now, then = then, now
+    padded_SN = padded_SN if steps % 2 else other_SN
     last = 2 * lengths + 2
     ends = padded_SN[last, samples] + padded_SN[last - 1, samples] * (lengths > 0)
     found: NDArray[np.float64] = np.log(ends) + powers_of_2 * math.log(2)

@@ -32,5 +32,6 @@ def best_path_runs(log_probs_TNC: Tensor) -> Runs:
     """The runs of the likeliest path of each sample, N > 0."""
     log_probs = log_probs_TNC.numpy()
     ids_TN = log_probs.argmax(axis=-1)
-    values_TN = np.take_along_axis(log_probs, ids_TN[:, :, None], axis=2)[:, :, 0]
+    values = log_probs.reshape(ids_TN.size, -1)[np.arange(ids_TN.size), ids_TN.ravel()]
+    values_TN = values.reshape(ids_TN.shape)
     return find_runs(np.ascontiguousarray(ids_TN.T), np.ascontiguousarray(values_TN.T))

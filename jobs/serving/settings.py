@@ -72,7 +72,8 @@ class ServeSettings:
         usual = min(own_cpus, _OWN_REPLICAS) if self.online.device == "cpu" else 1
         least = self.min_replicas or (1 if self.max_replicas else max(1, usual))
         most = self.max_replicas or least
-        room = int(self.cpus_per_replica) or own_cpus // most
+        alone = min(own_cpus, 2 * own_cpus // most)  # where the others rest, more than its share
+        room = int(self.cpus_per_replica) or alone
         return replace(
             self,
             min_replicas=least,

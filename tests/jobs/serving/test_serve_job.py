@@ -84,13 +84,13 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], words
     [
         ({}, 0, (1, 1), 1, 1),
         ({}, 1, (1, 1), 1, 1),
-        ({}, 2, (2, 2), 0.5, 1),
-        ({}, 9, (4, 4), 0.25, 2),
+        ({}, 2, (2, 2), 0.5, 2),
+        ({}, 9, (4, 4), 0.25, 4),
         ({"min_replicas": 3}, 0, (3, 3), 1, 1),
-        ({"max_replicas": 2}, 5, (1, 2), 0.5, 2),
+        ({"max_replicas": 2}, 5, (1, 2), 0.5, 5),
         ({"max_replicas": 8}, 4, (1, 8), 0.125, 1),
         ({"min_replicas": 1, "cpus_per_replica": 3.5}, 8, (1, 1), 3.5, 3),
-        ({"online": OnlineConfig(engine_threads=2)}, 2, (2, 2), 0.5, 2),
+        ({"online": OnlineConfig(engine_threads=1)}, 2, (2, 2), 0.5, 1),
         ({"online": OnlineConfig(device="cuda")}, 8, (1, 1), 1, 1),
     ],
 )
