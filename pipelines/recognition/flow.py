@@ -226,7 +226,9 @@ def _outcomes(work: Work) -> Iterator[ChunkOutcome]:
             return
 
 
-def _tasks(chunks: Sequence[Chunk], processes: int, *, is_last: bool) -> list[Sequence[Chunk]]:
+def _tasks(
+    chunks: Sequence[Chunk], processes: int, *, is_last: bool = True
+) -> list[Sequence[Chunk]]:
     """Neighbouring chunks together, in the last window fewer and fewer, so that all processes end
     together: guided self-scheduling (Polychronopoulos & Kuck 1987). Before, two parts for each.
     """

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from tests.jobs.processes import VICTIMS
 from tests.jobs.runs import PROJECT, environment, refused, run
@@ -25,9 +26,14 @@ COUNT = 8000
 
 
 def crops(folder: Path, count: int) -> Path:
+    """Pictures of their numbers; every fifth has a palette, so that a process apart decodes it."""
     (folder / "crops").mkdir()
     for number in range(count):
-        (folder / "crops" / f"{number}.png").write_bytes(rendered(str(number)))
+        path = folder / "crops" / f"{number}.png"
+        path.write_bytes(rendered(str(number)))
+        if number % 5 == 0:
+            with Image.open(path) as image:
+                image.convert("P").save(path)
     return folder / "crops"
 
 

@@ -129,6 +129,7 @@ def test_a_service_tells_how_to_ask_it_rolls_a_bundle_in_and_ends_tidily(tmp_pat
     trained = tmp_path / "runs" / "first" / "bundle"
     shutil.copytree(SHIPPED, trained)
     flags = ("--bundle", "runs/first/bundle", "--ingress", "proxy", "--limits.pictures", "400")
+    flags += ("--min-replicas", "1")  # what is asked for the pictures that wait
     with ready(tmp_path, *flags) as service:
         assert f"bundle: {trained.resolve()}" in service.log
         assert "ingress: proxy" in service.log
