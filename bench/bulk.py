@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
@@ -73,6 +74,7 @@ def limit_of(bundle: str, folder: Path, engine: str, seconds: float = 8.0) -> No
     """One process of ``limit``: seconds a picture of each part."""
     os.nice(RAY_NICENESS)
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     recognizer = Recognizer.load(bundle, engine=engine)
     contract = recognizer.bundle.picture
     data = [path.read_bytes() for path in sorted(folder.iterdir())[:DISTINCT]]

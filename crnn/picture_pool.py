@@ -192,13 +192,18 @@ class PicturePool:
                 window.is_last = True
                 return
             task = window.add(encoded)
-            if small_here and encoded.regions == _WHOLE and isinstance(encoded.data, bytes):
-                small = small_picture(encoded.data)
-                task.settle(small.prepare(self._contract) if small else None)
+            if small_here and encoded.regions == _WHOLE and task.data:
+                self._prepare_here(task)
             if not task.is_done():
                 window.send(task)
                 self._submit(task)
             pulled += 1
+
+    def _prepare_here(self, task: Task) -> None:
+        small = small_picture(task.data)
+        prepared = small.prepare(self._contract) if small else None
+        if prepared is not None:
+            task.settle(prepared)
 
     def _submit(self, task: Task) -> None:
         if not self._has_started:

@@ -44,11 +44,10 @@ class Task:
         """Whether every region has its result."""
         return len(self.results) == len(self.regions)
 
-    def settle(self, prepared: Prepared | None) -> None:
-        """Give its only region this result, if it is one."""
-        if prepared is not None:
-            self.results.append(prepared)
-            self.data = b""
+    def settle(self, prepared: Prepared) -> None:
+        """Give its only region this result."""
+        self.results.append(prepared)
+        self.data = b""
 
     def fail(self, error: PictureError) -> None:
         """Give the regions that have no result yet this one."""

@@ -91,7 +91,9 @@ def decode_by(header: Header, data: bytes, *, grey: bool) -> NDArray[np.uint8] |
         pixels = cv2.imdecode(encoded, how | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:  # no memory, perhaps: Pillow will tell
         return None
-    return None if pixels is None else np.asarray(pixels, dtype=np.uint8)
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+        return None
+    return np.asarray(pixels, dtype=np.uint8)
 
 
 def small_header(data: bytes) -> Header | None:

@@ -64,7 +64,7 @@ def prepare_upright(
     if region is not None:
         image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
         picture = cut_out(image, region)
-    width, height = size_px(picture)
+    width, height = _size_px(picture)
     if not width or not height:
         raise PictureError("empty_picture", f"the picture is {width}x{height} px")
     content_HwC = contract.fit(picture)
@@ -108,8 +108,7 @@ def open_picture(picture: Picture, contract: PictureContract) -> Upright:
     return upright_picture(picture)
 
 
-def size_px(picture: Upright) -> tuple[int, int]:
-    """Width and height."""
+def _size_px(picture: Upright) -> tuple[int, int]:
     if isinstance(picture, np.ndarray):
         return picture.shape[1], picture.shape[0]
     return picture.size

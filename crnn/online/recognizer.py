@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+import cv2
 from PIL import Image
 
 from crnn.bundle import Bundle
@@ -50,6 +51,8 @@ class OnlineRecognizer:
             ValueError: for an unknown engine.
         """
         self.bundle, self.config = bundle, config
+        if config.decodes_small:
+            cv2.setNumThreads(1)  # engines are what goes on side by side
         self._recognizers = [
             Recognizer(
                 bundle,

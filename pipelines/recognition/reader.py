@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 
+import cv2
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -116,6 +117,7 @@ class ChunkReader:
         options = config.options
         if not options.use_gpu:
             torch.set_num_threads(1)
+            cv2.setNumThreads(1)
         self._recognizer = Recognizer(
             config.bundle,
             device=options.device,
