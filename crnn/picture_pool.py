@@ -151,6 +151,8 @@ class PicturePool:
         source, window = iter(files), _Window(self._picture_bytes, self._processes)
         try:
             while True:
+                if small_here and not window.tasks:
+                    yield from self._small_ones(source, window)
                 self._top_up(source, window, small_here)
                 if not window.tasks:
                     return
@@ -191,19 +193,35 @@ class PicturePool:
             if encoded is None:
                 window.is_last = True
                 return
-            task = window.add(encoded)
-            if small_here and encoded.regions == _WHOLE and task.data:
-                self._prepare_here(task)
-            if not task.is_done():
-                window.send(task)
-                self._submit(task)
+            self._put(encoded, window, self._prepared_here(encoded) if small_here else None)
             pulled += 1
 
-    def _prepare_here(self, task: Task) -> None:
-        small = small_picture(task.data)
-        prepared = small.prepare(self._contract) if small else None
+    def _small_ones(
+        self, source: Iterator[Encoded], window: _Window
+    ) -> Iterator[list[Prepared | PictureError]]:
+        """Results as long as they come from here; what doesn't is in the empty window then."""
+        for encoded in source:
+            prepared = self._prepared_here(encoded)
+            if prepared is None:
+                self._put(encoded, window, None)
+                return
+            yield [prepared]
+
+    def _prepared_here(self, encoded: Encoded) -> Prepared | None:
+        """Of a small plain picture that is wanted whole."""
+        if encoded.regions != _WHOLE or isinstance(encoded.data, PictureError):
+            return None
+        small = small_picture(encoded.data)
+        return None if small is None else small.prepare(self._contract)
+
+    def _put(self, encoded: Encoded, window: _Window, prepared: Prepared | None) -> None:
+        """Into the window, and to a process unless there is a result already."""
+        task = window.add(encoded)
         if prepared is not None:
             task.settle(prepared)
+        if not task.is_done():
+            window.send(task)
+            self._submit(task)
 
     def _submit(self, task: Task) -> None:
         if not self._has_started:
