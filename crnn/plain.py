@@ -31,6 +31,8 @@ _PLAIN_SEGMENTS = frozenset({0xC4, 0xDB, 0xDD, 0xE0, 0xFE})
 """Tables, restart interval, JFIF, comment: nothing that changes how pixels are meant. An Exif
 segment may turn them, Adobe's may say that they are CMYK or RGB."""
 _YCBCR_IDS = (1, 2, 3)
+_MOST_PARTS = 256
+"""Segments or chunks that are looked at: hostile files have any number of them."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHUNK = struct.Struct(">I4s")  # bytes of its data, type; after the data comes the checksum
@@ -121,7 +123,9 @@ def _jpeg_header(data: bytes) -> Header | None:
     if not data.endswith(_END):
         return None
     place, found = len(_BEGIN), None
-    while place + _SEGMENT.size <= len(data):
+    for _ in range(_MOST_PARTS):
+        if place + _SEGMENT.size > len(data):
+            break
         mark, marker, size = _SEGMENT.unpack_from(data, place)
         if marker == _SCAN:
             return found
@@ -148,7 +152,9 @@ def _frame(header: bytes, in_one_go: bool) -> Header | None:
 def _png_header(data: bytes) -> Header | None:
     """Chunk by chunk to its end, with all checksums: libpng would tell of damage on stderr."""
     place, found = len(_SIGNATURE), None
-    while place + _CHUNK.size + _CHECKSUM.size <= len(data):
+    for _ in range(_MOST_PARTS):
+        if place + _CHUNK.size + _CHECKSUM.size > len(data):
+            break
         size, kind = _CHUNK.unpack_from(data, place)
         end = place + _CHUNK.size + size
         if end + _CHECKSUM.size > len(data) or (found is None) != (kind == b"IHDR"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import zlib
 from typing import Any
@@ -133,6 +134,10 @@ LEFT_TO_PILLOW = {
     "PNG cut off": PNG[:-1],
     "PNG without a header": PNG[:8] + PNG[33:],
     "PNG of nothing": PNG[:8],
+    "PNG of many parts": functools.reduce(
+        lambda png, _: with_chunk(png, b"tEXt", b"a\0b"), range(300), PNG
+    ),
+    "JPEG of many parts": WHOLE[:2] + b"\xff\xfe\x00\x02" * 300 + WHOLE[2:],
     "GIF": encoded(picture("L"), "GIF"),
     "cut off": WHOLE[: len(WHOLE) // 2],
     "nothing": b"",
