@@ -106,9 +106,8 @@ def best_path_log_probabilities(
             np.ldexp(after_SN, -exponent, out=after_SN)
             powers_of_2 += exponent
         now, then = then, now
-    padded_SN = padded_SN if steps % 2 else other_SN
-    last = 2 * lengths + 2
-    ends = padded_SN[last, samples] + padded_SN[last - 1, samples] * (lengths > 0)
+    in_last_blank, before_it, _ = now
+    ends = in_last_blank[2 * lengths, samples] + before_it[2 * lengths, samples]
     found: NDArray[np.float64] = np.log(ends) + powers_of_2 * math.log(2)
     return found
 

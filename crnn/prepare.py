@@ -89,8 +89,11 @@ class Small:
 
     def prepare(self, contract: PictureContract) -> Prepared | None:
         """As ``prepare``; None if it isn't sound: ``prepare`` the bytes where it does no harm."""
-        picture = contract.decode_by(self.header, self.data)
-        return None if picture is None else prepare_upright(picture, contract)
+        try:
+            picture = contract.decode_by(self.header, self.data)
+            return None if picture is None else prepare_upright(picture, contract)
+        except Exception:  # no memory, perhaps: whoever prepares it next will tell
+            return None
 
 
 def small_picture(data: bytes) -> Small | None:

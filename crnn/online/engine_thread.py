@@ -104,13 +104,14 @@ class EngineThread(threading.Thread):
 
     def _prepared(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[Prepared]]:
         """Those that are ready or can be made ready here, and their pictures."""
+        contract = self._recognizer.bundle.picture
         ready: list[Entry] = []
         pictures: list[Prepared] = []
         unsound: list[Entry] = []
         for entry in entries:
             picture = entry.picture
             if isinstance(picture, Small):
-                picture = self._decoded(picture) or picture
+                picture = picture.prepare(contract) or picture
             if isinstance(picture, Prepared):
                 ready.append(entry)
                 pictures.append(picture)
@@ -119,13 +120,6 @@ class EngineThread(threading.Thread):
         if unsound:
             self._decode_apart(unsound)
         return ready, pictures
-
-    def _decoded(self, small: Small) -> Prepared | None:
-        try:
-            return small.prepare(self._recognizer.bundle.picture)
-        except Exception:
-            log.exception("a small picture failed as none should; it is decoded apart")
-            return None
 
     def _decode(
         self,

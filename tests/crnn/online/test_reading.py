@@ -139,7 +139,7 @@ def test_bad_pictures_among_good_ones_harm_no_caller(one: Running) -> None:
     assert one.online.pictures == 0
 
 
-def test_small_pictures_need_no_process_unless_they_are_unsound(one: Running) -> None:
+def test_small_pictures_need_no_process_unless_they_are_unsound() -> None:
     body = bytearray(zlib.compress(bytes(20 * 11)))
     body[-1] ^= 1
     unsound = poison.png(10, 20, 8, 0, bytes(body))

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 import ray
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines.recognition import BulkConfig, plan_work
+from pipelines.recognition.flow import TASK_CHUNKS, _tasks
 from pipelines.recognition.plan import Chunk
 from pipelines.recognition.reader import ChunkOutcome, ChunkReader, ReadConfig
 from pipelines.spread import is_second_try
@@ -19,6 +22,21 @@ from tests.pipelines.evaluation_cases import random_bundle, rendered
 from tests.pipelines.recognition.results import assert_once, rows_of
 
 pytestmark = pytest.mark.usefixtures("local_ray")
+
+
+@given(chunks=st.integers(0, 700).map(range), processes=st.integers(1, 40), is_last=st.booleans())
+def test_tasks_are_all_chunks_in_order_and_processes_end_together(
+    chunks: range, processes: int, is_last: bool
+) -> None:
+    tasks = _tasks(chunks, processes, is_last=is_last)  # type: ignore[arg-type]
+    assert [chunk for task in tasks for chunk in task] == list(chunks)
+    sizes = [len(task) for task in tasks]
+    assert all(0 < size <= TASK_CHUNKS for size in sizes)
+    assert sizes == sorted(sizes, reverse=True)
+    if is_last:
+        assert sizes[-1:] in ([], [1])
+    elif max(sizes, default=0) < TASK_CHUNKS:
+        assert len(sizes) <= 2 * processes
 
 
 @ray.remote(max_retries=1)
