@@ -22,6 +22,8 @@ from torch.nn import functional as F
 
 from crnn.charset import BLANK_ID
 
+_FEW_SAMPLES = 12
+"""So few are scored faster one by one than by NumPy's calls for each step."""
 _RESCALE_STEPS = 8
 """The likeliest class of a step has at least 1/C, so that eight steps keep far from underflow."""
 
@@ -67,7 +69,8 @@ def best_path_log_probabilities(
 ) -> NDArray[np.float64]:
     """As ``log_probabilities`` of what the likeliest paths collapse to, in a third of its time.
 
-    The forward variables of all samples move on together, as probabilities, scaled every few
+    That is for many samples; a few are left to it, which gives the same but for rounding. The
+    forward variables of all samples move on together, as probabilities, scaled every few
     steps (Rabiner 1989, "A tutorial on hidden Markov models", V.A). That is sound for targets one
     of whose alignments is the likeliest path: no state is likelier than theirs by more than 3^T.
 
@@ -78,6 +81,12 @@ def best_path_log_probabilities(
     """
     steps, batch, classes = log_probs_TNC.shape
     lengths = np.diff(bounds)
+    if batch <= _FEW_SAMPLES:
+        log_probs = torch.from_numpy(log_probs_TNC).double()
+        one_by_one: NDArray[np.float64] = -_losses(
+            log_probs, torch.from_numpy(ids), torch.from_numpy(lengths)
+        ).numpy()
+        return one_by_one
     samples = np.arange(batch)
     owner = np.repeat(samples, lengths)
     states_SN = np.full((2 * int(lengths.max(initial=0)) + 1, batch), BLANK_ID)

@@ -38,10 +38,11 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHUNK = struct.Struct(">I4s")  # bytes of its data, type; after the data comes the checksum
 _CHECKSUM = struct.Struct(">I")
 _IMAGE_HEADER = struct.Struct(">IIBBBBB")  # width, height, bits, colour, three methods
+_IMAGE_HEADER_PLACE = len(_SIGNATURE) + _CHUNK.size
 _CHANNELS = {0: 1, 2: 3}
 """By PNG's type of colour: grey and RGB, without alpha or palette."""
-_PLAIN_CHUNKS = frozenset({b"IDAT", b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"tIME", b"gAMA", b"cHRM"})
-_PLAIN_CHUNKS |= {b"sRGB", b"iCCP", b"sBIT", b"bKGD", b"hIST"}
+_PLAIN_CHUNKS = frozenset({b"IHDR", b"IDAT", b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"tIME", b"gAMA"})
+_PLAIN_CHUNKS |= {b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"bKGD", b"hIST"}
 """Nothing that changes how Pillow means the pixels: no transparency, turning or animation."""
 
 
@@ -86,6 +87,8 @@ def decode_plain(data: bytes, *, grey: bool, max_pixels: int) -> NDArray[np.uint
 
 def decode_by(header: Header, data: bytes, *, grey: bool) -> NDArray[np.uint8] | None:
     """The same of a file whose header is known."""
+    if data.startswith(_SIGNATURE) and not _is_plain_png(data):
+        return None
     luma = header.channels == 1 or (grey and data.startswith(_BEGIN))
     how = cv2.IMREAD_GRAYSCALE if luma else cv2.IMREAD_COLOR_RGB
     encoded = np.frombuffer(data, dtype=np.uint8)
@@ -99,7 +102,7 @@ def decode_by(header: Header, data: bytes, *, grey: bool) -> NDArray[np.uint8] |
 
 
 def small_header(data: bytes) -> Header | None:
-    """Of a plain picture whose decoding takes some milliseconds and MB at most, whatever it holds.
+    """Of a picture whose decoding takes some milliseconds and MB at most, whatever it holds.
 
     None for any other.
     """
@@ -110,7 +113,7 @@ def small_header(data: bytes) -> Header | None:
 
 
 def plain_header(data: bytes) -> Header | None:
-    """Of a plain JPEG or PNG; None for anything else."""
+    """Of a JPEG or PNG that is plain as far as its header tells; None for anything else."""
     header = None
     if data.startswith(_BEGIN):
         header = _jpeg_header(data)
@@ -150,34 +153,31 @@ def _frame(header: bytes, in_one_go: bool) -> Header | None:
 
 
 def _png_header(data: bytes) -> Header | None:
+    if len(data) < _IMAGE_HEADER_PLACE + _IMAGE_HEADER.size:
+        return None
+    if _CHUNK.unpack_from(data, len(_SIGNATURE)) != (_IMAGE_HEADER.size, b"IHDR"):
+        return None
+    width, height, bits, colour, *methods = _IMAGE_HEADER.unpack_from(data, _IMAGE_HEADER_PLACE)
+    if bits != 8 or colour not in _CHANNELS or any(methods):  # the last one: interlaced
+        return None
+    return Header(width, height, _CHANNELS[colour], in_one_go=True)
+
+
+def _is_plain_png(data: bytes) -> bool:
     """Chunk by chunk to its end, with all checksums: libpng would tell of damage on stderr."""
-    place, found = len(_SIGNATURE), None
-    for _ in range(_MOST_PARTS):
+    place = len(_SIGNATURE)
+    for number in range(_MOST_PARTS):
         if place + _CHUNK.size + _CHECKSUM.size > len(data):
             break
         size, kind = _CHUNK.unpack_from(data, place)
         end = place + _CHUNK.size + size
-        if end + _CHECKSUM.size > len(data) or (found is None) != (kind == b"IHDR"):
-            return None
-        body = data[place + 4 : end]
-        if zlib.crc32(body) != _CHECKSUM.unpack_from(data, end)[0]:
-            return None
-        if kind == b"IHDR":
-            found = _image_header(body[4:])
-            if found is None:
-                return None
-        elif kind == b"IEND":
-            return found
-        elif kind not in _PLAIN_CHUNKS:
-            return None
+        if end + _CHECKSUM.size > len(data) or (number == 0) != (kind == b"IHDR"):
+            return False
+        if zlib.crc32(data[place + 4 : end]) != _CHECKSUM.unpack_from(data, end)[0]:
+            return False
+        if kind == b"IEND":
+            return True
+        if kind not in _PLAIN_CHUNKS:
+            return False
         place = end + _CHECKSUM.size
-    return None
-
-
-def _image_header(body: bytes) -> Header | None:
-    if len(body) != _IMAGE_HEADER.size:
-        return None
-    width, height, bits, colour, *methods = _IMAGE_HEADER.unpack(body)
-    if bits != 8 or colour not in _CHANNELS or any(methods):  # the last one: interlaced
-        return None
-    return Header(width, height, _CHANNELS[colour], in_one_go=True)
+    return False
