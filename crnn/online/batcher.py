@@ -4,11 +4,13 @@ An engine that is free takes the bucket whose first picture has waited longest, 
 one batch holds. While an engine works, pictures gather by themselves; so batches are small when
 there is little to do and full when there is much. A short wait is worth it only where more may
 come of it: while other pictures are being decoded, and for an engine that is free beside one that
-works.
+works. A spare engine, one beside as many as have cores of their own, works while cores rest: on a
+core that is taken from others it would only make batches smaller.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
@@ -16,6 +18,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from crnn.online.request import Entry
+
+LOOK_S = 0.25
+"""How often a spare engine looks whether cores rest."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,31 @@ class Batch:
 class Batcher:
     """Safe among threads: any adds, engine threads take."""
 
-    def __init__(self, batch_size: Callable[[int], int], wait_s: float) -> None:
-        """``batch_size`` of a bucket's width; ``wait_s``: the longest such wait."""
-        self._batch_size, self._wait_s = batch_size, wait_s
+    def __init__(
+        self,
+        batch_size: Callable[[int], int],
+        wait_s: float,
+        *,
+        engines: int = sys.maxsize,
+        cores_rest: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Make one; it has no threads.
+
+        Args:
+            batch_size: of a bucket's width.
+            wait_s: the longest such wait.
+            engines: that have cores of their own; who takes batches beside so many is spare.
+            cores_rest: tells it of the last moments, quickly.
+        """
+        self._full, self._wait_s = batch_size, wait_s
+        self._engines, self._cores_rest = engines, cores_rest
         self._changed = threading.Condition(threading.Lock())
         self._buckets: dict[int, deque[Entry]] = {}
         self._unreadable: list[Entry] = []
         self._num_decoding = 0
         self._num_busy = 0
+        self._num_watching = 0
+        """Engines that wait for a picture's time to come."""
         self._is_closed = False
 
     def expect(self, count: int) -> None:
@@ -76,14 +98,15 @@ class Batcher:
         """
         with self._changed:
             while not self._is_closed:
-                batch, wait_s = self._due(time.monotonic())
-                if batch is None:
-                    self._changed.wait(wait_s)
-                    continue
-                self._num_busy += 1
-                if self._buckets or self._unreadable:
-                    self._changed.notify()
-                return batch
+                if self._unreadable:
+                    entries, self._unreadable = self._unreadable, []
+                    return self._taken(Batch(None, entries))
+                width, wait_s = self._due()
+                if width is not None:
+                    return self._taken(self._pop(width))
+                self._num_watching += wait_s is not None
+                self._changed.wait(wait_s)
+                self._num_watching -= wait_s is not None
             return None
 
     def done(self) -> None:
@@ -97,28 +120,44 @@ class Batcher:
             self._is_closed = True
             self._changed.notify_all()
 
+    def _taken(self, batch: Batch) -> Batch:
+        """The batch, once another engine looks after what is left."""
+        self._num_busy += 1
+        if self._unreadable or (self._buckets and self._may_wake()):
+            self._changed.notify()
+        return batch
+
     def _put(self, entry: Entry, width: int) -> bool:
         """Whether an engine thread should look: the first of a bucket, or enough of it."""
         bucket = self._buckets.setdefault(width, deque())
         bucket.append(entry)
-        return len(bucket) == 1 or len(bucket) == self._batch_size(width)
+        return len(bucket) in (1, self._full(width)) and self._may_wake()
 
-    def _due(self, now_s: float) -> tuple[Batch | None, float | None]:
-        """The batch whose time has come; else how long to wait, if anything waits at all."""
-        if self._unreadable:
-            entries, self._unreadable = self._unreadable, []
-            return Batch(None, entries), None
+    def _may_wake(self) -> bool:
+        """Whether a free engine has to know: if it mustn't work, one that looks later will do."""
+        return self._may_work() or not self._num_watching
+
+    def _may_work(self) -> bool:
+        """Whether a free engine has a core."""
+        return self._num_busy < self._engines or self._cores_rest()
+
+    def _due(self) -> tuple[int | None, float | None]:
+        """The bucket whose time has come; else how long to wait, if anything waits at all."""
         self._forget_the_gone()
         if not self._buckets:
             return None, None
-        oldest = min(self._buckets, key=lambda width: self._buckets[width][0].ready_s)
-        patience_s = self._buckets[oldest][0].ready_s + self._wait_s - now_s
-        if patience_s <= 0 or not (self._num_decoding or self._num_busy):
-            return self._pop(oldest), None
-        full = [w for w, bucket in self._buckets.items() if len(bucket) >= self._batch_size(w)]
-        if full:
-            return self._pop(min(full, key=lambda width: self._buckets[width][0].ready_s)), None
-        return None, patience_s
+        if not self._may_work():
+            return None, LOOK_S
+        oldest = min(self._buckets, key=self._ready_s)
+        left_s = self._ready_s(oldest) + self._wait_s - time.monotonic()
+        if left_s <= 0 or not (self._num_decoding or self._num_busy):
+            return oldest, None
+        full = [width for width, has in self._buckets.items() if len(has) >= self._full(width)]
+        return (min(full, key=self._ready_s), None) if full else (None, left_s)
+
+    def _ready_s(self, width: int) -> float:
+        """Since when a bucket's first picture has waited."""
+        return self._buckets[width][0].ready_s
 
     def _forget_the_gone(self) -> None:
         """No bucket begins with a picture that nobody waits for any more."""
@@ -129,7 +168,7 @@ class Batcher:
                 del self._buckets[width]
 
     def _pop(self, width: int) -> Batch:
-        bucket, size = self._buckets[width], self._batch_size(width)
+        bucket, size = self._buckets[width], self._full(width)
         entries: list[Entry] = []
         while bucket and len(entries) < size:
             entry = bucket.popleft()

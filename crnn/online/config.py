@@ -20,6 +20,8 @@ class OnlineConfig:
     engine_threads: int = 0
     """Batches computed at the same time, each by an engine of its own; 0: on a CPU as many as
     there is room for, on a GPU one."""
+    spare_engines: int = 0
+    """Engines beside those, which work while cores of this machine rest."""
     batch_pixels: int = 1 << 17
     """Padded pixels in a batch: 32 pictures of 32x128 px. A GPU takes ten times as many."""
     batch_wait_ms: float = 5.0
@@ -62,9 +64,10 @@ class OnlineConfig:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
-        if self.engine_threads < 0:
+        if self.engine_threads < 0 or self.spare_engines < 0:
             raise ValueError(
-                f"engine_threads is {self.engine_threads}; expected 0 (by the CPUs) or a number"
+                f"engine_threads is {self.engine_threads} and spare_engines {self.spare_engines}; "
+                "expected 0 (by the CPUs; none) or a number"
             )
         if not 0 <= self.batch_wait_ms <= 1000:
             raise ValueError(f"batch_wait_ms is {self.batch_wait_ms}; expected 0 to 1000 ms")

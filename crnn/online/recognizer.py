@@ -20,6 +20,7 @@ from crnn.decode import Decoder
 from crnn.errors import ClosedError, DeadlineError, PictureError, WorkersLostError
 from crnn.online.batcher import Batcher
 from crnn.online.config import OnlineConfig
+from crnn.online.cores import Cores
 from crnn.online.engine_thread import Answer, EngineThread
 from crnn.online.observer import Observer, Unobserved
 from crnn.online.places import Places
@@ -53,6 +54,7 @@ class OnlineRecognizer:
         self.bundle, self.config = bundle, config
         if config.decodes_small:
             cv2.setNumThreads(1)  # engines are what goes on side by side
+        engines = config.engines(len(os.sched_getaffinity(0)))
         self._recognizers = [
             Recognizer(
                 bundle,
@@ -61,13 +63,18 @@ class OnlineRecognizer:
                 engine=config.engine,
                 threads=config.threads,
             )
-            for _ in range(config.engines(len(os.sched_getaffinity(0))))
+            for _ in range(engines + config.spare_engines)
         ]
         self.decoder = self._recognizers[0].decoder
         """As ``Recognizer.decoder``: what ``read`` takes, from names and words."""
         self._bundle_decoder = self.decoder()
         self._places = Places(config.queue_pictures, config.queue_mb << 20)
-        self._batcher = Batcher(self._recognizers[0].batch_size, config.batch_wait_ms / 1000)
+        self._batcher = Batcher(
+            self._recognizers[0].batch_size,
+            config.batch_wait_ms / 1000,
+            engines=engines,
+            cores_rest=Cores(),
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._requests: set[Request] = set()
         self._drained = asyncio.Event()

@@ -47,7 +47,7 @@ class ServeSettings:
     cpus_per_replica: float = 0.0
     """CPUs that Ray sets aside for a replica: its engine threads and its decoding processes. 0:
     one; where a cluster is started on this machine, one for all replicas together, whose engines
-    share all of its cores nevertheless."""
+    share all of its cores nevertheless, and have spare ones for those of other replicas."""
     gpus_per_replica: float = 0.0
     """GPUs that Ray sets aside for a replica; then give --online.device cuda."""
     token_file: str = ""
@@ -72,14 +72,17 @@ class ServeSettings:
         usual = min(own_cpus, _OWN_REPLICAS) if self.online.device == "cpu" else 1
         least = self.min_replicas or (1 if self.max_replicas else max(1, usual))
         most = self.max_replicas or least
-        alone = min(own_cpus, 2 * own_cpus // most)  # where the others rest, more than its share
-        room = int(self.cpus_per_replica) or alone
+        share = int(self.cpus_per_replica) or own_cpus // most
+        alone = int(self.cpus_per_replica) or min(own_cpus, 2 * own_cpus // most)
+        engines, spare = self.online.engines(share), self.online.spare_engines
+        if not self.online.engine_threads:  # where other replicas rest, more than its share
+            spare = self.online.engines(alone) - engines
         return replace(
             self,
             min_replicas=least,
             max_replicas=most,
             cpus_per_replica=self.cpus_per_replica or (1.0 / most if own_cpus else 1.0),
-            online=replace(self.online, engine_threads=self.online.engines(room)),
+            online=replace(self.online, engine_threads=engines, spare_engines=spare),
         )
 
     def __post_init__(self) -> None:

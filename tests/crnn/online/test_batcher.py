@@ -146,6 +146,24 @@ def test_a_second_engine_takes_full_batches_only_while_the_first_one_works() -> 
     assert [one.ready_s for one in taken(batcher).entries] == [7]
 
 
+def test_a_spare_engine_works_while_cores_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    rest = False
+    monkeypatch.setattr("crnn.online.batcher.LOOK_S", 0.01)
+    batcher = Batcher(batch_size, 0.0, engines=1, cores_rest=lambda: rest)
+    batcher.add_unexpected([entry(32, 0), entry(64, 1)])
+    assert batcher.take().bucket_width == 32  # type: ignore[union-attr]
+    spare = Taking(batcher)
+    batcher.add_unexpected([entry(400, 2)])
+    spare.join(0.2)
+    assert spare.is_alive()
+    rest = True
+    assert spare.result().bucket_width == 64
+    rest = False
+    for _ in range(2):
+        batcher.done()
+    assert taken(batcher).bucket_width == 400
+
+
 def test_a_full_bucket_is_taken_while_others_wait_and_a_late_one_before_it() -> None:
     batcher = Batcher(batch_size, FOREVER_S)
     batcher.expect(100)

@@ -82,16 +82,17 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], words
 @pytest.mark.parametrize(
     ("settings", "own_cpus", "replicas", "cpus", "engines"),
     [
-        ({}, 0, (1, 1), 1, 1),
-        ({}, 1, (1, 1), 1, 1),
-        ({}, 2, (2, 2), 0.5, 2),
-        ({}, 9, (4, 4), 0.25, 4),
-        ({"min_replicas": 3}, 0, (3, 3), 1, 1),
-        ({"max_replicas": 2}, 5, (1, 2), 0.5, 5),
-        ({"max_replicas": 8}, 4, (1, 8), 0.125, 1),
-        ({"min_replicas": 1, "cpus_per_replica": 3.5}, 8, (1, 1), 3.5, 3),
-        ({"online": OnlineConfig(engine_threads=1)}, 2, (2, 2), 0.5, 1),
-        ({"online": OnlineConfig(device="cuda")}, 8, (1, 1), 1, 1),
+        ({}, 0, (1, 1), 1, (1, 0)),
+        ({}, 1, (1, 1), 1, (1, 0)),
+        ({}, 2, (2, 2), 0.5, (1, 1)),
+        ({}, 9, (4, 4), 0.25, (2, 2)),
+        ({"min_replicas": 3}, 0, (3, 3), 1, (1, 0)),
+        ({"max_replicas": 2}, 5, (1, 2), 0.5, (2, 3)),
+        ({"max_replicas": 8}, 4, (1, 8), 0.125, (1, 0)),
+        ({"min_replicas": 1, "cpus_per_replica": 3.5}, 8, (1, 1), 3.5, (3, 0)),
+        ({"online": OnlineConfig(engine_threads=1)}, 2, (2, 2), 0.5, (1, 0)),
+        ({"online": OnlineConfig(engine_threads=1, spare_engines=2)}, 2, (2, 2), 0.5, (1, 2)),
+        ({"online": OnlineConfig(device="cuda")}, 8, (1, 1), 1, (1, 0)),
     ],
 )
 def test_replicas_share_a_machine_that_is_their_own(
@@ -99,11 +100,12 @@ def test_replicas_share_a_machine_that_is_their_own(
     own_cpus: int,
     replicas: tuple[int, int],
     cpus: float,
-    engines: int,
+    engines: tuple[int, int],
 ) -> None:
     placed = ServeSettings(**settings).placed(own_cpus)
     assert (placed.min_replicas, placed.max_replicas) == replicas
-    assert (placed.cpus_per_replica, placed.online.engine_threads) == (cpus, engines)
+    assert placed.cpus_per_replica == cpus
+    assert (placed.online.engine_threads, placed.online.spare_engines) == engines
     assert placed.placed() == placed
 
 
