@@ -5,7 +5,8 @@
 Starts ``jobs/serve.py``, beside it a no-op behind the same ingress, and the same model in plain
 FastAPI with a worker on one core and on all. Each is loaded in turns with 1, 8, 32 and 128
 connections and 1 and 16 pictures a request; what rests meanwhile takes next to nothing. The load
-runs on the same cores. Prints throughput and latencies, and as medians over the rounds:
+runs on the same cores. Just before and after each load of the service the engine is measured
+without it. Prints throughput and latencies, and as medians over the rounds:
 
 - with one picture a request, the service against 1/(time of the no-op + engine time);
 - with 16, against the engine in-process on the same cores: a process on each, engine alone, and
@@ -43,6 +44,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.load import Load, drive, multipart, write_requests
 from bench.noop_app import ANSWER
 from bench.turns import descendants
+from crnn.image import Pixels
 from crnn.prepare import prepare
 from crnn.recognizer import Recognizer
 from pipelines.render.synth import RenderConfig, chosen_fonts, render_samples
@@ -159,54 +161,77 @@ def wait_until(ready: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.2)
 
 
-def in_process(options: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """Seconds a picture without HTTP, each in one thread: alone, and on all cores at once.
+class Side:
+    """A process that reads without HTTP, in one thread, whenever it is told to."""
+
+    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+        command = [sys.executable, __file__, "--side", str(folder / "pictures")]
+        command += ["--bundle", options.bundle, "--engine", options.engine]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def start(self, what: str) -> None:
+        """``one``, ``batch`` or ``read``."""
+        assert self._process.stdin is not None
+        print(what, file=self._process.stdin, flush=True)
+
+    def result(self) -> float:
+        """Seconds a picture."""
+        assert self._process.stdout is not None
+        return float(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+
+def in_process(sides: list[Side], pictures: int) -> dict[str, float]:
+    """Seconds a picture without HTTP: alone, and on all cores at once.
 
     ``one`` and ``batch``: an engine on one core, a picture at a time and in full batches;
     ``engines`` and ``readers``: engines, and ``Recognizer.read``, on all cores.
     """
-
-    def side(what: str) -> subprocess.Popen[str]:
-        command = [sys.executable, __file__, "--side", what, "--of", str(folder / "pictures")]
-        command += ["--bundle", options.bundle, "--engine", options.engine]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-    def result(process: subprocess.Popen[str]) -> float:
-        return float(process.communicate()[0].splitlines()[-1])
-
-    found = {what: result(side(what)) for what in ("one", "batch")}
-    for name, what in (("engines", "batch"), ("readers", "read")):
-        running = [side(what) for _ in range(CORES)]
-        found[name] = 1 / sum(1 / result(process) for process in running)
+    found = {}
+    for what in ("one", "batch") if pictures == 1 else ("batch",):
+        sides[0].start(what)
+        found[what] = sides[0].result()
+    for name, what in (("engines", "batch"), ("readers", "read")) if pictures > 1 else ():
+        for one in sides:
+            one.start(what)
+        found[name] = 1 / sum(1 / one.result() for one in sides)
     return found
 
 
-def side(what: str, folder: Path, options: argparse.Namespace, seconds: float = 3.0) -> None:
-    """One process of ``in_process``: prints seconds a picture."""
+def side(folder: Path, options: argparse.Namespace, seconds: float = 1.0) -> None:
+    """The process of a ``Side``: what it is told to, line by line."""
     torch.set_num_threads(1)
     recognizer = Recognizer.load(options.bundle, engine=options.engine, threads=1)
     data = [path.read_bytes() for path in sorted(folder.iterdir())]
-    prepared = [prepare(one, recognizer.bundle.picture) for one in data]
-    batches = []
-    for width in sorted({p.pixels.shape[1] for p in prepared}):
-        members = [p.pixels for p in prepared if p.pixels.shape[1] == width]
-        size = 1 if what == "one" else recognizer.batch_size(width)
-        batches += [np.stack(members[i : i + size]) for i in range(0, len(members), size)]
+    pixels = [prepare(one, recognizer.bundle.picture).pixels for one in data]
 
-    def engine() -> None:
-        for batch in batches:
-            recognizer.read_batch_pixels(batch)
+    def batches(*, full: bool) -> list[Pixels]:
+        found = []
+        for width in sorted({one.shape[1] for one in pixels}):
+            members = [one for one in pixels if one.shape[1] == width]
+            size = recognizer.batch_size(width) if full else 1
+            found += [np.stack(members[i : i + size]) for i in range(0, len(members), size)]
+        return found
 
-    def read() -> None:
-        recognizer.read(data)
-
-    once = read if what == "read" else engine
-    once()
-    began_s, done = time.perf_counter(), 0
-    while time.perf_counter() - began_s < seconds:
-        once()
-        done += len(data)
-    print((time.perf_counter() - began_s) / done)
+    one_by_one, full = batches(full=False), batches(full=True)
+    ways: dict[str, Callable[[], object]] = {
+        "one": lambda: [recognizer.read_batch_pixels(batch) for batch in one_by_one],
+        "batch": lambda: [recognizer.read_batch_pixels(batch) for batch in full],
+        "read": lambda: recognizer.read(data),
+    }
+    ways["one"]()
+    ways["read"]()
+    for line in sys.stdin:
+        began_s, done = time.perf_counter(), 0
+        while time.perf_counter() - began_s < seconds:
+            ways[line.strip()]()
+            done += len(data)
+        print((time.perf_counter() - began_s) / done, flush=True)
 
 
 Case = tuple[int, int]
@@ -220,14 +245,15 @@ class Found:
     loads: dict[Case, dict[str, list[Load]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
-    alone: list[dict[str, float]] = field(default_factory=list)
+    alone: dict[Case, list[dict[str, float]]] = field(default_factory=lambda: defaultdict(list))
+    """Beside each load of the service: the mean of just before and just after it."""
 
-    def ratios(self, case: Case, of: Callable[[int, dict[str, Load]], float]) -> str:
-        """Median and range over the rounds of what ``of`` makes of a round's loads."""
+    def ratios(self, case: Case, of: Callable[[dict[str, float], dict[str, Load]], float]) -> str:
+        """Median and range over the rounds of what ``of`` makes of a round's figures."""
         sides = self.loads[case]
         each = [
-            of(number, {name: loads[number] for name, loads in sides.items()})
-            for number in range(len(self.alone))
+            of(alone, {name: loads[number] for name, loads in sides.items()})
+            for number, alone in enumerate(self.alone[case])
         ]
         return f"{statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f})"
 
@@ -250,9 +276,11 @@ def main(options: argparse.Namespace) -> None:
             for count in options.pictures
         }
         with all_sides(options, folder) as urls:
+            sides = [Side(options, folder) for _ in range(CORES)]
             for number in range(options.rounds):
-                found.alone.append(in_process(options, folder))
-                measure(options, urls, requests, texts, found, number)
+                measure(options, urls, sides, requests, texts, found, number)
+            for one in sides:
+                one.close()
     show(found)
 
 
@@ -266,6 +294,7 @@ def rendered_pictures() -> list[bytes]:
 def measure(
     options: argparse.Namespace,
     urls: dict[str, str],
+    sides: list[Side],
     requests: dict[int, Path],
     texts: list[str],
     found: Found,
@@ -275,6 +304,7 @@ def measure(
     for pictures in options.pictures:
         for connections in options.connections:
             for name in sorted(urls, reverse=number % 2 == 1):
+                before = in_process(sides, pictures) if name == SERVICE else {}
                 load = drive(
                     urls[name],
                     requests[pictures],
@@ -284,6 +314,10 @@ def measure(
                 )
                 check(load, pictures, texts, name)
                 found.loads[pictures, connections][name].append(load)
+                if name == SERVICE:
+                    after = in_process(sides, pictures)
+                    both = {what: (before[what] + after[what]) / 2 for what in before}
+                    found.alone[pictures, connections].append(both)
                 print(row(name, (pictures, connections), [load]), flush=True)
 
 
@@ -329,7 +363,9 @@ def show(found: Found) -> None:
         ("engines", f"engine, full batches, {CORES} cores"),
         ("readers", f"Recognizer.read, {CORES} cores"),
     ):
-        print(f"{what}: {statistics.median(a[name] for a in found.alone) * 1e3:.3f} ms a picture")
+        each = [alone[name] for case in found.alone.values() for alone in case if name in alone]
+        if each:
+            print(f"{what}: {statistics.median(each) * 1e3:.3f} ms a picture")
     for case in found.loads:
         for line in ratio_lines(found, case):
             print(f"{case[0]:3d} pictures {case[1]:4d} connections: {line}")
@@ -337,31 +373,30 @@ def show(found: Found) -> None:
 
 def ratio_lines(found: Found, case: Case) -> Iterator[str]:
     """What there is to say of one case."""
-    pictures, connections = case
-    alone = found.alone
+    pictures = case[0]
 
-    def limit(number: int, loads: dict[str, Load]) -> float:
-        best = 1 / (1 / loads[NOOP].rate + pictures * alone[number]["batch"])
+    def limit(alone: dict[str, float], loads: dict[str, Load]) -> float:
+        best = 1 / (1 / loads[NOOP].rate + pictures * alone["batch"])
         return loads[SERVICE].rate / best
 
-    def against(name: str) -> Callable[[int, dict[str, Load]], float]:
-        return lambda n, loads: loads[SERVICE].rate * pictures * alone[n][name]
+    def against(name: str) -> Callable[[dict[str, float], dict[str, Load]], float]:
+        return lambda alone, loads: loads[SERVICE].rate * pictures * alone[name]
 
     yield f"{found.ratios(case, limit)} of 1/(no-op + engine)"
     if pictures > 1:
         yield f"{found.ratios(case, against('batch'))} of the engine on one core"
         yield f"{found.ratios(case, against('engines'))} of the engine on {CORES} cores"
         yield f"{found.ratios(case, against('readers'))} of Recognizer.read on {CORES} cores"
-    if connections == 1:
+    if case == (1, 1):
 
-        def beyond(number: int, loads: dict[str, Load]) -> float:
-            engine_ms = alone[number]["one"] * pictures * 1e3
+        def beyond(alone: dict[str, float], loads: dict[str, Load]) -> float:
+            engine_ms = alone["one"] * 1e3
             return loads[SERVICE].p50_ms - loads[NOOP].p50_ms - engine_ms
 
         yield f"p50 {found.ratios(case, beyond)} ms over that of no-op + engine"
     for name in (PLAIN, PLAIN_ALL):
 
-        def faster(number: int, loads: dict[str, Load], name: str = name) -> float:
+        def faster(_: dict[str, float], loads: dict[str, Load], name: str = name) -> float:
             return loads[SERVICE].rate / loads[name].rate
 
         yield f"{found.ratios(case, faster)} times {name} FastAPI"
@@ -382,13 +417,12 @@ if __name__ == "__main__":
     parser.add_argument("--warm-up", type=float, default=1.0, help="seconds (%(default)s)")
     parser.add_argument("--connections", type=numbers, default=[1, 8, 32, 128])
     parser.add_argument("--pictures", type=numbers, default=[1, 16], help="a request")
-    parser.add_argument("--side", help=argparse.SUPPRESS)
-    parser.add_argument("--of", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--side", type=Path, help=argparse.SUPPRESS)
     parser.add_argument(
         "serve", nargs="*", help="after --: more flags for jobs/serve.py, such as --ingress proxy"
     )
     given = parser.parse_args()
     if given.side:
-        side(given.side, given.of, given)
+        side(given.side, given)
     else:
         main(given)
