@@ -29,30 +29,33 @@ def parts_of(body: bytes, content_type: bytes, most: int) -> list[Part]:
     """
     boundary = parse_options_header(content_type.decode(_BYTES))[1].get("boundary")
     if not boundary:
-        raise ProblemError("malformed", "the Content-Type multipart/form-data has no boundary")
+        raise _malformed("the Content-Type multipart/form-data has no boundary")
     parts: list[Part] = []
     name = file_name = ""
     data: list[bytes] = []
     try:
-        with PushMultipartParser(
-            boundary.encode(_BYTES), header_charset=_BYTES, strict=True
-        ) as parser:
-            for event in parser.parse(body):
-                if event is None:
-                    parts.append(Part(name, file_name, b"".join(data)))
-                elif isinstance(event, MultipartSegment):
-                    if len(parts) == most:
-                        raise _too_many(most)
-                    name, file_name = _text(event.name), _text(event.filename or "")
-                    data = []
-                else:
-                    data.append(event)
+        parser = PushMultipartParser(boundary.encode(_BYTES), header_charset=_BYTES, strict=True)
+        for event in parser.parse(body):
+            if event is None:
+                parts.append(Part(name, file_name, b"".join(data)))
+            elif isinstance(event, MultipartSegment):
+                if len(parts) == most:
+                    raise _too_many(most)
+                name, file_name = _text(event.name), _text(event.filename or "")
+                data = []
+            else:
+                data.append(event)
     except MultipartError as error:
-        raise ProblemError(
-            "malformed",
-            f"part {len(parts)} of the body is not as multipart/form-data has it: {error}",
-        ) from None
+        raise _malformed(f"part {len(parts)} of the multipart body: {error}") from None
+    try:
+        parser.close()
+    except MultipartError:
+        raise _malformed("the multipart body has no closing boundary; it was cut") from None
     return parts
+
+
+def _malformed(detail: str) -> ProblemError:
+    return ProblemError("malformed", detail)
 
 
 def _too_many(most: int) -> ProblemError:

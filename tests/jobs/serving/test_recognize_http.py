@@ -213,7 +213,7 @@ IMAGE = {"data": ""}
         (b"x", {"content-type": "multipart/form-data"}, 400, "malformed", "no boundary"),
         (b"x", BOUNDARY, 400, "malformed", "multipart"),
         (PART + b"abc", BOUNDARY, 400, "malformed", "cut"),
-        (b"--b\r\n\r\nabc\r\n--b--\r\n", BOUNDARY, 400, "malformed", "no name"),
+        (b"--b\r\n\r\nabc\r\n--b--\r\n", BOUNDARY, 400, "malformed", "Disposition"),
         (PART.replace(b"files", b"file") + b"a\r\n--b--\r\n", BOUNDARY, 422, "invalid", "no pic"),
         (
             (PART + b"a\r\n") * 41 + b"--b--\r\n", BOUNDARY,
