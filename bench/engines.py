@@ -2,6 +2,7 @@
 
 python bench/engines.py                             bundles/strings, one thread
 python bench/engines.py --bundle B --width 256 --engines torch onnx --threads 2
+python bench/engines.py --device cuda --batch 1024
 
 Every engine reads the same batches of noise, as large as the recognizer's own, in turns of one
 batch. A bundle without a proven model.onnx is exported first, in memory only. The ratio is
@@ -21,7 +22,15 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from crnn.bundle import Bundle, load_bundle
-from crnn.engines import AUTO, ENGINES, RUNTIMES, build_engine, engine_for, is_installed
+from crnn.engines import (
+    AUTO,
+    ENGINES,
+    OF_TORCH,
+    RUNTIMES,
+    build_engine,
+    engine_for,
+    is_installed,
+)
 from crnn.engines.export import export_onnx
 from crnn.engines.proof import prove
 from crnn.engines.speed import as_lines, measure
@@ -55,16 +64,21 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=0, help="pictures; 0: as the recognizer")
     parser.add_argument("--rounds", type=int, default=41, help="batches of each engine")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="where those of torch run (%(default)s)")
     return parser.parse_args()
 
 
 def main() -> None:
     args = arguments()
     torch.set_num_threads(args.threads)
-    bundle = with_onnx(load_bundle(args.bundle))
+    bundle = load_bundle(args.bundle)
     names = [name for name in args.engines if is_installed(name)]
+    if args.device == "cpu":
+        bundle = with_onnx(bundle)
+    else:
+        names = [name for name in names if name in OF_TORCH]
     engines = {
-        name: build_engine(name, bundle, threads=args.threads)
+        name: build_engine(name, bundle, device=args.device, threads=args.threads)
         for name in dict.fromkeys([REFERENCE, *names])
     }
     height = bundle.picture.height
@@ -74,13 +88,13 @@ def main() -> None:
     speeds = measure(engines, pixels, reference=REFERENCE, rounds=args.rounds)
     print(
         f"{bundle.name} ({bundle.model_config.backbone}), batches of {size} pictures of "
-        f"{height}x{args.width} px, {args.threads} thread(s), {args.rounds} rounds"
+        f"{height}x{args.width} px on {args.device}, {args.threads} thread(s), {args.rounds} rounds"
     )
     print("\n".join(as_lines(speeds, reference=REFERENCE)))
     missing = sorted(set(args.engines) - set(names))
     if missing:
-        print(f"not installed: {', '.join(missing)}")
-    print(f"{AUTO}: {engine_for(AUTO, bundle)}")
+        print(f"not here: {', '.join(missing)}")
+    print(f"{AUTO}: {engine_for(AUTO, bundle, args.device)}")
 
 
 if __name__ == "__main__":
