@@ -69,12 +69,8 @@ class OnlineRecognizer:
         """As ``Recognizer.decoder``: what ``read`` takes, from names and words."""
         self._bundle_decoder = self.decoder()
         self._places = Places(config.queue_pictures, config.queue_mb << 20)
-        self._batcher = Batcher(
-            self._recognizers[0].batch_size,
-            config.batch_wait_ms / 1000,
-            engines=engines,
-            cores_rest=Cores(),
-        )
+        size, wait_s = self._recognizers[0].batch_size, config.batch_wait_ms / 1000
+        self._batcher = Batcher(size, wait_s, engines=engines, cores_rest=Cores())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._requests: set[Request] = set()
         self._drained = asyncio.Event()
