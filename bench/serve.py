@@ -36,16 +36,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import torch
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.alone import Side, in_process
 from bench.load import Load, drive, multipart, write_requests
 from bench.noop_app import ANSWER
 from bench.turns import descendants
-from crnn.image import Pixels
-from crnn.prepare import prepare
 from crnn.recognizer import Recognizer
 from pipelines.render.synth import RenderConfig, chosen_fonts, render_samples
 
@@ -161,79 +157,6 @@ def wait_until(ready: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.2)
 
 
-class Side:
-    """A process that reads without HTTP, in one thread, whenever it is told to."""
-
-    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
-        command = [sys.executable, __file__, "--side", str(folder / "pictures")]
-        command += ["--bundle", options.bundle, "--engine", options.engine]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def start(self, what: str) -> None:
-        """``one``, ``batch`` or ``read``."""
-        assert self._process.stdin is not None
-        print(what, file=self._process.stdin, flush=True)
-
-    def result(self) -> float:
-        """Seconds a picture."""
-        assert self._process.stdout is not None
-        return float(self._process.stdout.readline())
-
-    def close(self) -> None:
-        """End it."""
-        self._process.communicate()
-
-
-def in_process(sides: list[Side], pictures: int) -> dict[str, float]:
-    """Seconds a picture without HTTP: alone, and on all cores at once.
-
-    ``one`` and ``batch``: an engine on one core, a picture at a time and in full batches;
-    ``engines`` and ``readers``: engines, and ``Recognizer.read``, on all cores.
-    """
-    found = {}
-    for what in ("one", "batch") if pictures == 1 else ("batch",):
-        sides[0].start(what)
-        found[what] = sides[0].result()
-    for name, what in (("engines", "batch"), ("readers", "read")) if pictures > 1 else ():
-        for one in sides:
-            one.start(what)
-        found[name] = 1 / sum(1 / one.result() for one in sides)
-    return found
-
-
-def side(folder: Path, options: argparse.Namespace, seconds: float = 1.0) -> None:
-    """The process of a ``Side``: what it is told to, line by line."""
-    torch.set_num_threads(1)
-    recognizer = Recognizer.load(options.bundle, engine=options.engine, threads=1)
-    data = [path.read_bytes() for path in sorted(folder.iterdir())]
-    pixels = [prepare(one, recognizer.bundle.picture).pixels for one in data]
-
-    def batches(*, full: bool) -> list[Pixels]:
-        found = []
-        for width in sorted({one.shape[1] for one in pixels}):
-            members = [one for one in pixels if one.shape[1] == width]
-            size = recognizer.batch_size(width) if full else 1
-            found += [np.stack(members[i : i + size]) for i in range(0, len(members), size)]
-        return found
-
-    one_by_one, full = batches(full=False), batches(full=True)
-    ways: dict[str, Callable[[], object]] = {
-        "one": lambda: [recognizer.read_batch_pixels(batch) for batch in one_by_one],
-        "batch": lambda: [recognizer.read_batch_pixels(batch) for batch in full],
-        "read": lambda: recognizer.read(data),
-    }
-    ways["one"]()
-    ways["read"]()
-    for line in sys.stdin:
-        began_s, done = time.perf_counter(), 0
-        while time.perf_counter() - began_s < seconds:
-            ways[line.strip()]()
-            done += len(data)
-        print((time.perf_counter() - began_s) / done, flush=True)
-
-
 Case = tuple[int, int]
 """Pictures a request, connections."""
 
@@ -276,7 +199,8 @@ def main(options: argparse.Namespace) -> None:
             for count in options.pictures
         }
         with all_sides(options, folder) as urls:
-            sides = [Side(options, folder) for _ in range(CORES)]
+            pictures = folder / "pictures"
+            sides = [Side(options.bundle, options.engine, pictures) for _ in range(CORES)]
             for number in range(options.rounds):
                 measure(options, urls, sides, requests, texts, found, number)
             for one in sides:
@@ -417,12 +341,7 @@ if __name__ == "__main__":
     parser.add_argument("--warm-up", type=float, default=1.0, help="seconds (%(default)s)")
     parser.add_argument("--connections", type=numbers, default=[1, 8, 32, 128])
     parser.add_argument("--pictures", type=numbers, default=[1, 16], help="a request")
-    parser.add_argument("--side", type=Path, help=argparse.SUPPRESS)
     parser.add_argument(
         "serve", nargs="*", help="after --: more flags for jobs/serve.py, such as --ingress proxy"
     )
-    given = parser.parse_args()
-    if given.side:
-        side(given.side, given)
-    else:
-        main(given)
+    main(parser.parse_args())
