@@ -133,11 +133,24 @@ def test_no_targets_have_no_log_probabilities() -> None:
 
 
 def of_best_paths(log_probs_TNC: Tensor) -> tuple[list[float], list[float]]:
-    """What both ways give for the text of each sample's likeliest path."""
-    runs = best_path_runs(log_probs_TNC)
-    fast = best_path_log_probabilities(log_probs_TNC.numpy(), runs.ids, runs.bounds)
-    exact = log_probabilities(log_probs_TNC.double(), runs.targets())
-    return fast.tolist(), exact.tolist()
+    """What both ways give for the text of each sample's likeliest path; many move on together."""
+    exact = log_probabilities(log_probs_TNC.double(), best_path_runs(log_probs_TNC).targets())
+    many_TNC = log_probs_TNC.repeat(1, 20, 1)
+    runs = best_path_runs(many_TNC)
+    fast = best_path_log_probabilities(many_TNC.numpy(), runs.ids, runs.bounds).reshape(20, -1)
+    assert (fast == fast[0]).all()
+    return fast[0].tolist(), exact.tolist()
+
+
+def test_a_few_samples_are_scored_as_many_are() -> None:
+    many_TNC = random_logits(3, 40, 30, 97).log_softmax(-1)
+    runs = best_path_runs(many_TNC)
+    together = best_path_log_probabilities(many_TNC.numpy(), runs.ids, runs.bounds)
+    for n in range(30):
+        one_TNC = many_TNC[:, n : n + 1]
+        own = best_path_runs(one_TNC)
+        alone = best_path_log_probabilities(one_TNC.numpy(), own.ids, own.bounds)
+        np.testing.assert_allclose(alone, together[n], rtol=1e-6)
 
 
 @settings(deadline=None, max_examples=40)
