@@ -3,9 +3,9 @@
 An engine that is free takes the bucket whose first picture has waited longest, as much of it as
 one batch holds. While an engine works, pictures gather by themselves; so batches are small when
 there is little to do and full when there is much. A short wait is worth it only where more may
-come of it: while other pictures are being decoded, and for an engine that is free beside one that
-works. A spare engine, one beside as many as have cores of their own, works while cores rest: on a
-core that is taken from others it would only make batches smaller.
+come of it: while other pictures are being decoded, and, where no core rests, for an engine that is
+free beside one that works. A spare engine, one beside as many as have cores of their own, works
+while cores rest: on a core that is taken from others it would only make batches smaller.
 """
 
 from __future__ import annotations
@@ -150,10 +150,14 @@ class Batcher:
             return None, LOOK_S
         oldest = min(self._buckets, key=self._ready_s)
         left_s = self._ready_s(oldest) + self._wait_s - time.monotonic()
-        if left_s <= 0 or not (self._num_decoding or self._num_busy):
+        if left_s <= 0 or not self._may_gather():
             return oldest, None
         full = [width for width, has in self._buckets.items() if len(has) >= self._full(width)]
         return (min(full, key=self._ready_s), None) if full else (None, left_s)
+
+    def _may_gather(self) -> bool:
+        """Whether waiting makes larger batches without leaving a core idle."""
+        return self._num_decoding > 0 or (self._num_busy > 0 and not self._cores_rest())
 
     def _ready_s(self, width: int) -> float:
         """Since when a bucket's first picture has waited."""

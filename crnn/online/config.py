@@ -26,7 +26,7 @@ class OnlineConfig:
     """Padded pixels in a batch: 32 pictures of 32x128 px. A GPU takes ten times as many."""
     batch_wait_ms: float = 5.0
     """The longest that a decoded picture waits for others while an engine is free, ms: for those
-    being decoded, and beside an engine that works. It never waits for what nobody has sent."""
+    being decoded, and, while no core rests, beside an engine that works."""
     queue_pictures: int = 4096
     """Pictures taken in and not yet answered; more are refused."""
     queue_mb: int = 256

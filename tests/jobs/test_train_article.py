@@ -22,7 +22,7 @@ SETTINGS = {
     "mobile": ("--epochs", "28", "--optim.lr", "5e-3"),
     "vgg": ("--epochs", "14", "--optim.lr", "1e-3"),
     "vgg16_bn": ("--epochs", "10", "--optim.lr", "1e-3"),
-    "resnet": ("--epochs", "14", "--optim.lr", "1e-3"),
+    "resnet": ("--epochs", "14", "--optim.lr", "1e-3", "--model.width-multiplier", "0.5"),
 }
 
 

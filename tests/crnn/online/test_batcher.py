@@ -127,8 +127,8 @@ def test_a_free_engine_waits_for_what_is_being_decoded_and_for_nothing_else(
     assert [one.ready_s for one in taking.result().entries] == [0, 1]
 
 
-def test_a_second_engine_takes_full_batches_only_while_the_first_one_works() -> None:
-    batcher = Batcher(batch_size, FOREVER_S)
+def test_a_second_engine_takes_full_batches_only_while_the_first_one_has_the_last_core() -> None:
+    batcher = Batcher(batch_size, FOREVER_S, cores_rest=lambda: False)
     batcher.expect(6)
     for n in range(6):
         batcher.add(entry(96, n))
@@ -162,6 +162,20 @@ def test_a_spare_engine_works_while_cores_rest(monkeypatch: pytest.MonkeyPatch) 
     for _ in range(2):
         batcher.done()
     assert taken(batcher).bucket_width == 400
+
+
+def test_a_second_engine_does_not_wait_while_cores_rest() -> None:
+    rest = False
+    batcher = Batcher(batch_size, FOREVER_S, engines=2, cores_rest=lambda: rest)
+    now_s = 1e9  # nobody's time has come
+    batcher.add_unexpected([entry(32, now_s), entry(64, now_s)])
+    assert batcher.take().bucket_width == 32  # type: ignore[union-attr]
+    second = Taking(batcher)
+    second.join(0.2)
+    assert second.is_alive()
+    rest = True
+    batcher.add_unexpected([entry(96, now_s)])
+    assert second.result().bucket_width == 64
 
 
 def test_a_full_bucket_is_taken_while_others_wait_and_a_late_one_before_it() -> None:
