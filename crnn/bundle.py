@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ from crnn.image import PictureContract
 from crnn.model import CRNN, ModelConfig
 from crnn.model_card import model_card
 from crnn.onnx_file import ONNX_FILE, ProvenOnnx, onnx_entry, read_onnx
+from crnn.reduced import Loss
 from crnn.reliability import RELIABILITY_FILE, reliability_svg
 
 BUNDLE_FILE = "bundle.json"
@@ -37,7 +38,7 @@ WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "MODEL_CARD.md"
 FORMAT_VERSION = 1
 _HEAD = "head.weight"
-_Config = TypeVar("_Config", ModelConfig, PictureContract, Calibration, ConfidenceBin)
+_Config = TypeVar("_Config", ModelConfig, PictureContract, Calibration, ConfidenceBin, Loss)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,8 @@ class Bundle:
     """How it was made (commands, seed, samples, hours, machine); any JSON; None if unknown."""
     reliability: tuple[ConfidenceBin, ...] = ()
     """How often its confidences were right, in those intervals that had readings."""
+    reduced: Mapping[str, Loss] = field(default_factory=dict)
+    """What is lost with engines of reduced precision, by their name, where it was measured."""
 
 
 def save_bundle(
@@ -136,18 +139,37 @@ def keep_onnx(folder: Path | str, bundle: Bundle, onnx: ProvenOnnx) -> None:
         BundleError: when other weights lie there by now, or no bundle.
     """
     uri = str(folder)
-    about = _read_about(uri)
-    stated = _settings(uri, about)[1]
-    if stated != bundle.digest:
-        raise BundleError(
-            f"{uri} has weights of SHA-256 {stated}, the ONNX model was proven for "
-            f"{bundle.digest}; the bundle was saved anew meanwhile: export it again"
-        )
+    about = _about_of(uri, bundle, "the ONNX model was proven")
     if about.pop("onnx", None) is not None:  # its digest would be wrong for the new file
         storage.write_bytes(storage.join(uri, BUNDLE_FILE), _to_json(about).encode())
     storage.write_bytes(storage.join(uri, ONNX_FILE), onnx.data)
     about["onnx"] = onnx_entry(onnx, weights_sha256=bundle.digest)
     _finish(uri, _to_json(about), bundle.model)
+
+
+def keep_reduced(folder: Path | str, bundle: Bundle, losses: Mapping[str, Loss]) -> None:
+    """Add what ``bundle`` loses with some engines to the bundle of the same weights there.
+
+    Raises:
+        BundleError: when other weights lie there by now, or no bundle.
+    """
+    uri = str(folder)
+    about = _about_of(uri, bundle, "the loss was measured")
+    measured = {name: asdict(loss) for name, loss in losses.items()}
+    about["reduced"] = {**about.get("reduced", {}), **measured}
+    _finish(uri, _to_json(about), bundle.model)
+
+
+def _about_of(uri: str, bundle: Bundle, what: str) -> dict[str, Any]:
+    """bundle.json at ``uri``, if the weights there are those of ``bundle``."""
+    about = _read_about(uri)
+    stated = _settings(uri, about)[1]
+    if stated != bundle.digest:
+        raise BundleError(
+            f"{uri} has weights of SHA-256 {stated}, {what} for {bundle.digest}; the bundle was "
+            "saved anew meanwhile: export it again"
+        )
+    return about
 
 
 def _finish(uri: str, text: str, model: CRNN) -> None:
@@ -202,10 +224,13 @@ def _settings(uri: str, about: dict[str, Any]) -> tuple[dict[str, Any], str]:
             "picture": _config(PictureContract, about["picture"]),
             "calibration": _config(Calibration, about["calibration"]),
             **{key: about[key] for key in ("decoder", "name", "data_digest", "metrics")},
-            "training": about.get("training"),  # older bundles lack both
+            "training": about.get("training"),  # older bundles lack these
             "reliability": tuple(
                 _config(ConfidenceBin, entry) for entry in about.get("reliability", ())
             ),
+            "reduced": {
+                name: _config(Loss, entry) for name, entry in dict(about.get("reduced", {})).items()
+            },
         }
         _check_decoder(settings["decoder"])
         return settings, about["weights"]["sha256"]

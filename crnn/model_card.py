@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from crnn.calibration import ConfidenceBin, calibration_error
+from crnn.reduced import Loss
 from crnn.reliability import RELIABILITY_FILE
 
 
@@ -28,6 +29,7 @@ def model_card(about: dict[str, Any], *, num_parameters: int) -> str:
         + calibrated,
         "Training data": f"`{about['data_digest']}`" if about["data_digest"] else "not recorded",
         **_onnx(about.get("onnx")),
+        **_reduced(about.get("reduced", {})),
     }
     lines = [f"# {about['name']}", "", "A CRNN with CTC that reads one word or line per picture."]
     lines += ["", "| | |", "|---|---|", *(_row(key, value) for key, value in facts.items())]
@@ -78,6 +80,15 @@ def _onnx(entry: dict[str, Any] | None) -> dict[str, str]:
         f"{engines}, probabilities at most {proof['max_probability_difference']:.1e} apart"
     )
     return {"ONNX": stated}
+
+
+def _reduced(entries: dict[str, Any]) -> dict[str, str]:
+    losses = {name: Loss(**entry) for name, entry in sorted(entries.items())}
+    return {
+        f"Engine {name}": f"in {loss.release}, {loss}; confidences of the others at most "
+        f"{loss.max_confidence_difference:.1e} apart"
+        for name, loss in losses.items()
+    }
 
 
 def _channels(channels: int) -> str:

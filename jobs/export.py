@@ -3,10 +3,13 @@
     python jobs/export.py --bundle runs/first/bundle
     python jobs/export.py --bundle s3://b/bundle --data shards/val --pictures 2000
     python jobs/export.py --bundle runs/first/bundle --engine onnx
+    python jobs/export.py --bundle B --data shards/val --reduced openvino-bf16 torch-bf16
 
 The same pictures are read by PyTorch and by every engine installed: all texts must be identical
 and no probability more than 0.001 away, or nothing is kept and the exit status is 1. The bundle's
-digest stays as it is. Then the engines are measured in turns. Needs no Ray cluster.
+digest stays as it is. Engines of --reduced compute in bfloat16: how many texts become others, and
+how many are right, is measured on the same pictures and kept in the bundle, which from then on can
+be read with them. Then the engines are measured in turns. Needs no Ray cluster.
 """
 
 from __future__ import annotations
@@ -25,9 +28,10 @@ import torch
 import tyro
 
 from crnn import storage
-from crnn.bundle import Bundle, keep_onnx, load_bundle
-from crnn.engines import AUTO, RUNTIMES, build_engine, engine_for
+from crnn.bundle import Bundle, keep_onnx, keep_reduced, load_bundle
+from crnn.engines import AUTO, REDUCED, RUNTIMES, build_engine, engine_for
 from crnn.engines.export import export_onnx
+from crnn.engines.loss import measure_loss
 from crnn.engines.proof import prove
 from crnn.engines.speed import as_lines, measure
 from crnn.errors import DataError
@@ -53,6 +57,8 @@ class ExportSettings:
     """Pictures to read, from the beginning of the sets and equally many of each."""
     engine: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ()
     """onnx, openvino or both; default: those that are installed."""
+    reduced: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ()
+    """openvino-bf16, torch-bf16 or both: engines whose loss to measure; best with --data."""
     rounds: int = 11
     """Batches that each engine reads to be measured."""
 
@@ -61,9 +67,13 @@ class ExportSettings:
             raise ValueError(f"--pictures is {self.pictures}; expected at least 1")
         if self.rounds < 1:
             raise ValueError(f"--rounds is {self.rounds}; expected at least 1")
-        unknown = sorted(set(self.engine) - set(RUNTIMES))
-        if unknown:
-            raise ValueError(f"--engine has {unknown}; expected some of {sorted(RUNTIMES)}")
+        for flag, names, known in (
+            ("--engine", self.engine, RUNTIMES),
+            ("--reduced", self.reduced, REDUCED),
+        ):
+            unknown = sorted(set(names) - set(known))
+            if unknown:
+                raise ValueError(f"{flag} has {unknown}; expected some of {sorted(known)}")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -71,21 +81,29 @@ def main(argv: Sequence[str]) -> None:
     settings = cli.parse(ExportSettings, argv, description=__doc__ or "")
     bundle = load_bundle(settings.bundle, with_onnx=False)
     if settings.data:
-        pictures = list(from_sets(settings.data, settings.pictures))
+        samples = list(from_sets(settings.data, settings.pictures))
     else:
-        pictures = list(rendered(bundle, settings.pictures))
+        samples = list(rendered(bundle, settings.pictures))
     _say("writing the ONNX model")
-    model = export_onnx(bundle)
+    model, pictures = export_onnx(bundle), [picture for picture, _ in samples]
     proof = prove(bundle, model, pictures, engines=settings.engine or None, report=_say)
-    proven = replace(bundle, onnx=ProvenOnnx(data=model, proof=proof))
-    assert proven.onnx is not None
-    keep_onnx(settings.bundle, bundle, proven.onnx)
-    print(describe(settings.bundle, proven), flush=True)
-    print("\n".join(speeds(proven, rounds=settings.rounds)), flush=True)
+    onnx = ProvenOnnx(data=model, proof=proof)
+    proven = replace(bundle, onnx=onnx)
+    losses = {name: measure_loss(proven, name, samples) for name in settings.reduced}
+    keep_onnx(settings.bundle, bundle, onnx)
+    if losses:
+        keep_reduced(settings.bundle, bundle, losses)
+    kept = replace(proven, reduced=losses)
+    print(describe(settings.bundle, kept), flush=True)
+    print("\n".join(speeds(kept, rounds=settings.rounds)), flush=True)
 
 
-def from_sets(addresses: Sequence[str], count: int) -> Iterator[bytes]:
-    """Up to ``count`` encoded pictures, equally many from the beginning of each prepared set.
+Sample = tuple[bytes, str]
+"""An encoded picture and its text."""
+
+
+def from_sets(addresses: Sequence[str], count: int) -> Iterator[Sample]:
+    """Up to ``count`` samples, equally many from the beginning of each prepared set.
 
     Raises:
         DataError: when a set is missing, unfinished or damaged.
@@ -94,14 +112,15 @@ def from_sets(addresses: Sequence[str], count: int) -> Iterator[bytes]:
     return islice(chain.from_iterable(islice(_of_set(a), share) for a in addresses), count)
 
 
-def _of_set(address: str) -> Iterator[bytes]:
+def _of_set(address: str) -> Iterator[Sample]:
     for shard in load_manifest(address).shards:
         for index in range(len(shard.row_groups)):
-            yield from read_row_group(address, shard.name, index, ["image"])["image"].to_pylist()
+            rows = read_row_group(address, shard.name, index, ["image", "text"])
+            yield from zip(rows["image"].to_pylist(), rows["text"].to_pylist(), strict=True)
 
 
-def rendered(bundle: Bundle, count: int) -> Iterator[bytes]:
-    """``count`` encoded pictures of texts that the bundle can write.
+def rendered(bundle: Bundle, count: int) -> Iterator[Sample]:
+    """``count`` samples of texts that the bundle can write.
 
     Raises:
         DataError: when no font of this machine has its characters.
@@ -111,7 +130,7 @@ def rendered(bundle: Bundle, count: int) -> Iterator[bytes]:
         fonts = chosen_fonts(config, system=True)
     except DataError as error:
         raise DataError(f"{error}; or give a prepared set with --data") from error
-    return (sample["image"] for sample in render_samples(config, fonts, 0, count))
+    return ((s["image"], s["text"]) for s in render_samples(config, fonts, 0, count))
 
 
 def describe(address: str, bundle: Bundle) -> str:
@@ -119,22 +138,22 @@ def describe(address: str, bundle: Bundle) -> str:
     assert bundle.onnx is not None
     data, proof = bundle.onnx.data, bundle.onnx.proof
     engines = ", ".join(f"{name} {release}" for name, release in proof.engines.items())
+    lost = "".join(f"\nengine {name!r}: {loss}" for name, loss in bundle.reduced.items())
     return (
         f"proven on {proof.pictures:,} pictures in widths {', '.join(map(str, proof.widths))} px "
         f"with {engines}:\n"
         f"texts identical to torch, probabilities at most {proof.max_probability_difference:.1e} "
         f"apart, confidences {proof.max_confidence_difference:.1e}\n"
         f"kept: {storage.join(address, ONNX_FILE)}, {len(data) / 1e6:.1f} MB; "
-        f"engine {AUTO!r} is {engine_for(AUTO, bundle)!r} here"
+        f"engine {AUTO!r} is {engine_for(AUTO, bundle)!r} here{lost}"
     )
 
 
 def speeds(bundle: Bundle, *, rounds: int) -> list[str]:
     """The rate of torch and of each engine proven, on noise in the recognizer's batches."""
     assert bundle.onnx is not None
-    engines = {
-        name: build_engine(name, bundle) for name in (_REFERENCE, *bundle.onnx.proof.engines)
-    }
+    names = (_REFERENCE, *bundle.onnx.proof.engines, *bundle.reduced)
+    engines = {name: build_engine(name, bundle) for name in names}
     contract = bundle.picture
     width = contract.bucket_width(_MEASURED_WIDTH_PX, contract.height)
     size = Recognizer(bundle).batch_size(width)

@@ -3,6 +3,9 @@
 ``build_engine("auto", bundle)(pixels_NHWC)`` gives ``log_probs_TNC``. All give the same texts and,
 within ``crnn.engines.proof.TOLERANCE``, the same probabilities; they differ in speed. What runs
 the bundle's ``model.onnx`` is chosen only when ``jobs/export.py`` has proven it on that bundle.
+Those of ``REDUCED`` compute in fewer bits: they are faster where the processor has arithmetic for
+it, may read another text now and then, and run only when asked for by name on a bundle that says
+what they lose.
 """
 
 from __future__ import annotations
@@ -25,7 +28,9 @@ __all__ = [
     "AUTO",
     "ENGINES",
     "OF_TORCH",
+    "PACKAGES",
     "PREFERRED",
+    "REDUCED",
     "RUNTIMES",
     "Engine",
     "build_engine",
@@ -40,8 +45,12 @@ RUNTIMES: dict[str, Callable[[bytes, int], Engine]] = {
     "openvino": openvino_runtime.build,
 }
 """``(ONNX model, threads) → engine``, on the CPU, whether or not the model was proven."""
-PACKAGES = {"onnx": onnx_runtime.PACKAGE, "openvino": openvino_runtime.PACKAGE}
-"""The optional package that each of ``RUNTIMES`` imports."""
+PACKAGES = {
+    "onnx": onnx_runtime.PACKAGE,
+    "openvino": openvino_runtime.PACKAGE,
+    "openvino-bf16": openvino_runtime.PACKAGE,
+}
+"""What each of those that run ``model.onnx`` imports."""
 
 
 def _build_torch(bundle: Bundle, device: torch.device, threads: int | None) -> Engine:
@@ -52,22 +61,47 @@ def _build_compiled(bundle: Bundle, device: torch.device, threads: int | None) -
     return torch_compiled.build(bundle.model, device, threads)
 
 
+def _build_torch_bf16(bundle: Bundle, device: torch.device, threads: int | None) -> Engine:
+    return torch_eager.build(bundle.model, device, threads, bf16=True)
+
+
 def _build_from_onnx(
     name: str, bundle: Bundle, device: torch.device, threads: int | None
+) -> Engine:
+    proven = bundle.onnx.proof.engines if bundle.onnx else {}
+    if bundle.onnx is None or name not in proven:
+        has = f"has a model.onnx proven with {sorted(proven)} only"
+        raise _not_proven(name, bundle, "has no model.onnx" if bundle.onnx is None else has)
+    return _run_onnx(name, RUNTIMES[name], bundle.onnx.data, device, threads)
+
+
+def _build_openvino_bf16(bundle: Bundle, device: torch.device, threads: int | None) -> Engine:
+    name = "openvino-bf16"
+    if bundle.onnx is None:
+        raise _not_proven(name, bundle, "has no model.onnx")
+    build = partial(openvino_runtime.build, bf16=True)
+    return _run_onnx(name, build, bundle.onnx.data, device, threads)
+
+
+def _run_onnx(
+    name: str,
+    build: Callable[[bytes, int], Engine],
+    model: bytes,
+    device: torch.device,
+    threads: int | None,
 ) -> Engine:
     if device.type != "cpu":
         raise ValueError(
             f"engine {name!r} runs on the CPU, not on {device}; expected 'torch' there"
         )
-    if bundle.onnx is None or name not in bundle.onnx.proof.engines:
-        has = "has no model.onnx"
-        if bundle.onnx is not None:
-            has = f"has a model.onnx proven with {sorted(bundle.onnx.proof.engines)} only"
-        raise EngineError(
-            f"engine {name!r}: the bundle {bundle.name!r} {has}; where {PACKAGES[name]} is "
-            "installed, run: python jobs/export.py --bundle BUNDLE"
-        )
-    return RUNTIMES[name](bundle.onnx.data, threads or torch.get_num_threads())
+    return build(model, threads or torch.get_num_threads())
+
+
+def _not_proven(name: str, bundle: Bundle, has: str) -> EngineError:
+    return EngineError(
+        f"engine {name!r}: the bundle {bundle.name!r} {has}; where {PACKAGES[name]} is "
+        "installed, run: python jobs/export.py --bundle BUNDLE"
+    )
 
 
 ENGINES: dict[str, Callable[[Bundle, torch.device, int | None], Engine]] = {
@@ -76,7 +110,12 @@ ENGINES: dict[str, Callable[[Bundle, torch.device, int | None], Engine]] = {
     "onnx": partial(_build_from_onnx, "onnx"),
     "openvino": partial(_build_from_onnx, "openvino"),
 }
-OF_TORCH = frozenset(ENGINES) - frozenset(RUNTIMES)
+REDUCED: dict[str, Callable[[Bundle, torch.device, int | None], Engine]] = {
+    "openvino-bf16": _build_openvino_bf16,
+    "torch-bf16": _build_torch_bf16,
+}
+"""Those that compute in bfloat16, whether or not a bundle says what they lose."""
+OF_TORCH = frozenset({*ENGINES, *REDUCED}) - frozenset(PACKAGES)
 """Those that run on PyTorch, and take their memory from the process's heap."""
 
 
@@ -90,18 +129,25 @@ def build_engine(
     """The engine ``name`` (or what ``auto`` stands for) with this bundle's weights, ready to run.
 
     Args:
-        name: one of ``ENGINES``, or ``auto``.
-        device: where it computes; ``onnx`` and ``openvino`` know the CPU only.
+        name: one of ``ENGINES`` or ``REDUCED``, or ``auto``.
+        device: where it computes; those that run ``model.onnx`` know the CPU only.
         threads: by default torch's number. ``torch`` and ``compiled`` share torch's threads with
             the whole process, so that a number given here is set for all of it.
 
     Raises:
         ValueError: for an unknown name, a device that the engine can't use, or under 1 thread.
-        EngineError: when the bundle wasn't proven with this engine, or its package is missing.
+        EngineError: when the bundle wasn't proven with this engine, or doesn't say what is lost
+            with it; when its package is missing, or it can't run on this machine.
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads is {threads}; expected at least 1")
-    return ENGINES[engine_for(name, bundle, device)](bundle, torch.device(device), threads)
+    chosen = engine_for(name, bundle, device)
+    if chosen in REDUCED and chosen not in bundle.reduced:
+        raise EngineError(
+            f"engine {chosen!r}: the bundle {bundle.name!r} doesn't say what is lost with it; to "
+            f"measure that, run: python jobs/export.py --bundle BUNDLE --reduced {chosen}"
+        )
+    return {**ENGINES, **REDUCED}[chosen](bundle, torch.device(device), threads)
 
 
 def engine_for(name: str, bundle: Bundle, device: torch.device | str = "cpu") -> str:
@@ -114,8 +160,9 @@ def engine_for(name: str, bundle: Bundle, device: torch.device | str = "cpu") ->
         proven = bundle.onnx.proof.engines if bundle.onnx else {}
         wanted = PREFERRED.get(torch.device(device).type, ())
         return next((e for e in wanted if e in proven and is_installed(e)), "torch")
-    if name not in ENGINES:
-        raise ValueError(f"engine is {name!r}; expected one of {[AUTO, *sorted(ENGINES)]}")
+    if name not in ENGINES and name not in REDUCED:
+        known = [AUTO, *sorted({*ENGINES, *REDUCED})]
+        raise ValueError(f"engine is {name!r}; expected one of {known}")
     return name
 
 

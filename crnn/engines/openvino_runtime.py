@@ -1,8 +1,12 @@
-"""``openvino``: the bundle's ``model.onnx`` in OpenVINO, on the CPU."""
+"""``openvino``: the bundle's ``model.onnx`` in OpenVINO, on the CPU.
+
+``openvino-bf16``: the same in bfloat16, on CPUs that have it.
+"""
 
 from __future__ import annotations
 
 from threading import Lock
+from typing import Any
 
 import torch
 
@@ -13,13 +17,14 @@ from crnn.image import Pixels
 PACKAGE = "openvino"
 
 
-def build(model: bytes, threads: int) -> Engine:
+def build(model: bytes, threads: int, *, bf16: bool = False) -> Engine:
     """The engine of an ONNX model as ``crnn.engines.export`` writes it.
 
-    It computes in float32 even where the CPU has bfloat16, which OpenVINO would take by itself.
+    Unless told otherwise it computes in float32 even where the CPU has bfloat16, which OpenVINO
+    would take by itself.
 
     Raises:
-        EngineError: when openvino isn't installed.
+        EngineError: when openvino isn't installed, or the CPU has no bfloat16.
     """
     try:
         import openvino
@@ -29,9 +34,14 @@ def build(model: bytes, threads: int) -> Engine:
             "run: pip install 'crnn-on-ray[openvino]'"
         ) from error
     core = openvino.Core()
+    if bf16 and not has_bf16(core):
+        raise EngineError(
+            "engine 'openvino-bf16' needs a CPU with instructions for bfloat16 (AVX512-BF16 or "
+            "AMX), which this one lacks; read with engine 'auto'"
+        )
     settings = {
         "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
         "PERFORMANCE_HINT": "LATENCY",
     }
     request = core.compile_model(core.read_model(model), "CPU", settings).create_infer_request()
@@ -43,3 +53,8 @@ def build(model: bytes, threads: int) -> Engine:
         return torch.from_numpy(outputs[0])
 
     return run
+
+
+def has_bf16(core: Any) -> bool:
+    """Whether the CPU of an ``openvino.Core`` computes in bfloat16."""
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")

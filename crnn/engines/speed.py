@@ -49,7 +49,8 @@ def measure(
 
 def as_lines(speeds: Mapping[str, Speed], *, reference: str) -> list[str]:
     """One line an engine, for people."""
+    wide = max(map(len, speeds))
     return [
-        f"{name:<9} {speed.images_per_s:9,.0f} images/s  {speed.ratio:6.2f} times {reference}"
+        f"{name:<{wide}} {speed.images_per_s:9,.0f} images/s  {speed.ratio:6.2f} times {reference}"
         for name, speed in speeds.items()
     ]

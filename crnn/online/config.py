@@ -12,7 +12,8 @@ class OnlineConfig:
     """How pictures are read for many callers, and how much is taken in at once."""
 
     engine: str = AUTO
-    """What runs the model: torch, compiled, onnx or openvino; auto takes the fastest there is."""
+    """What runs the model: torch, compiled, onnx or openvino; auto takes the fastest there is.
+    openvino-bf16 or torch-bf16 compute in bfloat16: in bundles that say what is lost with them."""
     device: str = "cpu"
     """Where the model runs: cpu or cuda."""
     threads: int = 1

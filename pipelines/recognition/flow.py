@@ -23,7 +23,7 @@ from crnn import storage
 from crnn.bundle import load_bundle
 from crnn.decode import CharNgram
 from crnn.decode.lexicon import read_lexicon
-from crnn.engines import OF_TORCH, engine_for
+from crnn.engines import OF_TORCH, REDUCED, engine_for
 from crnn.errors import DataError
 from crnn.recognizer import Recognizer
 from pipelines.agenda import Agenda
@@ -197,6 +197,7 @@ def _recipe(digest: str, config: BulkConfig) -> dict[str, Any]:
         "ngram": _digest(config.ngram),
         "chars": config.chars,
         "min_confidence": config.min_confidence,
+        "reduced": config.engine if config.engine in REDUCED else None,
     }
 
 

@@ -49,7 +49,8 @@ class BulkConfig:
     """Folders (paths, s3:// or gs:// addresses) that inputs must lie in, those that a list or a
     prepared set names included; one outside is an error, not_allowed. Default: anywhere."""
     engine: str = "auto"
-    """What runs the model: torch, compiled, onnx or openvino; auto takes the fastest there is."""
+    """What runs the model: torch, compiled, onnx or openvino; auto takes the fastest there is.
+    openvino-bf16 or torch-bf16 compute in bfloat16: in bundles that say what is lost with them."""
     batch_pixels: int = BATCH_PIXELS
     """Padded pixels in a batch of the model; a GPU takes ten times as many."""
     use_gpu: bool = False

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from crnn.bundle import BUNDLE_FILE, CARD_FILE, keep_onnx, load_bundle
+from crnn.bundle import BUNDLE_FILE, CARD_FILE, keep_onnx, keep_reduced, load_bundle
 from crnn.errors import BundleError
 from crnn.onnx_file import ONNX_FILE
+from crnn.reduced import Loss
 from tests.crnn.tiny_bundle import METRICS, ONNX, edit, save
 
 
@@ -99,3 +100,41 @@ def test_an_onnx_entry_that_makes_no_sense_is_refused(
         edit(tmp_path, onnx=bad)
         with pytest.raises(BundleError, match=r"jobs/export\.py"):
             load_bundle(tmp_path)
+
+
+LOSS = Loss(
+    release="2.15",
+    pictures=1000,
+    changed=12,
+    right=900,
+    right_reduced=897,
+    max_confidence_difference=0.02,
+)
+
+
+def test_what_engines_lose_is_kept_beside_the_weights_it_was_measured_on(tmp_path: Path) -> None:
+    digest = save(tmp_path)
+    bundle = load_bundle(tmp_path)
+    assert bundle.reduced == {}
+    keep_reduced(tmp_path, bundle, {"torch-bf16": LOSS})
+    keep_onnx(tmp_path, bundle, ONNX)
+    more = replace(LOSS, changed=11)
+    keep_reduced(tmp_path, bundle, {"openvino-bf16": more})
+    found = load_bundle(tmp_path)
+    assert (found.reduced, found.onnx) == ({"torch-bf16": LOSS, "openvino-bf16": more}, ONNX)
+    assert found.digest == digest
+    card = (tmp_path / CARD_FILE).read_text()
+    assert "| Engine torch-bf16 | in 2.15, 12 of 1,000 texts differ" in card
+    assert "89.70% right, 90.00% in float32" in card
+    save(tmp_path)
+    assert load_bundle(tmp_path).reduced == {}
+    with pytest.raises(BundleError, match="the loss was measured for"):
+        keep_reduced(tmp_path, bundle, {"torch-bf16": LOSS})
+
+
+@pytest.mark.parametrize("entry", [{"torch-bf16": {"pictures": 1}}, {"torch-bf16": 3}, "fast"])
+def test_a_loss_that_makes_no_sense_is_refused(tmp_path: Path, entry: Any) -> None:
+    save(tmp_path)
+    edit(tmp_path, reduced=entry)
+    with pytest.raises(BundleError, match="save the bundle again"):
+        load_bundle(tmp_path)

@@ -11,21 +11,25 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import openvino
 import pytest
 import torch
 from torch._dynamo.utils import counters
 
 from crnn import Bundle, PictureContract
 from crnn.decode import greedy
-from crnn.engines import RUNTIMES, build_engine, engine_for
+from crnn.engines import REDUCED, RUNTIMES, build_engine, engine_for
 from crnn.engines.export import export_onnx
 from crnn.engines.graph import in_slices
+from crnn.engines.loss import measure_loss
+from crnn.engines.openvino_runtime import has_bf16
 from crnn.engines.proof import TOLERANCE, prove
 from crnn.engines.speed import as_lines, measure
 from crnn.errors import EngineError
 from crnn.image import Pixels, normalise
 from crnn.model import CRNN, ModelConfig
 from crnn.onnx_file import Proof, ProvenOnnx
+from crnn.recognizer import Recognizer
 from tests.crnn.networks import PICTURE, bundle_of, noise, noise_batch, sharp_model
 
 RGB = PictureContract(height=48, channels=3, widths=(40, 64))
@@ -171,7 +175,8 @@ def test_auto_takes_the_fastest_engine_that_was_proven(mobile: Bundle) -> None:
 
 
 def test_engines_that_cannot_be_had_are_refused_with_the_remedy(mobile: Bundle) -> None:
-    with pytest.raises(ValueError, match=r"'trt'.*'auto', 'compiled', 'onnx', 'openvino', 'torch'"):
+    known = "'auto', 'compiled', 'onnx', 'openvino', 'openvino-bf16', 'torch', 'torch-bf16'"
+    with pytest.raises(ValueError, match=rf"'trt'.*{known}"):
         build_engine("trt", mobile)
     with pytest.raises(EngineError, match=r"no model.onnx.*jobs/export.py"):
         build_engine("onnx", replace(mobile, onnx=None))
@@ -201,6 +206,47 @@ def test_a_missing_package_is_named_and_auto_does_without(name: str, package: st
 
 
 PICTURES = [noise(seed, 20 + seed % 90) for seed in range(120)]
+
+
+def test_engines_in_bfloat16_run_where_it_is_known_what_they_lose(mobile: Bundle) -> None:
+    texts = [result.text for result in Recognizer(mobile, engine="torch").read(PICTURES)]
+    for name in REDUCED:
+        with pytest.raises(EngineError, match=rf"{name}.*doesn't say.*--reduced {name}"):
+            build_engine(name, mobile)
+        if name == "openvino-bf16" and not has_bf16(openvino.Core()):
+            with pytest.raises(EngineError, match="needs a CPU with instructions for bfloat16"):
+                measure_loss(mobile, name, zip(PICTURES, texts, strict=True))
+            continue
+        loss = measure_loss(
+            mobile, name, [(b"no picture", "a"), *zip(PICTURES, texts, strict=True)]
+        )
+        assert (loss.pictures, loss.right) == (len(PICTURES), len(PICTURES))
+        assert loss.right_reduced == len(PICTURES) - loss.changed
+        assert 0 < loss.max_confidence_difference < 0.2
+        able = replace(mobile, reduced={name: loss})
+        found = [result.text for result in Recognizer(able, engine=name).read(PICTURES)]
+        agree = sum(one == other for one, other in zip(found, texts, strict=True))
+        assert abs(agree - loss.right_reduced) <= 2, "batches are others"
+        log_probs_TNC = build_engine(name, able, threads=1)(noise_batch(3, 64))
+        assert (log_probs_TNC.dtype, log_probs_TNC.device.type) == (torch.float32, "cpu")
+        torch.testing.assert_close(log_probs_TNC.exp().sum(-1), torch.ones(log_probs_TNC.shape[:2]))
+
+
+def test_texts_that_fewer_bits_change_are_counted(mobile: Bundle) -> None:
+    between = sharp_model()
+    with torch.no_grad():  # 'b' by less than bfloat16 tells apart
+        between.head.weight.zero_()
+        between.head.bias.zero_()
+        between.head.bias[1], between.head.bias[2] = 1.0, 1.0 + 1e-3
+    loss = measure_loss(
+        replace(mobile, model=between), "torch-bf16", [(PICTURES[0], "a"), (PICTURES[1], "b")]
+    )
+    assert (loss.pictures, loss.changed, loss.right, loss.right_reduced) == (2, 2, 1, 1)
+    assert str(loss).startswith("2 of 2 texts differ from float32's; 50.00% right")
+    with pytest.raises(ValueError, match=r"'onnx'.*'openvino-bf16', 'torch-bf16'"):
+        measure_loss(mobile, "onnx", [])
+    with pytest.raises(ValueError, match="no readable picture"):
+        measure_loss(mobile, "torch-bf16", [(b"junk", "a")])
 
 
 def test_the_proof_tells_what_was_compared(mobile: Bundle) -> None:

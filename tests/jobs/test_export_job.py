@@ -66,13 +66,16 @@ def test_a_bundle_in_an_object_store_on_a_prepared_set(
     address = storage.join(new_bucket(), "models/first")
     digest = saved(address)
     write_set(tmp_path / "set", digits(30, seed=1))
-    options = ("--data", "set", "--engine", "onnx", "--rounds", "1")
+    options = ("--data", "set", "--engine", "onnx", "--rounds", "1", "--reduced", "torch-bf16")
     done = run("--bundle", address, *options, cwd=tmp_path, job=JOB)
     assert done.returncode == 0, done.stderr
     bundle = load_bundle(address)
     assert bundle.onnx is not None and bundle.digest == digest
     assert bundle.onnx.proof.pictures == 30 and set(bundle.onnx.proof.engines) == {"onnx"}
     assert "openvino" not in done.stdout
+    assert bundle.reduced["torch-bf16"].pictures == 30
+    assert f"engine 'torch-bf16': {bundle.reduced['torch-bf16']}" in done.stdout
+    assert re.search(r"^torch-bf16 +[\d,]+ images/s", done.stdout, re.MULTILINE)
 
 
 def test_what_is_not_proven_is_not_kept(tmp_path: Path) -> None:
@@ -100,6 +103,7 @@ def test_bad_arguments_are_one_message_and_a_status(tmp_path: Path) -> None:
     bundle = ("--bundle", "bundle")
     refused(run("--bundle", "nowhere", cwd=tmp_path, job=JOB), 1, "nowhere: no such bundle")
     refused(run(*bundle, "--engine", "torch", cwd=tmp_path, job=JOB), 2, "torch", "openvino")
+    refused(run(*bundle, "--reduced", "onnx", cwd=tmp_path, job=JOB), 2, "onnx", "torch-bf16")
     refused(run(*bundle, "--pictures", "0", cwd=tmp_path, job=JOB), 2, "--pictures is 0")
     refused(run(*bundle, "--data", "nothing", cwd=tmp_path, job=JOB), 1, "nothing")
     assert not (tmp_path / "bundle" / ONNX_FILE).exists()
@@ -113,5 +117,9 @@ def test_pictures_come_equally_from_the_beginning_of_each_set(
 ) -> None:
     sets = [digits(30, seed=1), digits(25, seed=2)]
     addresses = [write_set(tmp_path / str(i), rows) for i, rows in enumerate(sets)]
-    wanted = [row["image"] for rows, n in zip(sets, expected, strict=True) for row in rows[:n]]
+    wanted = [
+        (row["image"], row["text"])
+        for rows, n in zip(sets, expected, strict=True)
+        for row in rows[:n]
+    ]
     assert list(from_sets(addresses, count)) == wanted
