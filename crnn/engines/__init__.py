@@ -131,8 +131,8 @@ def build_engine(
     Args:
         name: one of ``ENGINES`` or ``REDUCED``, or ``auto``.
         device: where it computes; those that run ``model.onnx`` know the CPU only.
-        threads: by default torch's number. ``torch`` and ``compiled`` share torch's threads with
-            the whole process, so that a number given here is set for all of it.
+        threads: by default torch's number. Those of ``OF_TORCH`` share torch's threads with the
+            whole process, so that a number given here is set for all of it.
 
     Raises:
         ValueError: for an unknown name, a device that the engine can't use, or under 1 thread.
