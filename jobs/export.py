@@ -150,7 +150,7 @@ def describe(address: str, bundle: Bundle) -> str:
 
 
 def speeds(bundle: Bundle, *, rounds: int) -> list[str]:
-    """The rate of torch and of each engine that was compared, on noise in the recognizer's batches."""
+    """Rates of torch and of each engine that was compared, on noise in the usual batches."""
     assert bundle.onnx is not None
     names = (_REFERENCE, *bundle.onnx.proof.engines, *bundle.reduced)
     engines = {name: build_engine(name, bundle) for name in names}
