@@ -10,7 +10,9 @@ without it. Prints throughput and latencies, and as medians over the rounds:
 
 - with one picture a request, the service against 1/(time of the no-op + engine time);
 - with 16, against the engine in-process on the same cores: a process on each, engine alone, and
-  with decoding and texts, which the service does too;
+  with decoding and texts, which the service does too (``Recognizer.read``); how much of the
+  engine's rate that keeps is printed beside it, and what 1/(no-op + ``Recognizer.read``) keeps:
+  more of the engine than this no service gets, whose HTTP costs what the no-op does;
 - with one connection, by how much p50 exceeds the no-op's p50 + engine time;
 - the service against the plain servers.
 
@@ -311,6 +313,16 @@ def ratio_lines(found: Found, case: Case) -> Iterator[str]:
         yield f"{found.ratios(case, against('batch'))} of the engine on one core"
         yield f"{found.ratios(case, against('engines'))} of the engine on {CORES} cores"
         yield f"{found.ratios(case, against('readers'))} of Recognizer.read on {CORES} cores"
+
+        def kept(alone: dict[str, float], _: dict[str, Load]) -> float:
+            return alone["engines"] / alone["readers"]
+
+        def possible(alone: dict[str, float], loads: dict[str, Load]) -> float:
+            noop = 1 / (loads[NOOP].rate * pictures)
+            return alone["engines"] / (noop + alone["readers"])
+
+        yield f"{found.ratios(case, kept)} of the engine is what Recognizer.read keeps"
+        yield f"{found.ratios(case, possible)} of it is what no-op + Recognizer.read keep"
     if case == (1, 1):
 
         def beyond(alone: dict[str, float], loads: dict[str, Load]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crnn.engines import AUTO
+from crnn.recognizer import BATCH_PIXELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +24,8 @@ class OnlineConfig:
     there is room for, on a GPU one."""
     spare_engines: int = 0
     """Engines beside those, which work while cores of this machine rest."""
-    batch_pixels: int = 1 << 17
-    """Padded pixels in a batch: 32 pictures of 32x128 px. A GPU takes ten times as many."""
+    batch_pixels: int = BATCH_PIXELS
+    """Padded pixels in a batch: 128 pictures of 32x128 px. A GPU takes more."""
     batch_wait_ms: float = 5.0
     """The longest that a decoded picture waits for others while an engine is free, ms: for those
     being decoded, and, while no core rests, beside an engine that works."""
