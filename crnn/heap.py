@@ -32,4 +32,9 @@ def collect_seldom() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(SELDOM_OBJECTS, *gc.get_threshold()[1:])
+    search_after(SELDOM_OBJECTS)
+
+
+def search_after(objects: int) -> None:
+    """Let Python look for dead cycles whenever so many containers more are alive than before."""
+    gc.set_threshold(objects, *gc.get_threshold()[1:])

@@ -13,6 +13,7 @@ from ray.serve.schema import LoggingConfig
 from starlette.types import ASGIApp
 
 from crnn.errors import BundleError, CrnnError
+from crnn.heap import search_after
 from jobs import cli
 from jobs.serving import ingress
 from jobs.serving.accepted import Accepted
@@ -27,6 +28,9 @@ _ONGOING_REQUESTS = 1024
 _QUEUED_REQUESTS = 1024
 _HEALTH_PERIOD_S = 2.0
 _HEALTH_TIMEOUT_S = 20.0
+_SEARCHED_AFTER_OBJECTS = 10_000
+"""Some requests' worth: results are made of thousands of tuples, none in a cycle. Not more, as a
+cycle could hold a large body. What is alive at the start Serve leaves out of searches by itself."""
 
 
 class Recognition:
@@ -37,6 +41,7 @@ class Recognition:
         """``arguments`` of ``ServeSettings``, plain."""
         logging.getLogger("jobs.serving").setLevel(logging.INFO)
         ingress.confine_replica()
+        search_after(_SEARCHED_AFTER_OBJECTS)
         self._settings = from_arguments(arguments)
         self._tally = Tally()
         self._service = Service(self._settings, self._tally)
