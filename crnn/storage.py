@@ -15,7 +15,7 @@ import re
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,10 +27,10 @@ import pyarrow as pa
 from pyarrow import fs
 
 from crnn.errors import DataError
+from crnn.file_systems import PatientS3FileSystem, WholeLocalFileSystem
 
 ATTEMPTS = 6
 FIRST_WAIT_S = 0.25
-PATIENT_ATTEMPTS = 12
 SILENCE_S = 30
 """A store that sends nothing for so long has failed this attempt."""
 OPTIONS = ("endpoint_override", "scheme", "region", "anonymous")
@@ -90,30 +90,18 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
     return _remote(scheme, bucket, tuple(sorted({**_s3_env(scheme), **options}.items()))), path
 
 
-def resolve_patient(uri: str) -> tuple[fs.FileSystem, str]:
-    """The same for a library that gives up at the first error: here the file system tries again.
+def resolve_careful(uri: str) -> tuple[fs.FileSystem, str]:
+    """The same for a library that gives up at the first error and writes files in place.
 
-    It still does where it was sent pickled. Raises as ``resolve``.
+    Here the file system tries again, and a file is the old one until the new one is whole; even
+    where the file system was sent pickled. Raises as ``resolve``.
     """
     system, path = resolve(uri)
     if isinstance(system, fs.S3FileSystem):
         return PatientS3FileSystem(system.__reduce__()[1][0]), path
+    if isinstance(system, fs.LocalFileSystem):
+        return WholeLocalFileSystem(), path
     return system, path
-
-
-class PatientS3FileSystem(fs.S3FileSystem):
-    """An S3 that asks up to ``PATIENT_ATTEMPTS`` times, with waits that grow to 20 s.
-
-    pyarrow's own forgets its retry strategy when it is pickled.
-    """
-
-    def __init__(self, options: Mapping[str, object]) -> None:
-        strategy = fs.AwsStandardS3RetryStrategy(max_attempts=PATIENT_ATTEMPTS)
-        super().__init__(**options, retry_strategy=strategy)
-        self._options = dict(options)
-
-    def __reduce__(self) -> tuple[type[PatientS3FileSystem], tuple[dict[str, object]]]:
-        return PatientS3FileSystem, (self._options,)
 
 
 def split_options(uri: str) -> tuple[str, str]:

@@ -22,6 +22,7 @@ import tyro
 
 from crnn import storage
 from crnn.decode.lexicon import read_lexicon
+from crnn.engines import AUTO
 from crnn.metrics import Sums, wilson_interval
 from jobs import cli
 from jobs.cluster import connect
@@ -44,6 +45,9 @@ class EvaluateSettings:
     """greedy, beam or lexicon; default: lexicon if there is one, else the bundle's."""
     lexicon: str = ""
     """A text file with the words allowed, one a line."""
+    engine: str = AUTO
+    """What runs the model: torch, compiled, onnx or openvino; auto takes the fastest there is.
+    openvino-bf16 or torch-bf16 compute in bfloat16: in bundles that say what is lost with them."""
     held_out_share: float = 0.0
     """Above 0: only the samples that training with this share left out."""
     limit: int = 0
@@ -69,6 +73,7 @@ def main(argv: Sequence[str]) -> None:
         sets,
         decoder=settings.decoder or None,
         lexicon=lexicon,
+        engine=settings.engine,
         held_out_share=settings.held_out_share,
         limit=settings.limit,
         use_gpu=settings.use_gpu,

@@ -34,6 +34,7 @@ __all__ = [
     "RUNTIMES",
     "Engine",
     "build_engine",
+    "check_engine",
     "engine_for",
 ]
 
@@ -68,33 +69,23 @@ def _build_torch_bf16(bundle: Bundle, device: torch.device, threads: int | None)
 def _build_from_onnx(
     name: str, bundle: Bundle, device: torch.device, threads: int | None
 ) -> Engine:
-    proven = bundle.onnx.proof.engines if bundle.onnx else {}
-    if bundle.onnx is None or name not in proven:
-        has = f"has a model.onnx proven with {sorted(proven)} only"
-        raise _not_proven(name, bundle, "has no model.onnx" if bundle.onnx is None else has)
-    return _run_onnx(name, RUNTIMES[name], bundle.onnx.data, device, threads)
+    return RUNTIMES[name](_onnx_of(name, bundle), threads or torch.get_num_threads())
 
 
 def _build_openvino_bf16(bundle: Bundle, device: torch.device, threads: int | None) -> Engine:
     name = "openvino-bf16"
+    model = _onnx_of(name, bundle)
+    return openvino_runtime.build(model, threads or torch.get_num_threads(), bf16=True)
+
+
+def _onnx_of(name: str, bundle: Bundle) -> bytes:
+    """The bundle's model.onnx, proven where it has to be; raises EngineError."""
     if bundle.onnx is None:
         raise _not_proven(name, bundle, "has no model.onnx")
-    build = partial(openvino_runtime.build, bf16=True)
-    return _run_onnx(name, build, bundle.onnx.data, device, threads)
-
-
-def _run_onnx(
-    name: str,
-    build: Callable[[bytes, int], Engine],
-    model: bytes,
-    device: torch.device,
-    threads: int | None,
-) -> Engine:
-    if device.type != "cpu":
-        raise ValueError(
-            f"engine {name!r} runs on the CPU, not on {device}; expected 'torch' there"
-        )
-    return build(model, threads or torch.get_num_threads())
+    proven = bundle.onnx.proof.engines
+    if name in RUNTIMES and name not in proven:
+        raise _not_proven(name, bundle, f"has a model.onnx proven with {sorted(proven)} only")
+    return bundle.onnx.data
 
 
 def _not_proven(name: str, bundle: Bundle, has: str) -> EngineError:
@@ -141,13 +132,30 @@ def build_engine(
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads is {threads}; expected at least 1")
+    check_engine(name, bundle, device)
     chosen = engine_for(name, bundle, device)
+    return {**ENGINES, **REDUCED}[chosen](bundle, torch.device(device), threads)
+
+
+def check_engine(name: str, bundle: Bundle, device: torch.device | str = "cpu") -> None:
+    """See whether the bundle may be read with the engine, without building it.
+
+    Raises:
+        ValueError: for an unknown name, or a device that it can't use.
+        EngineError: when the bundle wasn't proven with it, or doesn't say what is lost with it.
+    """
+    chosen = engine_for(name, bundle, device)
+    if chosen in PACKAGES and torch.device(device).type != "cpu":
+        raise ValueError(
+            f"engine {chosen!r} runs on the CPU, not on {device}; expected 'torch' there"
+        )
     if chosen in REDUCED and chosen not in bundle.reduced:
         raise EngineError(
             f"engine {chosen!r}: the bundle {bundle.name!r} doesn't say what is lost with it; to "
             f"measure that, run: python jobs/export.py --bundle BUNDLE --reduced {chosen}"
         )
-    return {**ENGINES, **REDUCED}[chosen](bundle, torch.device(device), threads)
+    if chosen in PACKAGES:
+        _onnx_of(chosen, bundle)
 
 
 def engine_for(name: str, bundle: Bundle, device: torch.device | str = "cpu") -> str:

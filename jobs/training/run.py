@@ -191,7 +191,7 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
         board=board,
     )
     resources = {"CPU": settings.cpus_per_worker} | ({"GPU": 1.0} if settings.use_gpu else {})
-    filesystem, path = storage.resolve_patient(settings.storage_path)
+    filesystem, path = storage.resolve_careful(settings.storage_path)
     trainer = TorchTrainer(
         train_worker,  # type: ignore[arg-type]  # Ray's own hint forbids a result
         train_loop_config={"orders": orders},

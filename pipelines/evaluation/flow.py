@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from crnn.engines import AUTO
 from crnn.errors import DataError
 from pipelines.evaluation.plan import Piece
 from pipelines.evaluation.planned import Planned, plan_evaluation
@@ -57,6 +58,7 @@ def evaluate(
     *,
     decoder: str | None = "greedy",
     lexicon: Sequence[str] | None = None,
+    engine: str = AUTO,
     held_out_share: float = 0.0,
     limit: int = 0,
     use_gpu: bool = False,
@@ -75,6 +77,7 @@ def evaluate(
         sets,
         decoder=decoder,
         lexicon=lexicon,
+        engine=engine,
         held_out_share=held_out_share,
         limit=limit,
         use_gpu=use_gpu,
@@ -102,7 +105,7 @@ def carry_out(
     config, bundle = planned.config, planned.config.bundle
     started, begin = datetime.now(UTC), time.perf_counter()
     found = outcomes(config, planned.pieces)
-    tally, readings = _collect(found, planned.pieces, predictions_uri, on_progress)
+    tally, engines, readings = _collect(found, planned.pieces, predictions_uri, on_progress)
     _check_read(planned.sets, tally, config.held_out_share)
     implied = "lexicon" if config.lexicon is not None else bundle.decoder
     return Evaluation(
@@ -111,6 +114,7 @@ def carry_out(
         bundle_digest=bundle.digest,
         decoder=config.decoder or implied,
         lexicon_words=len(config.lexicon or ()),
+        engines=engines,
         calibration=bundle.calibration,
         held_out_share=config.held_out_share,
         limit=planned.limit,
@@ -139,13 +143,15 @@ def _collect(
     pieces: list[Piece],
     predictions_uri: str | None,
     on_progress: Callable[[Progress], None] | None,
-) -> tuple[Tally, dict[str, Any]]:
-    """The sum of all tallies, and the arrays of confidence and correctness."""
+) -> tuple[Tally, tuple[str, ...], dict[str, Any]]:
+    """The sum of all tallies, the engines, and the arrays of confidence and correctness."""
     tally, read_parts, begin = Tally(), [], time.perf_counter()
+    engines: set[str] = set()
     rows, total_rows = 0, sum(piece.rows for piece in pieces)
     with PredictionWriter(predictions_uri) if predictions_uri else nullcontext() as writer:
         for outcome in outcomes:
             tally.add(outcome.tally)
+            engines.add(outcome.engine)
             rows += outcome.rows
             if writer is not None:
                 writer.write(outcome.predictions)
@@ -159,9 +165,8 @@ def _collect(
                         elapsed_s=time.perf_counter() - begin,
                     )
                 )
-    return tally, {
-        name: np.concatenate([part[name] for part in read_parts]) for name in _readings(None)
-    }
+    arrays = {name: np.concatenate([part[name] for part in read_parts]) for name in _readings(None)}
+    return tally, tuple(sorted(engines)), arrays
 
 
 def _readings(predictions: pa.Table | None) -> dict[str, np.ndarray]:

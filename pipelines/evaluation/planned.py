@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from crnn import storage
 from crnn.bundle import Bundle, load_bundle
+from crnn.engines import AUTO, check_engine
 from crnn.errors import CharsetError, DataError
 from crnn.recognizer import Recognizer
 from pipelines.evaluation.plan import Piece, plan_set
@@ -32,6 +33,7 @@ def plan_evaluation(
     *,
     decoder: str | None = "greedy",
     lexicon: Sequence[str] | None = None,
+    engine: str = AUTO,
     held_out_share: float = 0.0,
     limit: int = 0,
     use_gpu: bool = False,
@@ -44,6 +46,7 @@ def plan_evaluation(
         decoder: a name of ``crnn.decode.DECODERS``; None for the bundle's own, or ``lexicon``
             where a lexicon is given.
         lexicon: the words allowed, for the lexicon decoder.
+        engine: as for ``crnn.engines.build_engine``.
         held_out_share: above 0, only samples that ``is_held_out`` of this share.
         limit: at most so many samples of each set; 0 for all.
         use_gpu: one process for each GPU of the cluster, in place of one for each CPU.
@@ -51,11 +54,13 @@ def plan_evaluation(
     Raises:
         ValueError: for bad arguments.
         BundleError: as ``load_bundle``.
+        EngineError: when the bundle can't be read with the engine.
         DataError: for a set that is missing, unfinished, empty or incomplete.
         CharsetError: when the bundle's charset has no character of a set.
     """
     _check_arguments(sets, held_out_share, limit)
     bundle = load_bundle(bundle_uri)
+    check_engine(engine, bundle, "cuda" if use_gpu else "cpu")
     Recognizer(bundle).decoder(decoder, lexicon=lexicon)
     absolute = {name: _absolute(uri) for name, uri in sets.items()}
     manifests = {name: _manifest(bundle, uri) for name, uri in absolute.items()}
@@ -74,6 +79,7 @@ def plan_evaluation(
             bundle=bundle,
             decoder=decoder,
             lexicon=lexicon,
+            engine=engine,
             held_out_share=held_out_share,
             use_gpu=use_gpu,
         ),

@@ -66,6 +66,8 @@ class ReaderConfig:
     decoder: str | None
     """A name, or none for the bundle's own (the lexicon decoder if there is a lexicon)."""
     lexicon: Sequence[str] | None
+    engine: str
+    """A name, or ``auto``."""
     held_out_share: float
     use_gpu: bool
 
@@ -79,6 +81,8 @@ class Outcome:
     predictions: pa.Table
     """Of ``PREDICTION_SCHEMA``."""
     tally: Tally
+    engine: str
+    """What ran the model."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +108,13 @@ class PieceReader:
         # log-probability is had back; the bundle's own calibration is applied to that.
         plain = replace(config.bundle, calibration=Calibration())
         if config.use_gpu:
-            self._recognizer = Recognizer(plain, device="cuda", batch_pixels=_GPU_BATCH_PIXELS)
+            self._recognizer = Recognizer(
+                plain, device="cuda", batch_pixels=_GPU_BATCH_PIXELS, engine=config.engine
+            )
         else:
             torch.set_num_threads(1)
             cv2.setNumThreads(1)
-            self._recognizer = Recognizer(plain)
+            self._recognizer = Recognizer(plain, engine=config.engine)
         self._decode = self._recognizer.decoder(config.decoder, lexicon=config.lexicon)
 
     def __call__(self, piece: Piece) -> Outcome:
@@ -125,6 +131,7 @@ class PieceReader:
             rows=piece.rows,
             predictions=_table(piece.set, judged),
             tally=_tally(piece.set, judged),
+            engine=self._recognizer.engine,
         )
 
     def _samples(self, piece: Piece) -> list[dict[str, Any]]:

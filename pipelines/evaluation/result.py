@@ -45,6 +45,8 @@ class Evaluation:
     decoder: str
     lexicon_words: int
     """Size of the lexicon, 0 without."""
+    engines: tuple[str, ...]
+    """What ran the model: more than one where nodes have different packages."""
     calibration: Calibration
     """The bundle's, which made ``confidences``."""
     held_out_share: float
@@ -151,6 +153,7 @@ class Evaluation:
             },
             "decoder": self.decoder,
             "lexicon_words": self.lexicon_words,
+            "engines": list(self.engines),
             "held_out_share": self.held_out_share,
             "limit": self.limit,
             "started": self.started,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import ray
 
-from crnn.engines import AUTO, OF_TORCH, engine_for
+from crnn.engines import OF_TORCH, engine_for
 from pipelines.evaluation.plan import Piece, cut
 from pipelines.evaluation.reader import Outcome, PieceReader, ReaderConfig
 from pipelines.spread import Processes, spread
@@ -16,7 +16,7 @@ PIECES_PER_CPU = 4
 
 def outcomes(config: ReaderConfig, pieces: list[Piece]) -> Iterator[Outcome]:
     """The outcomes of all pieces, in their order."""
-    engine = engine_for(AUTO, config.bundle, "cuda" if config.use_gpu else "cpu")
+    engine = engine_for(config.engine, config.bundle, "cuda" if config.use_gpu else "cpu")
     processes = Processes(use_gpu=config.use_gpu, keep_heap=engine in OF_TORCH)
     parts = cut(pieces, processes.count() * PIECES_PER_CPU)
     return spread(_reader, ray.put(config), parts, processes, ordered=True)

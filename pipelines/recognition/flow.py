@@ -23,7 +23,7 @@ from crnn import storage
 from crnn.bundle import load_bundle
 from crnn.decode import CharNgram
 from crnn.decode.lexicon import read_lexicon
-from crnn.engines import OF_TORCH, REDUCED, engine_for
+from crnn.engines import OF_TORCH, REDUCED, check_engine, engine_for
 from crnn.errors import DataError
 from crnn.recognizer import Recognizer
 from pipelines.agenda import Agenda
@@ -87,6 +87,7 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
 
     Raises:
         BundleError: as ``load_bundle``.
+        EngineError: when the bundle can't be read with the engine.
         ValueError: for a decoder that there isn't, or arguments that it doesn't take.
         DataError: when there is nothing at ``input_uri``, or ``out_uri`` has rows of this bundle
             that were made with other options.
@@ -94,9 +95,8 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
     bundle = load_bundle(bundle_uri)
     lexicon = read_lexicon(config.lexicon) if config.lexicon else None
     ngram = CharNgram.load(config.ngram) if config.ngram else None
-    Recognizer(bundle, engine=config.engine).decoder(
-        config.decoder or None, lexicon=lexicon, ngram=ngram
-    )
+    check_engine(config.engine, bundle, config.device)
+    Recognizer(bundle).decoder(config.decoder or None, lexicon=lexicon, ngram=ngram)
     out_uri = storage.absolute(out_uri)
     listing = list_inputs(
         input_uri, all_files=config.all_files, without=out_uri, prefixes=config.prefixes

@@ -135,6 +135,7 @@ def _run(evaluation: Evaluation) -> Markup:
         "weights, SHA-256": evaluation.bundle_digest,
         "decoder": evaluation.decoder,
         "lexicon": many(evaluation.lexicon_words, "word") if evaluation.lexicon_words else "none",
+        "engine": ", ".join(evaluation.engines),
         "samples": _which(evaluation),
         **{f"data {name}": info.uri for name, info in evaluation.sets.items()},
         **{f"digest of {name}": info.digest for name, info in evaluation.sets.items()},

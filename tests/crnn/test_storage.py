@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gzip
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,11 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import fs
 
 from crnn import storage
 from crnn.errors import DataError
 from tests.faulty_s3 import WRITE_REFUSALS, faulty
 
+PROJECT = Path(__file__).resolve().parents[2]
 ODD_KEYS = [
     "a b/c d.jpg",
     "plus+and%25percent%.jpg",
@@ -227,7 +231,7 @@ def test_a_patient_file_system_tries_again_wherever_it_was_sent(
     with faulty(s3_endpoint) as (address, met):
         host = address.removeprefix("http://")
         uri = f"{new_bucket()}/unwelcome?endpoint_override={host}&scheme=http"
-        system, path = storage.resolve_patient(uri)
+        system, path = storage.resolve_careful(uri)
         sent = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(system))))
         with sent.open_output_stream(path) as stream:
             stream.write(b"at last")
@@ -235,5 +239,40 @@ def test_a_patient_file_system_tries_again_wherever_it_was_sent(
         assert storage.read_bytes(uri) == b"at last"
 
 
-def test_here_no_patience_is_needed(tmp_path: Path) -> None:
-    assert storage.resolve_patient(str(tmp_path)) == storage.resolve(str(tmp_path))
+KILLED_WHILE_WRITING = """
+import os, pickle, signal, sys
+system, path = pickle.load(sys.stdin.buffer)
+with system.open_output_stream(path) as stream:
+    stream.write(b"half of the n")
+    stream.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_library_killed_while_it_writes_leaves_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "state.json"
+    target.write_bytes(b"old")
+    sent = pickle.dumps(storage.resolve_careful(str(target)))
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_WHILE_WRITING], cwd=PROJECT, input=sent, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert target.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 2, "it was writing"
+    system, path = pickle.loads(sent)
+    with system.open_output_stream(path) as stream:
+        stream.write(b"n")
+        assert target.read_bytes() == b"old"
+        stream.write(b"ew")
+    assert target.read_bytes() == b"new"
+
+
+def test_a_careful_local_file_system_is_pyarrows_but_for_that(tmp_path: Path) -> None:
+    system, path = storage.resolve_careful(str(tmp_path / "packed.gz"))
+    with system.open_output_stream(path) as stream:
+        stream.write(b"packed by its suffix")
+    assert gzip.decompress(Path(path).read_bytes()) == b"packed by its suffix"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["packed.gz"]
+    with pytest.raises(FileNotFoundError):
+        system.open_output_stream(str(tmp_path / "nowhere" / "x"))
+    assert isinstance(system, fs.LocalFileSystem), "libraries ask for it"

@@ -40,6 +40,7 @@ def test_from_any_folder_with_relative_paths(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == f"report: {out / 'report.html'}"
     report = json.loads((out / "report.json").read_text())
     assert (report["decoder"], list(report["sets"])) == ("beam", ["first", "second"])
+    assert report["engines"] == ["torch"]
     predictions = pq.read_table(out / "predictions")
     assert report["total"]["count"] == predictions.num_rows == 63 + 25
     assert report["total"]["exact"] == sum(predictions["exact"].to_pylist())
@@ -63,6 +64,7 @@ def test_bad_input_is_one_message_and_a_status(tmp_path: Path) -> None:
     bundle, data = ("--bundle", "bundle"), ("--data", "set")
     refused(run(*bundle, "--data", "nowhere", cwd=tmp_path), 1, "nowhere")
     refused(run(*bundle, *data, "--decoder", "magic", cwd=tmp_path), 2, "magic", "greedy")
+    refused(run(*bundle, *data, "--engine", "onnx", cwd=tmp_path), 1, "onnx", "jobs/export.py")
     refused(run(*bundle, *data, "--colour", "red", cwd=tmp_path), 2, "--colour")
     weights = tmp_path / "bundle" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")

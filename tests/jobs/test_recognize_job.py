@@ -71,6 +71,7 @@ def test_bad_input_is_one_message_and_a_status(tmp_path: Path) -> None:
     refused(job(input="nowhere"), 1, "nowhere", "folder")
     refused(job(decoder="magic"), 2, "magic", "greedy")
     refused(job(lexicon="none.txt"), 1, "none.txt")
+    refused(job(engine="torch-bf16"), 1, "torch-bf16", "jobs/export.py")
     assert not (tmp_path / "out").exists()
 
 

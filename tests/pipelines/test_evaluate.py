@@ -227,6 +227,8 @@ def test_bad_input_is_refused_before_anything_runs(
         evaluate(str(tmp_path / "nothing"), sets)
     with pytest.raises(ValueError, match="decoder is 'magic'"):
         evaluate(bundle, sets, decoder="magic")
+    with pytest.raises(ValueError, match="engine is 'magic'"):
+        evaluate(bundle, sets, engine="magic")
     with pytest.raises(ValueError, match="held_out_share is 2"):
         evaluate(bundle, sets, held_out_share=2)
     with pytest.raises(ValueError, match="limit is -1"):

@@ -102,6 +102,7 @@ def evaluation(*, lengths: int = 3) -> Evaluation:
         bundle_digest="ab" * 32,
         decoder="greedy",
         lexicon_words=0,
+        engines=("onnx", "torch"),
         calibration=Calibration(),
         held_out_share=0.0,
         limit=0,
