@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+import ray
 import torch
 
 from crnn.bundle import save_bundle
+from jobs import cli
 from tests.crnn.training.pictures import CHARSET, PICTURE, small_model
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -43,6 +48,31 @@ def run(
         timeout=1200,
         check=False,
     )
+
+
+def within(
+    main: Callable[[Sequence[str]], None], *arguments: str, cwd: Path
+) -> subprocess.CompletedProcess[str]:
+    """As ``run``, in this process, which has imported everything already.
+
+    For what ends before the job begins: it may start no cluster.
+    """
+    out, err, had_cluster = io.StringIO(), io.StringIO(), ray.is_initialized()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.chdir(cwd)
+        patch.delenv("RAY_ADDRESS", raising=False)
+        patch.setattr(sys, "argv", ["job", *arguments])
+        try:
+            cli.run(main)
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+    assert ray.is_initialized() == had_cluster, "it went on"
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 
 @contextmanager

@@ -11,8 +11,10 @@ import pytest
 
 from crnn.decode.lexicon import read_lexicon
 from crnn.errors import DataError
+from jobs import evaluate
 from jobs.evaluate import default_out
 from pipelines.evaluation import set_names
+from tests.jobs.runs import refused, within
 from tests.pipelines.evaluation_cases import digits, prepared_cases, random_bundle, write_set
 
 JOB = Path(__file__).resolve().parents[2] / "jobs" / "evaluate.py"
@@ -51,24 +53,20 @@ def test_from_any_folder_with_relative_paths(tmp_path: Path) -> None:
     assert not any(ord(c) < 0x20 for c in done.stdout.replace("\n", ""))
 
 
-def refused(done: subprocess.CompletedProcess[str], status: int, *words: str) -> None:
-    assert done.returncode == status
-    assert "Traceback" not in done.stderr
-    for word in words:
-        assert word in done.stderr
-
-
 def test_bad_input_is_one_message_and_a_status(tmp_path: Path) -> None:
     random_bundle(tmp_path / "bundle")
     write_set(tmp_path / "set", digits(5, seed=1))
-    bundle, data = ("--bundle", "bundle"), ("--data", "set")
-    refused(run(*bundle, "--data", "nowhere", cwd=tmp_path), 1, "nowhere")
-    refused(run(*bundle, *data, "--decoder", "magic", cwd=tmp_path), 2, "magic", "greedy")
-    refused(run(*bundle, *data, "--engine", "onnx", cwd=tmp_path), 1, "onnx", "jobs/export.py")
-    refused(run(*bundle, *data, "--colour", "red", cwd=tmp_path), 2, "--colour")
+    right = ("--bundle", "bundle", "--data", "set")
+    refused(run("--bundle", "bundle", "--data", "nowhere", cwd=tmp_path), 1, "nowhere")
+    for wrong, status, *words in (
+        ("--decoder magic", 2, "magic", "greedy"),
+        ("--engine onnx", 1, "onnx", "jobs/export.py"),
+        ("--colour red", 2, "--colour"),
+    ):
+        refused(within(evaluate.main, *right, *wrong.split(), cwd=tmp_path), status, *words)
     weights = tmp_path / "bundle" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    refused(run(*bundle, *data, cwd=tmp_path), 1, "SHA-256", "states")
+    refused(within(evaluate.main, *right, cwd=tmp_path), 1, "SHA-256", "states")
     assert not list(tmp_path.glob("evaluation-*"))
 
 

@@ -12,9 +12,10 @@ from crnn import storage
 from crnn.bundle import BUNDLE_FILE, load_bundle, save_bundle
 from crnn.onnx_file import ONNX_FILE
 from crnn.recognizer import Recognizer
+from jobs import export
 from jobs.export import from_sets
 from tests.crnn.networks import CHARSET, PICTURE, noise, sharp_model
-from tests.jobs.runs import PROJECT, refused, run
+from tests.jobs.runs import PROJECT, refused, run, within
 from tests.pipelines.evaluation_cases import digits, write_set
 
 JOB = PROJECT / "jobs" / "export.py"
@@ -100,12 +101,14 @@ def test_a_broken_onnx_model_is_replaced(tmp_path: Path) -> None:
 
 def test_bad_arguments_are_one_message_and_a_status(tmp_path: Path) -> None:
     saved(tmp_path / "bundle")
-    bundle = ("--bundle", "bundle")
-    refused(run("--bundle", "nowhere", cwd=tmp_path, job=JOB), 1, "nowhere: no such bundle")
-    refused(run(*bundle, "--engine", "torch", cwd=tmp_path, job=JOB), 2, "torch", "openvino")
-    refused(run(*bundle, "--reduced", "onnx", cwd=tmp_path, job=JOB), 2, "onnx", "torch-bf16")
-    refused(run(*bundle, "--pictures", "0", cwd=tmp_path, job=JOB), 2, "--pictures is 0")
-    refused(run(*bundle, "--data", "nothing", cwd=tmp_path, job=JOB), 1, "nothing")
+    for arguments, status, *words in (
+        ("--bundle nowhere", 1, "nowhere: no such bundle"),
+        ("--bundle bundle --engine torch", 2, "torch", "openvino"),
+        ("--bundle bundle --reduced onnx", 2, "onnx", "torch-bf16"),
+        ("--bundle bundle --pictures 0", 2, "--pictures is 0"),
+        ("--bundle bundle --data nothing", 1, "nothing"),
+    ):
+        refused(within(export.main, *arguments.split(), cwd=tmp_path), status, *words)
     assert not (tmp_path / "bundle" / ONNX_FILE).exists()
 
 

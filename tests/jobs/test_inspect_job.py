@@ -6,7 +6,8 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.jobs.runs import PROJECT, refused, run, without_control_characters
+from jobs import inspect_data
+from tests.jobs.runs import PROJECT, refused, run, within, without_control_characters
 from tests.pipelines.inspection.planted import clean, noise, prepared, row
 
 INSPECT = PROJECT / "jobs" / "inspect_data.py"
@@ -56,9 +57,12 @@ def test_without_strict_errors_end_well_and_settings_count(tmp_path: Path) -> No
 def test_bad_arguments(tmp_path: Path) -> None:
     prepared(tmp_path / "set", clean(10, seed=1))
     refused(inspect(cwd=tmp_path), 2, "give a prepared set or a source")
-    refused(inspect("nowhere", cwd=tmp_path), 1, "nowhere")
-    refused(inspect("set", "--limit", "-1", cwd=tmp_path), 2, "--limit")
-    refused(inspect("set", "--model.backbone", "magic", cwd=tmp_path), 2, "magic", "mobile")
-    refused(inspect("set", "--out", "http://host/out", cwd=tmp_path), 2, "scheme")
-    refused(inspect("set", "set", cwd=tmp_path), 2, "more than once")
+    for arguments, status, *words in (
+        ("nowhere", 1, "nowhere"),
+        ("set --limit -1", 2, "--limit"),
+        ("set --model.backbone magic", 2, "magic", "mobile"),
+        ("set --out http://host/out", 2, "scheme"),
+        ("set set", 2, "more than once"),
+    ):
+        refused(within(inspect_data.main, *arguments.split(), cwd=tmp_path), status, *words)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from crnn import Recognizer
+from jobs import recognize
 from jobs.recognize import RecognizeSettings
-from tests.jobs.runs import PROJECT, refused, run
+from tests.jobs.runs import PROJECT, refused, run, within
 from tests.pipelines.evaluation_cases import random_bundle, rendered
 
 JOB = PROJECT / "jobs" / "recognize.py"
@@ -96,7 +97,7 @@ def test_a_lexicon_and_no_chars(folder: Path) -> None:
 def test_what_cannot_be_read_is_one_message(
     folder: Path, arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
-    refused(here(*arguments, cwd=folder), 1, *words)
+    refused(within(recognize.main, *arguments, cwd=folder), 1, *words)
 
 
 @pytest.mark.parametrize(

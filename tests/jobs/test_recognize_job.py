@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from jobs import recognize
 from tests.jobs.processes import VICTIMS
-from tests.jobs.runs import PROJECT, environment, refused, run
+from tests.jobs.runs import PROJECT, environment, refused, run, within
 from tests.pipelines.evaluation_cases import random_bundle, rendered
 
 JOB = PROJECT / "jobs" / "recognize.py"
@@ -65,7 +66,10 @@ def test_bad_input_is_one_message_and_a_status(tmp_path: Path) -> None:
 
     def job(**changed: str) -> subprocess.CompletedProcess[str]:
         flags = good | {f"--{name}": value for name, value in changed.items()}
-        return run(*(part for pair in flags.items() for part in pair), cwd=tmp_path, job=JOB)
+        arguments = [part for pair in flags.items() for part in pair]
+        if "bundle" in changed:
+            return run(*arguments, cwd=tmp_path, job=JOB)
+        return within(recognize.main, *arguments, cwd=tmp_path)
 
     refused(job(bundle="nowhere"), 1, "nowhere")
     refused(job(input="nowhere"), 1, "nowhere", "folder")

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from jobs import review as review_job
 from pipelines.shards import load_manifest, read_row_group
 from tests.browser import launched, tab, unused
-from tests.jobs.runs import PROJECT, refused, run, without_control_characters
+from tests.jobs.runs import PROJECT, refused, run, within, without_control_characters
 from tests.pipelines.evaluation_cases import random_bundle, rendered
 from tests.pipelines.test_review import results as hand_made
 from tests.pipelines.test_review import row
@@ -139,10 +140,13 @@ def test_bad_arguments_and_unfinished_results(tmp_path: Path) -> None:
     (tmp_path / "7.png").write_bytes(rendered("7"))
     hand_made(tmp_path / "rows", [row(str(tmp_path / "7.png"), "7", 0.5)])
     refused(review("nowhere", "out", cwd=tmp_path), 1, "no results", "nowhere")
-    refused(review("rows", "out", "--below", "0", cwd=tmp_path), 2, "--below")
-    refused(review("rows", "out", "--order", "magic", cwd=tmp_path), 2, "magic")
-    refused(review("rows", "http://host/out", cwd=tmp_path), 2, "scheme")
-    refused(review("rows", "out", "--below", "0.5", cwd=tmp_path), 1, "a higher --below")
+    for arguments, status, words in (
+        ("rows out --below 0", 2, "--below"),
+        ("rows out --order magic", 2, "magic"),
+        ("rows http://host/out", 2, "scheme"),
+        ("rows out --below 0.5", 1, "a higher --below"),
+    ):
+        refused(within(review_job.main, *arguments.split(), cwd=tmp_path), status, words)
     (tmp_path / "rows" / "_report.json").unlink()
     refused(review("rows", "out", cwd=tmp_path), 1, "unfinished", "--unfinished")
     assert not (tmp_path / "out").exists()
