@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from jobs.progress import clock
 
@@ -39,6 +40,12 @@ class ProgressBoard:
         """The figures, and the lines since the last call."""
         lines, self._lines = self._lines, []
         return self._latest, lines
+
+
+def new_board() -> Any:
+    """A board on the driver's own node: the run goes on, and is seen, when another one dies."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ProgressBoard.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
 
 
 class BoardReader:

@@ -36,7 +36,7 @@ from jobs import cluster
 from jobs.cli import as_mapping
 from jobs.failures import ours
 from jobs.progress import ProgressLines, clock
-from jobs.training.board import BoardReader, ProgressBoard
+from jobs.training.board import BoardReader, new_board
 from jobs.training.curves import plot_curves
 from jobs.training.data import TrainingData, check_inputs, gather
 from jobs.training.history import History
@@ -175,7 +175,7 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
         NonFiniteLossError: when the workers gave up on it.
     """
     low, most = settings.worker_range()
-    board = ProgressBoard.remote()  # type: ignore[attr-defined]
+    board = new_board()
     model = first_network(settings, data.train.charset)
     _announce(settings, data, model)
     orders = WorkerOrders(
