@@ -27,7 +27,7 @@ from bench.sets import CHARSET, new_model
 from crnn.charset import Charset
 from crnn.image import PictureContract, Pixels, decode_picture
 from crnn.training.batch import ReadyBatch
-from crnn.training.optim import OptimConfig
+from crnn.training.optim_config import OptimConfig
 from crnn.training.trainer import Trainer
 from pipelines.augment import AugmentConfig, augment_batch
 from pipelines.render.synth import RenderConfig, chosen_fonts, render_samples

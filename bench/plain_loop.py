@@ -26,7 +26,7 @@ from bench.sets import new_model, stream_of
 from bench.turns import RAY_NICENESS, Tally
 from crnn.image import Pixels, decode_picture
 from crnn.training.batch import ReadyBatch
-from crnn.training.optim import OptimConfig
+from crnn.training.optim_config import OptimConfig
 from crnn.training.trainer import Trainer
 from pipelines.augment import augment_batch
 from pipelines.shards import read_row_group

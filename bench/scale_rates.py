@@ -26,7 +26,7 @@ from crnn.charset import Charset
 from crnn.image import PictureContract
 from crnn.prepare import prepare
 from crnn.recognizer import Recognizer
-from crnn.training.optim import OptimConfig
+from crnn.training.optim_config import OptimConfig
 from crnn.training.trainer import Trainer
 from pipelines.augment import AugmentConfig
 from pipelines.recognition.inputs import SCHEMA

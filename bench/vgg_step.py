@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from crnn.charset import BLANK_ID
 from crnn.model import CRNN, ModelConfig
 from crnn.training.batch import ReadyBatch
-from crnn.training.optim import OptimConfig, build_optimizer
+from crnn.training.optim import build_optimizer
+from crnn.training.optim_config import OptimConfig
 from crnn.training.step import train_step
 
 HEIGHT, WIDTH, CLASSES = 32, 100, 37

@@ -17,16 +17,14 @@ import torch
 
 from crnn.bundle import Bundle, load_bundle
 from crnn.decode import CharNgram, DecodedColumns, Decoder, build_decoder
-from crnn.engines import AUTO, Engine, build_engine, engine_for
+from crnn.engines import AUTO, BATCH_PIXELS, build_engine, engine_for
+from crnn.engines.graph import Engine
 from crnn.errors import PictureError
 from crnn.image import Pixels
 from crnn.prepare import PICTURE_TYPES, Picture, Prepared, prepare
 from crnn.readings import Readings, in_order
 from crnn.result import Result
 from crnn.shipped import default_bundle
-
-BATCH_PIXELS = 1 << 19
-"""128 pictures of 32x128 px: enough to fill a CPU core; a GPU takes ten times as much."""
 
 
 class Recognizer:

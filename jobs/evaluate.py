@@ -14,21 +14,20 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
 
 from crnn import storage
-from crnn.decode.lexicon import read_lexicon
 from crnn.engines import AUTO
 from crnn.metrics import Sums, wilson_interval
 from jobs import cli
-from jobs.cluster import connect
 from jobs.progress import ProgressLines
-from pipelines.evaluation import Evaluation, carry_out, plan_evaluation, set_names
-from pipelines.report import begin_report, write_report
+
+if TYPE_CHECKING:
+    from pipelines.evaluation import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +64,11 @@ class EvaluateSettings:
 def main(argv: Sequence[str]) -> None:
     """Evaluate as the arguments say, print the figures and where the report is."""
     settings = cli.parse(EvaluateSettings, argv, description=__doc__ or "")
+    from crnn.decode.lexicon import read_lexicon
+    from jobs.cluster import connect
+    from pipelines.evaluation import carry_out, plan_evaluation, set_names
+    from pipelines.report import begin_report, write_report
+
     sets = set_names(settings.data)
     out = settings.out or default_out(settings.bundle)
     lexicon = read_lexicon(settings.lexicon) if settings.lexicon else None

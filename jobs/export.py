@@ -19,27 +19,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import numpy as np
-import torch
 import tyro
 
 from crnn import storage
-from crnn.bundle import Bundle, keep_onnx, keep_reduced, load_bundle
 from crnn.engines import AUTO, REDUCED, RUNTIMES, build_engine, engine_for
-from crnn.engines.export import export_onnx
-from crnn.engines.loss import measure_loss
-from crnn.engines.proof import prove
-from crnn.engines.speed import as_lines, measure
 from crnn.errors import DataError
 from crnn.onnx_file import ONNX_FILE, ProvenOnnx
-from crnn.recognizer import Recognizer
 from jobs import cli
-from pipelines.render.synth import RenderConfig, chosen_fonts, render_samples
 from pipelines.shards import load_manifest, read_row_group
+
+if TYPE_CHECKING:
+    from crnn.bundle import Bundle
 
 _REFERENCE = "torch"
 _MEASURED_WIDTH_PX = 128
@@ -79,6 +73,11 @@ class ExportSettings:
 def main(argv: Sequence[str]) -> None:
     """Export, prove, keep, and print what was proven and how fast it is."""
     settings = cli.parse(ExportSettings, argv, description=__doc__ or "")
+    from crnn.bundle import keep_onnx, keep_reduced, load_bundle
+    from crnn.engines.export import export_onnx
+    from crnn.engines.loss import measure_loss
+    from crnn.engines.proof import prove
+
     bundle = load_bundle(settings.bundle, with_onnx=False)
     if settings.data:
         samples = list(from_sets(settings.data, settings.pictures))
@@ -125,6 +124,8 @@ def rendered(bundle: Bundle, count: int) -> Iterator[Sample]:
     Raises:
         DataError: when no font of this machine has its characters.
     """
+    from pipelines.render.synth import RenderConfig, chosen_fonts, render_samples
+
     config = RenderConfig(count=count, charset=bundle.charset.characters, fonts="all")
     try:
         fonts = chosen_fonts(config, system=True)
@@ -151,6 +152,12 @@ def describe(address: str, bundle: Bundle) -> str:
 
 def speeds(bundle: Bundle, *, rounds: int) -> list[str]:
     """Rates of torch and of each engine that was compared, on noise in the usual batches."""
+    import numpy as np
+    import torch
+
+    from crnn.engines.speed import as_lines, measure
+    from crnn.recognizer import Recognizer
+
     assert bundle.onnx is not None
     names = (_REFERENCE, *bundle.onnx.proof.engines, *bundle.reduced)
     engines = {name: build_engine(name, bundle) for name in names}

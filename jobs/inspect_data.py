@@ -16,25 +16,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
-from ray.data import DataContext
 
 from crnn import storage
 from jobs import cli
-from jobs.cluster import connect
 from jobs.progress import ProgressLines
-from pipelines.inspection import (
-    InspectConfig,
-    Inspection,
-    Progress,
-    carry_out,
-    plan_inspection,
-    write,
-)
+from pipelines.inspection.settings import InspectConfig
+
+if TYPE_CHECKING:
+    from pipelines.inspection import Inspection, Progress
 
 STRICT_STATUS = 1
 
@@ -56,6 +50,11 @@ class InspectSettings(InspectConfig):
 def main(argv: Sequence[str]) -> None:
     """Inspect as the arguments say, print what was found and where the report is."""
     settings = cli.parse(InspectSettings, argv, description=__doc__ or "")
+    from ray.data import DataContext
+
+    from jobs.cluster import connect
+    from pipelines.inspection import carry_out, plan_inspection, write
+
     out = settings.out or time.strftime("inspection-%Y%m%d-%H%M%S")
     storage.resolve(out)
     planned = plan_inspection(settings.data, settings)

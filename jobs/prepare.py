@@ -17,16 +17,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
 
 from jobs import cli
-from jobs.cluster import connect
 from jobs.progress import ProgressLines
-from pipelines.prepare import PrepareConfig, Prepared, Progress, begin, carry_out
+from pipelines.prepare.config import PrepareConfig
+
+if TYPE_CHECKING:
+    from pipelines.prepare import Prepared, Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,9 @@ def main(argv: Sequence[str]) -> None:
     settings = cli.parse(PrepareSettings, argv, description=__doc__ or "")
     if len(settings.paths) < 2:
         raise ValueError(f"{settings.paths} lacks SOURCE or OUT; expected SOURCE [SOURCE ...] OUT")
+    from jobs.cluster import connect
+    from pipelines.prepare import begin, carry_out
+
     *sources, out = settings.paths
     job = begin(sources, out, settings)
     lines = ProgressLines("preparing")

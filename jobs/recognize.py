@@ -19,30 +19,21 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
 
 from crnn import storage
-from crnn.bundle import load_bundle
 from crnn.errors import BundleError
-from crnn.shipped import default_bundle
 from jobs import cli
-from jobs.cluster import connect
 from jobs.progress import ProgressLines
 from jobs.progress_file import ProgressFile
-from jobs.read_here import read_here
-from pipelines.recognition import (
-    BulkConfig,
-    Outcome,
-    Progress,
-    Work,
-    carry_out,
-    plan_work,
-    progress,
-)
+from pipelines.recognition.config import BulkConfig
+
+if TYPE_CHECKING:
+    from pipelines.recognition import Outcome, Progress, Work
 
 _HERE = {
     *("pictures", "json", "bundle", "digest", "decoder", "lexicon", "ngram", "chars", "engine"),
@@ -102,8 +93,13 @@ class RecognizeSettings(BulkConfig):
 def main(argv: Sequence[str]) -> None:
     """Read as the arguments say, and print what came of it."""
     settings = cli.parse(RecognizeSettings, argv, description=__doc__ or "")
+    from crnn.shipped import default_bundle
+    from pipelines.recognition import plan_work
+
     settings = replace(settings, bundle=settings.bundle or default_bundle())
     if settings.pictures:
+        from jobs.read_here import read_here
+
         _check_digest(settings)
         if read_here(settings.pictures, settings.bundle, settings, as_json=settings.json):
             sys.exit(1)
@@ -119,6 +115,9 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _carried_out(work: Work, settings: RecognizeSettings, file: ProgressFile) -> Outcome:
+    from jobs.cluster import connect
+    from pipelines.recognition import carry_out, progress
+
     lines = ProgressLines("recognizing")
 
     def report(now: Progress) -> None:
@@ -135,6 +134,8 @@ def _carried_out(work: Work, settings: RecognizeSettings, file: ProgressFile) ->
 
 def _check_digest(settings: RecognizeSettings) -> None:
     """BundleError when the bundle isn't the one that was meant."""
+    from crnn.bundle import load_bundle
+
     if not settings.digest:
         return
     found = load_bundle(settings.bundle, with_onnx=False).digest

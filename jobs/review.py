@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -25,8 +25,10 @@ from crnn import storage
 from crnn.errors import DataError
 from jobs import cli
 from jobs.progress import ProgressLines
-from pipelines.recognition.source import picture_bytes
-from pipelines.review import Progress, Review, ReviewConfig, Selection, select, write
+from pipelines.review.config import ReviewConfig
+
+if TYPE_CHECKING:
+    from pipelines.review import Progress, Review, Selection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,9 @@ class ReviewSettings(ReviewConfig):
 def main(argv: Sequence[str]) -> None:
     """Select, fetch and write as the arguments say, and print where the page is."""
     settings = cli.parse(ReviewSettings, argv, description=__doc__ or "")
+    from pipelines.recognition.source import picture_bytes
+    from pipelines.review import select, write
+
     storage.resolve(settings.out)
     selection = select(settings.results, settings)
     if not selection.rows:

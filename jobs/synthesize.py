@@ -15,24 +15,22 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
-from ray.data import DataContext
 
 from crnn import storage
 from jobs import cli
-from jobs.cluster import connect
 from jobs.progress import ProgressLines
 from pipelines.render.config import Content, RenderConfig, check_inputs
 from pipelines.render.fonts import FontSplit
-from pipelines.render.sheets import augmented_sheet, sample_sheet
 from pipelines.render.style import named_style
-from pipelines.render.synth import render_set
 from pipelines.render.texts import TextSplit
-from pipelines.shards import Manifest
+
+if TYPE_CHECKING:
+    from pipelines.manifest import Manifest
 
 WORD_LENGTH = 24
 LINE_LENGTH = 48
@@ -143,6 +141,24 @@ def main(argv: Sequence[str]) -> None:
     settings = cli.parse(SynthesizeSettings, argv, description=__doc__ or "")
     config = settings.render_config()
     check_inputs(config)
+    if settings.preview or settings.preview_augment:
+        _write_previews(settings, config)
+    if not settings.count:
+        return
+    from ray.data import DataContext
+
+    from jobs.cluster import connect
+    from pipelines.render.synth import render_set
+
+    connect(settings.address or None)
+    DataContext.get_current().enable_progress_bars = False
+    out = storage.absolute(settings.out)
+    print(describe(out, render_set(out, config, ProgressLines("rendering"))), flush=True)
+
+
+def _write_previews(settings: SynthesizeSettings, config: RenderConfig) -> None:
+    from pipelines.render.sheets import augmented_sheet, sample_sheet
+
     for name, make in (
         (settings.preview, sample_sheet),
         (settings.preview_augment, augmented_sheet),
@@ -150,12 +166,6 @@ def main(argv: Sequence[str]) -> None:
         if name:
             storage.write_bytes(name, make(config, settings.preview_samples))
             print(f"{settings.preview_samples} samples are on {name}", flush=True)
-    if not settings.count:
-        return
-    connect(settings.address or None)
-    DataContext.get_current().enable_progress_bars = False
-    out = storage.absolute(settings.out)
-    print(describe(out, render_set(out, config, ProgressLines("rendering"))), flush=True)
 
 
 def describe(uri: str, manifest: Manifest) -> str:

@@ -5,14 +5,11 @@ A backbone has ``out_features`` (F) and ``time_steps(width_px) -> T``, and initi
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
 
-import torch
-
-from crnn.backbones.mobile import Mobile
-from crnn.backbones.resnet import ResNet
-from crnn.backbones.vgg import Vgg
-from crnn.backbones.vgg16_bn import Vgg16Bn
+if TYPE_CHECKING:
+    import torch
 
 
 class Backbone(Protocol):
@@ -29,7 +26,8 @@ class Backbone(Protocol):
         ...
 
 
-BACKBONES = {"vgg": Vgg, "vgg16_bn": Vgg16Bn, "resnet": ResNet, "mobile": Mobile}
+BACKBONES = {"vgg": "Vgg", "vgg16_bn": "Vgg16Bn", "resnet": "ResNet", "mobile": "Mobile"}
+"""The class of each, in the module of its name; imported when first built."""
 
 
 def build_backbone(
@@ -43,7 +41,8 @@ def build_backbone(
     """
     if name not in BACKBONES:
         raise ValueError(f"backbone is {name!r}; expected one of {sorted(BACKBONES)}")
+    build = getattr(import_module(f"crnn.backbones.{name}"), BACKBONES[name])
     return cast(
         Backbone,
-        BACKBONES[name](in_channels=in_channels, height=height, width_multiplier=width_multiplier),
+        build(in_channels=in_channels, height=height, width_multiplier=width_multiplier),
     )

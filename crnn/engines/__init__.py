@@ -15,67 +15,91 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-import torch
-
-from crnn.engines import onnx_runtime, openvino_runtime, torch_compiled, torch_eager
-from crnn.engines.graph import Engine
 from crnn.errors import EngineError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what computes is imported when it is built: a command line needs the names only
+    import torch
+
     from crnn.bundle import Bundle
+    from crnn.engines.graph import Engine
 
 __all__ = [
     "AUTO",
+    "BATCH_PIXELS",
     "ENGINES",
     "OF_TORCH",
     "PACKAGES",
     "PREFERRED",
     "REDUCED",
     "RUNTIMES",
-    "Engine",
     "build_engine",
     "check_engine",
     "engine_for",
 ]
 
 AUTO = "auto"
+BATCH_PIXELS = 1 << 19
+"""128 pictures of 32x128 px: enough to fill a CPU core; a GPU takes ten times as much."""
 PREFERRED: dict[str, tuple[str, ...]] = {"cpu": ("onnx", "openvino"), "cuda": ()}
 """By device, fastest first, as ``python bench/engines.py`` measures ``mobile``; then torch."""
-RUNTIMES: dict[str, Callable[[bytes, int], Engine]] = {
-    "onnx": onnx_runtime.build,
-    "openvino": openvino_runtime.build,
-}
-"""``(ONNX model, threads) → engine``, on the CPU, whether or not the model was proven."""
-PACKAGES = {
-    "onnx": onnx_runtime.PACKAGE,
-    "openvino": openvino_runtime.PACKAGE,
-    "openvino-bf16": openvino_runtime.PACKAGE,
-}
+PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "openvino-bf16": "openvino"}
 """What each of those that run ``model.onnx`` imports."""
 
 
+def _run_onnx(model: bytes, threads: int) -> Engine:
+    from crnn.engines import onnx_runtime
+
+    return onnx_runtime.build(model, threads)
+
+
+def _run_openvino(model: bytes, threads: int) -> Engine:
+    from crnn.engines import openvino_runtime
+
+    return openvino_runtime.build(model, threads)
+
+
+RUNTIMES: dict[str, Callable[[bytes, int], Engine]] = {
+    "onnx": _run_onnx,
+    "openvino": _run_openvino,
+}
+"""``(ONNX model, threads) → engine``, on the CPU, whether or not the model was proven."""
+
+
 def _build_torch(bundle: Bundle, device: torch.device, threads: int | None) -> Engine:
+    from crnn.engines import torch_eager
+
     return torch_eager.build(bundle.model, device, threads)
 
 
 def _build_compiled(bundle: Bundle, device: torch.device, threads: int | None) -> Engine:
+    from crnn.engines import torch_compiled
+
     return torch_compiled.build(bundle.model, device, threads)
 
 
 def _build_torch_bf16(bundle: Bundle, device: torch.device, threads: int | None) -> Engine:
+    from crnn.engines import torch_eager
+
     return torch_eager.build(bundle.model, device, threads, bf16=True)
 
 
 def _build_from_onnx(
     name: str, bundle: Bundle, device: torch.device, threads: int | None
 ) -> Engine:
-    return RUNTIMES[name](_onnx_of(name, bundle), threads or torch.get_num_threads())
+    return RUNTIMES[name](_onnx_of(name, bundle), threads or _usual_threads())
 
 
 def _build_openvino_bf16(bundle: Bundle, device: torch.device, threads: int | None) -> Engine:
-    name = "openvino-bf16"
-    model = _onnx_of(name, bundle)
-    return openvino_runtime.build(model, threads or torch.get_num_threads(), bf16=True)
+    from crnn.engines import openvino_runtime
+
+    model = _onnx_of("openvino-bf16", bundle)
+    return openvino_runtime.build(model, threads or _usual_threads(), bf16=True)
+
+
+def _usual_threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
 
 
 def _onnx_of(name: str, bundle: Bundle) -> bytes:
@@ -130,6 +154,8 @@ def build_engine(
         EngineError: when the bundle wasn't proven with this engine, or doesn't say what is lost
             with it; when its package is missing, or it can't run on this machine.
     """
+    import torch
+
     if threads is not None and threads < 1:
         raise ValueError(f"threads is {threads}; expected at least 1")
     check_engine(name, bundle, device)
@@ -144,6 +170,8 @@ def check_engine(name: str, bundle: Bundle, device: torch.device | str = "cpu") 
         ValueError: for an unknown name, or a device that it can't use.
         EngineError: when the bundle wasn't proven with it, or doesn't say what is lost with it.
     """
+    import torch
+
     chosen = engine_for(name, bundle, device)
     if chosen in PACKAGES and torch.device(device).type != "cpu":
         raise ValueError(
@@ -164,6 +192,8 @@ def engine_for(name: str, bundle: Bundle, device: torch.device | str = "cpu") ->
     Raises:
         ValueError: for an unknown name.
     """
+    import torch
+
     if name == AUTO:
         proven = bundle.onnx.proof.engines if bundle.onnx else {}
         wanted = PREFERRED.get(torch.device(device).type, ())

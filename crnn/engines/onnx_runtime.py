@@ -8,7 +8,6 @@ from crnn.engines.graph import INPUT_NAME, OUTPUT_NAME, Engine, in_slices
 from crnn.errors import EngineError
 from crnn.image import Pixels
 
-PACKAGE = "onnxruntime"
 SLICE_PIXELS = 1 << 16
 """A thread's share of what is computed at once: 16 pictures of 32x128 px."""
 _ERRORS_ONLY = 3

@@ -14,7 +14,6 @@ from crnn.engines.graph import Engine, in_slices
 from crnn.errors import EngineError
 from crnn.image import Pixels
 
-PACKAGE = "openvino"
 SLICE_PIXELS = 1 << 18
 """A thread's share of what is computed at once: 64 pictures of 32x128 px; twice in bfloat16."""
 

@@ -11,8 +11,17 @@ whose bucket their header tells, are decoded by the engine threads, all others b
 processes of ``crnn.picture_pool``. Texts equal ``Recognizer.read``'s.
 """
 
-from crnn.online.config import OnlineConfig
-from crnn.online.observer import Observer, Unobserved
-from crnn.online.recognizer import OnlineRecognizer
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crnn.lazily import names_of
+
+if TYPE_CHECKING:
+    from crnn.online.config import OnlineConfig
+    from crnn.online.observer import Observer, Unobserved
+    from crnn.online.recognizer import OnlineRecognizer
 
 __all__ = ["Observer", "OnlineConfig", "OnlineRecognizer", "Unobserved"]
+
+__getattr__ = names_of(__name__, __all__, "config", "observer", "recognizer")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crnn.engines import AUTO
-from crnn.recognizer import BATCH_PIXELS
+from crnn.engines import AUTO, BATCH_PIXELS
 
 
 @dataclass(frozen=True, kw_only=True)

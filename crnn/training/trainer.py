@@ -19,7 +19,8 @@ from crnn.errors import NonFiniteLossError
 from crnn.metrics import Sums, score
 from crnn.model import CRNN
 from crnn.training.batch import ReadyBatch
-from crnn.training.optim import OptimConfig, build_optimizer, set_lr, weight_average
+from crnn.training.optim import build_optimizer, set_lr, weight_average
+from crnn.training.optim_config import OptimConfig
 from crnn.training.ranks import average_buffers, gather_objects, replicate, sum_over_ranks
 from crnn.training.step import StepResult, forward, sample_losses, train_step
 

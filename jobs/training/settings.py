@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crnn.image import PictureContract
-from crnn.model import ModelConfig
-from crnn.training.optim import OptimConfig
+from crnn.model_config import ModelConfig
+from crnn.training.optim_config import OptimConfig
 from jobs.cli import as_mapping, flatten
 from pipelines.augment import AugmentConfig
-from pipelines.stream.assemble import BATCH_PIXELS
+from pipelines.stream.plan import BATCH_PIXELS
 
 RENDERED = "rendered"
 RANDOM = "none"

@@ -5,10 +5,17 @@ process) → ``tally`` (what adds up) → ``spread`` (all pieces on Ray) → ``f
 ``result`` (the ``Evaluation``).
 """
 
-from pipelines.evaluation.flow import Progress, carry_out, evaluate
-from pipelines.evaluation.planned import Planned, plan_evaluation, set_names
-from pipelines.evaluation.result import Evaluation, SetInfo
-from pipelines.evaluation.tally import Mistake, Problem
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crnn.lazily import names_of
+
+if TYPE_CHECKING:
+    from pipelines.evaluation.flow import Progress, carry_out, evaluate
+    from pipelines.evaluation.planned import Planned, plan_evaluation, set_names
+    from pipelines.evaluation.result import Evaluation, SetInfo
+    from pipelines.evaluation.tally import Mistake, Problem
 
 __all__ = [
     "Evaluation",
@@ -22,3 +29,5 @@ __all__ = [
     "plan_evaluation",
     "set_names",
 ]
+
+__getattr__ = names_of(__name__, __all__, "tally", "result", "planned", "flow")

@@ -8,10 +8,17 @@ and to show) → ``result`` → ``page`` with ``cards``, ``plots``, ``proposals`
 runs it all on Ray.
 """
 
-from pipelines.inspection.flow import Planned, Progress, carry_out, inspect, plan_inspection
-from pipelines.inspection.result import Finding, Inspection
-from pipelines.inspection.settings import InspectConfig
-from pipelines.inspection.write import HTML_NAME, JSON_NAME, write
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crnn.lazily import names_of
+
+if TYPE_CHECKING:
+    from pipelines.inspection.flow import Planned, Progress, carry_out, inspect, plan_inspection
+    from pipelines.inspection.result import Finding, Inspection
+    from pipelines.inspection.settings import InspectConfig
+    from pipelines.inspection.write import HTML_NAME, JSON_NAME, write
 
 __all__ = [
     "HTML_NAME",
@@ -26,3 +33,5 @@ __all__ = [
     "plan_inspection",
     "write",
 ]
+
+__getattr__ = names_of(__name__, __all__, "settings", "result", "write", "flow")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 
 from crnn.charset import Charset
 from crnn.image import PictureContract
-from crnn.model import ModelConfig
+from crnn.model_config import ModelConfig
 from pipelines.sources import SourceOptions
 
 AUTO = "auto"

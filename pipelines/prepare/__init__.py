@@ -6,7 +6,16 @@ part file) → ``flow`` (all of it, the manifests last). A job killed at any mom
 does only the parts that are missing, and ends in the same data as one that was never disturbed.
 """
 
-from pipelines.prepare.config import PrepareConfig
-from pipelines.prepare.flow import Job, Prepared, Progress, begin, carry_out, prepare
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crnn.lazily import names_of
+
+if TYPE_CHECKING:
+    from pipelines.prepare.config import PrepareConfig
+    from pipelines.prepare.flow import Job, Prepared, Progress, begin, carry_out, prepare
 
 __all__ = ["Job", "PrepareConfig", "Prepared", "Progress", "begin", "carry_out", "prepare"]
+
+__getattr__ = names_of(__name__, __all__, "config", "flow")

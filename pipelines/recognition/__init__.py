@@ -7,16 +7,23 @@ bytes; decoded; read; ``rows``: one results file a chunk) → ``sweep`` (rows th
 replace) → ``summary`` (the report, written last).
 """
 
-from pipelines.recognition.flow import (
-    Outcome,
-    Progress,
-    Work,
-    carry_out,
-    plan_work,
-    progress,
-    recognize,
-)
-from pipelines.recognition.reader import BulkConfig
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crnn.lazily import names_of
+
+if TYPE_CHECKING:
+    from pipelines.recognition.config import BulkConfig
+    from pipelines.recognition.flow import (
+        Outcome,
+        Progress,
+        Work,
+        carry_out,
+        plan_work,
+        progress,
+        recognize,
+    )
 
 __all__ = [
     "BulkConfig",
@@ -28,3 +35,5 @@ __all__ = [
     "progress",
     "recognize",
 ]
+
+__getattr__ = names_of(__name__, __all__, "config", "flow")

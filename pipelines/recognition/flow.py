@@ -27,10 +27,11 @@ from crnn.engines import OF_TORCH, REDUCED, check_engine, engine_for
 from crnn.errors import DataError
 from crnn.recognizer import Recognizer
 from pipelines.agenda import Agenda
+from pipelines.recognition.config import BulkConfig
 from pipelines.recognition.known import Known
 from pipelines.recognition.listing import list_inputs
 from pipelines.recognition.plan import Chunk, Ledger, Plan
-from pipelines.recognition.reader import BulkConfig, ChunkOutcome, ChunkReader, ReadConfig
+from pipelines.recognition.reader import ChunkOutcome, ChunkReader, ReadConfig
 from pipelines.recognition.summary import REPORT_FILE, RunFigures, summarise, write_summary
 from pipelines.recognition.sweep import failed_inputs, sweep
 from pipelines.recognition.thumbnails import thumbnails

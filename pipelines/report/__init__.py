@@ -5,6 +5,15 @@
 evaluation's ``report.html``, and ``report.json`` for programs.
 """
 
-from pipelines.report.write import HTML_NAME, JSON_NAME, begin_report, write_report
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crnn.lazily import names_of
+
+if TYPE_CHECKING:
+    from pipelines.report.write import HTML_NAME, JSON_NAME, begin_report, write_report
 
 __all__ = ["HTML_NAME", "JSON_NAME", "begin_report", "write_report"]
+
+__getattr__ = names_of(__name__, __all__, "write")

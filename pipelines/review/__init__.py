@@ -4,8 +4,16 @@
 ``review.js`` (what a person edits) → ``write``. ``jobs/prepare.py`` takes the folder as it is.
 """
 
-from pipelines.review.selection import ReviewConfig, Selection, select
-from pipelines.review.write import HTML_NAME, IMAGES_FOLDER, JSON_NAME, Progress, Review, write
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crnn.lazily import names_of
+
+if TYPE_CHECKING:
+    from pipelines.review.config import ReviewConfig
+    from pipelines.review.selection import Selection, select
+    from pipelines.review.write import HTML_NAME, IMAGES_FOLDER, JSON_NAME, Progress, Review, write
 
 __all__ = [
     "HTML_NAME",
@@ -18,3 +26,5 @@ __all__ = [
     "select",
     "write",
 ]
+
+__getattr__ = names_of(__name__, __all__, "config", "selection", "write")

@@ -9,7 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,37 +19,13 @@ from crnn import storage
 from crnn.errors import DataError
 from pipelines.recognition.summary import REPORT_FILE
 from pipelines.recognition.sweep import read_part
+from pipelines.review.config import ReviewConfig
 
 _FOLDER = "model="
 _JUDGED = ["uri", "region", "confidence"]
 _KEY_BYTES = 16
 Row = dict[str, Any]
 """``uri, etag, region, text, confidence, chars, error_code, error_message``, as in the results."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReviewConfig:
-    """Which rows are taken."""
-
-    below: float = 0.9
-    """Take the readings with a confidence under this; above 1 for all of them."""
-    limit: int = 500
-    """At most so many."""
-    order: Literal["confidence", "random"] = "confidence"
-    """The least confident first, or a random sample of those under the confidence (always the
-    same one)."""
-    errors: bool = False
-    """Take the inputs too that could not be read, as far as their pictures can be shown."""
-    unfinished: bool = False
-    """Take results of a job that is not complete."""
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.below) and self.below > 0):
-            raise ValueError(f"--below is {self.below}; expected a confidence above 0, such as 0.9")
-        if self.limit < 1:
-            raise ValueError(f"--limit is {self.limit}; expected at least 1")
-        if self.order not in ("confidence", "random"):
-            raise ValueError(f"--order is {self.order!r}; expected confidence or random")
 
 
 @dataclass(frozen=True, kw_only=True)

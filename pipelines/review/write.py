@@ -13,9 +13,10 @@ from typing import Any
 from crnn import storage
 from crnn.errors import PictureError
 from pipelines.recognition.summary import plain
+from pipelines.review.config import ReviewConfig
 from pipelines.review.page import Item, Lost, page
 from pipelines.review.pictures import BytesOf, Shown, fetch
-from pipelines.review.selection import ReviewConfig, Row, Selection
+from pipelines.review.selection import Row, Selection
 
 HTML_NAME = "review.html"
 JSON_NAME = "review.json"

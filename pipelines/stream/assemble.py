@@ -21,9 +21,8 @@ from crnn.image import PictureContract, Pixels
 from pipelines.augment import AugmentConfig, augment_batch
 from pipelines.holdout import is_held_out
 from pipelines.shards import read_row_group
-from pipelines.stream.plan import Chunk, Source
+from pipelines.stream.plan import BATCH_PIXELS, Chunk, Source
 
-BATCH_PIXELS = 32 * 32 * 128
 _ORDER_SALT = 0x0DE5
 _SAMPLE_SALT = 0xA06
 

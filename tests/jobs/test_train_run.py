@@ -13,7 +13,7 @@ from PIL import Image
 
 from crnn.bundle import load_bundle
 from crnn.recognizer import Recognizer
-from crnn.training.optim import OptimConfig
+from crnn.training.optim_config import OptimConfig
 from tests.crnn.training.pictures import drawn
 from tests.jobs.audits import Audit
 from tests.jobs.runs import TINY, refused, run, without_control_characters

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnn.training.optim import OptimConfig, build_optimizer, lr_factor, set_lr
+from crnn.training.optim import build_optimizer, lr_factor, set_lr
+from crnn.training.optim_config import OptimConfig
 from tests.crnn.training.pictures import small_model
 
 

@@ -2,7 +2,8 @@ import torch
 
 from crnn.errors import NonFiniteLossError
 from crnn.training.batch import ReadyBatch
-from crnn.training.optim import OptimConfig, build_optimizer
+from crnn.training.optim import build_optimizer
+from crnn.training.optim_config import OptimConfig
 from crnn.training.ranks import replicate
 from crnn.training.step import train_step
 from crnn.training.trainer import Trainer

@@ -3,7 +3,7 @@ import io
 import torch
 
 from crnn.metrics import Sums
-from crnn.training.optim import OptimConfig
+from crnn.training.optim_config import OptimConfig
 from crnn.training.trainer import Trainer
 from tests.crnn.training.pictures import CHARSET, batch_of, small_model
 from tests.crnn.training.worlds import in_world

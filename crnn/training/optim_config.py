@@ -1,0 +1,49 @@
+"""What decides optimizer, schedule and weight average; needs no PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """How weights are moved."""
+
+    optimizer: Literal["adamw", "adadelta", "sgd"] = "adamw"
+    """AdamW, Adadelta (as in the CRNN paper) or SGD with momentum 0.9."""
+    lr: float = 6e-3
+    """Peak learning rate; as it is for mobile, about 1e-3 for the large backbones."""
+    weight_decay: float = 1e-2
+    """Decoupled decay, of matrices and kernels only (not of biases and norms)."""
+    lr_scales: dict[str, float] = field(default_factory=dict)
+    """Learning rate factors by parameter-name prefix, the longest wins: backbone 0.1 rnn 1."""
+    schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
+    """one_cycle warms up along a cosine, cosine linearly; both fall to ``final_factor``."""
+    warmup: float = 0.15
+    """Share of the run's samples over which the rate rises."""
+    final_factor: float = 0.002
+    """The last learning rate, as a share of ``lr``."""
+    clip_norm: float = 5.0
+    """Largest L2 norm of the whole gradient; larger ones are scaled down to it."""
+    ema_decay: float = 0.99
+    """Weight of the past in the running average of weights, per step; 0 switches it off."""
+    max_skipped_in_a_row: int = 20
+    """Non-finite steps in a row after which the run ends with an error."""
+
+    def __post_init__(self) -> None:
+        checks = {
+            "optimizer": self.optimizer in ("adamw", "adadelta", "sgd"),
+            "schedule": self.schedule in ("one_cycle", "cosine", "constant"),
+            "lr": self.lr > 0,
+            "weight_decay": self.weight_decay >= 0,
+            "warmup": 0 <= self.warmup < 1,
+            "final_factor": 0 <= self.final_factor <= 1,
+            "clip_norm": self.clip_norm > 0,
+            "ema_decay": 0 <= self.ema_decay < 1,
+            "max_skipped_in_a_row": self.max_skipped_in_a_row >= 1,
+            "lr_scales": all(scale >= 0 for scale in self.lr_scales.values()),
+        }
+        for name, good in checks.items():
+            if not good:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, out of its range; see --help")

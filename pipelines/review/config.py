@@ -1,0 +1,32 @@
+"""Which rows of a bulk job's results are taken for a review."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewConfig:
+    """Which rows are taken."""
+
+    below: float = 0.9
+    """Take the readings with a confidence under this; above 1 for all of them."""
+    limit: int = 500
+    """At most so many."""
+    order: Literal["confidence", "random"] = "confidence"
+    """The least confident first, or a random sample of those under the confidence (always the
+    same one)."""
+    errors: bool = False
+    """Take the inputs too that could not be read, as far as their pictures can be shown."""
+    unfinished: bool = False
+    """Take results of a job that is not complete."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.below) and self.below > 0):
+            raise ValueError(f"--below is {self.below}; expected a confidence above 0, such as 0.9")
+        if self.limit < 1:
+            raise ValueError(f"--limit is {self.limit}; expected at least 1")
+        if self.order not in ("confidence", "random"):
+            raise ValueError(f"--order is {self.order!r}; expected confidence or random")
