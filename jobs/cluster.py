@@ -49,13 +49,18 @@ def connect(
 ) -> None:
     """Joins the cluster at ``address`` or ``$RAY_ADDRESS``; else starts one on this machine.
 
+    A process that is connected already, as a notebook may be, stays on its cluster.
+
     ``local_cpus`` is the least number of logical CPUs that a cluster started here will have, and
     ``takes_jobs`` gives it the dashboard, on this machine's own address, that Ray's jobs need.
     ``brings_project`` sends these packages to a cluster that is joined, which needn't have them.
 
     Raises:
-        ValueError: when nothing listens at ``address``.
+        ValueError: when nothing listens at ``address``, or this process is on another cluster.
     """
+    if ray.is_initialized():
+        _check_same(address)
+        return
     address = address or os.environ.get("RAY_ADDRESS")
     # Train workers keep the driver's working directory, so that relative paths mean the same.
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
@@ -77,6 +82,15 @@ def connect(
     for name in ("ray.data", "ray.train"):  # the jobs show their own progress
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # says it is off
+
+
+def _check_same(address: str | None) -> None:
+    joined = ray.get_runtime_context().gcs_address
+    if address not in (None, "", "auto", joined):
+        raise ValueError(
+            f"this process is on the Ray cluster {joined}, and --address is {address}; leave one "
+            "cluster with ray.shutdown() before joining another"
+        )
 
 
 def _check_there(address: str) -> None:

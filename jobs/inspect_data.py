@@ -53,7 +53,8 @@ def main(argv: Sequence[str]) -> None:
     from ray.data import DataContext
 
     from jobs.cluster import connect
-    from pipelines.inspection import carry_out, plan_inspection, write
+    from pipelines.inspection import carry_out, plan_inspection
+    from pipelines.inspection.write import write
 
     out = settings.out or time.strftime("inspection-%Y%m%d-%H%M%S")
     storage.resolve(out)

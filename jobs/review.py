@@ -45,7 +45,8 @@ def main(argv: Sequence[str]) -> None:
     """Select, fetch and write as the arguments say, and print where the page is."""
     settings = cli.parse(ReviewSettings, argv, description=__doc__ or "")
     from pipelines.recognition.source import picture_bytes
-    from pipelines.review import select, write
+    from pipelines.review import select
+    from pipelines.review.write import write
 
     storage.resolve(settings.out)
     selection = select(settings.results, settings)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+# A machine that is busy is slow, which is no fault of what is tested.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
+_SHARED = {"service": "service", "local_ray": "ray"}
+"""Fixtures that cost seconds, and the group of tests that share one: a worker each."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,7 +35,19 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of one file run in one worker, and so do all that share a cluster; the latter first."""
+    users = {
+        item.path: _SHARED[name]
+        for item in items
+        for name in getattr(item, "fixturenames", ())
+        if name in _SHARED
+    }
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(users.get(item.path, str(item.path))))
+    items.sort(key=lambda item: item.path not in users)
     if config.getoption("--slow"):
         return
     for item in items:
@@ -58,6 +80,29 @@ def s3_endpoint() -> Iterator[str]:
         else:
             os.environ[name] = value
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def local_ray(s3_endpoint: str) -> Iterator[None]:
+    """A small Ray cluster whose workers find the project and the S3 endpoint.
+
+    Jobs that a test calls in its own process run on it.
+    """
+    import ray.data
+
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT_ROOT), before]))
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield
+    ray.shutdown()
+    if before is None:
+        os.environ.pop("PYTHONPATH")
+    else:
+        os.environ["PYTHONPATH"] = before
 
 
 @pytest.fixture(scope="session")

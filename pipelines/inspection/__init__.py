@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipelines.inspection.flow import Planned, Progress, carry_out, inspect, plan_inspection
     from pipelines.inspection.result import Finding, Inspection
     from pipelines.inspection.settings import InspectConfig
-    from pipelines.inspection.write import HTML_NAME, JSON_NAME, write
+    from pipelines.inspection.write import HTML_NAME, JSON_NAME
 
 __all__ = [
     "HTML_NAME",
@@ -31,7 +31,6 @@ __all__ = [
     "carry_out",
     "inspect",
     "plan_inspection",
-    "write",
 ]
 
 __getattr__ = names_of(__name__, __all__, "settings", "result", "write", "flow")

@@ -13,7 +13,7 @@ from crnn.lazily import names_of
 if TYPE_CHECKING:
     from pipelines.review.config import ReviewConfig
     from pipelines.review.selection import Selection, select
-    from pipelines.review.write import HTML_NAME, IMAGES_FOLDER, JSON_NAME, Progress, Review, write
+    from pipelines.review.write import HTML_NAME, IMAGES_FOLDER, JSON_NAME, Progress, Review
 
 __all__ = [
     "HTML_NAME",
@@ -24,7 +24,6 @@ __all__ = [
     "ReviewConfig",
     "Selection",
     "select",
-    "write",
 ]
 
 __getattr__ = names_of(__name__, __all__, "config", "selection", "write")

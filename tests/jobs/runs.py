@@ -51,11 +51,14 @@ def run(
 
 
 def within(
-    main: Callable[[Sequence[str]], None], *arguments: str, cwd: Path
+    main: Callable[[Sequence[str]], None],
+    *arguments: str,
+    cwd: Path,
+    extra: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """As ``run``, in this process, which has imported everything already.
 
-    For what ends before the job begins: it may start no cluster.
+    For what needs no cluster, or runs on that of the fixture ``local_ray``: it may start none.
     """
     out, err, had_cluster = io.StringIO(), io.StringIO(), ray.is_initialized()
     with (
@@ -65,13 +68,15 @@ def within(
     ):
         patch.chdir(cwd)
         patch.delenv("RAY_ADDRESS", raising=False)
+        for name, value in (extra or {}).items():
+            patch.setenv(name, value)
         patch.setattr(sys, "argv", ["job", *arguments])
         try:
             cli.run(main)
             status = 0
         except SystemExit as end:
             status = int(end.code or 0)
-    assert ray.is_initialized() == had_cluster, "it went on"
+    assert ray.is_initialized() == had_cluster, "it started a cluster"
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 

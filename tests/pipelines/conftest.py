@@ -1,37 +1,14 @@
 from __future__ import annotations
 
 import io
-import logging
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-import ray.data
 from PIL import Image, ImageDraw
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
-
 PictureOf = Callable[..., bytes]
-
-
-@pytest.fixture(scope="session")
-def local_ray(s3_endpoint: str) -> Iterator[None]:
-    """A small Ray cluster whose workers find the project and the S3 endpoint."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT_ROOT), before]))
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    yield
-    ray.shutdown()
-    if before is None:
-        os.environ.pop("PYTHONPATH")
-    else:
-        os.environ["PYTHONPATH"] = before
 
 
 def encoded(text: str, *, size: tuple[int, int] = (60, 20), format: str = "JPEG") -> bytes:

@@ -22,8 +22,9 @@ from crnn.errors import DataError, PictureError
 from crnn.region import cut_out
 from pipelines.recognition.rows import RESULT_SCHEMA
 from pipelines.recognition.source import picture_bytes
-from pipelines.review import ReviewConfig, Selection, select, write
+from pipelines.review import ReviewConfig, Selection, select
 from pipelines.review.pictures import fetch, name_of
+from pipelines.review.write import write
 from tests.pipelines.evaluation_cases import rendered, sample, write_set
 from tests.pipelines.test_report import EVIL
 

@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from pipelines.recognition.source import picture_bytes
-from pipelines.review import ReviewConfig, select, write
+from pipelines.review import ReviewConfig, select
+from pipelines.review.write import write
 from pipelines.sources import open_source
 from tests.browser import fits, tab
 from tests.pipelines.test_report import EVIL

@@ -12,7 +12,8 @@ import pytest
 from crnn import storage
 from crnn.errors import DataError
 from crnn.image import PictureContract
-from pipelines.inspection import InspectConfig, inspect, plan_inspection, write
+from pipelines.inspection import InspectConfig, inspect, plan_inspection
+from pipelines.inspection.write import write
 from pipelines.shards import Reject, ShardWriter, finish
 from tests.crnn import poison
 from tests.pipelines.inspection.planted import (

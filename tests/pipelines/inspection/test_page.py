@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from pipelines.inspection import HTML_NAME, inspect, write
+from pipelines.inspection import HTML_NAME, inspect
 from pipelines.inspection.cards import label
+from pipelines.inspection.write import write
 from tests.browser import fits, tab
 from tests.pipelines.inspection.planted import PLAIN, clean, flat, noise, prepared, row
 from tests.pipelines.test_report import EVIL, Outline
