@@ -41,8 +41,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     users = {
         item.path: _SHARED[name]
         for item in items
-        for name in getattr(item, "fixturenames", ())
-        if name in _SHARED
+        if isinstance(item, pytest.Function)
+        for name in _SHARED.keys() & set(item.fixturenames)
+        if item._fixtureinfo.name2fixturedefs[name][-1].scope == "session"
     }
     for item in items:
         if not item.get_closest_marker("xdist_group"):

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,29 +11,16 @@ from crnn.errors import DataError
 from jobs import evaluate
 from jobs.evaluate import default_out
 from pipelines.evaluation import set_names
-from tests.jobs.runs import refused, within
+from tests.jobs.runs import PROJECT, refused, run, within
 from tests.pipelines.evaluation_cases import digits, prepared_cases, random_bundle, write_set
 
-JOB = Path(__file__).resolve().parents[2] / "jobs" / "evaluate.py"
-
-
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The job without the project on the path: it must find itself."""
-    hidden = ("PYTHONPATH", "RAY_ADDRESS")
-    return subprocess.run(
-        [sys.executable, str(JOB), *arguments],
-        cwd=cwd,
-        env={name: value for name, value in os.environ.items() if name not in hidden},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+JOB = PROJECT / "jobs" / "evaluate.py"
 
 
 def test_from_any_folder_with_relative_paths(tmp_path: Path) -> None:
     prepared_cases(tmp_path)
-    done = run("--bundle", "bundle", "--data", "first", "second", "--decoder", "beam", cwd=tmp_path)
+    command = ("--bundle", "bundle", "--data", "first", "second", "--decoder", "beam")
+    done = run(*command, cwd=tmp_path, job=JOB)
     assert done.returncode == 0, done.stderr
     (out,) = tmp_path.glob("evaluation-*")
     assert done.stdout.splitlines()[-1] == f"report: {out / 'report.html'}"
@@ -57,8 +41,8 @@ def test_bad_input_is_one_message_and_a_status(tmp_path: Path) -> None:
     random_bundle(tmp_path / "bundle")
     write_set(tmp_path / "set", digits(5, seed=1))
     right = ("--bundle", "bundle", "--data", "set")
-    refused(run("--bundle", "bundle", "--data", "nowhere", cwd=tmp_path), 1, "nowhere")
     for wrong, status, *words in (
+        ("--data nowhere", 1, "nowhere"),
         ("--decoder magic", 2, "magic", "greedy"),
         ("--engine onnx", 1, "onnx", "jobs/export.py"),
         ("--colour red", 2, "--colour"),

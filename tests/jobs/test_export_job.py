@@ -68,7 +68,7 @@ def test_a_bundle_in_an_object_store_on_a_prepared_set(
     digest = saved(address)
     write_set(tmp_path / "set", digits(30, seed=1))
     options = ("--data", "set", "--engine", "onnx", "--rounds", "1", "--reduced", "torch-bf16")
-    done = run("--bundle", address, *options, cwd=tmp_path, job=JOB)
+    done = within(export.main, "--bundle", address, *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     bundle = load_bundle(address)
     assert bundle.onnx is not None and bundle.digest == digest
@@ -82,7 +82,7 @@ def test_a_bundle_in_an_object_store_on_a_prepared_set(
 def test_what_is_not_proven_is_not_kept(tmp_path: Path) -> None:
     saved(tmp_path, factor=float("nan"))
     before = (tmp_path / BUNDLE_FILE).read_bytes()
-    done = run("--bundle", ".", "--pictures", "20", cwd=tmp_path, job=JOB)
+    done = within(export.main, "--bundle", ".", "--pictures", "20", cwd=tmp_path)
     refused(done, 1, "'onnx' at width 32 px", "probability by nan; expected at most 0.001")
     assert (tmp_path / BUNDLE_FILE).read_bytes() == before
     assert not (tmp_path / ONNX_FILE).exists()
@@ -94,7 +94,7 @@ def test_a_broken_onnx_model_is_replaced(tmp_path: Path) -> None:
     (tmp_path / BUNDLE_FILE).write_text(json.dumps({**about, "onnx": {"file": ONNX_FILE}}))
     (tmp_path / ONNX_FILE).write_bytes(b"cut short")
     options = ("--pictures", "20", "--engine", "onnx", "--rounds", "1")
-    done = run("--bundle", ".", *options, cwd=tmp_path, job=JOB)
+    done = within(export.main, "--bundle", ".", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert load_bundle(tmp_path).onnx is not None
 

@@ -14,15 +14,15 @@ INSPECT = PROJECT / "jobs" / "inspect_data.py"
 
 
 def inspect(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return run(*arguments, cwd=cwd, job=INSPECT)
+    return within(inspect_data.main, *arguments, cwd=cwd)
 
 
-def test_the_report_and_the_status(tmp_path: Path) -> None:
+def test_the_report_and_the_status(tmp_path: Path, local_ray: None) -> None:
     prepared(tmp_path / "good", clean(60, seed=1))
     bad = [*clean(60, seed=2), row("wide", "a\u200bb", noise(60, 24))]
     prepared(tmp_path / "bad", bad)
     rare = ("--rare-below", "1", "--strict")
-    done = inspect("good", "--out", "report", *rare, cwd=tmp_path)
+    done = run("good", "--out", "report", *rare, cwd=tmp_path, job=INSPECT)
     assert done.returncode == 0, done.stderr
     assert "60 samples in 1 set\n" in done.stdout
     assert "nothing is wrong" in done.stdout
@@ -41,7 +41,7 @@ def test_the_report_and_the_status(tmp_path: Path) -> None:
     )
 
 
-def test_without_strict_errors_end_well_and_settings_count(tmp_path: Path) -> None:
+def test_without_strict_errors_end_well_and_settings_count(tmp_path: Path, local_ray: None) -> None:
     rows = [*clean(40, seed=1), row("long", "abcdefghijklmnopqrst", noise(40, 24))]
     prepared(tmp_path / "set", rows)
     flags = ("--model.backbone", "vgg", "--picture.widths", "32", "128", "--limit", "41")

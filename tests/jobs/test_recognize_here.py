@@ -28,13 +28,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+NO_CLUSTER = {"RAY_ADDRESS": "127.0.0.1:1"}
+"""One that can't be joined, so that it would be noticed."""
+
+
 def here(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The job; a Ray cluster that can't be joined is named, so that one would be noticed."""
-    return run(*arguments, cwd=cwd, job=JOB, extra={"RAY_ADDRESS": "127.0.0.1:1"})
+    return within(recognize.main, *arguments, cwd=cwd, extra=NO_CLUSTER)
 
 
 def test_a_picture_is_read_with_the_shipped_bundle(folder: Path) -> None:
-    done = here("crops/2024.png", cwd=folder)
+    done = run("crops/2024.png", cwd=folder, job=JOB, extra=NO_CLUSTER)
     assert done.returncode == 0, done.stderr
     text, confidence, name = done.stdout.removesuffix("\n").split("\t")
     assert (text, name) == ("2024", "crops/2024.png")

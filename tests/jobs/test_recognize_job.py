@@ -54,7 +54,7 @@ def test_a_folder_and_again(tmp_path: Path) -> None:
     assert "60 rows, 60 read, errors: none" in first.stdout
     assert uris(tmp_path / "out") == {str(p): 1 for p in pictures.iterdir()}
     assert json.loads((tmp_path / "out/_report.json").read_text())["rows"] == 60
-    again = run(*command, cwd=tmp_path, job=JOB)
+    again = within(recognize.main, *command, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "read 0 pictures in this run" in again.stdout
 
@@ -67,8 +67,6 @@ def test_bad_input_is_one_message_and_a_status(tmp_path: Path) -> None:
     def job(**changed: str) -> subprocess.CompletedProcess[str]:
         flags = good | {f"--{name}": value for name, value in changed.items()}
         arguments = [part for pair in flags.items() for part in pair]
-        if "bundle" in changed:
-            return run(*arguments, cwd=tmp_path, job=JOB)
         return within(recognize.main, *arguments, cwd=tmp_path)
 
     refused(job(bundle="nowhere"), 1, "nowhere")

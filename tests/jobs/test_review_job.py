@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from jobs import prepare, recognize
 from jobs import review as review_job
 from pipelines.shards import load_manifest, read_row_group
 from tests.browser import launched, tab, unused
@@ -20,9 +21,7 @@ from tests.pipelines.evaluation_cases import random_bundle, rendered
 from tests.pipelines.test_review import results as hand_made
 from tests.pipelines.test_review import row
 
-RECOGNIZE, REVIEW, PREPARE = (
-    PROJECT / "jobs" / f"{name}.py" for name in ("recognize", "review", "prepare")
-)
+REVIEW = PROJECT / "jobs" / "review.py"
 BOX = (12, 6, 60, 30)
 
 
@@ -44,18 +43,18 @@ def inputs(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def results(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Path:
     """The results of a real job."""
     folder = tmp_path_factory.mktemp("job")
     random_bundle(folder / "bundle")
     command = ("--bundle", "bundle", "--input", str(inputs(folder)), "--output", "results")
-    done = run(*command, cwd=folder, job=RECOGNIZE)
+    done = within(recognize.main, *command, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / "results"
 
 
 def review(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return run(*arguments, cwd=cwd, job=REVIEW)
+    return within(review_job.main, *arguments, cwd=cwd)
 
 
 def shards(folder: Path) -> dict[str, tuple[str, bytes]]:
@@ -70,7 +69,8 @@ def shards(folder: Path) -> dict[str, tuple[str, bytes]]:
 
 
 def test_from_results_to_shards_with_the_corrected_texts(results: Path, tmp_path: Path) -> None:
-    done = review(str(results), "my review", "--below", "1.1", "--errors", cwd=tmp_path)
+    command = (str(results), "my review", "--below", "1.1", "--errors")
+    done = run(*command, cwd=tmp_path, job=REVIEW)
     assert done.returncode == 0, done.stderr
     assert "fetching: 6 of 6 pictures (100%)" in done.stdout
     assert "5 pictures to review, 1 can't be shown" in done.stdout
@@ -89,7 +89,7 @@ def test_from_results_to_shards_with_the_corrected_texts(results: Path, tmp_path
             with page.expect_download() as download:
                 page.get_by_role("button", name="Save labels.tsv").click()
             download.value.save_as(out / download.value.suggested_filename)
-    prepared = run("my review", "shards", cwd=tmp_path, job=PREPARE)
+    prepared = within(prepare.main, "my review", "shards", cwd=tmp_path)
     assert prepared.returncode == 0, prepared.stderr
     assert "4 samples" in prepared.stdout
     assert "rejects: none" in prepared.stdout

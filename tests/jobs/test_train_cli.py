@@ -54,16 +54,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_bad_input_is_one_message_and_leaves_nothing(
-    folder: Path, arguments: str, status: int, words: list[str]
+    folder: Path, arguments: str, status: int, words: list[str], local_ray: None
 ) -> None:
     before = sorted(folder.rglob("*"))
-    goes_on = "--charset" in arguments  # as far as the labels
-    done = (
-        run(*arguments.split(), cwd=folder)
-        if goes_on
-        else within(train.main, *arguments.split(), cwd=folder)
-    )
-    refused(done, status, *words)
+    refused(within(train.main, *arguments.split(), cwd=folder), status, *words)
     assert sorted(folder.rglob("*")) == before
 
 
@@ -116,7 +110,7 @@ def test_a_config_that_is_no_file(tmp_path: Path) -> None:
 
 
 def test_help_shows_every_flag_with_its_default(tmp_path: Path) -> None:
-    done = run("--help", cwd=tmp_path, extra={"COLUMNS": "200"})
+    done = within(train.main, "--help", cwd=tmp_path, extra={"COLUMNS": "200"})
     assert done.returncode == 0
     words = [word.rstrip(",") for word in done.stdout.split()]
     flags = list(flags_of(TrainSettings()))

@@ -14,9 +14,10 @@ from PIL import Image
 from crnn.bundle import load_bundle
 from crnn.recognizer import Recognizer
 from crnn.training.optim_config import OptimConfig
+from jobs import train
 from tests.crnn.training.pictures import drawn
 from tests.jobs.audits import Audit
-from tests.jobs.runs import TINY, refused, run, without_control_characters
+from tests.jobs.runs import TINY, refused, run, within, without_control_characters
 from tests.pipelines.stream.sets import bad, good, write_set
 
 SAMPLES, EPOCHS = 230, 2
@@ -104,7 +105,7 @@ def test_the_log_is_plain_and_says_what_matters(home: Path) -> None:
 
 def test_the_same_command_again_does_nothing(home: Path, folder: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    done = run(*COMMAND, cwd=home)
+    done = within(train.main, *COMMAND, cwd=home)
     assert done.returncode == 0, done.stderr
     assert "run first is complete" in done.stdout
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
@@ -113,7 +114,7 @@ def test_the_same_command_again_does_nothing(home: Path, folder: Path) -> None:
 def test_other_settings_under_the_same_name_are_listed_and_refused(
     home: Path, folder: Path
 ) -> None:
-    done = run(*COMMAND, "--optim.lr", "0.5", "--model.rnn", "gru", cwd=home)
+    done = within(train.main, *COMMAND, "--optim.lr", "0.5", "--model.rnn", "gru", cwd=home)
     refused(
         done, 1, f"optim.lr: {OptimConfig().lr} → 0.5", "model.rnn: 'lstm' → 'gru'", "--overwrite"
     )
@@ -122,7 +123,7 @@ def test_other_settings_under_the_same_name_are_listed_and_refused(
 
 
 def test_a_failed_overwriting_leaves_the_old_run(home: Path, folder: Path) -> None:
-    refused(run(*COMMAND, "--overwrite", "--data", "none", cwd=home), 1, "none")
+    refused(within(train.main, *COMMAND, "--overwrite", "--data", "none", cwd=home), 1, "none")
     assert (folder / "done.json").exists()
 
 

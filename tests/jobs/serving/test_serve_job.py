@@ -19,13 +19,13 @@ from crnn.bundle import load_bundle
 from crnn.errors import BundleError
 from crnn.online import OnlineConfig
 from crnn.shipped import default_bundle
+from jobs import serve
 from jobs.serve import ServeArguments, app
 from jobs.serving.limits import Limits
 from jobs.serving.settings import ServeSettings, as_flags, from_arguments
 from jobs.serving.shipped import address, chosen
-from tests.jobs.runs import refused, run, tiny_bundle
+from tests.jobs.runs import refused, tiny_bundle, within
 from tests.jobs.serving.services import (
-    SERVE,
     SHIPPED,
     answer_to_endless_body,
     files,
@@ -36,7 +36,7 @@ from tests.jobs.serving.services import (
 
 
 def test_help_tells_every_default_and_unit(tmp_path: Path) -> None:
-    shown = run("--help", cwd=tmp_path, job=SERVE)
+    shown = within(serve.main, "--help", cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     text = " ".join(shown.stdout.replace("│", " ").split())
     for flag in ("--bundle", "--host", "--port", "--ingress", "--min-replicas", "--token-file",
@@ -57,7 +57,7 @@ def test_help_tells_every_default_and_unit(tmp_path: Path) -> None:
 def test_what_cannot_work_ends_with_a_message(
     tmp_path: Path, arguments: tuple[str, ...], status: int, words: tuple[str, ...]
 ) -> None:
-    refused(run(*arguments, cwd=tmp_path, job=SERVE), status, *words)
+    refused(within(serve.main, *arguments, cwd=tmp_path), status, *words)
 
 
 @pytest.mark.parametrize(
@@ -201,11 +201,11 @@ def being_read(url: str) -> bool:
 
 def test_the_written_configuration_is_the_same_service(tmp_path: Path) -> None:
     path = tmp_path / "serve.yaml"
-    written = run(
+    written = within(
+        serve.main,
         *("--bundle", str(SHIPPED), "--write-config", str(path), "--port", str(free_port())),
         *("--limits.pictures", "9", "--max-replicas", "3", "--allowed-urls", "https://a.b/c/"),
         cwd=tmp_path,
-        job=SERVE,
     )
     assert written.returncode == 0, written.stderr
     assert f"serve deploy {path}" in written.stdout
