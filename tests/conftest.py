@@ -27,6 +27,7 @@ _SHARED = {"service": "service", "local_ray": "ray"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run tests marked slow")
+    parser.addoption("--nightly", action="store_true", help="run those marked slow or nightly too")
 
 
 def pytest_configure() -> None:
@@ -49,10 +50,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(users.get(item.path, str(item.path))))
     items.sort(key=lambda item: item.path not in users)
-    if config.getoption("--slow"):
-        return
     for item in items:
-        if "slow" in item.keywords:
+        if "nightly" in item.keywords and not config.getoption("--nightly"):
+            item.add_marker(pytest.mark.skip(reason="nightly; give --nightly"))
+        elif "slow" in item.keywords and not (
+            config.getoption("--slow") or config.getoption("--nightly")
+        ):
             item.add_marker(pytest.mark.skip(reason="slow; give --slow"))
 
 

@@ -17,7 +17,7 @@ from tests.hosts.jobs import Job, parts, rows, submitted, uris
 from tests.hosts.machines import Host, part, wait_for
 from tests.pipelines.evaluation_cases import random_bundle, rendered
 
-pytestmark = [pytest.mark.slow, pytest.mark.hosts, pytest.mark.fault]
+pytestmark = [pytest.mark.nightly, pytest.mark.hosts, pytest.mark.fault]
 
 COUNT = 4096
 OUTAGE_S = 30

@@ -17,7 +17,7 @@ from tests.hosts.machines import Host
 from tests.jobs.serving.loads import Load, load, until
 from tests.jobs.serving.services import word_pictures
 
-pytestmark = [pytest.mark.slow, pytest.mark.hosts, pytest.mark.fault]
+pytestmark = [pytest.mark.nightly, pytest.mark.hosts, pytest.mark.fault]
 PICTURES = word_pictures(20)
 PATIENT = 12
 """Tries of a client that outlives the start of a replica."""

@@ -77,6 +77,7 @@ def test_a_killed_node(cluster: Cluster, home: str, tmp_path: Path) -> None:
     assert [start.ranks for start in audit.working] == [2, 2]
 
 
+@pytest.mark.nightly
 def test_a_node_cut_off_from_the_head_for_good(cluster: Cluster, home: str, tmp_path: Path) -> None:
     """It still reaches the store and the other ranks."""
     with training(cluster, home, "parted", tmp_path) as job:
@@ -86,6 +87,7 @@ def test_a_node_cut_off_from_the_head_for_good(cluster: Cluster, home: str, tmp_
     accounted(f"{home}/runs/parted")
 
 
+@pytest.mark.nightly
 def test_a_node_cut_off_from_the_head_for_seconds(
     cluster: Cluster, home: str, tmp_path: Path
 ) -> None:
@@ -100,6 +102,7 @@ def test_a_node_cut_off_from_the_head_for_seconds(
     assert cluster.is_whole()
 
 
+@pytest.mark.nightly
 def test_the_store_is_gone_for_half_a_minute(cluster: Cluster, home: str, tmp_path: Path) -> None:
     with training(cluster, home, "no-store", tmp_path) as job:
         cluster.store.unplug()
@@ -109,6 +112,7 @@ def test_the_store_is_gone_for_half_a_minute(cluster: Cluster, home: str, tmp_pa
     accounted(f"{home}/runs/no-store")
 
 
+@pytest.mark.nightly
 def test_the_head_is_lost_and_started_again(cluster: Cluster, home: str, tmp_path: Path) -> None:
     """The job is lost with it; the same command goes on from the last checkpoint."""
     with training(cluster, home, "no-head", tmp_path) as job:
