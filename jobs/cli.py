@@ -18,6 +18,7 @@ from typing import Any, TypeVar, get_type_hints
 import tyro
 import yaml
 
+from jobs.command import COMMANDS, PROGRAM
 from jobs.failures import ours, text_of
 
 Config = TypeVar("Config")
@@ -34,7 +35,8 @@ def parse(config_type: type[Config], argv: Sequence[str], *, description: str) -
     given = [arg for path in paths for arg in _yaml_flags(config_type, Path(path))]
     overridden = {flag.split("=")[0].replace("_", "-") for flag in flags if flag.startswith("--")}
     kept = _without(given, overridden)
-    examples = re.sub(r"\n\s*(?=(python|ray|serve) )", "\n\n", description)  # a line each
+    called = as_called(description, sys.argv[0])
+    examples = re.sub(r"\n\s*(?=(python|ray|serve|crnn) )", "\n\n", called)  # a line each
     text = examples + "\n\n--config FILE.yaml reads any of these from YAML; flags override it."
     first_flag = next((i for i, flag in enumerate(flags) if flag.startswith("-")), len(flags))
     places, named = flags[:first_flag], flags[first_flag:]  # a list from YAML would go on with them
@@ -58,6 +60,16 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         if found is None:
             raise
         sys.exit(_complain(found, status=1))
+
+
+def as_called(text: str, program: str) -> str:
+    """Examples of scripts as examples of ``crnn``, where it is what was called."""
+    if not program.startswith(f"{PROGRAM} "):
+        return text
+    names = {command.module: name for name, command in COMMANDS.items()}
+    return re.sub(
+        r"(?<!-- )python jobs/(\w+)\.py", lambda found: f"{PROGRAM} {names[found[1]]}", text
+    )
 
 
 def as_mapping(config: Any) -> dict[str, Any]:

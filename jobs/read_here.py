@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from crnn import storage
+from crnn.bundle import load_bundle
 from crnn.decode import CharNgram
 from crnn.decode.lexicon import read_lexicon
-from crnn.errors import DataError
+from crnn.errors import BundleError, DataError
 from crnn.recognizer import Recognizer
 from crnn.result import Result
 from pipelines.manifest import MANIFEST_NAME
-from pipelines.recognition import BulkConfig
+from pipelines.recognition.config import ReadOptions
 from pipelines.recognition.listing import list_inputs
 
 _AT_ONCE = 256
 
 
-def read_here(names: Sequence[str], bundle: str, options: BulkConfig, *, as_json: bool) -> int:
+def read_here(names: Sequence[str], bundle: str, options: ReadOptions, *, as_json: bool) -> int:
     """Read these pictures and print a line for each as soon as some are read; how many failed.
 
     Text, confidence and picture with tabs between, or a JSON object. What can't be read is told
@@ -56,7 +57,19 @@ def read_here(names: Sequence[str], bundle: str, options: BulkConfig, *, as_json
     return failed
 
 
-def _pictures(names: Sequence[str], options: BulkConfig) -> Iterator[str]:
+def check_digest(bundle: str, digest: str) -> None:
+    """BundleError when the bundle isn't the one that was meant; an empty digest means any."""
+    if not digest:
+        return
+    found = load_bundle(bundle, with_onnx=False).digest
+    if found != digest:
+        raise BundleError(
+            f"{bundle} has the digest {found}, expected {digest}: another bundle was put there; "
+            "give the one that was meant, or leave --digest out"
+        )
+
+
+def _pictures(names: Sequence[str], options: ReadOptions) -> Iterator[str]:
     """Every picture that the names stand for."""
     for name in names:
         here = storage.is_local(name)
@@ -68,7 +81,7 @@ def _pictures(names: Sequence[str], options: BulkConfig) -> Iterator[str]:
             yield name  # missing, or on an object store: told when it is read
 
 
-def _listed(name: str, options: BulkConfig) -> Iterator[str]:
+def _listed(name: str, options: ReadOptions) -> Iterator[str]:
     if storage.exists(storage.join(name, MANIFEST_NAME)):
         raise DataError(f"{name} is a prepared set; give it with --input, and --output")
     listed = False

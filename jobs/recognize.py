@@ -21,24 +21,21 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+if not __package__:  # run as a script
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
 
 from crnn import storage
-from crnn.errors import BundleError
 from jobs import cli
 from jobs.progress import ProgressLines
 from jobs.progress_file import ProgressFile
-from pipelines.recognition.config import BulkConfig
+from pipelines.recognition.config import BulkConfig, ReadOptions
 
 if TYPE_CHECKING:
     from pipelines.recognition import Outcome, Progress, Work
 
-_HERE = {
-    *("pictures", "json", "bundle", "digest", "decoder", "lexicon", "ngram", "chars", "engine"),
-    *("all_files", "batch_pixels", "use_gpu"),
-}
+_HERE = {"pictures", "json", "bundle", "digest", *(f.name for f in fields(ReadOptions))}
 """Settings that mean something for pictures read here."""
 
 
@@ -94,19 +91,18 @@ def main(argv: Sequence[str]) -> None:
     """Read as the arguments say, and print what came of it."""
     settings = cli.parse(RecognizeSettings, argv, description=__doc__ or "")
     from crnn.shipped import default_bundle
+    from jobs.read_here import check_digest, read_here
     from pipelines.recognition import plan_work
 
     settings = replace(settings, bundle=settings.bundle or default_bundle())
     if settings.pictures:
-        from jobs.read_here import read_here
-
-        _check_digest(settings)
+        check_digest(settings.bundle, settings.digest)
         if read_here(settings.pictures, settings.bundle, settings, as_json=settings.json):
             sys.exit(1)
         return
     file = ProgressFile(settings.progress)
     with file.telling():
-        _check_digest(settings)
+        check_digest(settings.bundle, settings.digest)
         work = plan_work(settings.bundle, settings.input, settings.output, settings)
         file.begin(_rows_there(work) if settings.progress else 0)
         outcome = _carried_out(work, settings, file)
@@ -130,20 +126,6 @@ def _carried_out(work: Work, settings: RecognizeSettings, file: ProgressFile) ->
     if work.agenda.rows:
         connect(settings.address or None)
     return carry_out(work, report)
-
-
-def _check_digest(settings: RecognizeSettings) -> None:
-    """BundleError when the bundle isn't the one that was meant."""
-    from crnn.bundle import load_bundle
-
-    if not settings.digest:
-        return
-    found = load_bundle(settings.bundle, with_onnx=False).digest
-    if found != settings.digest:
-        raise BundleError(
-            f"{settings.bundle} has the digest {found}, expected {settings.digest}: another bundle "
-            "was put there; give the one that was meant, or leave --digest out"
-        )
 
 
 def _rows_there(work: Work) -> int:

@@ -1,4 +1,4 @@
-"""The choices of a bulk job; needs neither Ray nor PyTorch."""
+"""How pictures are read, and the choices of a bulk job; needs neither Ray nor PyTorch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pipelines.prefixes import check_prefix
 
 
 @dataclass(frozen=True, kw_only=True)
-class BulkConfig:
-    """How the pictures of a bulk job are read."""
+class ReadOptions:
+    """How pictures are read, a few in this process or all of a bucket."""
 
     decoder: str = ""
     """greedy, beam or lexicon; default: as a lexicon or an n-gram imply, else the bundle's."""
@@ -20,15 +20,8 @@ class BulkConfig:
     """A character n-gram for the beam decoder (JSON)."""
     chars: bool = True
     """Give each character's probability and place."""
-    min_confidence: float = 0.0
-    """Readings less sure than this (0 to 1) become errors, low_confidence."""
     all_files: bool = False
     """Read files too whose names don't end like pictures'."""
-    retry_failed: bool = False
-    """Read again the inputs whose row is an error."""
-    prefixes: tuple[str, ...] = ()
-    """Folders (paths, s3:// or gs:// addresses) that inputs must lie in, those that a list or a
-    prepared set names included; one outside is an error, not_allowed. Default: anywhere."""
     engine: str = AUTO
     """What runs the model: torch, compiled, onnx or openvino; auto takes the fastest there is.
     openvino-bf16 or torch-bf16 compute in bfloat16: in bundles that say what is lost with them."""
@@ -36,6 +29,24 @@ class BulkConfig:
     """Padded pixels in a batch of the model; a GPU takes ten times as many."""
     use_gpu: bool = False
     """Read on the cluster's GPUs, one process for each."""
+
+    @property
+    def device(self) -> str:
+        """Where the model runs."""
+        return "cuda" if self.use_gpu else "cpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulkConfig(ReadOptions):
+    """How the pictures of a bulk job are read."""
+
+    min_confidence: float = 0.0
+    """Readings less sure than this (0 to 1) become errors, low_confidence."""
+    retry_failed: bool = False
+    """Read again the inputs whose row is an error."""
+    prefixes: tuple[str, ...] = ()
+    """Folders (paths, s3:// or gs:// addresses) that inputs must lie in, those that a list or a
+    prepared set names included; one outside is an error, not_allowed. Default: anywhere."""
     workers: int = 0
     """At most so many processes that read; 0 for one on each CPU, or GPU."""
     decoders: int = 0
@@ -45,11 +56,6 @@ class BulkConfig:
     """MiB of memory for one decoding process; a picture that needs more is an error."""
     decode_timeout_s: float = 30.0
     """Seconds for decoding one picture; one that takes longer is an error."""
-
-    @property
-    def device(self) -> str:
-        """Where the model runs."""
-        return "cuda" if self.use_gpu else "cpu"
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:

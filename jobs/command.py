@@ -1,0 +1,99 @@
+"""The command ``crnn``: each job under one name, as its script in ``jobs/`` is.
+
+``crnn train --name first`` is ``python jobs/train.py --name first``. A job is imported when it is
+asked for, so that this module costs nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn
+
+DISTRIBUTION = "crnn-on-ray"
+PROGRAM = "crnn"
+
+
+class Command(NamedTuple):
+    """What a name stands for."""
+
+    module: str
+    """In ``jobs``; its ``main`` takes the arguments."""
+    about: str
+    """One line of help."""
+
+
+COMMANDS = {
+    "read": Command("read", "read some pictures here and print their texts"),
+    "prepare": Command("prepare", "turn labelled pictures into shards for training"),
+    "inspect": Command("inspect_data", "report what is wrong with labelled pictures"),
+    "synthesize": Command("synthesize", "render labelled words and lines"),
+    "train": Command("train", "train a recognizer on shards"),
+    "evaluate": Command("evaluate", "measure how well a recognizer reads prepared sets"),
+    "export": Command("export", "add an ONNX model, which runs faster on a CPU"),
+    "recognize": Command("recognize", "read a folder, a bucket or a list into Parquet"),
+    "review": Command("review", "make a page to correct doubtful readings"),
+    "serve": Command("serve", "answer requests over HTTP"),
+}
+
+
+def main() -> NoReturn:
+    """Run the job that the command line names, and end the process with its status.
+
+    Status 2 and a list of the commands for one that there isn't.
+    """
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help", "help"):
+        print(usage())
+        sys.exit(0)
+    if name in ("-V", "--version"):
+        print(f"{DISTRIBUTION} {version()}")
+        sys.exit(0)
+    if name not in COMMANDS:
+        sys.exit(_refuse(name))
+    run(name, arguments)
+    sys.exit(0)
+
+
+def run(name: str, arguments: Sequence[str]) -> None:
+    """One job, as ``python jobs/<name>.py`` runs it."""
+    from jobs import cli  # which needs to know the commands
+
+    sys.argv = [f"{PROGRAM} {name}", *arguments]  # by which its help calls it
+    cli.run(importlib.import_module(f"jobs.{COMMANDS[name].module}").main)
+
+
+def usage() -> str:
+    """One screen: every command with a line on what it does."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.about}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: crnn COMMAND [ARGUMENTS]",
+            "",
+            "Train a text recognizer, run it over buckets of pictures, and serve it.",
+            "",
+            *lines,
+            "",
+            "crnn COMMAND --help lists the settings of a command; crnn --version says which.",
+        ]
+    )
+
+
+def version() -> str:
+    """Of the installed project."""
+    try:
+        return importlib.metadata.version(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _refuse(name: str) -> int:
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    print(f"error: crnn has no command {name!r}{hint}; expected one of", file=sys.stderr)
+    print(f"{', '.join(COMMANDS)}. See crnn --help", file=sys.stderr)
+    return 2
