@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 
 from crnn import storage
 from crnn.calibration import Calibration, ConfidenceBin
-from crnn.charset import Charset
+from crnn.charset import Charset, shown
 from crnn.decode import DECODERS
 from crnn.errors import BundleError, CharsetError, DataError
 from crnn.image import PictureContract
@@ -273,9 +273,17 @@ def _check_charset(
         )
     if metadata.get("charset") != charset.characters:
         raise BundleError(
-            f"{uri}: the weights were trained for the charset {metadata.get('charset')!r}, "
-            f"{BUNDLE_FILE} states {charset.characters!r}; class ids would mean other characters"
+            f"{uri}: the weights were trained for another charset than {BUNDLE_FILE} states, "
+            f"{_difference(metadata.get('charset') or '', charset.characters)}; class ids would "
+            "mean other characters"
         )
+
+
+def _difference(left: str, right: str) -> str:
+    """Where two charsets begin to differ, and how."""
+    pairs = zip(left, right, strict=False)
+    place = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
+    return f"from place {place}: {shown(left[place:])} against {shown(right[place:])}"
 
 
 def _weights(model: CRNN, charset: Charset, *, float16: bool) -> bytes:

@@ -32,6 +32,22 @@ CHARSETS: dict[str, str] = {
 }
 
 
+_MOST_SHOWN = 60
+
+
+def shown(characters: Iterable[str]) -> str:
+    """Some characters for a message: the first of them in quotes, and how many more there are."""
+    whole = "".join(characters)
+    if len(whole) <= _MOST_SHOWN:
+        return repr(whole)
+    return f"{whole[:_MOST_SHOWN]!r} and {len(whole) - _MOST_SHOWN:,} more"
+
+
+def _listed(characters: Sequence[str]) -> str:
+    more = len(characters) - _MOST_SHOWN
+    return f"{list(characters[:_MOST_SHOWN])!r}" + (f" and {more:,} more" if more > 0 else "")
+
+
 def normalise(text: str) -> str:
     """The one form in which texts are compared, counted and encoded: Unicode NFC."""
     return unicodedata.normalize("NFC", text)
@@ -41,7 +57,8 @@ def normalise(text: str) -> str:
 class Charset:
     """An ordered set of distinct characters; class ids are ``1 + position``, the blank is 0.
 
-    Each character is one Unicode code point of an NFC text.
+    Each character is one Unicode code point of an NFC text. They are a set, not a text: a combining
+    mark among them is a character of its own, and never joins the one that happens to stand before.
 
     Raises:
         CharsetError: when empty, when a character occurs twice, or is not in NFC.
@@ -55,10 +72,15 @@ class Charset:
         seen: set[str] = set()
         twice = sorted({c for c in self.characters if c in seen or seen.add(c)})  # type: ignore[func-returns-value]
         if twice:
-            raise CharsetError(f"the charset has {twice!r} more than once; characters are distinct")
+            raise CharsetError(
+                f"the charset has {shown(twice)} more than once; characters are distinct"
+            )
         unstable = [c for c in self.characters if normalise(c) != c]
         if unstable:
-            raise CharsetError(f"the charset has {unstable!r}, which are not in Unicode NFC")
+            raise CharsetError(
+                f"the charset has {shown(unstable)}, which are not in Unicode NFC; expected "
+                f"{shown(dict.fromkeys(normalise(c) for c in unstable))} in their place"
+            )
 
     @classmethod
     def named(cls, name_or_characters: str) -> Charset:
@@ -93,9 +115,13 @@ class Charset:
             return [self._ids[c] for c in normalise(text)]
         except KeyError:
             raise CharsetError(
-                f"{text!r} has {self.unknown(text)!r}, not among the charset's "
+                f"{text!r} has {_listed(self.unknown(text))}, not among the charset's "
                 f"{len(self.characters)} characters; extend the charset or drop the sample"
             ) from None
+
+    def ids_of(self, characters: Iterable[str]) -> list[int]:
+        """Class ids of characters of the set, each by itself: they needn't make a text in NFC."""
+        return [self._ids[c] for c in characters]
 
     def text(self, class_ids: Iterable[int]) -> str:
         """The characters of ``class_ids`` as they stand; blanks are not allowed."""

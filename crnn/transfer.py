@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 
-from crnn.charset import BLANK_ID, Charset
+from crnn.charset import BLANK_ID, Charset, shown
 from crnn.model import CRNN
 
 HEAD = ("head.weight", "head.bias")
@@ -39,6 +39,8 @@ class TransferReport:
     """The characters whose rows of the output layer were carried over."""
     new_characters: str
     """The characters whose rows are fresh."""
+    lost_characters: str
+    """The characters that the source could read and the model can't."""
     shapes: dict[str, str]
     """Why: the source's shape and the model's, of every tensor resized or dropped."""
 
@@ -53,8 +55,13 @@ class TransferReport:
         lines += [f"dropped {name}: {self.shapes[name]}" for name in self.dropped]
         lines += [f"left fresh {name}" for name in self.fresh if name not in self.shapes]
         if self.resized:
-            lines.append(f"characters carried over: {self.shared_characters!r} and the blank")
-            lines.append(f"characters new: {self.new_characters!r}")
+            lines.append(f"characters carried over: {shown(self.shared_characters)} and the blank")
+            lines.append(f"characters new: {shown(self.new_characters)}")
+        if self.lost_characters:
+            lines.append(
+                f"characters given up: {len(self.lost_characters):,} that the source could read, "
+                f"{shown(self.lost_characters)}; to keep them, name them in the charset too"
+            )
         return "\n".join(lines)
 
 
@@ -94,7 +101,8 @@ def load_matching(
         **fates,
         fresh=[name for name in own if name not in loaded],
         shared_characters=charset.text(i for i in rows[0] if i != BLANK_ID),
-        new_characters="".join(charset.text([i]) for i in _own_ids(charset) if i not in rows[0]),
+        new_characters=_less(charset.characters, source_charset.characters),
+        lost_characters=_less(source_charset.characters, charset.characters),
         shapes={n: _shapes(state[n], own.get(n)) for n in fates["resized"] + fates["dropped"]},
     )
 
@@ -163,15 +171,16 @@ def _check_rows(whose: str, state: Mapping[str, torch.Tensor], charset: Charset)
             )
 
 
-def _own_ids(charset: Charset) -> list[int]:
-    return charset.encode(charset.characters)
+def _less(characters: str, others: str) -> str:
+    taken = set(others)
+    return "".join(c for c in characters if c not in taken)
 
 
 def _row_pairs(charset: Charset, source: Charset) -> tuple[list[int], list[int]]:
     """Class ids of the blank and the shared characters, in ``charset`` and in ``source``."""
-    shared = [c for c in charset.characters if c in source.characters]
-    text = "".join(shared)
-    return [BLANK_ID, *charset.encode(text)], [BLANK_ID, *source.encode(text)]
+    theirs = set(source.characters)
+    shared = [c for c in charset.characters if c in theirs]
+    return [BLANK_ID, *charset.ids_of(shared)], [BLANK_ID, *source.ids_of(shared)]
 
 
 def _shapes(source: torch.Tensor, target: torch.Tensor | None) -> str:

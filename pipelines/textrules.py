@@ -5,13 +5,14 @@ The rules are applied in the order of the fields of ``TextRules``, and written i
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
-from crnn.charset import CHARSETS, normalise
+from crnn.charset import Charset, normalise, shown
 
 UNICODE_FORMS = {"nfc": "NFC", "nfkc": "NFKC"}
 PUNCTUATION = str.maketrans(
@@ -32,7 +33,10 @@ PUNCTUATION = str.maketrans(
 """Typographic marks → what a keyboard has in their place."""
 _INVISIBLE = ("Cc", "Cf")
 """Control and format characters: byte-order marks, zero-width spaces, soft hyphens."""
-_UNSHOWN_LENGTH = 40
+_BREAKS = ("Cc", "Zl", "Zp")
+"""Control characters and separators of lines: never part of a text on one line."""
+_PICTURE_PATH = re.compile(r"[^\s\"']+\.(?:png|jpe?g|tiff?|bmp|webp|gif)\b", re.IGNORECASE)
+_SHOWN_LENGTH = 40
 
 
 class LabelError(Exception):
@@ -55,11 +59,12 @@ class TextRules:
     """drop: zero-width characters, soft hyphens and control characters other than whitespace."""
     whitespace: Literal["keep", "strip", "collapse"] = "strip"
     """strip: none at the ends; collapse: within the text one space for each run, too."""
-    case: Literal["keep", "lower", "upper"] = "keep"
-    """All letters of one case."""
+    case: Literal["keep", "lower", "upper", "lower_tr", "upper_tr"] = "keep"
+    """All letters of one case. lower makes i of both I and İ; lower_tr and upper_tr pair I with ı
+    and İ with i, as Turkish and Azerbaijani do."""
     charset: str = ""
     """The characters allowed: a name (digits, lower, alnum, alnum_cased, ascii, ascii_space,
-    codes) or the characters themselves; empty: all."""
+    codes) or the characters themselves, each code point one; empty: all."""
     unknown: Literal["reject", "drop", "fold"] = "reject"
     """A character that isn't allowed makes its picture a reject, is left out of the label, or
     becomes one that is: without its accent, of the other case, the keyboard's; else a reject."""
@@ -69,12 +74,16 @@ class TextRules:
             raise ValueError(
                 f"--unknown is {self.unknown} without a --charset; name the characters allowed"
             )
+        if self.charset:
+            Charset.named(self.charset)
 
     def apply(self, label: str) -> str:
         """The text of a label, in NFC.
 
+        No text has a line break or another control character, whatever the rules are.
+
         Raises:
-            LabelError: ``empty_label`` or ``unknown_character``.
+            LabelError: ``empty_label``, ``control_character`` or ``unknown_character``.
         """
         text = unicodedata.normalize(UNICODE_FORMS[self.unicode], label)  # type: ignore[arg-type]
         if self.punctuation == "fold":
@@ -82,10 +91,12 @@ class TextRules:
         if self.invisible == "drop":
             text = "".join(filter(_is_visible, text))
         text = normalise(_CASES[self.case](_WHITESPACE[self.whitespace](text)))
+        if not text.isprintable():
+            _refuse_breaks(text)
         if self.charset and not self._allowed.issuperset(text):
             text = _WHITESPACE[self.whitespace]("".join(map(self._allow, text)))
         if not text.strip():
-            raise LabelError("empty_label", f"the label {label[:_UNSHOWN_LENGTH]!r} has no text")
+            raise LabelError("empty_label", f"the label {label[:_SHOWN_LENGTH]!r} has no text")
         return text
 
     def recipe(self) -> dict[str, Any]:
@@ -95,7 +106,7 @@ class TextRules:
 
     @property
     def _characters(self) -> str:
-        return CHARSETS.get(self.charset, normalise(self.charset))
+        return Charset.named(self.charset).characters if self.charset else ""
 
     @cached_property
     def _allowed(self) -> frozenset[str]:
@@ -110,8 +121,28 @@ class TextRules:
                     return found
         raise LabelError(
             "unknown_character",
-            f"{character!r} (U+{ord(character):04X}) is not among the characters allowed",
+            f"{character!r} (U+{ord(character):04X}) is not among the characters allowed: "
+            f"{shown(self._characters)}",
         )
+
+
+def _refuse_breaks(text: str) -> None:
+    """Raise LabelError for a character that ends a line or steers a device."""
+    found = next((c for c in text if unicodedata.category(c) in _BREAKS), None)
+    if found is None:
+        return
+    path = _PICTURE_PATH.search(text)
+    hint = f"; it holds the path {path[0]!r}: did several lines run together?" if path else ""
+    remedy = (
+        "--whitespace collapse makes it a space"
+        if found.isspace()
+        else "--invisible drop leaves it out"
+    )
+    raise LabelError(
+        "control_character",
+        f"the label {text[:_SHOWN_LENGTH]!r} has {found!r} (U+{ord(found):04X}) in it{hint}; "
+        f"mend the label; {remedy}",
+    )
 
 
 def _is_visible(character: str) -> bool:
@@ -131,8 +162,12 @@ _WHITESPACE: dict[str, Callable[[str], str]] = {
     "strip": str.strip,
     "collapse": lambda text: " ".join(text.split()),
 }
+_TURKISH_LOWER = str.maketrans("Iİ", "ıi")
+_TURKISH_UPPER = str.maketrans("ıi", "Iİ")
 _CASES: dict[str, Callable[[str], str]] = {
     "keep": lambda text: text,
-    "lower": str.lower,
+    "lower": lambda text: text.replace("İ", "i").lower(),  # else i and U+0307
     "upper": str.upper,
+    "lower_tr": lambda text: text.translate(_TURKISH_LOWER).lower(),
+    "upper_tr": lambda text: text.translate(_TURKISH_UPPER).upper(),
 }

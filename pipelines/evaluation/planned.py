@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from crnn import storage
 from crnn.bundle import Bundle, load_bundle
+from crnn.charset import shown
 from crnn.engines import AUTO, check_engine
 from crnn.errors import CharsetError, DataError
 from crnn.recognizer import Recognizer
@@ -125,7 +126,7 @@ def _manifest(bundle: Bundle, uri: str) -> Manifest:
     if manifest.characters and not set(manifest.characters) & set(bundle.charset.characters):
         raise CharsetError(
             f"the charset of the bundle {bundle.name!r} has none of the characters of {uri}: "
-            f"{bundle.charset.characters!r} against {''.join(manifest.characters)!r}; "
+            f"{shown(bundle.charset.characters)} against {shown(manifest.characters)}; "
             "evaluate a bundle that was trained for this kind of text"
         )
     return manifest

@@ -55,6 +55,8 @@ nothing stood in the way of a right reading."""
 
 THUMBNAIL_PX = (480, 120)
 _GPU_BATCH_PIXELS = 10 * BATCH_PIXELS
+_LISTED = 10
+"""Characters that one message names."""
 _COLUMNS = ["id", "image", "text", "width", "height"]
 
 
@@ -163,8 +165,9 @@ class PieceReader:
         label, size = sample["text"], (sample["width"], sample["height"])
         unknown = self._charset.unknown(label)
         if unknown:
-            listed = " ".join(f"{c!r} (U+{ord(c):04X})" for c in unknown)
-            return "unknown_character", f"the charset has no {listed}"
+            listed = " ".join(f"{c!r} (U+{ord(c):04X})" for c in unknown[:_LISTED])
+            more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
+            return "unknown_character", f"the charset has no {listed}{more}"
         bucket_px = self._config.bundle.picture.bucket_width(*size)
         steps = self._config.bundle.model.time_steps(bucket_px)
         needed = min_time_steps(self._charset.encode(label))

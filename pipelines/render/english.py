@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from numpy.random import Generator
 
-from crnn.charset import DIGITS
+from crnn.charset import DIGITS, shown
 from crnn.errors import DataError
 from pipelines.render import texts
 from pipelines.render.texts import DrawText, Kind, TextSplit, chars_kind, on_side, pick, pick_chars
@@ -219,7 +219,8 @@ def english_kinds(
         kinds |= _word_kinds(ours.drawer(), case, kinds)
     if not kinds:
         raise DataError(
-            f"the charset {characters!r} has neither digits nor the letters of a word in the list"
+            f"the charset {shown(characters)} has neither digits nor the letters of a word in the "
+            "list"
         )
     visible = "".join(c for c in characters if not c.isspace())
     weight = CHARS_WEIGHT * sum(kind.weight for kind in kinds.values())
@@ -277,7 +278,9 @@ def _up_to(draw: DrawText, max_length: int) -> DrawText:
 
 def _lines_kind(kinds: Mapping[str, Kind], characters: str, max_length: int) -> Kind:
     if " " not in characters:
-        raise DataError(f"lines need a space, which the charset {characters!r} has not; add it")
+        raise DataError(
+            f"lines need a space, which the charset {shown(characters)} has not; add it"
+        )
     weights = {name: kind.weight for name, kind in kinds.items()}
 
     def draw(rng: Generator) -> str:

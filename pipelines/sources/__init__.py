@@ -36,6 +36,7 @@ from pipelines.sources.labels import LABELS, LIST_SUFFIXES
 from pipelines.sources.lmdb_file import LMDB
 from pipelines.sources.mjsynth import MJSYNTH
 from pipelines.sources.names import NAMES, check_pattern
+from pipelines.sources.pairs import PAIRS
 from pipelines.sources.parquet import PARQUET
 from pipelines.sources.prepared import PREPARED
 from pipelines.sources.scene import SCENE
@@ -51,6 +52,7 @@ FORMATS: Mapping[str, Format] = {
     "lmdb": LMDB,
     "webdataset": WEBDATASET,
     "parquet": PARQUET,
+    "pairs": PAIRS,
     "names": NAMES,
     "scene": SCENE,
 }

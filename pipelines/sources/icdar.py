@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from crnn import storage
 from pipelines.sources.files import whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
-from pipelines.sources.item import Item, pictured, unusable
+from pipelines.sources.item import Item, ListedPaths, unusable
+from pipelines.sources.labels import has_tabs
 from pipelines.sources.ranged import numbered_lines
 
 NAMES = ("gt.txt", "*_GT.txt", "*_gt.txt")
@@ -24,6 +25,8 @@ _LINE = re.compile(r"\s*(?P<path>.+?\.[A-Za-z]\w{2,4}|[^,]+?)\s*,[^\S\t]*(?P<tex
 def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequence[str]:
     names = folder.selected(wanted, NAMES)
     for name in names:
+        if has_tabs(storage.join(folder.uri, name)):
+            raise Lacks(f"commas: {name} has tabs, see labels")
         first = next(numbered_lines(storage.join(folder.uri, name)), None)
         if first and not first[2] and not _LINE.fullmatch(first[1]):
             raise Lacks(f"lines like 'word_1.png, \"text\"' in {name}, which begins {first[1]!r}")
@@ -32,6 +35,7 @@ def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequ
 
 def _items(source: Opened) -> Iterator[Item]:
     for name in source.names:
+        paths = ListedPaths(lambda path: storage.exists(source.address(path)))
         for number, line, complaint in numbered_lines(source.address(name)):
             where = f"{name}:{number}"
             match = _LINE.fullmatch(line)
@@ -40,7 +44,7 @@ def _items(source: Opened) -> Iterator[Item]:
                 yield unusable(where, "bad_line", message)
                 continue
             text = unquoted(match["text"])
-            item = pictured(where, match["path"], text)
+            item = paths.pictured(where, match["path"], text)
             if text in UNREADABLE and not item.reason:
                 message = f"the label {text} says that nobody could read it"
                 item = item._replace(text="", reason="unreadable_label", message=message)

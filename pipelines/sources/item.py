@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from crnn.region import Region
+from pipelines.stores import is_picture_name
+
+_UNPRINTED = re.compile(r"[\x00-\x1f\x7f]")
+_DRIVE = re.compile(r"[A-Za-z]:/")
 
 
 class Place(NamedTuple):
@@ -39,9 +45,36 @@ class Item(NamedTuple):
 def pictured(where: str, path: str, text: str, group: str = "") -> Item:
     """The item of a list's line: a picture at ``path``, unless that leaves the source."""
     inside = path.removeprefix("./")
-    if not inside or inside.startswith("/") or "://" in inside or ".." in inside.split("/"):
+    leaves = inside.startswith("/") or "://" in inside or ".." in inside.split("/")
+    if not inside or leaves or _DRIVE.match(inside) or _UNPRINTED.search(inside):
         return unusable(where, "bad_line", f"{path[:80]!r} is not a path below the source")
+    if is_picture_name(text) and not is_picture_name(inside):
+        message = f"the label is {text[:80]!r}, the path {path[:80]!r}: the other way round?"
+        return unusable(where, "bad_line", message)
     return Item(inside, text, group, Place(inside))
+
+
+class ListedPaths:
+    """Paths as one list has them: written on Windows, with back-slashes, or for here.
+
+    The first one with a back-slash decides for the list: where a file has that very name, the
+    back-slashes are part of names.
+    """
+
+    def __init__(self, exists: Callable[[str], bool]) -> None:
+        """``exists`` tells whether there is a file of that path below the source."""
+        self._exists = exists
+        self._are_windows: bool | None = None
+
+    def pictured(self, where: str, path: str, text: str, group: str = "") -> Item:
+        """As the function of this name."""
+        return pictured(where, self._here(path) if "\\" in path else path, text, group)
+
+    def _here(self, path: str) -> str:
+        if self._are_windows is None:
+            literal = pictured("", path, "")
+            self._are_windows = not (literal.picture and self._exists(literal.id))
+        return path.replace("\\", "/") if self._are_windows else path
 
 
 def unusable(id: str, reason: str, message: str, picture: Place | None = None) -> Item:

@@ -1,139 +1,191 @@
-"""``labels``: a list of paths and texts beside the pictures, as .tsv, .csv or .jsonl."""
+"""``labels``: a list of paths and texts beside the pictures: .tsv, .csv, .jsonl, .json, or a
+``gt.txt`` or ``rec_gt_*.txt`` with tabs.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from itertools import islice
 
+from crnn import storage
 from crnn.errors import DataError
+from pipelines.sources.columns import (
+    PATH_COLUMNS,
+    TEXT_COLUMNS,
+    Columns,
+    Pictured,
+    columns_in,
+    row_item,
+)
+from pipelines.sources.delimited import Record, records, split
 from pipelines.sources.files import whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
-from pipelines.sources.item import Item, pictured, unusable
-from pipelines.sources.ranged import numbered_lines, open_ranged
+from pipelines.sources.item import Item, ListedPaths, unusable
+from pipelines.sources.json_lists import read_json, read_jsonl
+from pipelines.sources.ranged import numbered_lines
+from pipelines.stores import is_picture_name
 
-NAMES = ("labels.tsv", "labels.csv", "labels.jsonl", "metadata.csv", "metadata.jsonl")
-LIST_SUFFIXES = (".tsv", ".csv", ".jsonl")
-PATH_COLUMNS = ("path", "file", "image", "filename", "file_name")
-TEXT_COLUMNS = ("text", "label", "transcription")
-_FIELD_CHARS = 1 << 20
+NAMES = (
+    *("labels.tsv", "labels.csv", "labels.jsonl", "metadata.csv", "metadata.jsonl"),
+    *("labels.json", "gt.txt", "rec_gt*.txt", "*_GT.txt", "*_gt.txt"),
+)
+LIST_SUFFIXES = (".tsv", ".csv", ".jsonl", ".json")
+_DELIMITERS = (",", ";", "\t", "|")
+_NAMED_DELIMITER = "sep="
+"""What Excel understands on a first line."""
+_PROBED_LINES = 1 << 20
+"""That are looked at to tell whether a list with tabs has fields in quotes."""
+_LOG = logging.getLogger(__name__)
 
 
 def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequence[str]:
     if folder.is_file:
         raise Lacks("a folder: of a list file give the folder, and --lists with its name")
-    return folder.selected(wanted, NAMES)
+    names = folder.selected(wanted, NAMES)
+    for name in names:
+        if not wanted and name.endswith(".txt") and not has_tabs(storage.join(folder.uri, name)):
+            raise Lacks(f"a tab between path and text in {name}")
+    return names
+
+
+def has_tabs(address: str) -> bool:
+    """Whether the first line of a list is a picture's path, a tab and a text."""
+    first = next(numbered_lines(address), None)
+    path, tab, _ = first[1].partition("\t") if first else ("", "", "")
+    return bool(tab) and ("," not in path or is_picture_name(path.strip(' "')))
 
 
 def _items(source: Opened) -> Iterator[Item]:
     for name in source.names:
         suffix = name.lower().rpartition(".")[2]
-        yield from _READERS.get(suffix, _read_tsv)(source, name)
+        paths = ListedPaths(lambda path: storage.exists(source.address(path)))
+        yield from _READERS.get(suffix, _read_tsv)(source, name, paths.pictured)
 
 
-def _read_tsv(source: Opened, name: str) -> Iterator[Item]:
-    """Lines ``path<TAB>text``; further tabs are the text's."""
-    for number, line, complaint in numbered_lines(source.address(name)):
-        path, tab, text = line.partition("\t")
-        where = f"{name}:{number}"
-        if complaint or not tab:
-            yield unusable(where, "bad_line", complaint or f"no tab in {line[:80]!r}")
-        else:
-            yield pictured(where, path, text)
+def _read_tsv(source: Opened, name: str, pictured: Pictured) -> Iterator[Item]:
+    """Lines ``path<TAB>text``; or columns below a header that names them.
+
+    Quotes are part of the text, unless the list is written as Excel does.
+    """
+    address = source.address(name)
+    first = next(numbered_lines(address), None)
+    header = _header(first[1]) if first else None
+    options = source.options
+    if header or options.image_column or options.text_column or options.group_column:
+        yield from _read_table(source, name, pictured, delimiters="\t")
+    elif _has_quotes(address):
+        for record in records(numbered_lines(address), "\t", _begins_row):
+            complaint = record.complaint or _width_complaint(record, 2, "\t")
+            if complaint:
+                yield unusable(f"{name}:{record.line}", "bad_line", complaint)
+            else:
+                yield pictured(f"{name}:{record.line}", *record.fields, "")
+    else:
+        for number, line, complaint in numbered_lines(address):
+            path, tab, text = line.partition("\t")
+            where = f"{name}:{number}"
+            if complaint or not tab:
+                complaint = complaint or f"no tab in {line[:80]!r}; expected path<TAB>text"
+                yield unusable(where, "bad_line", complaint)
+            else:
+                yield pictured(where, path, text, "")
 
 
-def _read_csv(source: Opened, name: str) -> Iterator[Item]:
+def _header(line: str) -> bool:
+    """Whether a line with tabs names columns: a usual one for the paths, and one for the texts."""
+    names = {name.strip(' "').lower() for name in line.split("\t")}
+    return bool(names.intersection(PATH_COLUMNS) and names.intersection(TEXT_COLUMNS))
+
+
+def _has_quotes(address: str) -> bool:
+    """Whether fields are in quotes as Excel writes them: where there are quotes, and for cause."""
+    proven = False
+    probed = (line for line in islice(numbered_lines(address), _PROBED_LINES) if not line[2])
+    for record in records(probed, "\t", _begins_row):
+        if record.complaint:
+            return False
+        if '"' not in record.text:
+            continue
+        for number, (field, quoted) in enumerate(zip(record.fields, record.quoted, strict=True)):
+            if not quoted and '"' in field:
+                return False
+            proven = proven or (quoted and (number == 0 or any(c in field for c in '",\t\n')))
+    return proven
+
+
+def _begins_row(fields: Sequence[str]) -> bool:
+    return len(fields) > 1 and is_picture_name(fields[0])
+
+
+def _read_table(
+    source: Opened, name: str, pictured: Pictured, delimiters: Sequence[str] = _DELIMITERS
+) -> Iterator[Item]:
     """Rows below a header that names the columns, in any order."""
-    csv.field_size_limit(_FIELD_CHARS)
-    with open_ranged(source.address(name)) as file:
-        text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
-        try:
-            rows = csv.DictReader(text)
-            columns = _columns(name, rows.fieldnames or (), source.options)
-            for row in rows:
-                yield _row_item(f"{name}:{rows.line_num}", row, columns)
-        except csv.Error as error:
-            raise DataError(f"{name} is not a CSV: {error}; save it as one") from error
+    lines = numbered_lines(source.address(name))
+    number, line, complaint = next(lines, (1, "", ""))
+    if line.lower().startswith(_NAMED_DELIMITER) and len(line) == len(_NAMED_DELIMITER) + 1:
+        delimiters = line[-1]
+        number, line, complaint = next(lines, (2, "", ""))
+    if complaint:
+        raise DataError(f"{name}, line {number}: the header is {complaint}; save it as UTF-8")
+    delimiter, header, columns = _table_columns(name, line, delimiters, source.options)
+    path_at, text_at = header.index(columns.path), header.index(columns.text)
+    takes_rest = (path_at, text_at, len(header)) == (0, 1, 2)
+
+    def is_row(fields: Sequence[str]) -> bool:
+        return len(fields) == len(header) and is_picture_name(fields[path_at])
+
+    told = False
+    for record in records(lines, delimiter, is_row):
+        where, fields = f"{name}:{record.line}", record.fields
+        if takes_rest and len(fields) > 2 and not any(record.quoted):
+            fields = list(record.text.partition(delimiter)[::2])
+            if not told:
+                told = True
+                _LOG.warning(
+                    "%s: the label has a %r without quotes around it; here and in the lines that "
+                    "follow all behind the first %r is taken for the label: %r",
+                    where, delimiter, delimiter, fields[1][:80],
+                )  # fmt: skip
+        complaint = record.complaint or _width_complaint(record, len(header), delimiter)
+        if complaint and (record.complaint or len(fields) != len(header)):
+            yield unusable(where, "bad_line", complaint)
+        else:
+            row = dict(zip(header, fields, strict=True))
+            yield row_item(where, row, columns, pictured)
 
 
-def _read_jsonl(source: Opened, name: str) -> Iterator[Item]:
-    """A JSON object a line."""
-    for number, line, complaint in numbered_lines(source.address(name)):
-        where = f"{name}:{number}"
-        row = {} if complaint else _object(line)
-        if not row:
-            yield unusable(where, "bad_line", complaint or f"no JSON object: {line[:80]!r}")
-            continue
+def _table_columns(
+    name: str, line: str, delimiters: Sequence[str], options: SourceOptions
+) -> tuple[str, list[str], Columns]:
+    """Delimiter, header and columns: of the first delimiter that gives the columns wanted."""
+    errors: list[DataError] = []
+    for delimiter in delimiters:
         try:
-            columns = _columns(name, list(row), source.options)
+            header, _ = split(line, delimiter)
+            return delimiter, header, columns_in(f"line 1 of {name}", header, options)
+        except ValueError as error:
+            errors.append(DataError(f"{name} has no header: {error}"))
         except DataError as error:
-            yield unusable(where, "bad_line", str(error))
-            continue
-        yield _row_item(where, row, columns)
+            errors.append(error)
+    split_at = [number for number, mark in enumerate(delimiters) if mark in line]
+    raise errors[split_at[0] if split_at else 0]
 
 
-_READERS: Mapping[str, Callable[[Opened, str], Iterator[Item]]] = {
-    "csv": _read_csv,
-    "jsonl": _read_jsonl,
+def _width_complaint(record: Record, width: int, delimiter: str) -> str:
+    """Why a row isn't as wide as the header says; empty where it is."""
+    found = len(record.fields)
+    if found == width:
+        return ""
+    hint = f"; quote a text that has a {delimiter!r}" if found > width else ""
+    return f"expected {width} fields, found {found}: {record.text[:80]!r}{hint}"
+
+
+_READERS: Mapping[str, Callable[[Opened, str, Pictured], Iterator[Item]]] = {
+    "csv": _read_table,
+    "jsonl": read_jsonl,
+    "json": read_json,
 }
-
-
-def _object(line: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _columns(name: str, found: Sequence[str], options: SourceOptions) -> tuple[str, str, str]:
-    """Columns of the path, of the text, and of the group ("" for none)."""
-    by_name = {(column or "").strip().lower(): column for column in found}
-    path = pick(by_name, options.image_column, PATH_COLUMNS)
-    text = pick(by_name, options.text_column, TEXT_COLUMNS)
-    group = pick(by_name, options.group_column, ()) or ""
-    if path is None or text is None or (options.group_column and not group):
-        wanted = [
-            f"one of {', '.join(names)}"
-            for names in (
-                [options.image_column] if options.image_column else PATH_COLUMNS,
-                [options.text_column] if options.text_column else TEXT_COLUMNS,
-                [options.group_column] if options.group_column else [],
-            )
-            if names
-        ]
-        raise DataError(
-            f"{name} has the columns {list(by_name)}; expected {' and '.join(wanted)}; name others "
-            "with --image-column, --text-column and --group-column"
-        )
-    return path, text, group
-
-
-def pick(by_name: Mapping[str, str], asked: str, usual: Sequence[str]) -> str | None:
-    """The column asked for, else the first usual one that there is."""
-    wanted = [asked.lower()] if asked else usual
-    return next((by_name[name] for name in wanted if name in by_name), None)
-
-
-def _row_item(where: str, row: Mapping[str, Any], columns: tuple[str, str, str]) -> Item:
-    path, text, group = (row.get(column) if column else "" for column in columns)
-    if isinstance(text, (int, float)) and not isinstance(text, bool):
-        text = str(text)
-    if not isinstance(path, str) or not isinstance(text, str):
-        return unusable(where, "bad_line", f"no path or no text: {path!r}, {text!r}"[:200])
-    if not _is_unicode(path + text + str(group)):
-        return unusable(where, "bad_line", "not UTF-8")
-    return pictured(where, path, text, "" if group is None else str(group))
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
 
 LABELS = Format(find=_find, items=_items, reader=whole_files, names_pictures=True)

@@ -16,10 +16,11 @@ from crnn import storage
 from crnn.errors import DataError, PictureError
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.output import PARTS_NAME
+from pipelines.sources.columns import TEXT_COLUMNS, by_names, pick
 from pipelines.sources.files import bounded, read_file
 from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, Reader, SourceOptions
 from pipelines.sources.item import Item, Place, pictured, unusable
-from pipelines.sources.labels import TEXT_COLUMNS, pick
+from pipelines.sources.values import NotTextError, check_text_type, class_names, texts_of
 from pipelines.stores import names_in
 
 IMAGE_COLUMNS = ("image", "img", "picture", "jpg", "png", "bytes", "image_bytes")
@@ -65,9 +66,10 @@ def columns_of(schema: pa.Schema, options: SourceOptions, address: str) -> dict[
     """Names of the columns ``image`` and ``text``, and of ``id`` and ``group`` where asked for.
 
     Raises:
-        Lacks: when there is none of them.
+        Lacks: when one of them is missing, or of a type that can't be what it is to be.
+        DataError: when a name is there twice.
     """
-    by_name = {name.lower(): name for name in schema.names}
+    by_name = by_names(address, schema.names)
     pictures = {name: by_name[name] for name in by_name if _holds_pictures(schema, by_name[name])}
     found = {
         "image": pick(pictures, options.image_column, IMAGE_COLUMNS),
@@ -84,7 +86,21 @@ def columns_of(schema: pa.Schema, options: SourceOptions, address: str) -> dict[
             f"a struct of bytes and path under {', '.join(IMAGE_COLUMNS)} and a text under "
             f"{', '.join(TEXT_COLUMNS)}; name others with --image-column and --text-column"
         )
-    return {role: name for role, name in found.items() if name is not None}
+    known = {role: name for role, name in found.items() if name is not None}
+    for role in ("text", "id", "group"):
+        if role in known:
+            _check_type(role, schema.field(known[role]), address)
+    return known
+
+
+def _check_type(role: str, field: pa.Field, address: str) -> None:
+    if role == "group" and not pa.types.is_nested(field.type):
+        return
+    try:
+        check_text_type(field.name, field.type)
+    except NotTextError as error:
+        flag = f"--{role}-column"
+        raise Lacks(f"texts in {address}: {error}, or name another one with {flag}") from None
 
 
 def _holds_pictures(schema: pa.Schema, name: str) -> bool:
@@ -98,30 +114,45 @@ def _items(source: Opened) -> Iterator[Item]:
     for name in source.names or ("",):
         shown = name or storage.base_name(source.uri)
         with _opened(source.address(name)) as table:
-            columns = columns_of(table.schema_arrow, source.options, shown)
+            columns = _known(table, source.options, shown)
             yield from _rows(table, name, shown, columns)
 
 
+def _known(table: pq.ParquetFile, options: SourceOptions, shown: str) -> dict[str, str]:
+    """The columns of a table among others that fitted."""
+    try:
+        return columns_of(table.schema_arrow, options, shown)
+    except Lacks as lacks:
+        raise DataError(f"{shown} lacks {lacks}") from None
+
+
 def _rows(table: pq.ParquetFile, name: str, shown: str, columns: dict[str, str]) -> Iterator[Item]:
+    names = class_names(table.schema_arrow, columns["text"])
     labels = [column for role, column in columns.items() if role != "image"]
     number = 0
     for group in range(table.num_row_groups):
         row = 0
         for batch in table.iter_batches(_LABEL_ROWS, row_groups=[group], columns=labels):
             rows = pa.Table.from_batches([batch])
-            texts = rows[columns["text"]].to_pylist()
-            ids = rows[columns["id"]].to_pylist() if "id" in columns else [None] * len(texts)
+            texts = texts_of(rows[columns["text"]], names)
+            ids = texts_of(rows[columns["id"]]) if "id" in columns else [None] * len(texts)
             groups = rows[columns["group"]].to_pylist() if "group" in columns else [""] * len(texts)
             for text, id, belongs in zip(texts, ids, groups, strict=True):
-                known_as = f"{shown}#{number}" if id is None else str(id)
+                known_as = id if isinstance(id, str) else f"{shown}#{number}"
                 yield _item(known_as, text, belongs, Place(name, f"{group}:{row}"))
                 row, number = row + 1, number + 1
 
 
-def _item(id: str, text: Any, group: Any, place: Place) -> Item:
+def _item(id: str, text: str | NotTextError | None, group: Any, place: Place) -> Item:
     if text is None:
         return unusable(id, "no_label", "its text is null", place)
-    return Item(id, str(text), "" if group is None else str(group), place)
+    if isinstance(text, NotTextError):
+        return unusable(id, "bad_line", str(text), place)
+    return Item(id, text, "" if group is None else _group(group), place)
+
+
+def _group(value: Any) -> str:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 @contextmanager
@@ -134,7 +165,7 @@ def _reader(source: Opened) -> Iterator[Reader]:
             if file not in tables:
                 address = source.address(file)
                 table = stack.enter_context(_opened(address))
-                column = columns_of(table.schema_arrow, source.options, address)["image"]
+                column = _known(table, source.options, address)["image"]
                 tables[file] = _Pictures(table, column)
             return tables[file]
 
@@ -182,7 +213,10 @@ def _encoded(found: Any, place: Place, address_of: Callable[[str], str]) -> Enco
             inside = pictured(where, path, "")
             if inside.picture is None:
                 return PictureError("missing_file", inside.message)
-            return read_file(address_of(inside.id))
+            data = read_file(address_of(inside.id))
+            if "\\" in path and isinstance(data, PictureError) and data.reason == "missing_file":
+                data = read_file(address_of(inside.id.replace("\\", "/")))
+            return data
         found = found.get("bytes")
     if found is None:
         return PictureError("missing_file", f"{where} has no picture")

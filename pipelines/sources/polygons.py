@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from crnn.region import Region, from_box
 from pipelines.sources.icdar import unquoted
+from pipelines.sources.ranged import text_lines
 
 Points = tuple[float, ...]
 """x0,y0,x1,y1 … in px, in reading order: from the text's top left along its top."""
@@ -72,7 +73,7 @@ def corners_of(points: Points) -> Region:
 def _entries(content: str) -> Iterator[tuple[int, str]]:
     """Lines with their numbers; what Total-Text breaks over several lines comes as one."""
     held, start = "", 0
-    for number, line in enumerate(content.removeprefix("\ufeff").splitlines(), start=1):
+    for number, line in enumerate(text_lines(content.removeprefix("\ufeff")), start=1):
         begins = line.lstrip().startswith("x:")
         if held and begins:
             yield start, held

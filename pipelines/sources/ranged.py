@@ -11,7 +11,8 @@ from crnn.errors import DataError
 
 BLOCK_BYTES = 1 << 20
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_UTF8_MARK = b"\xef\xbb\xbf"
+_HEAD_BYTES = 4
+_BLANKS = " \t\v\f"
 
 
 def open_ranged(uri: str) -> io.BufferedReader:
@@ -69,22 +70,35 @@ class _Remote(io.RawIOBase):
 def numbered_lines(uri: str) -> Iterator[tuple[int, str, str]]:
     """Number (from 1), text without its end, and what is wrong, of the lines that aren't blank.
 
-    A UTF-8 byte-order mark is dropped. A line that isn't UTF-8 has no text but a complaint.
+    Lines end with LF, CR LF or CR alone. A UTF-8 byte-order mark is dropped. A line that isn't
+    UTF-8 has no text but a complaint.
 
     Raises:
         FileNotFoundError: when there is no such file.
         DataError: when it can't be read or is UTF-16.
     """
     with open_ranged(uri) as file:
-        for number, raw in enumerate(file, start=1):
-            if number == 1:
-                if raw.startswith(_UTF16_MARKS):
-                    raise DataError(f"{uri} is UTF-16; expected UTF-8: save it so")
-                raw = raw.removeprefix(_UTF8_MARK)
-            line = raw.rstrip(b"\r\n")
-            if not line.strip():
+        head = file.peek(_HEAD_BYTES)[:_HEAD_BYTES]
+        if head.startswith(_UTF16_MARKS) or (b"\0" in head and head.isascii()):
+            raise DataError(f"{uri} is UTF-16; expected UTF-8: save it so")
+        text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape")
+        for number, ended in enumerate(text, start=1):
+            line = ended.removesuffix("\n")
+            if not line.strip(_BLANKS):
                 continue
-            try:
-                yield number, line.decode("utf-8"), ""
-            except UnicodeDecodeError as error:
-                yield number, "", f"not UTF-8: {error}"
+            complaint = "" if line.isascii() else _not_utf8(line)
+            yield number, "" if complaint else line, complaint
+
+
+def text_lines(text: str) -> list[str]:
+    """The lines of a text that is read whole, by the same ends; the last need not have one."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+
+
+def _not_utf8(line: str) -> str:
+    """What is wrong with a line whose bad bytes were kept as surrogates; empty for nothing."""
+    try:
+        line.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"not UTF-8: {error}"
+    return ""

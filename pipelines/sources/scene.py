@@ -16,11 +16,11 @@ from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOption
 from pipelines.sources.icdar import UNREADABLE
 from pipelines.sources.item import Item, Place, unusable
 from pipelines.sources.polygons import Word, corners_of, words
+from pipelines.sources.walk import folders_below
 from pipelines.stores import is_picture_name, names_in
 
 PREFIXES = ("poly_gt_", "gt_")
 _PICTURE_SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG", ".JPEG", ".tif", ".bmp", ".gif")
-_MOST_FOLDERS, _MOST_DEPTH = 64, 4
 _SAMPLE_FILES = 3
 _HEAD_BYTES = 1 << 16
 _MAX_LIST_BYTES = 16 << 20
@@ -31,7 +31,7 @@ def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequ
     if folder.is_file:
         raise Lacks("a folder with pictures and gt_*.txt files")
     lists, pictures = [], []
-    for path, names in _folders(folder):
+    for path, names in folders_below(folder.uri):
         if any(map(is_picture_name, names)):
             pictures.append(path)
         if _has_words(folder.uri, path, [name for name in names if name.endswith(".txt")]):
@@ -42,24 +42,6 @@ def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequ
         lacking = "boxes or polygons in .txt files" if not lists else "pictures"
         raise Lacks(f"{lacking} (img_1.jpg with gt_img_1.txt, in one or two folders)")
     return [*(path or "." for path in lists), "", *(path or "." for path in pictures)]
-
-
-def _folders(folder: Folder) -> Iterator[tuple[str, list[str]]]:
-    """The source and folders below it, each with the first of its names."""
-    pending = deque([("", 0)])
-    for _ in range(_MOST_FOLDERS):
-        if not pending:
-            return
-        path, depth = pending.popleft()
-        names: list[str] = []
-        for name, is_folder in names_in(storage.join(folder.uri, path)):
-            if is_folder and depth < _MOST_DEPTH:
-                pending.append((f"{path}/{name}".lstrip("/"), depth + 1))
-            elif not is_folder and (len(names) < 1000 or name.endswith(".txt")):
-                names.append(name)
-            if len(names) > 2000 and not storage.is_local(folder.uri):
-                break
-        yield path, names
 
 
 def _has_words(uri: str, path: str, names: Sequence[str]) -> bool:

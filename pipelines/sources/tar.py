@@ -9,26 +9,27 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import groupby, islice
 from typing import IO, NamedTuple, cast
 
 from crnn import storage
-from crnn.errors import PictureError
+from crnn.errors import DataError, PictureError
+from pipelines.sources.columns import TEXT_COLUMNS, by_names, pick
 from pipelines.sources.files import MAX_PICTURE_BYTES, ahead, too_large
 from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, Reader, SourceOptions
 from pipelines.sources.item import Item, Place, unusable
-from pipelines.sources.labels import TEXT_COLUMNS, pick
+from pipelines.sources.pairs import TEXT_SUFFIXES, key_of, paired, plain_text
 from pipelines.sources.ranged import open_ranged
+from pipelines.sources.values import parse_json, text_of
 from pipelines.stores import is_picture_name, names_in
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz")
-TEXT_SUFFIXES = ("txt", "text", "label", "gt")
+LABEL_SUFFIXES = (*TEXT_SUFFIXES, "json")
 _MAX_LABEL_BYTES = 1 << 20
 _PROBED_MEMBERS = 64
 _DAMAGE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
@@ -40,16 +41,8 @@ class _Member(NamedTuple):
     size: int
     content: bytes
     """Of a label; of a picture nothing."""
-
-    @property
-    def key(self) -> str:
-        """What the members of one sample share: the path up to the name's first dot."""
-        folder, slash, name = self.name.rpartition("/")
-        return folder + slash + name.partition(".")[0]
-
-    @property
-    def suffix(self) -> str:
-        return self.name.rpartition("/")[2].partition(".")[2].lower()
+    complaint: str = ""
+    """Why it is no file of its own."""
 
 
 def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequence[str]:
@@ -78,10 +71,8 @@ def _items(source: Opened) -> Iterator[Item]:
     for name in source.names or ("",):
         shown = name or storage.base_name(source.uri)
         try:
-            for _, members in groupby(_members(source.address(name)), key=lambda m: m.key):
-                item = _item(name, shown, list(members), source.options)
-                if item is not None:
-                    yield item
+            members = _members(source.address(name))
+            yield from _samples(name, shown, members, source.options)
         except _DAMAGE as error:
             yield unusable(shown, "damaged_file", f"{shown} can't be read further: {error}")
 
@@ -90,16 +81,26 @@ def _members(address: str) -> Iterator[_Member]:
     with _stream(address) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
         while (info := tar.next()) is not None:
             tar.members.clear()  # type: ignore[attr-defined]  # else it keeps one a file
-            suffix = info.name.rpartition("/")[2].partition(".")[2].lower()
-            if not info.isreg() or info.name.rpartition("/")[2].startswith("."):
+            base = info.name.rpartition("/")[2]
+            if info.isdir() or base.startswith("._") or base == ".DS_Store":
                 continue
-            content = b""
-            if suffix in (*TEXT_SUFFIXES, "json") and info.size <= _MAX_LABEL_BYTES:
+            is_label = base.rpartition(".")[2].lower() in LABEL_SUFFIXES
+            content, complaint = b"", _complaint(info)
+            if is_label and not complaint and info.size <= _MAX_LABEL_BYTES:
                 content = cast(IO[bytes], tar.extractfile(info)).read()
-            yield _Member(info.name, info.offset_data, info.size, content)
+            yield _Member(info.name, info.offset_data, info.size, content, complaint)
         stream.seek(tar.offset)
         if not stream.read(tarfile.BLOCKSIZE):
             raise EOFError("it ends without the mark of its end")
+
+
+def _complaint(info: tarfile.TarInfo) -> str:
+    """Why a member has no bytes of its own in one piece; empty when it has."""
+    if info.islnk() or info.issym():
+        return f"it is a link to {info.linkname}; pack with tar --dereference --hard-dereference"
+    if info.issparse():
+        return "it is packed as a sparse file; pack without tar --sparse"
+    return "" if info.isreg() else "it is no ordinary file"
 
 
 def _stream(address: str) -> IO[bytes]:
@@ -113,38 +114,88 @@ def _is_compressed(address: str) -> bool:
     return not storage.split_options(address)[0].lower().endswith(".tar")
 
 
-def _item(name: str, shown: str, members: Sequence[_Member], options: SourceOptions) -> Item | None:
-    """The sample of the members that share a key; None where none of them is a picture."""
-    picture = next((member for member in members if is_picture_name(member.name)), None)
-    if picture is None:
-        return None
-    id = f"{shown}/{picture.name.removeprefix('./')}"
-    place = Place(name, f"{picture.offset}:{picture.size}")
-    by_suffix = {member.suffix: member for member in members}
-    label = next((by_suffix[s] for s in (*TEXT_SUFFIXES, "json") if s in by_suffix), None)
+def _samples(
+    name: str, shown: str, members: Iterator[_Member], options: SourceOptions
+) -> Iterator[Item]:
+    """What becomes of each member: samples, and a reject for whatever is part of none."""
+    for _, run in groupby(members, key=lambda member: key_of(member.name)):
+        for group in _once(run):
+            yield from _group_items(name, shown, group, options)
+
+
+def _once(members: Iterable[_Member]) -> Iterator[list[_Member]]:
+    """Members that share a key; a name that comes again begins a sample of its own."""
+    group: dict[str, _Member] = {}
+    for member in members:
+        if member.name in group:
+            yield list(group.values())
+            group = {}
+        group[member.name] = member
+    yield list(group.values())
+
+
+def _group_items(
+    name: str, shown: str, members: Sequence[_Member], options: SourceOptions
+) -> Iterator[Item]:
+    files = [member for member in members if not member.complaint]
+    pairs = paired([member.name for member in files], LABEL_SUFFIXES)
+    for pair in pairs:
+        label = None if pair.text is None else files[pair.text]
+        if pair.picture is not None:
+            yield _item(name, shown, files[pair.picture], label, options)
+        elif label is not None:
+            message = f"no picture of its name stands beside it; {_beside(label, members)}"
+            yield unusable(_id(shown, label), "missing_file", message)
+    for member in members:
+        if member.complaint:
+            yield unusable(_id(shown, member), "not_a_file", member.complaint)
+        elif not pairs:
+            message = "neither a picture nor a text by its name, and none stands beside it"
+            yield unusable(_id(shown, member), "not_a_picture", message)
+
+
+def _beside(label: _Member, members: Sequence[_Member]) -> str:
+    others = [member.name for member in members if member is not label]
+    if others:
+        return f"beside it: {', '.join(others[:5])}"
+    return "members of one sample must follow one another, as tar --sort=name packs them"
+
+
+def _id(shown: str, member: _Member) -> str:
+    return f"{shown}/{member.name.removeprefix('./')}"
+
+
+def _item(
+    name: str, shown: str, picture: _Member, label: _Member | None, options: SourceOptions
+) -> Item:
+    id, place = _id(shown, picture), Place(name, f"{picture.offset}:{picture.size}")
     if label is None:
-        message = f"no .txt or .json stands beside it under the name {picture.key}"
+        message = f"no .txt or .json stands beside it under the name {key_of(picture.name)}"
         return unusable(id, "no_label", message, place)
+    if label.size > _MAX_LABEL_BYTES:
+        message = f"{label.name} has {label.size} bytes, more than {_MAX_LABEL_BYTES}"
+        return unusable(id, "bad_line", message, place)
     try:
-        text = label.content.decode("utf-8-sig")
-        fields = json.loads(text) if label.suffix == "json" else None
+        if not label.name.lower().endswith(".json"):
+            return Item(id, plain_text(label.content), picture=place)
+        fields = parse_json(label.content.decode("utf-8-sig"))
+        return _from_fields(id, label.name, fields, place, options)
     except (ValueError, RecursionError) as error:
         return unusable(id, "bad_line", f"{label.name} can't be read: {error}", place)
-    if fields is None:
-        return Item(id, text.removesuffix("\n").removesuffix("\r"), picture=place)
-    return _from_fields(id, label.name, fields, place, options)
+    except DataError as error:
+        return unusable(id, "bad_line", str(error), place)
 
 
 def _from_fields(id: str, name: str, fields: object, place: Place, options: SourceOptions) -> Item:
+    """The item of a JSON object; ValueError for a text that is none."""
     known = fields if isinstance(fields, dict) else {}
-    by_name = {str(key).lower(): key for key in known}
+    by_name = by_names(name, list(known))
     key = pick(by_name, options.text_column, TEXT_COLUMNS)
-    text = known.get(key) if key is not None else None
-    if not isinstance(text, str):
+    if key is None or known[key] is None:
         wanted = options.text_column or ", ".join(TEXT_COLUMNS)
         return unusable(id, "no_label", f"{name} has no text under {wanted}", place)
     group = pick(by_name, options.group_column, ())
-    return Item(id, text, str(known[group]) if group else "", place)
+    return Item(id, text_of(known[key]), str(known[group]) if group else "", place)
 
 
 @contextmanager

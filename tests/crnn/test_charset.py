@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnn.charset import BLANK_ID, CHARSETS, Charset, normalise
+from crnn.charset import BLANK_ID, CHARSETS, Charset, normalise, shown
 from crnn.errors import CharsetError
 
 LOWER = Charset.named("lower")
@@ -85,3 +85,20 @@ def test_unknown_characters_are_named_once_in_order() -> None:
     assert LOWER.unknown("a1b!1") == ["1", "!"]
     with pytest.raises(CharsetError, match="'1', '!'"):
         LOWER.encode("a1b!1")
+
+
+def test_thousands_of_characters_are_counted_not_printed() -> None:
+    many = "".join(chr(0x4E00 + n) for n in range(6623))
+    assert len(shown(many)) < 100
+    assert shown(many).endswith("and 6,563 more")
+    assert shown("ab") == "'ab'"
+    with pytest.raises(CharsetError) as told:
+        Charset(many * 2)
+    assert len(str(told.value)) < 200
+
+
+def test_characters_are_a_set_and_never_join() -> None:
+    charset = Charset.named("oz\u0301")
+    assert charset.ids_of("z\u0301") == [2, 3]
+    assert charset.unknown("zo\u0301") == ["ó"]
+    assert charset.encode("zoo") == [2, 1, 1]

@@ -43,6 +43,7 @@ def test_each_character_takes_its_own_row_along(charset: Charset, source_charset
                 assert torch.equal(own[row], before[name][row])
     assert set(report.shared_characters) == {*charset.characters} & {*source_charset.characters}
     assert set(report.new_characters) == {*charset.characters} - {*source_charset.characters}
+    assert set(report.lost_characters) == {*source_charset.characters} - {*charset.characters}
 
 
 @settings(max_examples=10, deadline=None)
@@ -95,6 +96,15 @@ def test_grey_weights_do_not_fit_colour_in_the_first_layer_only() -> None:
     assert report.dropped == report.fresh == ["backbone.layers.0.0.weight"]
 
 
+def test_a_mark_that_joins_a_letter_in_texts_keeps_its_own_row() -> None:
+    there, here = Charset("oz\u0301"), Charset("z\u0301x")
+    model, source = model_for(here), model_for(there)
+    report = load_matching(model, here, source, there)
+    assert (report.shared_characters, report.new_characters) == ("z\u0301", "x")
+    own, theirs = model.state_dict()["head.weight"], source.state_dict()["head.weight"]
+    assert torch.equal(own[[1, 2]], theirs[[2, 3]])
+
+
 def test_the_report_prints_what_was_kept_resized_and_dropped() -> None:
     there, here = Charset("abc"), Charset("cdx")
     source = model_for(there, ModelConfig(backbone="mobile", rnn="gru", rnn_hidden=8))
@@ -102,6 +112,7 @@ def test_the_report_prints_what_was_kept_resized_and_dropped() -> None:
     assert "resized head.weight: (4, 16) → (4, 16)" in text
     assert "dropped rnn.layers.0.weight_ih_l0: (24, 192) → (32, 192)" in text
     assert "carried over: 'c'" in text and "new: 'dx'" in text
+    assert "given up: 2 that the source could read, 'ab'" in text
     assert text.startswith("kept ")
 
 

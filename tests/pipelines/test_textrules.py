@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crnn.charset import CHARSETS
+from crnn.errors import CharsetError
 from pipelines.textrules import LabelError, TextRules
 
 
@@ -20,13 +21,17 @@ from pipelines.textrules import LabelError, TextRules
         ({}, "ﬁ", "ﬁ"),
         ({"punctuation": "fold"}, "“it’s” – 3…", '"it\'s" - 3...'),
         ({"invisible": "drop"}, "\ufeffa\u200bb\u00adc\x07 d", "abc d"),
-        ({"case": "lower"}, "ÄİX", "äi̇x"),
+        ({"case": "lower"}, "ÄİIX", "äiix"),
+        ({"case": "lower_tr"}, "DIŞİ", "dışi"),
+        ({"case": "upper_tr"}, "dışi", "DIŞİ"),
         ({"case": "upper"}, "straße", "STRASSE"),
         ({"charset": "lower", "case": "lower"}, "ABC", "abc"),
         ({"charset": "digits", "unknown": "drop"}, "a1b2 c", "12"),
         ({"charset": "ascii_space", "unknown": "fold"}, "“Café” 中", None),
         ({"charset": "ascii_space", "unknown": "fold"}, "½", "1/2"),
-        ({"charset": "e\u0301"}, "é", "é"),
+        ({"charset": "e\u0301"}, "é", None),
+        ({"charset": "oz\u0301"}, "zoo", "zoo"),
+        ({"charset": "oz\u0301"}, "zo\u0301", None),
         ({"charset": "ascii_space", "unknown": "fold"}, "“Café” ﬁ –", '"Cafe" fi -'),
         ({"charset": "lower", "unknown": "fold"}, "Éa", "ea"),
         ({"charset": "abé", "unknown": "fold"}, "ÉAb", "éab"),
@@ -72,7 +77,7 @@ def test_a_text_is_normal_and_within_the_charset_or_there_is_none(label: str, va
     try:
         text = rules.apply(label)
     except LabelError as error:
-        assert error.reason in ("empty_label", "unknown_character")
+        assert error.reason in ("empty_label", "unknown_character", "control_character")
         return
     assert text == unicodedata.normalize("NFC", text)
     assert set(text) <= set(CHARSETS.get(values["charset"], values["charset"]))
@@ -92,6 +97,29 @@ def test_the_recipe_has_the_characters_themselves() -> None:
         "charset": "0123456789",
         "unknown": "reject",
     }
+
+
+@pytest.mark.parametrize("mark", [*"\n\r\t\0\x07\x7f\x85\u2028\u2029"])
+def test_no_text_has_a_line_break_or_a_control_character(mark: str) -> None:
+    label = f"AAA{mark}images/b.png"
+    for values in (
+        {},
+        {"whitespace": "keep"},
+        {"charset": "ascii", "unknown": "drop"},
+        {"charset": "ascii", "unknown": "fold"},
+    ):
+        with pytest.raises(LabelError, match=f"U\\+{ord(mark):04X}.*path 'images/b.png'") as told:
+            TextRules(**values).apply(label)
+        assert told.value.reason == "control_character"
+    told_how = "--whitespace collapse" if mark.isspace() else "--invisible drop"
+    assert told_how in str(told.value)
+    chosen = {"whitespace": "collapse"} if mark.isspace() else {"invisible": "drop"}
+    assert TextRules(**chosen).apply(f" a{mark}b{mark}") == "a" + " " * mark.isspace() + "b"
+
+
+def test_a_charset_that_is_none_is_refused_as_in_training() -> None:
+    with pytest.raises(CharsetError, match="more than once"):
+        TextRules(charset="aba")
 
 
 def test_rules_that_make_no_sense() -> None:

@@ -130,12 +130,14 @@ def test_webdataset_tars(tmp_path: Path, suffix: str) -> None:
         (f"s-0.{suffix}/a/0002.png", "two", "7", ""),
         (f"s-0.{suffix}/a/0003.seg.jpg", "", "", "no_label"),
         (f"s-0.{suffix}/a/0004.jpg", "", "", "no_label"),
+        (f"s-0.{suffix}/a/0005.txt", "", "", "missing_file"),
         (f"s-1.{suffix}/0001.jpg", "", "", "bad_line"),
         (f"s-1.{suffix}/0002.jpg", "", "", ""),
     ]
-    assert source.read(found) == PICTURES
-    assert source.read(found[::-1]) == PICTURES[::-1]
-    assert len(rows(tmp_path / f"s-0.{suffix}")) == 4
+    pictures = [item for item in found if item.picture]
+    assert source.read(pictures) == PICTURES
+    assert source.read(pictures[::-1]) == PICTURES[::-1]
+    assert len(rows(tmp_path / f"s-0.{suffix}")) == 5
 
 
 @pytest.mark.parametrize("suffix", ["tar", "tgz"])

@@ -1,0 +1,92 @@
+"""Which columns of a list hold the paths, the texts and the groups, and the item of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from crnn.errors import DataError
+from pipelines.sources.format import SourceOptions
+from pipelines.sources.item import Item, unusable
+from pipelines.sources.values import NotTextError, text_of
+
+PATH_COLUMNS = (
+    *("path", "file", "image", "filename", "file_name"),
+    *("image_path", "img_path", "image_file", "img", "filepath", "file_path"),
+)
+TEXT_COLUMNS = ("text", "label", "transcription", "words", "transcript")
+Pictured = Callable[[str, str, str, str], Item]
+"""Line, path, text and group → item."""
+
+
+class Columns(NamedTuple):
+    """Names of the columns as the list has them."""
+
+    path: str
+    text: str
+    group: str
+    """Empty for none."""
+
+
+def columns_in(name: str, found: Sequence[str], options: SourceOptions) -> Columns:
+    """The columns of a list with a header, or of one object; case and spaces around don't count.
+
+    Raises:
+        DataError: when one is missing, or a name is there twice.
+    """
+    by_name = by_names(name, found)
+    path = pick(by_name, options.image_column, PATH_COLUMNS)
+    text = pick(by_name, options.text_column, TEXT_COLUMNS)
+    group = pick(by_name, options.group_column, ()) or ""
+    if path is None or text is None or (options.group_column and not group):
+        wanted = [
+            f"one of {', '.join(names)}"
+            for names in (
+                [options.image_column] if options.image_column else PATH_COLUMNS,
+                [options.text_column] if options.text_column else TEXT_COLUMNS,
+                [options.group_column] if options.group_column else [],
+            )
+            if names
+        ]
+        raise DataError(
+            f"{name} has the columns {list(by_name)}; expected {' and '.join(wanted)}; name others "
+            "with --image-column, --text-column and --group-column"
+        )
+    return Columns(path, text, group)
+
+
+def by_names(where: str, found: Sequence[str]) -> dict[str, str]:
+    """Columns by their names in lower case, without spaces around.
+
+    Raises:
+        DataError: when a name is there twice.
+    """
+    plain = [(column or "").strip().lower() for column in found]
+    twice = sorted({name for name in plain if name and plain.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"{where} has the column {', '.join(map(repr, twice))} twice; rename one of them"
+        )
+    return dict(zip(plain, found, strict=True))
+
+
+def pick(by_name: Mapping[str, str], asked: str, usual: Sequence[str]) -> str | None:
+    """The column asked for, else the first usual one that there is."""
+    wanted = [asked.strip().lower()] if asked else usual
+    return next((by_name[name] for name in wanted if name in by_name), None)
+
+
+def row_item(where: str, row: Mapping[str, Any], columns: Columns, pictured: Pictured) -> Item:
+    """The item of one row; a reject where its path or its text isn't one."""
+    values: list[str] = []
+    for name in columns[:2]:
+        try:
+            values.append(text_of(row.get(name)))
+        except NotTextError as error:
+            return unusable(where, "bad_line", f"{name}: {error}")
+    group = row.get(columns.group) if columns.group else None
+    try:
+        belongs = "" if group is None else text_of(str(group))
+    except NotTextError as error:
+        return unusable(where, "bad_line", f"{columns.group}: {error}")
+    return pictured(where, values[0], values[1], belongs)
