@@ -35,7 +35,9 @@ _INVISIBLE = ("Cc", "Cf")
 """Control and format characters: byte-order marks, zero-width spaces, soft hyphens."""
 _BREAKS = ("Cc", "Zl", "Zp")
 """Control characters and separators of lines: never part of a text on one line."""
-_PICTURE_PATH = re.compile(r"[^\s\"']+\.(?:png|jpe?g|tiff?|bmp|webp|gif)\b", re.IGNORECASE)
+_PICTURE_PATH = re.compile(
+    r"[^\s\"'\x00-\x1f\x7f]+\.(?:png|jpe?g|tiff?|bmp|webp|gif)\b", re.IGNORECASE
+)
 _SHOWN_LENGTH = 40
 
 
