@@ -225,7 +225,7 @@ def _size(one: LabelledSet) -> str:
 
 
 def _share(sums: Sums) -> str:
-    low, high = wilson_interval(sums.alnum_exact, sums.count)
+    low, high = wilson_interval(sums.alnum_exact, sums.alnum_count)
     return f"{100 * sums.alnum_accuracy:.1f} ({100 * low:.1f}–{100 * high:.1f})"
 
 

@@ -48,7 +48,7 @@ def save(bundle: Bundle, out: str, **changes: Any) -> None:
 
 def figures(sums: Sums) -> dict[str, float]:
     """What the card states of one set."""
-    low, high = wilson_interval(sums.alnum_exact, sums.count)
+    low, high = wilson_interval(sums.alnum_exact, sums.alnum_count)
     shares = {"alnum_accuracy": sums.alnum_accuracy, "low": low, "high": high}
     return {"pictures": sums.count, **{name: round(share, 4) for name, share in shares.items()}}
 

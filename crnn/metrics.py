@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
@@ -15,6 +16,8 @@ from rapidfuzz.distance import Levenshtein
 from crnn.charset import normalise
 
 _NOT_ALNUM = re.compile("[^0-9a-z]")
+_MARKS = ("Mn", "Mc")
+"""Accents and vowel signs: parts of letters."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,14 @@ class Sums:
     """Readings."""
     exact: int = 0
     """Readings equal to their label, character for character."""
+    alnum_count: int = 0
+    """Readings whose label has any of 0-9 and a-z, in either case."""
     alnum_exact: int = 0
-    """Readings equal to their label in lower case with only 0-9 and a-z kept."""
+    """Of these, the ones equal to their label in lower case with only 0-9 and a-z kept."""
+    letters_count: int = 0
+    """Readings whose label has a letter or a digit of any script."""
+    letters_exact: int = 0
+    """Of these, the ones equal to their label in letters, marks and digits of Unicode, any case."""
     edits: int = 0
     """Levenshtein distances between readings and labels."""
     characters: int = 0
@@ -51,8 +60,19 @@ class Sums:
 
     @property
     def alnum_accuracy(self) -> float:
-        """Share of readings right as the scene-text benchmarks count (lower case, 0-9 and a-z)."""
-        return _ratio(self.alnum_exact, self.count)
+        """Share of readings right as the scene-text benchmarks count (lower case, 0-9 and a-z).
+
+        Labels without any of these don't count.
+        """
+        return _ratio(self.alnum_exact, self.alnum_count)
+
+    @property
+    def letters_accuracy(self) -> float:
+        """Share of readings right in letters and digits of any script, whatever their case.
+
+        Labels without any of these don't count.
+        """
+        return _ratio(self.letters_exact, self.letters_count)
 
     @property
     def character_error_rate(self) -> float:
@@ -72,10 +92,15 @@ class Sums:
     def from_dict(cls, sums: Mapping[str, float]) -> Sums:
         """The inverse of ``to_dict``.
 
+        Sums that were written when every label counted for ``alnum`` come without those counts.
+
         Raises:
             ValueError: naming the keys that are missing or unknown.
         """
         expected = {f.name for f in fields(cls)}
+        later = {"alnum_count": sums.get("count", 0), "letters_count": 0, "letters_exact": 0}
+        if not sums.keys() & later.keys():
+            sums = {**later, **sums}
         if set(sums) != expected:
             raise ValueError(
                 f"sums lack {sorted(expected - set(sums))} and have unknown "
@@ -87,10 +112,14 @@ class Sums:
 def score(prediction: str, label: str) -> Sums:
     """The sums of one reading; both texts are compared in NFC."""
     prediction, label = normalise(prediction), normalise(label)
+    alnum, letters = alnum_form(label), letters_form(label)
     return Sums(
         count=1,
         exact=int(prediction == label),
-        alnum_exact=int(alnum_form(prediction) == alnum_form(label)),
+        alnum_count=int(bool(alnum)),
+        alnum_exact=int(bool(alnum) and alnum_form(prediction) == alnum),
+        letters_count=int(bool(letters)),
+        letters_exact=int(bool(letters) and letters_form(prediction) == letters),
         edits=Levenshtein.distance(prediction, label),
         characters=len(label),
         similarity=Levenshtein.normalized_similarity(prediction, label),
@@ -100,6 +129,15 @@ def score(prediction: str, label: str) -> Sums:
 def alnum_form(text: str) -> str:
     """``text`` as the scene-text benchmarks compare it: lower case, only 0-9 and a-z kept."""
     return _NOT_ALNUM.sub("", text.lower())
+
+
+def letters_form(text: str) -> str:
+    """``text`` with only letters, the marks on them, and digits of any script, case folded."""
+    if text.isascii():
+        return alnum_form(text)
+    folded = unicodedata.normalize("NFC", text.casefold())
+    kept = "".join(c for c in folded if c.isalnum() or unicodedata.category(c) in _MARKS)
+    return kept if any(map(str.isalnum, kept)) else ""
 
 
 def wilson_interval(successes: int, count: int, z: float = 1.96) -> tuple[float, float]:

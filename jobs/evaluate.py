@@ -9,6 +9,7 @@ Writes report.html (for people), report.json (for programs, last) and prediction
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -113,7 +114,8 @@ def describe(evaluation: Evaluation) -> str:
     rows: Mapping[str, Sums] = evaluation.by_set
     if len(rows) > 1:
         rows = {**rows, "all": evaluation.total}
-    cells: list[tuple[str, ...]] = [("set", "samples", "exact", "95% interval", "0-9 a-z", "CER")]
+    heads = ("set", "samples", "exact", "95% interval", "letters", "0-9 a-z", "CER")
+    cells: list[tuple[str, ...]] = [heads]
     cells += [(name, *_figures(sums)) for name, sums in rows.items()]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     lines = [
@@ -136,9 +138,15 @@ def _figures(sums: Sums) -> tuple[str, ...]:
         f"{sums.count:,}",
         f"{sums.exact_accuracy:.2%}",
         f"{low:.2%} - {high:.2%}",
-        f"{sums.alnum_accuracy:.2%}",
+        _share(sums.letters_accuracy),
+        _share(sums.alnum_accuracy),
         f"{sums.character_error_rate:.2%}",
     )
+
+
+def _share(value: float) -> str:
+    """A share as a percentage; a dash where no label counted."""
+    return "–" if math.isnan(value) else f"{value:.2%}"
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ import tyro
 from crnn import storage
 from jobs import cli
 from jobs.progress import ProgressLines
-from pipelines.render.config import Content, RenderConfig, check_inputs
+from pipelines.render.config import Content, RenderConfig, check_inputs, words_left_out
 from pipelines.render.fonts import FontSplit
 from pipelines.render.style import named_style
 from pipelines.render.texts import TextSplit
@@ -57,7 +57,8 @@ class SynthesizeSettings:
     lines: bool = False
     """Lines of several words instead of single words."""
     words: str = ""
-    """Your word list, lines of word<TAB>count; default: 82,765 English words with frequencies."""
+    """Your word list, lines of word<TAB>count, a word may have spaces; what the charset can't write
+    is counted and named. Default: 82,765 English words with frequencies."""
     charset: str = ""
     """A charset's name or its characters; default: ascii, with --lines ascii_space."""
     max_length: int = 0
@@ -142,6 +143,8 @@ def main(argv: Sequence[str]) -> None:
     settings = cli.parse(SynthesizeSettings, argv, description=__doc__ or "")
     config = settings.render_config()
     check_inputs(config)
+    for line in words_left_out(config):
+        print(f"{settings.words}: {line}", flush=True)
     if settings.preview or settings.preview_augment:
         _write_previews(settings, config)
     if not settings.count:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -63,10 +64,12 @@ def plot_curves(history: History, title: str) -> bytes:
     left.legend()
     for key, name, colour in (
         ("exact", "whole words", "#1d4ed8"),
-        ("alnum", "letters and digits, any case", "#0f766e"),
+        ("letters", "letters and digits, any case", "#0f766e"),
         ("cer", "character error rate", "#b91c1c"),
     ):
-        middle.plot(at, [100 * v[key] for v in validations], "o-", color=colour, label=name)
+        middle.plot(
+            at, [100 * v.get(key, math.nan) for v in validations], "o-", color=colour, label=name
+        )
     middle.set(title="validation, %", xlabel="samples seen", ylim=(0, 101))
     middle.legend()
     right.plot(samples, [p["lr"] for p in points], color="#6d28d9")

@@ -7,6 +7,7 @@ that are equal on all of them.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Iterable
@@ -104,6 +105,11 @@ class History:
         """A validation; decides on early stopping."""
         best = max((v["exact"] for v in self.validations), default=NOT_VALIDATED)
         exact = validation.sums.exact_accuracy
+        shares = {
+            "letters": validation.sums.letters_accuracy,
+            "alnum": validation.sums.alnum_accuracy,
+        }
+        counted = {name: share for name, share in shares.items() if not math.isnan(share)}
         self.examples = validation.examples
         self._without_gain = 0 if exact > best else self._without_gain + 1
         self.stopped_early = bool(patience) and self._without_gain >= patience
@@ -113,7 +119,7 @@ class History:
                 "loss": validation.loss,
                 "count": validation.sums.count,
                 "exact": exact,
-                "alnum": validation.sums.alnum_accuracy,
+                **counted,
                 "cer": validation.sums.character_error_rate,
                 "similarity": validation.sums.normalised_edit_similarity,
             }

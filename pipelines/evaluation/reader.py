@@ -44,6 +44,7 @@ PREDICTION_SCHEMA = pa.schema(
         ("confidence", pa.float64()),
         ("exact", pa.bool_()),
         ("alnum_exact", pa.bool_()),
+        ("letters_exact", pa.bool_()),
         ("edits", pa.int32()),
         ("reason", pa.string()),
         ("width", pa.int32()),
@@ -150,8 +151,7 @@ class PieceReader:
     def _judge(self, sample: dict[str, Any], result: Result) -> _Judged:
         label = sample["text"]
         if result.error_code is not None:
-            length = score("", label).characters
-            unread = Sums(count=1, edits=length, characters=length)
+            unread = replace(score("", label), exact=0, similarity=0.0)
             message = result.error_message or ""
             return _Judged(sample, result, None, 0.0, unread, result.error_code, message)
         log_probability = math.log(result.confidence) if result.confidence > 0 else -math.inf
@@ -190,7 +190,8 @@ def _table(name: str, judged: list[_Judged]) -> pa.Table:
             "log_probability": j.log_probability,
             "confidence": j.confidence,
             "exact": bool(j.sums.exact),
-            "alnum_exact": bool(j.sums.alnum_exact),
+            "alnum_exact": bool(j.sums.alnum_exact) if j.sums.alnum_count else None,
+            "letters_exact": bool(j.sums.letters_exact) if j.sums.letters_count else None,
             "edits": j.sums.edits,
             "reason": j.reason,
             "width": j.sample["width"],

@@ -197,7 +197,9 @@ def measures(sums: Sums) -> dict[str, Any]:
         "exact_accuracy": _finite(sums.exact_accuracy),
         "exact_interval": list(wilson_interval(sums.exact, sums.count)),
         "alnum_accuracy": _finite(sums.alnum_accuracy),
-        "alnum_interval": list(wilson_interval(sums.alnum_exact, sums.count)),
+        "alnum_interval": list(wilson_interval(sums.alnum_exact, sums.alnum_count)),
+        "letters_accuracy": _finite(sums.letters_accuracy),
+        "letters_interval": list(wilson_interval(sums.letters_exact, sums.letters_count)),
         "character_error_rate": _finite(sums.character_error_rate),
         "normalised_edit_similarity": _finite(sums.normalised_edit_similarity),
     }

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crnn.charset import Charset
-from pipelines.render.english import english_kinds
+from crnn.errors import DataError
+from pipelines.render.english import english_kinds, left_out, writable
 from pipelines.render.fonts import Font, FontSplit, find_fonts, folder_files, select_fonts
 from pipelines.render.photos import list_photos
 from pipelines.render.style import PLAIN, StyleConfig
@@ -21,10 +22,11 @@ from pipelines.render.texts import (
     TextSplit,
     chars_kind,
     kinds_for,
+    on_side,
     weighted,
     words_kind,
 )
-from pipelines.render.words import load_words
+from pipelines.render.words import WordList, load_words
 
 Content = Literal["codes", "english"]
 
@@ -146,7 +148,34 @@ def _english(
     characters: str, word_list: str, split: TextSplit, max_length: int, lines: bool
 ) -> dict[str, Kind]:
     words = load_words(word_list)
+    if word_list:
+        _check_words(words, word_list, characters, split, max_length)
     return english_kinds(characters, words, split, max_length=max_length, lines=lines)
+
+
+def _check_words(
+    words: WordList, name: str, characters: str, split: TextSplit, max_length: int
+) -> None:
+    """Raise DataError when nothing of the caller's list would ever be drawn."""
+    ours = writable(words, characters, max_length)
+    if not ours.words:
+        raise DataError(
+            f"none of the words of {name} can be drawn: "
+            f"{'; '.join(left_out(words, characters, max_length))}"
+        )
+    if not ours.only(lambda word: on_side(word, split)).words:
+        raise DataError(
+            f"none of the {len(ours.words):,} words of {name} belongs to the {split!r} side; give "
+            "more words, or take them all with --texts all"
+        )
+
+
+def words_left_out(config: RenderConfig) -> list[str]:
+    """What is to be said of the caller's word list: which words are never drawn, and why."""
+    if not config.word_list:
+        return []
+    characters = Charset.named(config.charset).characters
+    return left_out(load_words(config.word_list), characters, config.max_length)
 
 
 def chosen_fonts(config: RenderConfig, *, system: bool) -> tuple[Font, ...]:

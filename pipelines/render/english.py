@@ -51,6 +51,7 @@ _LINE_WRITERS: dict[str, Callable[[str], str]] = {
     "small": str.lower,
     "mixed": str,
 }
+_EXAMPLES = 5
 LINE_WORDS = (2, 7)
 """Least and most pieces of a line."""
 
@@ -150,10 +151,11 @@ class _Case:
         return word if self.capitals else word.lower()
 
     def vary(self, word: str, rng: Generator) -> str:
-        """One of the cases at random, or the only one."""
+        """One of the cases at random that can be written, or the only one."""
         if not (self.small and self.capitals):
             return self.fold(word)
-        return in_case(word, pick_weighted(rng, _CASES), rng)
+        cased = in_case(word, pick_weighted(rng, _CASES), rng)
+        return cased if self.allowed.issuperset(cased) else word
 
     def marked(self, word: str, rng: Generator) -> str:
         """Perhaps a mark before, after or around it; only such as the charset has."""
@@ -209,11 +211,9 @@ def english_kinds(
         DataError: when the charset has neither digits nor the letters of any word, or no space
             for lines.
     """
-    allowed = frozenset(characters)
-    case = _Case(bool(allowed & set(_SMALL)), bool(allowed & set(_CAPITALS)), allowed)
-    ours = words.only(
-        lambda w: set(case.fold(w)) <= allowed and len(w) <= max_length and on_side(w, split)
-    )
+    case = _case_of(characters)
+    allowed = case.allowed
+    ours = writable(words, characters, max_length).only(lambda word: on_side(word, split))
     kinds = {name: kind for name, kind in NUMBERS.items() if set(kind.characters) <= allowed}
     if ours.words:
         kinds |= _word_kinds(ours.drawer(), case, kinds)
@@ -227,6 +227,41 @@ def english_kinds(
     kinds["chars"] = replace(chars_kind(visible, max_length=min(10, max_length)), weight=weight)
     kinds = {name: replace(k, draw=_up_to(k.draw, max_length)) for name, k in kinds.items()}
     return {"lines": _lines_kind(kinds, characters, max_length)} if lines else kinds
+
+
+def writable(words: WordList, characters: str, max_length: int) -> WordList:
+    """Those of the words that the charset can write, in one case or the other, and not too long."""
+    case = _case_of(characters)
+    return words.only(lambda w: case.allowed.issuperset(case.fold(w)) and len(w) <= max_length)
+
+
+def left_out(words: WordList, characters: str, max_length: int) -> list[str]:
+    """Which words are never drawn, and why, in sentences; none where all are."""
+    case, told = _case_of(characters), []
+    for what, is_out in (
+        (
+            "have characters that the charset lacks",
+            lambda w: not case.allowed.issuperset(case.fold(w)),
+        ),
+        (f"are longer than {max_length} characters (--max-length)", lambda w: len(w) > max_length),
+    ):
+        out = words.only(is_out)
+        if not out.words:
+            continue
+        share = float(out.counts.sum() / words.counts.sum())
+        lacking = sorted({c for w in out.words for c in case.fold(w)} - case.allowed)
+        remedy = f"; it lacks {shown(lacking)}: name them with --charset" if lacking else ""
+        told.append(
+            f"{len(out.words):,} of {len(words.words):,} words, {share:.0%} of their counts, "
+            f"{what} and are left out: {', '.join(out.words[:_EXAMPLES])}"
+            f"{', …' if len(out.words) > _EXAMPLES else ''}{remedy if 'lacks' in what else ''}"
+        )
+    return told
+
+
+def _case_of(characters: str) -> _Case:
+    allowed = frozenset(characters)
+    return _Case(bool(allowed & set(_SMALL)), bool(allowed & set(_CAPITALS)), allowed)
 
 
 def _word_kinds(
@@ -259,8 +294,18 @@ def _word_kinds(
         made["numbered"] = (numbered, 0.01)
     if set(".@/:") <= case.allowed:
         made["address"] = (address, ADDRESS_WEIGHT)
+
+    def within(draw: DrawText) -> DrawText:
+        """The same texts, a plain word for what the charset can't write."""
+
+        def drawn(rng: Generator) -> str:
+            text = draw(rng)
+            return text if case.allowed.issuperset(text) else case.fold(draw_word(rng))
+
+        return drawn
+
     return {
-        name: Kind(draw=draw, weight=whole * share, characters=characters)
+        name: Kind(draw=within(draw), weight=whole * share, characters=characters)
         for name, (draw, share) in made.items()
     }
 

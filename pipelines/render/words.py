@@ -6,6 +6,8 @@ Google Books Ngrams (CC BY 3.0).
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +24,8 @@ from crnn.errors import DataError
 
 _PACKAGE = "symspellpy"
 _FILE = "frequency_dictionary_en_82_765.txt"
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_COUNT = re.compile(r"\d+\.?\d*|\.\d+")
 WORD_POWER = 0.65
 """A word is drawn as often as its count to this power: 1 as in print, 0 all as often."""
 
@@ -48,10 +52,12 @@ class WordList:
 def load_words(uri: str = "") -> WordList:
     """The words of a file of lines ``word<TAB>count`` (count 1 where there is none).
 
-    Without ``uri`` the list that is installed. Spaces may stand for the tab.
+    Without ``uri`` the list that is installed. A word may have spaces in it: ``New York<TAB>5``. A
+    space may stand for the tab, before a number that ends the line.
 
     Raises:
-        DataError: when the file is missing, has no word, or a count that is none.
+        DataError: when the file is missing, has no word, a count that is none, or a word with a
+            control character.
     """
     if not uri:
         return _installed()
@@ -64,10 +70,12 @@ def load_words(uri: str = "") -> WordList:
 def parse_words(text: str, name: str) -> WordList:
     """The words of a list's ``text``; ``name`` is for messages."""
     counts: dict[str, float] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        word, _, count = line.strip().replace(" ", "\t").partition("\t")
+    for number, line in enumerate(_LINE_END.split(text), 1):
+        word, count = _word_and_count(line.strip())
         if not word:
             continue
+        if any(unicodedata.category(c) == "Cc" for c in word):
+            raise DataError(f"{name}, line {number}: the word {word!r} has a control character")
         try:
             value = float(count) if count.strip() else 1.0
         except ValueError:
@@ -81,6 +89,14 @@ def parse_words(text: str, name: str) -> WordList:
     if not counts:
         raise DataError(f"{name} has no words; expected lines of word<TAB>count")
     return WordList(list(counts), np.array(list(counts.values())))
+
+
+def _word_and_count(line: str) -> tuple[str, str]:
+    word, tab, count = line.rpartition("\t")
+    if tab:
+        return word.strip(), count
+    word, _, count = line.rpartition(" ")
+    return (word.strip(), count) if word and _COUNT.fullmatch(count) else (line, "")
 
 
 @lru_cache(maxsize=1)

@@ -80,7 +80,8 @@ def _read_tsv(source: Opened, name: str, pictured: Pictured) -> Iterator[Item]:
             if complaint:
                 yield unusable(f"{name}:{record.line}", "bad_line", complaint)
             else:
-                yield pictured(f"{name}:{record.line}", *record.fields, "")
+                path, text = record.fields
+                yield pictured(f"{name}:{record.line}", path, text, "")
     else:
         for number, line, complaint in numbered_lines(address):
             path, tab, text = line.partition("\t")

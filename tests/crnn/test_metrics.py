@@ -65,11 +65,44 @@ def test_known_readings() -> None:
         ("café", "cafe", 0),  # a letter outside a-z is dropped, not folded
         ("caf", "café", 1),
         ("0", "o", 0),
-        ("", "?!", 1),
+        ("", "?!", 0),  # nothing to compare: it doesn't count
+        ("мир", "привет", 0),
     ],
 )
 def test_alnum_match_is_that_of_the_benchmarks(prediction: str, label: str, right: int) -> None:
     assert score(prediction, label).alnum_exact == right
+
+
+@pytest.mark.parametrize("label", ["привет", "?!", "", "٣", "日本"])
+def test_labels_without_0_9_a_z_do_not_count_as_alnum(label: str) -> None:
+    sums = score("x", label) + score(label, label)
+    assert (sums.alnum_count, sums.alnum_exact) == (0, 0)
+    assert math.isnan(sums.alnum_accuracy)
+    assert math.isnan(Sums().letters_accuracy)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "label", "right"),
+    [
+        ("ПРИВЕТ", "привет!", 1),
+        ("мир", "привет", 0),
+        ("STRASSE 5", "Straße 5", 1),
+        ("cafe", "café", 0),
+        ("CAFE\u0301", "café", 1),
+        ("कि", "की", 0),  # the vowel signs alone differ
+        ("٣", "٣.", 1),
+        ("日 本", "日本", 1),
+        ("a-b", "A b", 1),
+        ("?", "?!", None),
+        ("x", "\u0301", None),
+    ],
+)
+def test_letters_of_any_script_are_compared_in_any_case(
+    prediction: str, label: str, right: int | None
+) -> None:
+    sums = score(prediction, label)
+    assert sums.letters_count == (right is not None)
+    assert sums.letters_exact == (right or 0)
 
 
 def test_alnum_form_keeps_only_lower_case_letters_and_digits() -> None:
@@ -81,9 +114,10 @@ def test_composed_and_decomposed_forms_are_the_same_text() -> None:
 
 
 def test_empty_label_and_empty_reading() -> None:
-    assert score("", "") == Sums(count=1, exact=1, alnum_exact=1, similarity=1.0)
+    assert score("", "") == Sums(count=1, exact=1, similarity=1.0)
     assert score("ab", "") == Sums(count=1, edits=2)
-    assert score("", "ab") == Sums(count=1, edits=2, characters=2)
+    unread = Sums(count=1, alnum_count=1, letters_count=1, edits=2, characters=2)
+    assert score("", "ab") == unread
 
 
 def test_ratios_of_nothing_are_nan() -> None:
@@ -96,6 +130,12 @@ def test_ratios_of_nothing_are_nan() -> None:
 def test_sums_travel_as_json() -> None:
     sums = score("kitten", "sitting")
     assert Sums.from_dict(json.loads(json.dumps(sums.to_dict()))) == sums
+
+
+def test_sums_of_before_the_counts_count_all_labels() -> None:
+    old = {"count": 3, "exact": 1, "alnum_exact": 2, "edits": 1, "characters": 9, "similarity": 2.5}
+    sums = Sums.from_dict(old)
+    assert (sums.alnum_accuracy, sums.letters_count) == (pytest.approx(2 / 3), 0)
 
 
 def test_sums_from_other_keys_name_them() -> None:

@@ -195,3 +195,35 @@ def test_a_list_in_yaml_takes_no_places_along(tmp_path: Path) -> None:
     )
     assert (settings.out, settings.seed, settings.fonts) == ("shards/x", 3, ("a", "b"))
     assert settings.adjust == {"blur_em": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("line", "written", "read"),
+    [
+        ("charset: 01234567", "01234567", "342391"),
+        ("charset: 1.50", "1.50", "1.5"),
+        ("charset: no", "no", "False"),
+        ("name: 2026-11-28", "2026-11-28", "datetime.date(2026, 11, 28)"),
+        ("name: 12:30", "12:30", "750"),
+        ("data: [a, 007]", "007", "7"),
+        ("model: {backbone: off}", "off", "False"),
+    ],
+)
+def test_what_yaml_takes_for_no_text_is_to_be_quoted(
+    tmp_path: Path, line: str, written: str, read: str
+) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(line + "\n")
+    with pytest.raises(ValueError, match="quote it") as told:
+        cli.parse(TrainSettings, ["--config", str(path)], description="")
+    assert f'YAML reads {written} as {read}, no text; quote it: "{written}"' in str(told.value)
+
+
+def test_numbers_of_yaml_are_taken_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text('seed: 0100\ncharset: "01234567"\noptim: {lr: 1e-3}\n')
+    settings = cli.parse(TrainSettings, ["--config", str(path)], description="")
+    assert (settings.seed, settings.charset, settings.optim.lr) == (100, "01234567", 0.001)
+    path.write_text("seed:\n")
+    with pytest.raises(ValueError, match="seed has no value"):
+        cli.parse(TrainSettings, ["--config", str(path)], description="")

@@ -83,7 +83,15 @@ def evaluation(*, lengths: int = 3) -> Evaluation:
     tally = Tally(
         sums={
             (name, length): Sums(
-                count=10, exact=7, alnum_exact=8, edits=4, characters=10 * length, similarity=9.0
+                count=10,
+                exact=7,
+                alnum_count=10,
+                alnum_exact=8,
+                letters_count=10,
+                letters_exact=8,
+                edits=4,
+                characters=10 * length,
+                similarity=9.0,
             )
             for name in (EVIL, "plain")
             for length in range(1, lengths + 1)

@@ -24,8 +24,9 @@ def test_eight_pictures_overfit() -> None:
         trainer.train([batch])
     validation = trainer.validate([batch])
     assert validation.sums == Sums(
-        count=8, exact=8, alnum_exact=8, edits=0, characters=22, similarity=8.0
-    )
+        count=8, exact=8, alnum_count=8, alnum_exact=8, letters_count=8, letters_exact=8, edits=0,
+        characters=22, similarity=8.0,
+    )  # fmt: skip
 
 
 def test_a_resumed_trainer_goes_on_as_if_it_had_not_stopped() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from crnn.charset import CHARSETS, Charset
 from crnn.errors import DataError
 from pipelines.render import english, texts
+from pipelines.render.config import RenderConfig, text_kinds
+from pipelines.render.english import left_out, writable
 from pipelines.render.words import WordList, load_words, parse_words
 from tests.pipelines.render.faces import CODES
 
@@ -177,9 +180,61 @@ def test_a_word_list_is_drawn_by_its_counts() -> None:
     assert sum(even(rng) == "bare" for _ in range(3000)) == pytest.approx(1000, abs=100)
 
 
+def test_words_may_have_spaces_and_any_line_end() -> None:
+    listed = parse_words("New York\t5\rLos Angeles 7\r\nSan José\nTo infinity\n", "x")
+    assert dict(zip(listed.words, listed.counts.tolist(), strict=True)) == {
+        "New York": 5.0,
+        "Los Angeles": 7.0,
+        "San José": 1.0,
+        "To infinity": 1.0,
+    }
+
+
+GERMAN = parse_words("und\t90\nüber 80\nStraße\t60\nNew York\t5\nunverzüglich\t1", "german.tsv")
+
+
+def test_words_that_are_never_drawn_are_counted_and_named() -> None:
+    (lacking,) = left_out(GERMAN, CHARSETS["ascii"], 24)
+    assert lacking == (
+        "4 of 5 words, 62% of their counts, have characters that the charset lacks and are left "
+        "out: über, Straße, New York, unverzüglich; it lacks ' ßü': name them with --charset"
+    )
+    assert left_out(GERMAN, CHARSETS["ascii_space"] + "ßü", 24) == []
+    (long,) = left_out(GERMAN, CHARSETS["ascii_space"] + "ßü", 8)
+    assert "1 of 5 words" in long and "longer than 8" in long and "unverzüglich" in long
+    assert writable(GERMAN, CHARSETS["ascii"], 24).words == ["und"]
+
+
+def test_words_in_any_case_stay_within_the_charset() -> None:
+    characters = "abcXYZÿß.,:/@"  # neither Ÿ nor the S of SS
+    words = parse_words("cab\nÿab\nßa", "x")
+    kinds = english.english_kinds(characters, words, "all", max_length=12)
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        assert set(texts.draw_text(rng, kinds, split="all")) <= set(characters)
+
+
+@pytest.mark.parametrize(("line", "message"), [("ß\n", "it lacks 'ß'"), ("z\n", "--texts all")])
+def test_a_list_of_words_none_of_which_is_drawn_is_an_error(
+    tmp_path: Path, line: str, message: str
+) -> None:
+    (tmp_path / "w.tsv").write_text(line, encoding="utf-8")
+    side = "held_out" if texts.split_of("z") == "train" else "train"
+    config = RenderConfig(
+        count=1, content="english", charset="ascii", word_list=str(tmp_path / "w.tsv"), split=side
+    )
+    with pytest.raises(DataError, match=message):
+        text_kinds(config)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a\tmany", "line 1: 'many'"), ("a\t-1", "more than 0"), ("\n", "no words")],
+    [
+        ("a\0b", "control character"),
+        ("a\tmany", "line 1: 'many'"),
+        ("a\t-1", "more than 0"),
+        ("\n", "no words"),
+    ],
 )
 def test_a_word_list_that_is_none_says_why(text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
