@@ -32,6 +32,7 @@ from crnn.model_card import model_card
 from crnn.onnx_file import ONNX_FILE, ProvenOnnx, onnx_entry, read_onnx
 from crnn.reduced import Loss
 from crnn.reliability import RELIABILITY_FILE, reliability_svg
+from crnn.text_order import turning
 
 BUNDLE_FILE = "bundle.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -111,6 +112,7 @@ def save_bundle(
         "name": name,
         "model": asdict(model.config),
         "charset": charset.characters,
+        "text_order": charset.text_order,
         "picture": asdict(picture),
         "decoder": decoder,
         "calibration": asdict(calibration),
@@ -220,7 +222,7 @@ def _settings(uri: str, about: dict[str, Any]) -> tuple[dict[str, Any], str]:
     try:
         settings = {
             "model_config": _config(ModelConfig, about["model"]),
-            "charset": Charset(about["charset"]),
+            "charset": _charset(about),
             "picture": _config(PictureContract, about["picture"]),
             "calibration": _config(Calibration, about["calibration"]),
             **{key: about[key] for key in ("decoder", "name", "data_digest", "metrics")},
@@ -238,6 +240,13 @@ def _settings(uri: str, about: dict[str, Any]) -> tuple[dict[str, Any], str]:
         raise BundleError(f"{uri}/{BUNDLE_FILE} lacks {error}; save the bundle again") from error
     except (CharsetError, TypeError, ValueError) as error:
         raise BundleError(f"{uri}/{BUNDLE_FILE}: {error}; save the bundle again") from error
+
+
+def _charset(about: dict[str, Any]) -> Charset:
+    """Bundles older than the field were trained on right-to-left texts in their logical order."""
+    characters = about["charset"]
+    usual = "logical" if turning(characters) else "auto"
+    return Charset(characters, about.get("text_order", usual))
 
 
 def _model(uri: str, settings: dict[str, Any], weights: bytes) -> CRNN:

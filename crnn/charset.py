@@ -1,7 +1,8 @@
 """Characters and their class ids: the only place that knows which id the CTC blank has.
 
 A ``Charset`` turns a text into CTC targets and class ids back into text. The blank owns
-no character, so ``-`` and space are ordinary members.
+no character, so ``-`` and space are ordinary members. Texts are in logical order, class ids in the
+picture's, from the left: ``crnn.text_order`` tells how they differ for right-to-left scripts.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crnn.errors import CharsetError
+from crnn.text_order import TEXT_ORDERS, Ordered, TextOrder, logical, mirrors, turning, visual
 
 BLANK_ID = 0
 
@@ -65,8 +67,14 @@ class Charset:
     """
 
     characters: str
+    text_order: TextOrder = "auto"
+    """How lines with right-to-left letters run in pictures; without such letters it has no say."""
 
     def __post_init__(self) -> None:
+        if self.text_order not in TEXT_ORDERS:
+            raise CharsetError(
+                f"text_order is {self.text_order!r}; expected one of {sorted(TEXT_ORDERS)}"
+            )
         if not self.characters:
             raise CharsetError("the charset is empty; give at least one character")
         seen: set[str] = set()
@@ -83,14 +91,14 @@ class Charset:
             )
 
     @classmethod
-    def named(cls, name_or_characters: str) -> Charset:
+    def named(cls, name_or_characters: str, text_order: TextOrder = "auto") -> Charset:
         """A registered charset by its name, else the given characters themselves."""
-        return cls(CHARSETS.get(name_or_characters, name_or_characters))
+        return cls(CHARSETS.get(name_or_characters, name_or_characters), text_order)
 
     @classmethod
-    def of_texts(cls, texts: Iterable[str]) -> Charset:
+    def of_texts(cls, texts: Iterable[str], text_order: TextOrder = "auto") -> Charset:
         """The smallest charset that writes every one of ``texts``, in code point order."""
-        return cls("".join(sorted({c for text in texts for c in normalise(text)})))
+        return cls("".join(sorted({c for text in texts for c in normalise(text)})), text_order)
 
     @property
     def num_classes(self) -> int:
@@ -105,27 +113,83 @@ class Charset:
         """The distinct characters of ``text`` that the set lacks, in order of appearance."""
         return list(dict.fromkeys(c for c in normalise(text) if c not in self._ids))
 
+    @cached_property
+    def _turning(self) -> frozenset[str]:
+        """Characters of right-to-left scripts: a text without any is the same in both orders."""
+        return frozenset() if self.text_order == "logical" else turning(self.characters)
+
+    @cached_property
+    def _mirrors(self) -> dict[str, str]:
+        return mirrors(self.characters)
+
+    def in_known_case(self, text: str) -> str | None:
+        """``text`` (NFC) with each letter whose case the set lacks in the other one.
+
+        None where that doesn't help either. The length stays.
+        """
+        folded = [
+            next((f for f in (c, c.lower(), c.upper()) if f in self._ids), None) for c in text
+        ]
+        return None if None in folded else "".join(c for c in folded if c)
+
     def encode(self, text: str) -> list[int]:
-        """Class ids of ``text`` (NFC), no blanks.
+        """Class ids of ``text`` (NFC) in the order of the picture, no blanks.
 
         Raises:
             CharsetError: naming the characters that the set lacks.
         """
+        text = normalise(text)
         try:
-            return [self._ids[c] for c in normalise(text)]
+            return [self._ids[c] for c in text] if self.is_level(text) else self._turned_ids(text)
         except KeyError:
             raise CharsetError(
                 f"{text!r} has {_listed(self.unknown(text))}, not among the charset's "
                 f"{len(self.characters)} characters; extend the charset or drop the sample"
             ) from None
 
+    def _turned_ids(self, text: str) -> list[int]:
+        return [self._ids[c] for c in self.in_picture(text).text]
+
+    def is_level(self, text: str) -> bool:
+        """Whether nothing in ``text`` runs from the right, so that both orders are the same."""
+        return not self._turning or self._turning.isdisjoint(text)
+
+    def in_picture(self, text: str) -> Ordered:
+        """``text`` (NFC) as it stands in a picture, from the left."""
+        return visual(text, self.text_order, self._mirrors)
+
+    def from_picture(self, seen: str) -> Ordered:
+        """The inverse: of several texts that look like ``seen`` it is one."""
+        return logical(seen, self.text_order, self._mirrors)
+
+    def looks_alike(self, text: str, other: str) -> bool:
+        """Whether no picture tells these texts apart (NFC, with known characters or not)."""
+        if text == other or (self.is_level(text) and self.is_level(other)):
+            return text == other
+        return self.in_picture(text).text == self.in_picture(other).text
+
     def ids_of(self, characters: Iterable[str]) -> list[int]:
         """Class ids of characters of the set, each by itself: they needn't make a text in NFC."""
         return [self._ids[c] for c in characters]
 
     def text(self, class_ids: Iterable[int]) -> str:
+        """The text that stands in a picture as ``class_ids``; blanks are not allowed."""
+        seen = self.seen(class_ids)
+        return seen if self.is_level(seen) else self.from_picture(seen).text
+
+    def seen(self, class_ids: Iterable[int]) -> str:
         """The characters of ``class_ids`` as they stand; blanks are not allowed."""
         return "".join(self.characters[i - BLANK_ID - 1] for i in class_ids)
+
+    @cached_property
+    def turns(self) -> NDArray[np.bool_]:
+        """Of each class id, whether its character is of a right-to-left script."""
+        return np.array([False, *(c in self._turning for c in self.characters)], dtype=np.bool_)
+
+    @property
+    def has_turns(self) -> bool:
+        """Whether any character is."""
+        return bool(self._turning)
 
     @cached_property
     def code_points(self) -> NDArray[np.uint32]:

@@ -81,7 +81,7 @@ def load_matching(
     _check_rows("the model", own, charset)
     _check_rows("the source", state, source_charset)
     rows = _row_pairs(charset, source_charset)
-    by_character, wider = charset != source_charset, _is_wider(model, source)
+    by_character, wider = charset.characters != source_charset.characters, _is_wider(model, source)
     fates: dict[str, list[str]] = {"kept": [], "resized": [], "widened": [], "dropped": []}
     for name, tensor in state.items():
         target, fate = own.get(name), "dropped"
@@ -100,7 +100,7 @@ def load_matching(
     return TransferReport(
         **fates,
         fresh=[name for name in own if name not in loaded],
-        shared_characters=charset.text(i for i in rows[0] if i != BLANK_ID),
+        shared_characters=charset.seen(i for i in rows[0] if i != BLANK_ID),
         new_characters=_less(charset.characters, source_charset.characters),
         lost_characters=_less(source_charset.characters, charset.characters),
         shapes={n: _shapes(state[n], own.get(n)) for n in fates["resized"] + fates["dropped"]},

@@ -39,6 +39,9 @@ _PICTURE_PATH = re.compile(
     r"[^\s\"'\x00-\x1f\x7f]+\.(?:png|jpe?g|tiff?|bmp|webp|gif)\b", re.IGNORECASE
 )
 _SHOWN_LENGTH = 40
+_JOINERS = "\u200c\u200d"
+_VIRAMA = 9
+"""Combining class of the signs behind which Indic scripts need joiners."""
 
 
 class LabelError(Exception):
@@ -91,7 +94,9 @@ class TextRules:
         if self.punctuation == "fold":
             text = text.translate(PUNCTUATION)
         if self.invisible == "drop":
-            text = "".join(filter(_is_visible, text))
+            text = "".join(
+                c for i, c in enumerate(text) if _is_visible(c) or is_needed_joiner(text, i)
+            )
         text = normalise(_CASES[self.case](_WHITESPACE[self.whitespace](text)))
         if not text.isprintable():
             _refuse_breaks(text)
@@ -145,6 +150,19 @@ def _refuse_breaks(text: str) -> None:
         f"the label {text[:_SHOWN_LENGTH]!r} has {found!r} (U+{ord(found):04X}) in it{hint}; "
         f"mend the label; {remedy}",
     )
+
+
+def is_needed_joiner(text: str, place: int) -> bool:
+    """Whether a zero-width joiner or non-joiner stands there that shows: between letters that
+    would join or not otherwise, as in Persian, or behind the virama of an Indic script."""
+    if text[place] not in _JOINERS or not 0 < place < len(text) - 1:
+        return False
+    return _joins(text[place - 1]) and text[place + 1].isalpha()
+
+
+def _joins(character: str) -> bool:
+    is_arabic = "\u0600" <= character <= "\u08ff" or unicodedata.bidirectional(character) == "AL"
+    return is_arabic or unicodedata.combining(character) == _VIRAMA
 
 
 def _is_visible(character: str) -> bool:

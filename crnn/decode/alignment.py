@@ -16,7 +16,8 @@ from torch import Tensor
 
 from crnn.charset import BLANK_ID, Charset
 from crnn.ctc import min_time_steps
-from crnn.decode.decoded import Decoded, describe, find_runs
+from crnn.decode.decoded import Decoded, describe, find_runs, reading_order
+from crnn.text_order import Ordered
 
 FLOOR = -1e6
 """Stands for ``-inf`` in the input, so that only impossible moves are infinitely bad."""
@@ -27,11 +28,16 @@ def align(
     targets: Sequence[Sequence[int]],
     log_probabilities: Sequence[float],
     charset: Charset,
+    texts: Sequence[str] | None = None,
 ) -> list[Decoded]:
     """Each sample's target described along its likeliest alignment, N > 0.
 
     A target that needs more than T time steps has no alignment: its characters share the
     time evenly and have probability 0.
+
+    Args:
+        texts: what the targets are called, a character for each class id; by default the
+            charset's own text of them.
     """
     time_steps = log_probs_TNC.shape[0]
     fits = [min_time_steps(target) <= time_steps for target in targets]
@@ -39,9 +45,16 @@ def align(
     log_probs = log_probs_TNC.numpy()
     path_NT = best_alignments(log_probs, alignable)
     values_TN = np.take_along_axis(log_probs, path_NT.T[:, :, None], axis=2)[:, :, 0]
-    decoded = describe(find_runs(path_NT, values_TN.T), log_probabilities, charset)
+    called = None if texts is None else [t if ok else "" for t, ok in zip(texts, fits, strict=True)]
+    decoded = describe(find_runs(path_NT, values_TN.T), log_probabilities, charset, called)
     return [
-        decoded[n] if ok else _spread(charset.text(targets[n]), log_probabilities[n], time_steps)
+        decoded[n]
+        if ok
+        else _spread(
+            reading_order(charset.seen(targets[n]), charset, texts[n] if texts else None),
+            log_probabilities[n],
+            time_steps,
+        )
         for n, ok in enumerate(fits)
     ]
 
@@ -86,7 +99,8 @@ def _states(targets: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArra
     return labels_NS, may_skip_NS
 
 
-def _spread(text: str, log_probability: float, time_steps: int) -> Decoded:
+def _spread(ordered: Ordered, log_probability: float, time_steps: int) -> Decoded:
+    text, places = ordered
     edges = [time_steps * i / len(text) for i in range(len(text) + 1)]
-    steps = tuple(pairwise(edges))
-    return Decoded(text, log_probability, (0.0,) * len(text), steps)
+    steps = list(pairwise(edges))
+    return Decoded(text, log_probability, (0.0,) * len(text), tuple(steps[i] for i in places))

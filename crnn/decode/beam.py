@@ -166,12 +166,18 @@ class _Language:
         return self._read(prefix, self._ngram)[0]
 
     def _read(self, prefix: Prefix, ngram: CharNgram) -> tuple[float, str]:
-        """Worth and text of a prefix."""
+        """Worth of a prefix, and its characters as they stand in the picture."""
         if prefix not in self._known:
             worth, history = self._read(prefix[:-1], ngram)
-            last = self._charset.text(prefix[-1:])
-            worth += self._config.alpha * ngram.log_probability(last, history) + self._config.beta
-            self._known[prefix] = worth, history + last
+            last = self._charset.seen(prefix[-1:])
+            seen = history + last
+            if self._charset.is_level(seen):
+                gain = ngram.log_probability(last, history)
+                worth += self._config.alpha * gain + self._config.beta
+            else:  # what comes further to the right stands before it in the text
+                piece = ngram.piece_log_probability(self._charset.from_picture(seen).text)
+                worth = self._config.alpha * piece + self._config.beta * len(prefix)
+            self._known[prefix] = worth, seen
         return self._known[prefix]
 
     def text(self, target: Prefix) -> float:
@@ -179,6 +185,9 @@ class _Language:
         if self._ngram is None:
             return self.prefix(target)
         worth, text = self._read(target, self._ngram)
+        if not self._charset.is_level(text):
+            whole = self._ngram.text_log_probability(self._charset.from_picture(text).text)
+            return self._config.alpha * whole + self._config.beta * len(target)
         return worth + self._config.alpha * self._ngram.end_log_probability(text)
 
 

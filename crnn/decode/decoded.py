@@ -5,8 +5,8 @@ Shape suffixes: T time steps, N batch, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import overload
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crnn.charset import BLANK_ID, Charset
+from crnn.text_order import Ordered
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Decoded:
     char_probabilities: tuple[float, ...]
     """For each character its largest probability within its own time steps."""
     char_steps: tuple[tuple[float, float], ...]
-    """For each character the first time step and the one past its last; ascending, disjoint."""
+    """For each character the first time step and the one past its last: disjoint, and ascending
+    save where the text runs from the right."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,14 +186,61 @@ def find_runs(path_NT: NDArray[np.int64], path_log_probs_NT: NDArray[np.float32]
 
 
 def describe(
-    runs: Runs, log_probabilities: Sequence[float] | NDArray[np.float64], charset: Charset
+    runs: Runs,
+    log_probabilities: Sequence[float] | NDArray[np.float64],
+    charset: Charset,
+    texts: Sequence[str] | None = None,
 ) -> DecodedColumns:
-    """What stands in each sample, given the exact log-probability of each collapsed path."""
-    return DecodedColumns(
+    """What stands in each sample, given the exact log-probability of each collapsed path.
+
+    ``texts`` are known: each has a character for each of its sample's runs. By default they are
+    what the runs' characters say.
+    """
+    decoded = DecodedColumns(
         log_probabilities=np.asarray(log_probabilities, dtype=np.float64),
         code_points=charset.code_points[runs.ids],
         char_probabilities=np.exp(runs.peak).astype(np.float64),
         first=runs.first.astype(np.float64),
         end=runs.end.astype(np.float64),
         bounds=runs.bounds,
+    )
+    if texts is not None:
+        decoded = replace(decoded, code_points=code_points("".join(texts)))
+    turned = charset.turns[runs.ids] if charset.has_turns else None
+    if turned is None or not turned.any():
+        return decoded
+    samples = np.unique(np.searchsorted(runs.bounds, np.flatnonzero(turned), side="right") - 1)
+    seen = characters(charset.code_points[runs.ids])
+    ordered = {
+        n: reading_order(
+            seen[runs.bounds[n] : runs.bounds[n + 1]], charset, texts[n] if texts else None
+        )
+        for n in samples.tolist()
+    }
+    return _turned(decoded, ordered)
+
+
+def reading_order(seen: str, charset: Charset, text: str | None = None) -> Ordered:
+    """What stands in a picture as ``seen``, in logical order; ``text`` if that is known."""
+    if charset.is_level(seen):
+        return Ordered(seen if text is None else text, list(range(len(seen))))
+    if text is None:
+        return charset.from_picture(seen)
+    return Ordered(text, np.argsort(charset.in_picture(text).places).tolist())
+
+
+def _turned(decoded: DecodedColumns, ordered: Mapping[int, Ordered]) -> DecodedColumns:
+    """The same with the characters of the samples ``ordered``, now as in the picture, moved."""
+    source = np.arange(len(decoded.code_points))
+    points = decoded.code_points.copy()
+    for n, (text, places) in ordered.items():
+        own = slice(decoded.bounds[n], decoded.bounds[n + 1])
+        points[own] = code_points(text)
+        source[own] = decoded.bounds[n] + np.array(places)
+    return replace(
+        decoded,
+        code_points=points,
+        char_probabilities=decoded.char_probabilities[source],
+        first=decoded.first[source],
+        end=decoded.end[source],
     )

@@ -26,6 +26,7 @@ from crnn.errors import CharsetError, DataError
 
 log = logging.getLogger(__name__)
 _TEXTS_AT_ONCE = 64
+_WORDS_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,18 @@ class _Writable:
 
     charset: Charset
     words: list[str]
+    """As the list has them; their letters may be of another case than the charset's."""
     targets: list[list[int]]
+    seen: list[str]
+    """As they stand in a picture, in the charset's characters."""
 
 
 class LexiconDecoder:
-    """Chooses the most probable of ``words``; the earlier one of equals."""
+    """Chooses the most probable of ``words``; the earlier one of equals.
+
+    A letter whose case the charset lacks is looked for in the other case; the word comes back as
+    the list has it.
+    """
 
     def __init__(
         self,
@@ -88,26 +96,27 @@ class LexiconDecoder:
         if log_probs_TNC.shape[1] == 0:
             return []
         writable = self._writable(charset)
-        targets, exact = [], []
+        targets, exact, words = [], [], []
         for n, candidates in enumerate(self._candidates(log_probs_TNC, writable)):
             scored = [writable.targets[i] for i in candidates]
             scores = ctc.log_probabilities(log_probs_TNC[:, n : n + 1], scored)
             best = int(scores.argmax())
             targets.append(scored[best])
             exact.append(float(scores[best]))
-        return align(log_probs_TNC, targets, exact, charset)
+            words.append(writable.words[candidates[best]])
+        return align(log_probs_TNC, targets, exact, charset, words)
 
     def _candidates(self, log_probs_TNC: Tensor, writable: _Writable) -> list[Sequence[int]]:
         """Positions in ``writable.words`` of what is to be scored for each sample."""
         if len(writable.words) <= self._exhaustive_words:
             return [range(len(writable.words))] * log_probs_TNC.shape[1]
         targets = best_path_runs(log_probs_TNC).targets()
-        texts = [writable.charset.text(target) for target in targets]
+        texts = [writable.charset.seen(target) for target in targets]
         found: list[Sequence[int]] = []
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             some = texts[start : start + _TEXTS_AT_ONCE]
             scorer = Levenshtein.distance
-            found += map(self._nearest, cdist(some, writable.words, scorer=scorer, dtype=np.uint16))
+            found += map(self._nearest, cdist(some, writable.seen, scorer=scorer, dtype=np.uint16))
         return found
 
     def _nearest(self, distances: NDArray[np.uint16]) -> list[int]:
@@ -118,20 +127,28 @@ class LexiconDecoder:
 
     def _writable(self, charset: Charset) -> _Writable:
         if self._last is None or self._last.charset != charset:
-            words = [word for word in self._words if not charset.unknown(word)]
-            if not words:
+            folded = {word: charset.in_known_case(word) for word in self._words}
+            kept: dict[str, str] = {}
+            for word, known in folded.items():
+                if known is not None and (known not in kept or word == known):
+                    kept[known] = word
+            if not kept:
                 missing = charset.unknown("".join(self._words))[:20]
                 raise CharsetError(
                     f"none of the lexicon's {len(self._words)} words can be written with the "
                     f"charset's {len(charset.characters)} characters; it lacks {missing!r}"
                 )
-            if len(words) < len(self._words):
+            skipped = [word for word, known in folded.items() if known is None]
+            if skipped:
                 log.warning(
-                    "lexicon: %d of %d words skipped, as the charset can't write them",
-                    len(self._words) - len(words),
-                    len(self._words),
+                    "lexicon: %d of %d words are never read, as the charset can't write them: %s",
+                    len(skipped),
+                    len(folded),
+                    ", ".join(map(repr, skipped[:_WORDS_NAMED])),
                 )
-            self._last = _Writable(charset, words, [charset.encode(word) for word in words])
+            targets = list(map(charset.encode, kept))
+            seen = list(map(charset.seen, targets))
+            self._last = _Writable(charset, list(kept.values()), targets, seen)
         return self._last
 
 

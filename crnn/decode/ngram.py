@@ -73,7 +73,10 @@ class CharNgram:
     def probability(self, character: str, history: str) -> float:
         """Probability, over 0, that ``character`` (or ``END``) follows the text ``history``."""
         span = self.order - 1
-        recent = (BEGIN * span + history)[-span:] if span else ""
+        return self._mixed(character, (BEGIN * span + history)[-span:] if span else "")
+
+    def _mixed(self, character: str, recent: str) -> float:
+        """Probability after the at most ``order - 1`` characters ``recent``."""
         if character not in self._classes:
             character = UNKNOWN
         mixed = 1 / len(self._classes)
@@ -98,6 +101,13 @@ class CharNgram:
         steps = (self.log_probability(text[i], text[:i]) for i in range(len(text)))
         return sum(steps) + self.end_log_probability(text)
 
+    def piece_log_probability(self, text: str) -> float:
+        """Natural log of the probability of ``text`` as a piece of one that began before it."""
+        span = self.order - 1
+        return sum(
+            math.log(self._mixed(text[i], text[max(0, i - span) : i])) for i in range(len(text))
+        )
+
     def save(self, uri: str) -> None:
         """Write the counts as one JSON file to a path or an object store."""
         content = {
@@ -113,10 +123,12 @@ class CharNgram:
         """The inverse of ``save``.
 
         Raises:
-            FileNotFoundError: when there is no such file.
-            DataError: when it is not an n-gram of this format, naming the file.
+            DataError: when there is no such file, or it is not an n-gram of this format, naming it.
         """
-        data = storage.read_bytes(str(uri))
+        try:
+            data = storage.read_bytes(str(uri))
+        except FileNotFoundError:
+            raise DataError(f"the n-gram {uri} is missing: there is no such file") from None
         try:
             content = json.loads(data)
             if content["format_version"] != FORMAT_VERSION:

@@ -265,7 +265,7 @@ def _error(online: OnlineRecognizer, error: PictureError) -> Result:
 
 def _lexicon_decoder(online: OnlineRecognizer, words: Sequence[str]) -> Decoder:
     charset = online.bundle.charset
-    if all(charset.unknown(normalise(word)) for word in words):
+    if all(charset.in_known_case(normalise(word)) is None for word in words):
         raise ProblemError(
             "invalid",
             f"none of the lexicon's {len(words)} words can be written with the model's "

@@ -102,10 +102,11 @@ def gather(settings: TrainSettings) -> TrainingData:
 def choose_charset(settings: TrainSettings, manifests: list[Manifest]) -> Charset:
     """The charset asked for; ``auto`` is the rendered strings' own, or the data's characters."""
     if settings.charset != "auto":
-        return Charset.named(settings.charset)
+        return Charset.named(settings.charset, settings.text_order)
     if not settings.data:
         return Charset(CHARSETS[RENDERED_CHARSET])
-    return Charset.of_texts(c for manifest in manifests for c in manifest.characters)
+    characters = (c for manifest in manifests for c in manifest.characters)
+    return Charset.of_texts(characters, settings.text_order)
 
 
 def _sets(settings: TrainSettings) -> tuple[list[str], list[str]]:

@@ -46,6 +46,12 @@ def first_network(settings: TrainSettings, charset: Charset) -> CRNN:
     if start:
         report = load_matching(model, charset, start.model, start.charset)
         print(f"starting from {_in_words(settings, start)}:\n{report}", flush=True)
+        if charset.has_turns and start.charset.text_order != charset.text_order:
+            print(
+                f"its right-to-left lines were read in the order {start.charset.text_order!r}, now "
+                f"in {charset.text_order!r}: they are learnt anew (see --text-order)",
+                flush=True,
+            )
     return model
 
 

@@ -150,12 +150,14 @@ def _claim(run_uri: str, settings: TrainSettings, data: TrainingData) -> str:
     """
     if settings.overwrite:
         storage.delete(run_uri)
-    facts = {
+    facts: dict[str, Any] = {
         "charset": data.train.charset.characters,
         "data_digest": data.digest,
         "train_samples": data.train_scan.usable,
         "val_samples": data.val_scan.usable,
     }
+    if data.train.charset.has_turns:
+        facts["text_order"] = data.train.charset.text_order
     config_uri = storage.join(run_uri, CONFIG_FILE)
     if storage.exists(config_uri):
         before = _check_same(run_uri, settings, facts)

@@ -9,6 +9,7 @@ from typing import Any
 
 from crnn.image import PictureContract
 from crnn.model_config import ModelConfig
+from crnn.text_order import TextOrder
 from crnn.training.optim_config import OptimConfig
 from jobs.cli import as_mapping, flatten
 from pipelines.augment import AugmentConfig
@@ -44,6 +45,9 @@ class TrainSettings:
     """Share of the samples held out by a hash of their id, where there is no validation set."""
     charset: str = "auto"
     """auto (the data's own), a name such as digits, alnum, codes, ascii, or the characters."""
+    text_order: TextOrder = "auto"
+    """How lines with Hebrew or Arabic letters run in the pictures: auto as their first letter does,
+    rtl or ltr as the pages they come from."""
     max_reject_share: float = 0.5
     """Share of the labels that may be unfit before the run ends with an error."""
     rendered_samples: int = 30_000

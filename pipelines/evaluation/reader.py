@@ -16,6 +16,7 @@ import torch
 
 from crnn.bundle import Bundle
 from crnn.calibration import Calibration
+from crnn.charset import normalise
 from crnn.ctc import min_time_steps
 from crnn.image import decode_picture
 from crnn.metrics import Sums, score
@@ -157,8 +158,12 @@ class PieceReader:
         log_probability = math.log(result.confidence) if result.confidence > 0 else -math.inf
         confidence = self._config.bundle.calibration.apply(log_probability)
         reason, message = self._obstacle(sample)
-        sums = score(result.text, label)
+        sums = score(self._reading(result.text, normalise(label)), label)
         return _Judged(sample, result, log_probability, confidence, sums, reason, message)
+
+    def _reading(self, text: str, label: str) -> str:
+        """What counts as read: the label, where no picture tells it from the text."""
+        return label if self._charset.looks_alike(text, label) else text
 
     def _obstacle(self, sample: dict[str, Any]) -> tuple[str | None, str]:
         """Why the label is out of this bundle's reach, if it is."""

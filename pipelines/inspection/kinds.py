@@ -183,6 +183,13 @@ KINDS: dict[str, Kind] = {
         "typing errors.",
         "Look at them.",
     ),
+    "ambiguous_order": Kind(
+        "info", "Lines that look the same as another text",
+        "Letters and numbers of both directions stand so that the line could say another text, "
+        "which is what is read: 12 abc behind a Hebrew word looks like abc 12.",
+        "Nothing: evaluation counts both as right. Where lines begin with Latin letters on pages "
+        "that run from the right, train with --text-order rtl.",
+    ),
     "variant_character": Kind(
         "info", "Typographic and compatibility forms",
         "Curly quotes, long dashes, full-width forms, ligatures, fractions: is the plain form "

@@ -9,11 +9,9 @@ from typing import NamedTuple
 
 from crnn.charset import normalise
 from pipelines.inspection.look_alikes import described, mixed_scripts, plain_form
+from pipelines.textrules import is_needed_joiner
 
 _LOST = "\ufffd"
-_JOINERS = "\u200c\u200d"
-_VIRAMA = 9
-"""Combining class of the signs after which Indic scripts need joiners."""
 _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Fillers and blanks that have other categories than ``Cf``."""
 
@@ -69,9 +67,9 @@ def _spaces(text: str) -> Iterator[Trouble]:
 
 def _characters(text: str) -> Iterator[Trouble]:
     seen: set[str] = set()
-    for character in text:
+    for place, character in enumerate(text):
         kind = _kind(character)
-        if not kind or kind in seen or (character in _JOINERS and _needs_joiners(text)):
+        if not kind or kind in seen or is_needed_joiner(text, place):
             continue
         seen.add(kind)
         plain = plain_form(character) if kind == "variant_character" else ""
@@ -116,12 +114,6 @@ def _kind(character: str) -> str:
     if category == "Zs" and character != " ":
         return "odd_space"
     return "variant_character" if plain_form(character) else ""
-
-
-def _needs_joiners(text: str) -> bool:
-    return any(
-        unicodedata.bidirectional(c) == "AL" or unicodedata.combining(c) == _VIRAMA for c in text
-    )
 
 
 _REDUCED: dict[str, Callable[[str], str]] = {

@@ -11,6 +11,7 @@ from PIL import Image
 from crnn.charset import Charset, normalise
 from crnn.ctc import min_time_steps
 from crnn.errors import PictureError
+from crnn.text_order import turning
 from pipelines.inspection.inputs import DataSet, Piece
 from pipelines.inspection.labels import troubles
 from pipelines.inspection.pictures import digest, look_at
@@ -86,7 +87,7 @@ class _Sample:
             kept["flags"] |= LABELLED
             tally.count_characters(place, text)
             self._unknown(place, text)
-            kept["steps"] = min(min_time_steps(list(map(ord, text))), MOST)
+            kept["steps"] = min(min_time_steps(list(map(ord, self._seen(place, text)))), MOST)
             if image is not None:
                 self._both(place, text, int(kept["steps"]), image)
 
@@ -127,6 +128,17 @@ class _Sample:
         if unknown:
             self._tally.unknown.update(unknown)
             self._tally.note("unknown_character", place, f"has {', '.join(map(repr, unknown))}")
+
+    def _seen(self, place: int, text: str) -> str:
+        """The label as it stands in the picture."""
+        if text.isascii() or not turning(text):
+            return text
+        charset = self._config.charset or Charset.of_texts([text])
+        seen = charset.in_picture(text).text
+        read = charset.from_picture(seen).text
+        if read != text:
+            self._tally.note("ambiguous_order", place, f"looks the same as {read!r}")
+        return seen
 
     def _both(self, place: int, text: str, needed: int, image: Image.Image) -> None:
         """What picture and label say together."""

@@ -14,6 +14,7 @@ from crnn.charset import Charset
 from crnn.errors import DataError
 from pipelines.render.english import english_kinds, left_out, writable
 from pipelines.render.fonts import Font, FontSplit, find_fonts, folder_files, select_fonts
+from pipelines.render.glyphs import check_shaping
 from pipelines.render.photos import list_photos
 from pipelines.render.style import PLAIN, StyleConfig
 from pipelines.render.texts import (
@@ -136,10 +137,10 @@ def check_inputs(config: RenderConfig) -> None:
     """A look at what the configuration names, before anything is claimed or started.
 
     Raises:
-        DataError: a word list, a font folder or a folder of photographs is missing or empty, or
-            the charset can't write anything.
+        DataError: a word list, a font folder or a folder of photographs is missing or empty, the
+            charset can't write anything, or Pillow can't draw its scripts here.
     """
-    text_kinds(config)
+    check_shaping("".join(kind.characters for kind in text_kinds(config).values()))
     recipe_of(config)
 
 

@@ -24,6 +24,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 PROBE_PX = 24
 _UNASSIGNED = "\U0010fffd"  # private use: a face answers with its "missing glyph" box
+_JOINERS = "\u200c\u200d"
 _SAME_GLYPH = 4
 """So many characters that look alike to the pixel are stand-ins, not letters."""
 _UNLIKE_CAPITALS = "abdeghnqrt"
@@ -83,8 +84,9 @@ def read_faces(path: Path, characters: str) -> Iterator[Face]:
 def lacks(face: ImageFont.FreeTypeFont, mapped: Iterable[str], characters: str) -> str:
     """Those of ``characters`` that are not in the map, or have no visible glyph of their own.
 
-    A space needs a width and no ink. Where small letters have the shapes of capitals, the face has
-    capitals only, and lacks the small letters.
+    A space needs a width and no ink; zero-width joiners are the shaper's, not the font's. Where
+    small letters have the shapes of capitals, the face has capitals only, and lacks the small
+    letters.
     """
     there = set(mapped)
     missing = bytes(face.getmask(_UNASSIGNED))
@@ -95,6 +97,8 @@ def lacks(face: ImageFont.FreeTypeFont, mapped: Iterable[str], characters: str) 
         drawn = ink[character]
         if character.isspace():
             absent = character not in there or any(drawn) or face.getlength(character) <= 0
+        elif character in _JOINERS:
+            absent = False
         else:
             absent = not any(drawn) or drawn == missing or alike[drawn] >= _SAME_GLYPH
         if absent:

@@ -11,18 +11,28 @@ import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFont
+from PIL import Image, ImageFont, features
 
+from crnn.errors import DataError
+from crnn.text_order import turning
 from pipelines.render.fonts import Font
 
 Mask = NDArray[np.uint8]
 
 _FACES = 512
 _GLYPHS = 32768
+_COMPLEX_SCRIPTS = (
+    (
+        "\u0590",
+        "\u109f",
+    ),  # Hebrew, Arabic and their neighbours, the scripts of India, Thai, Burmese
+    ("\u1780", "\u18af"),  # Khmer, Mongolian
+    ("\U00011000", "\U00011fff"),  # more scripts of India
+)
 _SIMPLE_SCRIPTS_END = "\u058f"  # Latin, Greek, Cyrillic, Armenian: a glyph a character
 
 
@@ -70,8 +80,42 @@ def face(path: str, index: int, size_px: int) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=_FACES)
 def _shaping_face(path: str, index: int, size_px: int) -> ImageFont.FreeTypeFont:
-    """The same face for scripts that join or reorder characters, where Pillow can do that."""
-    return ImageFont.truetype(path, size_px, index)
+    """The same face for scripts that join or reorder characters."""
+    return ImageFont.truetype(path, size_px, index, layout_engine=ImageFont.Layout.RAQM)
+
+
+@cache
+def can_shape() -> bool:
+    """Whether Pillow here joins and reorders characters: with libraqm, which needs FriBiDi."""
+    return bool(features.check("raqm") and features.check("fribidi"))
+
+
+def check_shaping(characters: str, *, shaping: bool | None = None) -> None:
+    """Without shaping letters would be drawn apart and in the wrong order, with a wrong label.
+
+    Args:
+        characters: that are to be drawn.
+        shaping: whether that is possible; None: as it is here.
+
+    Raises:
+        DataError: naming characters that can't be drawn right.
+    """
+    if can_shape() if shaping is None else shaping:
+        return
+    wrong = sorted(c for c in set(characters) if _needs_shaping(c))
+    if wrong:
+        raise DataError(
+            f"{''.join(wrong[:20])!r} can't be drawn right: these scripts run from the right, join "
+            "or stack their characters, for which Pillow needs libraqm and FriBiDi. Install the "
+            "system's package libfribidi0 (Pillow's own wheels have the rest), or leave the "
+            "characters out"
+        )
+
+
+def _needs_shaping(character: str) -> bool:
+    if turning(character) or unicodedata.combining(character):
+        return True
+    return any(first <= character <= last for first, last in _COMPLEX_SCRIPTS)
 
 
 @lru_cache(maxsize=_FACES)
@@ -84,7 +128,7 @@ def _capitals(path: str, index: int, size_px: int) -> tuple[int, int]:
 @lru_cache(maxsize=_GLYPHS)
 def _glyph(path: str, index: int, size_px: int, text: str) -> Glyph:
     """``text`` (mostly one character) drawn once; drawing is what costs, pasting is cheap."""
-    joined = len(text) > 1
+    joined = len(text) > 1 and can_shape()
     drawing = (_shaping_face if joined else face)(path, index, size_px)
     core, (left, top) = drawing.getmask2(text, "L", anchor="ls")
     canvas = Image.new("L", core.size)
@@ -117,8 +161,13 @@ def set_line(text: str, font: Font, size_px: int, setting: Setting) -> Line:
     """``text`` in one row.
 
     Scripts that join or reorder characters are one piece, shaped as a whole and never spaced.
+
+    Raises:
+        DataError: as ``check_shaping``.
     """
     path, index = font.path, font.index
+    if not can_shape():
+        check_shaping(text)
     if max(text) > _SIMPLE_SCRIPTS_END or any(unicodedata.combining(c) for c in text):
         placed = [Placed(0, 0, _glyph(path, index, size_px, text))]
         return Line(placed, _box(placed, font, size_px), size_px)

@@ -283,3 +283,26 @@ def test_a_bundle_lives_in_an_object_store(bucket: str) -> None:
     assert (bundle.digest, bundle.name, bundle.charset) == (digest, "tiny", CHARSET)
     keep_onnx(bucket, bundle, ONNX)
     assert load_bundle(bucket).onnx == ONNX
+
+
+def test_a_bundle_keeps_the_order_of_its_texts(tmp_path: Path) -> None:
+    charset = Charset("אבab", "rtl")
+    save(tmp_path / "b", model=tiny_model(charset), charset=charset)
+    assert load_bundle(tmp_path / "b").charset == charset
+
+
+def test_an_older_bundle_reads_right_to_left_letters_as_it_was_trained(tmp_path: Path) -> None:
+    for characters, order in (("אבab", "logical"), ("abcd", "auto")):
+        folder = tmp_path / order
+        save(folder, model=tiny_model(Charset(characters)), charset=Charset(characters))
+        about = json.loads((folder / BUNDLE_FILE).read_text())
+        del about["text_order"]
+        (folder / BUNDLE_FILE).write_text(json.dumps(about))
+        assert load_bundle(folder).charset.text_order == order
+
+
+def test_a_bundle_with_an_unknown_order_is_refused(tmp_path: Path) -> None:
+    save(tmp_path)
+    edit(tmp_path, text_order="boustrophedon")
+    with pytest.raises(BundleError, match=r"'boustrophedon'; expected one of \['auto'"):
+        load_bundle(tmp_path)

@@ -80,9 +80,25 @@ def test_a_word_too_long_for_the_time_steps_loses_to_any_other() -> None:
 
 def test_words_the_charset_cannot_write_are_skipped(caplog: pytest.LogCaptureFixture) -> None:
     log_probs_TNC = sharp([3, 0, 1, 0, 20], LOWER)
-    decode = LexiconDecoder(["cat!", "CAT", "dog"])
+    decode = LexiconDecoder(["cat!", "c-a-t", "dog"])
     assert decode(log_probs_TNC, LOWER)[0].text == "dog"
-    assert "2 of 3 words skipped" in caplog.text
+    assert "2 of 3 words are never read" in caplog.text and "'cat!', 'c-a-t'" in caplog.text
+
+
+@pytest.mark.parametrize("exhaustive_words", [0, 300])
+def test_a_word_in_a_case_that_the_charset_lacks_is_read_and_comes_back_as_given(
+    exhaustive_words: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    log_probs_TNC = sharp([19, 3, 0, 15, 20], LOWER)
+    decode = LexiconDecoder(["co", "SCOT", "Scott"], exhaustive_words=exhaustive_words)
+    (decoded,) = decode(log_probs_TNC, LOWER)
+    assert decoded.text == "SCOT" and decoded.char_steps == ((0, 1), (1, 2), (3, 4), (4, 5))
+    assert not caplog.text
+
+
+def test_of_words_that_differ_in_case_alone_the_one_in_the_charset_s_own_case_is_read() -> None:
+    (decoded,) = LexiconDecoder(["CAT", "cat", "Cat"])(sharp([3, 1, 20], LOWER), LOWER)
+    assert decoded.text == "cat"
 
 
 def test_a_lexicon_the_charset_cannot_write_is_refused() -> None:

@@ -186,3 +186,15 @@ def test_a_narrower_network_takes_only_what_fits() -> None:
     )
     assert report.widened == []
     assert "head.weight" in report.dropped
+
+
+def test_rows_of_right_to_left_letters_go_by_character_in_any_order() -> None:
+    there, here = Charset("אבגa1"), Charset("1גab ב")
+    source, model = model_for(there), model_for(here)
+    report = load_matching(model, here, source, there)
+    rows = source.state_dict()["head.weight"], model.state_dict()["head.weight"]
+    for character in "אבגa1":
+        if character in here.characters:
+            ours, theirs = here.ids_of(character)[0], there.ids_of(character)[0]
+            assert torch.equal(rows[1][ours], rows[0][theirs])
+    assert report.new_characters == "b "

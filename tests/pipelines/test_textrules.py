@@ -125,3 +125,17 @@ def test_a_charset_that_is_none_is_refused_as_in_training() -> None:
 def test_rules_that_make_no_sense() -> None:
     with pytest.raises(ValueError, match="--charset"):
         TextRules(unknown="fold")
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("क\u094d\u200dष", "क\u094d\u200dष"),
+        ("سلام\u200c", "سلام"),
+        ("a\u200cb\u200dc", "abc"),
+        ("\u200bא\u200cב\u200f", "אב"),
+    ],
+)
+def test_joiners_stay_where_they_show(label: str, text: str) -> None:
+    assert TextRules(invisible="drop").apply(label) == text

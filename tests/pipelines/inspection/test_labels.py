@@ -118,3 +118,9 @@ def test_twins_are_pairs_of_which_the_rarer_is_named() -> None:
 )
 def test_what_texts_differ_in(texts: tuple[str, str], expected: str) -> None:
     assert differing(texts) == expected
+
+
+def test_a_joiner_that_shows_is_no_trouble_and_any_other_is() -> None:
+    assert troubles("می\u200cخواهم") == []
+    for text in ("سلام\u200c", "\u200dسلام", "سلام \u200cab"):
+        assert [trouble.code for trouble in troubles(text)] == ["invisible_character"]
