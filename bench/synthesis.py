@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from PIL import Image, ImageDraw, ImageFont
 
-from pipelines.render import synth
+from pipelines.render import choice, synth
 from pipelines.render.config import RenderConfig
 from pipelines.render.fonts import Font
 from pipelines.render.style import STYLES
@@ -82,7 +82,7 @@ def measure(style: str, samples: int, folders: tuple[str, ...]) -> tuple[float, 
         began_s = time.process_time()
         made = list(synth.render_samples(config, fonts, turn * samples, (turn + 1) * samples))
         ours.append(samples / (time.process_time() - began_s))
-        faces = islice(cycle(fonts[: synth.BLOCK_FACES]), len(made))
+        faces = islice(cycle(fonts[: choice.BLOCK_FACES]), len(made))
         tasks = [task_of(sample, font) for sample, font in zip(made, faces, strict=True)]
         began_s = time.process_time()
         bare(tasks)

@@ -5,7 +5,7 @@ piece: ``pictures``, ``labels`` and ``look_alikes``) → ``tally`` (sums, and 39
 ``copies`` with ``near``, ``outliers``, ``alphabet``, ``shapes`` with ``buckets`` (the data as a
 whole) → ``judge`` (findings; ``kinds`` has every kind) → ``again`` (pictures read again, to compare
 and to show) → ``result`` → ``page`` with ``cards``, ``plots``, ``proposals`` → ``write``. ``flow``
-runs it all on Ray.
+runs it all on Ray, each pass over the samples by ``passes``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from crnn.lazily import names_of
 
 if TYPE_CHECKING:
-    from pipelines.inspection.flow import Planned, Progress, carry_out, inspect, plan_inspection
+    from pipelines.inspection.flow import Planned, carry_out, inspect, plan_inspection
+    from pipelines.inspection.passes import Progress
     from pipelines.inspection.result import Finding, Inspection
     from pipelines.inspection.settings import InspectConfig
     from pipelines.inspection.write import HTML_NAME, JSON_NAME
@@ -33,4 +34,4 @@ __all__ = [
     "plan_inspection",
 ]
 
-__getattr__ = names_of(__name__, __all__, "settings", "result", "write", "flow")
+__getattr__ = names_of(__name__, __all__, "settings", "result", "write", "passes", "flow")

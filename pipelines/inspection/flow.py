@@ -20,35 +20,19 @@ from pipelines.inspection import copies
 from pipelines.inspection.again import AgainConfig, Shown, Signed, Wanted, show, sign, wanted
 from pipelines.inspection.alphabet import alphabet
 from pipelines.inspection.buckets import measure
-from pipelines.inspection.inputs import DataSet, Piece, find_sets, pieces, set_aside
+from pipelines.inspection.inputs import DataSet, find_sets, set_aside
 from pipelines.inspection.judge import Judge
 from pipelines.inspection.labels import differing
 from pipelines.inspection.look import LookConfig, looker
 from pipelines.inspection.outliers import outliers
+from pipelines.inspection.passes import Listed, Progress, Report, over
 from pipelines.inspection.pictures import NEAR_DIFFERENCE, difference
 from pipelines.inspection.result import BucketReport, Finding, Inspection, NearSummary
 from pipelines.inspection.settings import AUTO, InspectConfig
 from pipelines.inspection.shapes import Shape, best_buckets, histograms, shape, too_long
 from pipelines.inspection.tally import Ref, Total
-from pipelines.spread import Processes, spread
 
-WINDOW_ITEMS = 1 << 16
-WINDOW_PIECES = 1024
-"""In one execution on Ray: pieces, and lines of lists that travel with them."""
 MOST_BUCKETS = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far an inspection is."""
-
-    stage: str
-    """looking, comparing or showing."""
-    done: int
-    total: int
-    """Samples of this stage that are known so far."""
-    final: bool
-    """Whether ``total`` will not grow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +44,6 @@ class Planned:
     charset: Charset | None
     time_steps: Callable[[int], int]
     """T of the network by width in px."""
-
-
-Report = Callable[[Progress], None]
 
 
 def inspect(
@@ -136,7 +117,7 @@ def _look(planned: Planned, report: Report) -> Total:
     """The first pass, over all samples."""
     config = planned.config
     total = Total(len(planned.sets), most_examples=config.examples, rare_below=config.rare_below)
-    listed = _Listed(planned)
+    listed = Listed(planned.sets, config.limit)
     look_ref = ray.put(
         LookConfig(
             sets=planned.sets,
@@ -146,31 +127,12 @@ def _look(planned: Planned, report: Report) -> Total:
         )
     )
     done = 0
-    for tally in _over(looker, look_ref, listed):
+    for tally in over(looker, look_ref, listed):
         total.add(tally)
         done += tally.rows
         report(Progress(stage="looking", done=done, total=listed.total, final=listed.is_final))
     total.finish()
     return total
-
-
-class _Listed:
-    """All pieces of all sets, and how many samples there are as far as is known."""
-
-    def __init__(self, planned: Planned) -> None:
-        self._planned = planned
-        known = [data.samples for data in planned.sets]
-        limit = planned.config.limit
-        self.total = sum(min(n, limit or n) for n in known if n is not None)
-        self.is_final = None not in known
-
-    def __iter__(self) -> Iterator[Piece]:
-        for number, data in enumerate(self._planned.sets):
-            for piece in pieces(data, number, limit=self._planned.config.limit):
-                if data.samples is None:
-                    self.total += piece.rows
-                yield piece
-        self.is_final = True
 
 
 def _copies(planned: Planned, total: Total, judge: Judge, report: Report) -> NearSummary:
@@ -236,30 +198,7 @@ def _again(
     refs: Mapping[Any, Ref],
 ) -> Iterator[Any]:
     config_ref = ray.put(AgainConfig(planned.sets, planned.config))
-    return _over(build, config_ref, wanted(planned.sets, refs.values(), planned.config.limit))
-
-
-def _over(
-    build: Callable[[Any], Callable[[Any], Iterable[Any]]],
-    config_ref: ray.ObjectRef,
-    items: Iterable[Any],
-) -> Iterator[Any]:
-    """Outcomes over as many executions as it takes to keep few items in memory."""
-    for window in _windows(items):
-        yield from spread(build, config_ref, window, Processes())
-
-
-def _windows(items: Iterable[Piece | Wanted]) -> Iterator[list[Piece | Wanted]]:
-    window: list[Piece | Wanted] = []
-    lines = 0
-    for item in items:
-        window.append(item)
-        lines += len(item.piece.items if isinstance(item, Wanted) else item.items)
-        if len(window) >= WINDOW_PIECES or lines >= WINDOW_ITEMS:
-            yield window
-            window, lines = [], 0
-    if window:
-        yield window
+    return over(build, config_ref, wanted(planned.sets, refs.values(), planned.config.limit))
 
 
 def _buckets(planned: Planned, found: Shape) -> BucketReport | None:

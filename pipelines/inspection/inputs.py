@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from crnn import storage
 from crnn.errors import DataError
 from pipelines.evaluation.planned import set_names
-from pipelines.inspection.settings import InspectConfig
+from pipelines.inspection.settings import ReadConfig
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.output import SPLITS
 from pipelines.shards import check_sizes, load_manifest
@@ -54,7 +54,7 @@ class Piece:
     items: tuple[Item, ...] = ()
 
 
-def find_sets(uris: Sequence[str], config: InspectConfig) -> list[DataSet]:
+def find_sets(uris: Sequence[str], config: ReadConfig) -> list[DataSet]:
     """What lies at the addresses; a folder of prepared splits is one set for each of them.
 
     Raises:
@@ -99,7 +99,7 @@ def _split(uri: str) -> list[str]:
     return [b for b in below if storage.exists(storage.join(b, MANIFEST_NAME))] or [uri]
 
 
-def _data_set(name: str, uri: str, config: InspectConfig) -> DataSet:
+def _data_set(name: str, uri: str, config: ReadConfig) -> DataSet:
     if not storage.exists(storage.join(uri, MANIFEST_NAME)):
         source = open_source(uri, format=config.format, lists=config.lists, options=config.options)
         return DataSet(name=name, uri=uri, format=source.format, source=source)

@@ -19,7 +19,7 @@ from crnn.image import PictureContract, decode_picture
 from crnn.picture_pool import Encoded, PicturePool
 from crnn.region import cut_out
 from pipelines.inspection.inputs import DataSet, Piece
-from pipelines.inspection.settings import InspectConfig
+from pipelines.inspection.settings import ReadConfig
 from pipelines.shards import read_row_group
 from pipelines.sources import Item, Source
 
@@ -46,7 +46,7 @@ class Row:
 class PieceReader:
     """Reads pieces in one process, with another one that decodes for it where that is needed."""
 
-    def __init__(self, sets: Sequence[DataSet], config: InspectConfig) -> None:
+    def __init__(self, sets: Sequence[DataSet], config: ReadConfig) -> None:
         self._sets = sets
         self._pool: PicturePool | None = None
         if any(data.source for data in sets):

@@ -13,12 +13,9 @@ AUTO = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
-class InspectConfig(SourceOptions):
-    """What is looked for in labelled pictures."""
+class ReadConfig(SourceOptions):
+    """How labelled pictures are read where they lie, prepared or not."""
 
-    charset: str = AUTO
-    """auto (the data's own, nothing is missing), a name such as digits, alnum, codes, ascii, or
-    the characters: labels with others are errors."""
     format: str = AUTO
     """Of sources that are not prepared sets: auto, labels, names, mjsynth, icdar, scene, lmdb,
     webdataset or parquet."""
@@ -26,6 +23,36 @@ class InspectConfig(SourceOptions):
     """List files to read of such sources, e.g. annotation_train.txt; none: all there are."""
     limit: int = 0
     """At most so many samples of each set, the first ones; 0 for all."""
+    decode_memory_mb: int = 2048
+    """MiB of memory for decoding a picture of a source; one that needs more is an error."""
+    decode_timeout_s: float = 30.0
+    """Seconds for decoding a picture of a source; one that takes longer is an error."""
+
+    def __post_init__(self) -> None:
+        self._at_least("limit", 0)
+        self._at_least("decode_memory_mb", 256)
+        if not self.decode_timeout_s > 0:
+            raise ValueError(f"--decode-timeout-s is {self.decode_timeout_s}; expected above 0")
+
+    def _at_least(self, name: str, least: int) -> None:
+        if getattr(self, name) < least:
+            flag = "--" + name.replace("_", "-")
+            raise ValueError(f"{flag} is {getattr(self, name)}; expected at least {least}")
+
+    @property
+    def options(self) -> SourceOptions:
+        """What is said of the sources."""
+        known = fields(SourceOptions)
+        return SourceOptions(**{field.name: getattr(self, field.name) for field in known})
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectConfig(ReadConfig):
+    """What is looked for in labelled pictures."""
+
+    charset: str = AUTO
+    """auto (the data's own, nothing is missing), a name such as digits, alnum, codes, ascii, or
+    the characters: labels with others are errors."""
     examples: int = 8
     """Examples shown of each finding."""
     rare_below: int = 10
@@ -34,29 +61,15 @@ class InspectConfig(SourceOptions):
     """Pictures less high than this are tiny, px."""
     least_width: int = 4
     """Pictures less wide than this are tiny, px."""
-    decode_memory_mb: int = 2048
-    """MiB of memory for decoding a picture of a source; one that needs more is an error."""
-    decode_timeout_s: float = 30.0
-    """Seconds for decoding a picture of a source; one that takes longer is an error."""
     model: ModelConfig = field(default_factory=ModelConfig)
     """The network to train: its time steps bound the labels."""
     picture: PictureContract = field(default_factory=PictureContract)
     """Shape of its input."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.charset != AUTO:
             Charset.named(self.charset)
-        for name, least in (("limit", 0), ("examples", 1), ("rare_below", 0),
-                            ("least_height", 1), ("least_width", 1),
-                            ("decode_memory_mb", 256)):  # fmt: skip
-            if getattr(self, name) < least:
-                flag = "--" + name.replace("_", "-")
-                raise ValueError(f"{flag} is {getattr(self, name)}; expected at least {least}")
-        if not self.decode_timeout_s > 0:
-            raise ValueError(f"--decode-timeout-s is {self.decode_timeout_s}; expected above 0")
-
-    @property
-    def options(self) -> SourceOptions:
-        """What is said of the sources."""
-        known = fields(SourceOptions)
-        return SourceOptions(**{field.name: getattr(self, field.name) for field in known})
+        for name, least in (("examples", 1), ("rare_below", 0),
+                            ("least_height", 1), ("least_width", 1)):  # fmt: skip
+            self._at_least(name, least)

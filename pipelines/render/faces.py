@@ -22,6 +22,9 @@ from matplotlib import get_data_path
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pipelines.render import weights
+from pipelines.render.weights import Build, build_of
+
 PROBE_PX = 24
 _UNASSIGNED = "\U0010fffd"  # private use: a face answers with its "missing glyph" box
 _JOINERS = "\u200c\u200d"
@@ -37,10 +40,11 @@ _LEAST_LIKENESS = 0.25
 """Mean correlation of capitals and digits with a plain face's, below which they are no letters."""
 _NOT_FOR_TEXT = re.compile(
     r"symbol|math|emoji|last ?resort|nonunicode|stixsiz|dingbat|icon|awesome|barcode|code ?(39|128)"
-    r"|braille|music|ornament|^cm(sy|ex|mi)|hairline|\bthin\b|(extra|ultra)[ -]?light"
+    r"|braille|music|ornament|^cm(sy|ex|mi)"
     r"|pictogram|webdings|wingdings|redacted|\bblank\b|glyphs|key ?caps|\b(ean|upc)\b",
     re.IGNORECASE,
 )
+_HAIRLINES = re.compile(r"hairline|\bthin\b|(extra|ultra)[ -]?light", re.IGNORECASE)
 _BROKEN: tuple[type[Exception], ...] = (
     *(TTLibError, OSError, EOFError, struct.error, ValueError, KeyError, IndexError, TypeError),
     *(AttributeError, AssertionError, NotImplementedError),
@@ -58,26 +62,40 @@ class Face:
     style: str
     lacks: str
     """Those of the characters asked for that it can't write."""
+    hairline: bool
+    """Whether it calls itself one of the thinnest weights."""
+    build: Build | None
+    """How wide and bold it is; None where nobody asked, or there is nothing to tell by."""
 
 
-def read_faces(path: Path, characters: str) -> Iterator[Face]:
-    """The faces of a ttf, otf, ttc, woff or woff2 file that are for text; none if it is broken."""
+def read_faces(path: Path, characters: str, *, builds: bool = False) -> Iterator[Face]:
+    """The faces of a ttf, otf, ttc, woff or woff2 file that are for text; none if it is broken.
+
+    With ``builds`` they say how wide and bold they are, and the thinnest are not left out.
+    """
     logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of bytes nobody needs
     for index in range(_count(path)):
         try:
             drawing = _face_to_draw(path, index)
             family, style = drawing.getname()
-            if _NOT_FOR_TEXT.search(f"{family} {style}"):
+            hairline = bool(_HAIRLINES.search(f"{family} {style}"))
+            if _NOT_FOR_TEXT.search(f"{family} {style}") or (hairline and not builds):
                 continue
             with TTFont(path, fontNumber=index, lazy=True) as tables:
                 mapped = _mapped(tables)
             lacking = lacks(drawing, mapped, characters)
             readable = _resembles_letters(drawing, mapped)
+            build = _build(path, index, mapped - set(lacking)) if builds else None
         except _BROKEN:
             continue  # not a font, or one with broken tables
         if readable:
             yield Face(
-                index=index, family=family or path.stem, style=style or "Regular", lacks=lacking
+                index=index,
+                family=family or path.stem,
+                style=style or "Regular",
+                lacks=lacking,
+                hairline=hairline,
+                build=build,
             )
 
 
@@ -126,8 +144,12 @@ def _count(path: Path) -> int:
     return struct.unpack(">L", head[8:12])[0] if head[:4] == b"ttcf" and len(head) == 12 else 1
 
 
-def _face_to_draw(path: Path, index: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(path), PROBE_PX, index, layout_engine=ImageFont.Layout.BASIC)
+def _face_to_draw(path: Path, index: int, size_px: int = PROBE_PX) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(path), size_px, index, layout_engine=ImageFont.Layout.BASIC)
+
+
+def _build(path: Path, index: int, characters: Collection[str]) -> Build | None:
+    return build_of(_face_to_draw(path, index, weights.PROBE_PX), characters)
 
 
 def _mapped(tables: TTFont) -> frozenset[str]:

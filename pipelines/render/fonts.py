@@ -21,6 +21,7 @@ from typing import Literal
 
 from crnn.errors import DataError
 from pipelines.render.faces import read_faces
+from pipelines.render.weights import CONDENSED, THIN, Build
 
 FontSplit = Literal["train", "held_out", "all"]
 
@@ -55,11 +56,25 @@ class Font:
     """Characters that were asked for and that it can't write."""
     digest: str = ""
     """SHA-1 of the file, by which another machine knows its copy; empty: not checked."""
+    build: Build | None = None
+    """How wide and bold it is; None where nobody asked."""
+    hairline: bool = False
+    """Whether it is one of the thinnest weights, drawn only where thin faces are asked for."""
 
     @property
     def key(self) -> str:
         """A name that is the same on every machine: ``family/style``."""
         return f"{self.family}/{self.style}"
+
+    @property
+    def condensed(self) -> bool:
+        """Whether its letters are narrow."""
+        return self.build is not None and self.build.width <= CONDENSED
+
+    @property
+    def thin(self) -> bool:
+        """Whether its strokes are thin."""
+        return self.hairline or (self.build is not None and self.build.stroke <= THIN)
 
     def writes(self, text: str) -> bool:
         """Whether it has a glyph for each character of ``text``."""
@@ -74,16 +89,18 @@ def find_fonts(
     folders: tuple[str, ...] = (),
     packaged: bool = True,
     system: bool = True,
+    builds: bool = False,
 ) -> tuple[Font, ...]:
     """The faces that truly write ``characters``, one per family and style, sorted by key.
 
     Packaged faces win over those in ``folders``, and these over the system's. At most
-    ``MAX_SYSTEM_FACES`` of the system's are taken. Faces of symbols, icons and bars and the
-    thinnest weights are left out. Cached per process.
+    ``MAX_SYSTEM_FACES`` of the system's are taken. Faces of symbols, icons and bars are left
+    out, and the thinnest weights unless they are asked for. Cached per process.
 
     Args:
         needed: the characters that each face must have; a face says what else it ``lacks``.
             None: all of them.
+        builds: each face says how wide and bold it is, and the thinnest are among them.
 
     Raises:
         DataError: when no face has what is needed, or a folder is none.
@@ -91,15 +108,15 @@ def find_fonts(
     must = frozenset(characters if needed is None else needed)
     found: dict[str, Font] = {}
     for path in packaged_files() if packaged else ():
-        _add(found, path, characters, must, True)
+        _add(found, path, characters, must, packaged=True, builds=builds)
     for path in folder_files(folders):
-        _add(found, path, characters, must, False)
+        _add(found, path, characters, must, packaged=False, builds=builds)
     if system:
         wanted = len(found) + MAX_SYSTEM_FACES
         for path in system_files():
             if len(found) >= wanted:
                 break
-            _add(found, path, characters, must, False)
+            _add(found, path, characters, must, packaged=False, builds=builds)
     if not found:
         raise DataError(
             f"no font here has all of {''.join(sorted(must))!r}; install a font package that has "
@@ -215,10 +232,16 @@ def here(font: Font) -> Font:
 
 
 def _add(
-    found: dict[str, Font], path: Path, characters: str, needed: frozenset[str], packaged: bool
+    found: dict[str, Font],
+    path: Path,
+    characters: str,
+    needed: frozenset[str],
+    *,
+    packaged: bool,
+    builds: bool,
 ) -> None:
     """Add the faces of a file that write what is needed and are not there yet."""
-    for face in read_faces(path, characters):
+    for face in read_faces(path, characters, builds=builds):
         font = Font(
             family=_STYLE_WORDS.sub("", face.family),
             style=face.style,
@@ -227,6 +250,8 @@ def _add(
             index=face.index,
             lacks=face.lacks,
             digest=_digest(path),
+            build=face.build,
+            hairline=face.hairline,
         )
         if font.key not in found and not needed & set(face.lacks):
             found[font.key] = font

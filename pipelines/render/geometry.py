@@ -132,16 +132,25 @@ def _flat(box: Box, scale: float, dice: Random, style: StyleConfig) -> Matrix:
     if dice.random() < style.italic_share:
         slant = -dice.random() * 2 * style.shear
     wide = math.exp(dice.uniform(-1, 1) * style.stretch / 2)
+    wider = _widened(dice, style)
     angle = dice.uniform(-1, 1) * style.rotation_deg * min(1.0, _TURN_WHOLE * height / width)
     if dice.random() < style.turned_share:
         damped = min(1.0, _FURTHER_WHOLE * height / width)
         angle += dice.uniform(-1, 1) * style.turned_deg * damped
     turn = math.radians(angle)
     cosine, sine = math.cos(turn), math.sin(turn)
-    xx, xy, yy = scale * wide, scale * slant, scale / wide
+    xx, xy, yy = scale * wide * wider, scale * slant, scale / wide
     a, b, c, d = cosine * xx, cosine * xy - sine * yy, sine * xx, sine * xy + cosine * yy
     x, y = (left + right) / 2, (top + bottom) / 2
     return np.array([[a, b, -a * x - b * y], [c, d, -c * x - d * y], [0, 0, 1]])
+
+
+def _widened(dice: Random, style: StyleConfig) -> float:
+    """How much wider letters are made at the same height; styles without it draw nothing here."""
+    if not style.widen_share or dice.random() >= style.widen_share:
+        return 1.0
+    low, high = style.widen
+    return math.exp(dice.uniform(math.log(low), math.log(high)))
 
 
 def _turned_away(box: Box, scale: float, dice: Random, style: StyleConfig) -> Matrix:
@@ -189,10 +198,13 @@ def _outline(box: Box, bend: Bend | None) -> Matrix:
 def _room(dice: Random, style: StyleConfig, most: Sequence[float]) -> list[float]:
     """Room left, above, right and below the text, em."""
     loose = dice.random() < style.loose_share
+    cut = bool(style.cut_share) and dice.random() < style.cut_share
     room = []
     for i, limit in enumerate(most):
         space = dice.uniform(*style.margin_em) / (1 + i % 2)
         if loose and dice.random() < 0.5:
             space += dice.random() * style.loose_em
+        if cut and dice.random() < 0.5:
+            space -= dice.random() * style.cut_em / (2 - i % 2)
         room.append(min(space, limit))
     return room

@@ -15,6 +15,8 @@ from dataclasses import dataclass, fields
 MIN_EM_PX = 8.0
 MAX_EM_PX = 200.0
 MAX_CONTRAST = 255.0
+MIN_WIDEN, MAX_WIDEN = 0.2, 5.0
+"""What letters can be narrowed and widened to, as a multiple of their width, and still be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,10 @@ class StyleConfig:
     """Words in capitals whose first one is larger."""
     initial_scale: float = 1.3
     """Its size, as a multiple of the others'."""
+    condensed_share: float = 0.0
+    """Pictures in condensed faces; of the others some are too, as the fonts are."""
+    thin_share: float = 0.0
+    """Pictures in thin faces, with those that are too thin to be drawn otherwise."""
 
     # geometry
     shear: float = 0.12
@@ -47,7 +53,13 @@ class StyleConfig:
     italic_share: float = 0.0
     """Pictures slanted to the right on purpose, by up to twice ``shear``."""
     stretch: float = 0.0
-    """Widening or narrowing of the letters, as a natural logarithm."""
+    """Widening or narrowing of the letters' width over height, as a natural logarithm: 0.4 takes
+    it from 0.67 to 1.49 of the face's own; half of that is wider, half less high."""
+    widen_share: float = 0.0
+    """Pictures whose letters are made wider or narrower besides, by ``widen``."""
+    widen: tuple[float, float] = (0.5, 1.7)
+    """Least and greatest width of these letters at the same height, as a multiple of the face's
+    own; halves and doubles are as likely."""
     rotation_deg: float = 1.5
     """Turn of the line to either side; less for long lines, so that they keep their height."""
     turned_share: float = 0.0
@@ -70,6 +82,10 @@ class StyleConfig:
     """Pictures with up to ``loose_em`` more room on some sides."""
     loose_em: float = 0.5
     """That room, em."""
+    cut_share: float = 0.0
+    """Pictures with up to ``cut_em`` less room on some sides, into the text where there is none."""
+    cut_em: float = 0.1
+    """That room, em above and below, half as much beside, so that no letter is gone."""
 
     # ink
     contrast: tuple[float, float] = (100.0, 255.0)
@@ -186,8 +202,23 @@ class StyleConfig:
             raise ValueError(f"contrast is {self.contrast}; expected 1 ≤ low ≤ high ≤ 255")
         if not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100:
             raise ValueError(f"jpeg_quality is {self.jpeg_quality}; expected 1 ≤ low ≤ high ≤ 100")
+        if not MIN_WIDEN <= self.widen[0] <= self.widen[1] <= MAX_WIDEN:
+            raise ValueError(
+                f"widen is {self.widen}; expected {MIN_WIDEN:g} ≤ low ≤ high ≤ {MAX_WIDEN:g}, "
+                "multiples of the face's own width"
+            )
+        if self.condensed_share + self.thin_share > 1:
+            raise ValueError(
+                f"condensed_share is {self.condensed_share} and thin_share {self.thin_share}; "
+                "expected at most 1 together"
+            )
         if self.low_size_px[0] < MIN_EM_PX / 2:
             raise ValueError(f"low_size_px is {self.low_size_px}; expected {MIN_EM_PX / 2:g} px up")
+
+    @property
+    def asks_for_builds(self) -> bool:
+        """Whether faces are chosen by how wide or bold they are."""
+        return self.condensed_share > 0 or self.thin_share > 0
 
     def _check(self, name: str) -> None:
         value = getattr(self, name)

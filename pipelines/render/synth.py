@@ -21,6 +21,7 @@ from numpy.random import Generator
 from crnn import storage
 from crnn.errors import CrnnError, DataError
 from pipelines.output import claim, part_address, read_parts, release
+from pipelines.render.choice import Faces, faces_of, some
 from pipelines.render.config import (
     RENDERER_VERSION,
     RenderConfig,
@@ -49,7 +50,6 @@ __all__ = [
 
 BLOCK_ROWS = 1024
 """Consecutive samples that share a few faces and photographs, which so are drawn and read once."""
-BLOCK_FACES = 48
 BLOCK_PHOTOS = 24
 BLOCK_OTHERS = 48
 """Texts of a block that stand around others."""
@@ -107,12 +107,13 @@ def render_samples(
     kinds = text_kinds(config)
     photos = list_photos(config.backgrounds)
     prefix = _id_prefix(config)
-    block = _Block(number=-1, fonts=())
+    faces = faces_of(fonts, config.style)
+    block = _Block(number=-1, faces=Faces(usual=()))
     for index in range(start, stop):
         if index // BLOCK_ROWS != block.number:
-            block = _open_block(config, index // BLOCK_ROWS, kinds, fonts, photos)
+            block = _open_block(config, index // BLOCK_ROWS, kinds, faces, photos)
         rng = np.random.default_rng([config.seed, index, _SIDES.index(config.split)])
-        text, font = _text_and_font(rng, kinds, block.fonts, config.split)
+        text, font = _text_and_font(rng, kinds, block.faces.kind(rng, config.style), config.split)
         others = block.others_for(font)
         picture = draw(text, font, rng, config.style, others=others, photos=block.photos)
         yield Sample(
@@ -140,7 +141,7 @@ class _Block:
     """What consecutive samples share, so that caches serve; it depends on the block's number."""
 
     number: int
-    fonts: Sequence[Font]
+    faces: Faces
     others: Sequence[str] = ()
     photos: Sequence[Pixels] = ()
     _writable: dict[str, list[str]] = field(default_factory=dict)
@@ -156,29 +157,22 @@ def _open_block(
     config: RenderConfig,
     number: int,
     kinds: Mapping[str, Kind],
-    fonts: Sequence[Font],
+    faces: Faces,
     photos: Sequence[str],
 ) -> _Block:
     rng = np.random.default_rng([_BLOCK_SALT, config.seed, number, _SIDES.index(config.split)])
-    chosen = [fonts[i] for i in _some(rng, len(fonts), BLOCK_FACES)]
+    chosen = faces.some(rng)
     style = config.style
     others: list[str] = []
     if style.above_share or style.below_share or style.beside_share:
         others = [draw_text(rng, kinds, split=config.split) for _ in range(BLOCK_OTHERS)]
-    used = _some(rng, len(photos), BLOCK_PHOTOS) if style.photo_share else []
+    used = some(rng, photos, BLOCK_PHOTOS) if style.photo_share else []
     return _Block(
         number=number,
-        fonts=chosen,
+        faces=chosen,
         others=others,
-        photos=[load_photo(photos[i]) for i in used],
+        photos=[load_photo(photo) for photo in used],
     )
-
-
-def _some(rng: Generator, count: int, most: int) -> list[int]:
-    """All of ``range(count)``, or ``most`` of them."""
-    if count <= most:
-        return list(range(count))
-    return sorted(rng.choice(count, most, replace=False).tolist())
 
 
 def _text_and_font(
@@ -218,6 +212,7 @@ def _run(
         "fonts": select_fonts(fonts, config.fonts),
         "unseen_families": held_out_families(fonts),
     }
+    faces_of(settings["fonts"], config.style)  # whether there are any, before tasks start
     rows = ray.data.from_items([dict(row) for row in ranges], override_num_blocks=len(ranges))
     for row in rows.map(partial(render_part, **settings)).iter_rows():
         if row["error"]:

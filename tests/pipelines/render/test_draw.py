@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, replace
 from functools import lru_cache
 from random import Random
@@ -67,7 +68,10 @@ def test_the_generator_decides_every_byte(font: Font, seed: int, style: StyleCon
 
 
 SHARES = [f.name for f in fields(StyleConfig) if f.name.endswith("_share")]
-UNSEEN_ALONE = {"italic_share", "loose_share"}  # amounts of theirs are 0 in the bare style
+UNSEEN_ALONE = {
+    *("italic_share", "loose_share"),  # amounts of theirs are 0 in the bare style
+    *("condensed_share", "thin_share"),  # choose the face, before anything is drawn
+}
 
 
 @pytest.mark.parametrize("share", [s for s in SHARES if s not in UNSEEN_ALONE])
@@ -122,6 +126,59 @@ def test_ink_and_paper_are_as_far_apart_as_asked(seed: int, style: StyleConfig) 
     other = against(tones.ink, style.chroma, dice, apart=60)
     assert abs(brightness(other) - brightness(tones.ink)) > 59
     assert brightness(tone(90, 200, dice)) == pytest.approx(90)
+
+
+@lru_cache
+def relative_widths(low: float, high: float) -> NDArray[np.float64]:
+    """Width over height of a word's ink, as a multiple of that without widening."""
+    font = next(f for f in packaged() if f.key == "Lato/Black")
+    bare = replace(BARE, margin_em=(0.1, 0.1), size_px=(60, 60))
+    style = replace(bare, widen_share=1.0, widen=(low, high))
+    found = []
+    for seed in range(80):
+        usual, wide = (draw("HAMBURG", font, np.random.default_rng(seed), s) for s in (bare, style))
+        assert usual.height == wide.height
+        found.append((wide.width - 12) / (usual.width - 12))
+    return np.array(found)
+
+
+def test_letters_are_widened_and_narrowed_as_far_as_asked() -> None:
+    """Real crops have letters of half to 1.7 times their face's width, at the same height."""
+    found = relative_widths(0.5, 1.7)
+    assert found.min() == pytest.approx(0.5, abs=0.04)
+    assert found.max() == pytest.approx(1.7, abs=0.06)
+    assert np.median(found) == pytest.approx(math.sqrt(0.5 * 1.7), abs=0.13)
+    assert relative_widths(0.5, 0.5) == pytest.approx(0.5, abs=0.01)
+
+
+def test_stretch_is_a_logarithm_of_width_over_height() -> None:
+    font = next(f for f in packaged() if f.key == "Lato/Black")
+    bare = replace(BARE, margin_em=(-0.001, -0.001), size_px=(60, 60))
+    shapes = []
+    for seed in range(80):
+        one, other = (
+            draw("HAMBURG", font, np.random.default_rng(seed), style)
+            for style in (bare, replace(bare, stretch=0.4))
+        )
+        shapes.append(other.width / other.height / (one.width / one.height))
+    assert min(shapes) == pytest.approx(math.exp(-0.4), abs=0.06)
+    assert max(shapes) == pytest.approx(math.exp(0.4), abs=0.06)
+
+
+def test_cuts_take_room_and_then_text_on_some_sides() -> None:
+    """Never more than asked: half as much beside the text as above and below it."""
+    font = next(f for f in packaged() if f.key == "Lato/Black")
+    bare = replace(BARE, margin_em=(-0.001, -0.001), size_px=(60, 60))
+    style = replace(bare, cut_share=1.0, cut_em=0.2)
+    less = []
+    for seed in range(60):
+        whole, cut = (draw("HAMBURG", font, np.random.default_rng(seed), s) for s in (bare, style))
+        less.append((whole.width - cut.width, whole.height - cut.height))
+    beside, above = np.array(less).T
+    assert beside.min() >= -1
+    assert 8 <= beside.max() <= 2 * 0.1 * 60 + 1
+    assert 16 <= above.max() <= 2 * 0.2 * 60 + 1
+    assert (above <= 0).mean() > 0.1  # not all sides
 
 
 def test_a_text_without_ink_is_refused() -> None:
@@ -222,6 +279,9 @@ def test_styles_have_names_and_amounts_can_be_changed() -> None:
         {"jpeg_quality": (90, 20)},
         {"spacing_em": (0.2, 0.1)},
         {"noise_sigma": -1.0},
+        {"widen": (0.1, 1.0)},
+        {"widen": (1.0, 9.0)},
+        {"condensed_share": 0.6, "thin_share": 0.5},
         {"blur_em": float("nan")},
     ],
 )
