@@ -30,6 +30,7 @@ COMMANDS = {
     "read": Command("read", "read some pictures here and print their texts"),
     "prepare": Command("prepare", "turn labelled pictures into shards for training"),
     "inspect": Command("inspect_data", "report what is wrong with labelled pictures"),
+    "compare": Command("compare_data", "lay sets side by side, with distances"),
     "synthesize": Command("synthesize", "render labelled words and lines"),
     "train": Command("train", "train a recognizer on shards"),
     "evaluate": Command("evaluate", "measure how well a recognizer reads prepared sets"),

@@ -39,7 +39,7 @@ def histograms(title: str, names: Sequence[str], report: TraitReport, axis: str)
 
 def _line(shares: Sequence[float], step: float, top: float, number: int) -> Markup:
     """The outline of a histogram."""
-    points = [(svg.LEFT, 0.0)]
+    points = [(float(svg.LEFT), 0.0)]
     for n, share in enumerate(shares):
         points += [(svg.LEFT + step * n, share), (svg.LEFT + step * (n + 1), share)]
     points.append((svg.LEFT + step * len(shares), 0.0))
