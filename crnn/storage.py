@@ -26,6 +26,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
+from crnn import kill_points
 from crnn.errors import DataError
 from crnn.file_systems import PatientS3FileSystem, WholeLocalFileSystem
 
@@ -161,17 +162,19 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
     Raises:
         DataError: when it can't be written, naming the address.
     """
+    kill_points.reached("before", base_name(uri))
     if is_local(uri):
         with replacing(uri) as path:
             attempt("write", uri, lambda: path.write_bytes(data))
-        return
-    system, key = resolve(uri)
+    else:
+        system, key = resolve(uri)
 
-    def put() -> None:
-        with system.open_output_stream(key, compression=None) as stream:  # not by suffix
-            stream.write(data)
+        def put() -> None:
+            with system.open_output_stream(key, compression=None) as stream:  # not by suffix
+                stream.write(data)
 
-    attempt("write", uri, put)
+        attempt("write", uri, put)
+    kill_points.reached("after", base_name(uri))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 # A machine that is busy is slow, which is no fault of what is tested.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
-_SHARED = {"service": "service", "local_ray": "ray"}
+_SHARED = {"local_ray": "ray", "service": "service", "strict": "strict"}
 """Fixtures that cost seconds, and the group of tests that share one: a worker each."""
 
 

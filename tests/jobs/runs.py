@@ -16,6 +16,7 @@ import pytest
 import ray
 import torch
 
+from crnn import kill_points
 from crnn.bundle import save_bundle
 from jobs import cli
 from tests.crnn.training.pictures import CHARSET, PICTURE, small_model
@@ -78,6 +79,27 @@ def within(
             status = int(end.code or 0)
     assert ray.is_initialized() == had_cluster, "it started a cluster"
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
+
+class KillPoints:
+    """Moments at which a process of a job is killed; see ``crnn.kill_points``."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self._folder = folder
+
+    def run(
+        self, job: Path, *arguments: str, at: Sequence[str], cwd: Path
+    ) -> subprocess.CompletedProcess[str]:
+        """The job to its end, whatever it is."""
+        for point in at:
+            (self._folder / point).touch()
+        extra = {kill_points.VARIABLE: str(self._folder)}
+        return run(*arguments, cwd=cwd, job=job, extra=extra)
+
+    def left(self) -> set[str]:
+        """Those that no process came to."""
+        return {point.name for point in self._folder.iterdir()}
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from PIL import Image
 from jobs import prepare
 from pipelines.shards import load_manifest, read_row_group
 from tests.jobs.processes import VICTIMS
-from tests.jobs.runs import environment, refused, within
+from tests.jobs.runs import KillPoints, environment, refused, within
 from tests.jobs.runs import run as process
 
 JOB = Path(__file__).resolve().parents[2] / "jobs" / "prepare.py"
@@ -127,6 +127,29 @@ def test_ctrl_c_is_tidy_and_the_same_command_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.fault
+def test_killed_at_the_worst_moments_and_run_again(
+    source: Path, tmp_path: Path, local_ray: None
+) -> None:
+    """A worker between its shards and its part file, a driver before and between its manifests."""
+    flags = ("--part-rows", "4", "--val-share", "0.3")
+    whole = within(prepare.main, "source", "whole", *flags, cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    points = KillPoints(tmp_path / "points")
+    for at in (("before part-*.json", "before manifest.json"), ("after manifest.json",)):
+        killed = points.run(JOB, "source", "out", *flags, at=at, cwd=tmp_path)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert points.left() == set()
+    done = within(prepare.main, "source", "out", *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for split in ("train", "val"):
+        expected, found = (load_manifest(str(tmp_path / out / split)) for out in ("whole", "out"))
+        assert found == expected, "the very data of a job that was never disturbed"
+    ids = Counter(id for split in ("train", "val") for id in ids_of(tmp_path / "out" / split))
+    assert ids == Counter(f"{number}.png" for number in range(40))
+
+
+@pytest.mark.nightly
 @pytest.mark.fault
 def test_killed_at_many_moments_every_sample_is_there_once(source: Path, tmp_path: Path) -> None:
     with (source / "labels.tsv").open("a") as labels:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from jobs import recognize
 from tests.jobs.processes import VICTIMS
-from tests.jobs.runs import PROJECT, environment, refused, run, within
+from tests.jobs.runs import PROJECT, KillPoints, environment, refused, run, within
 from tests.pipelines.evaluation_cases import random_bundle, rendered
 
 JOB = PROJECT / "jobs" / "recognize.py"
@@ -78,6 +78,28 @@ def test_bad_input_is_one_message_and_a_status(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.fault
+def test_killed_at_the_worst_moments_every_input_has_one_row(
+    tmp_path: Path, local_ray: None
+) -> None:
+    """A worker that has written rows and told nobody, then the driver before its report."""
+    random_bundle(tmp_path / "bundle")
+    pictures = crops(tmp_path, 1100)
+    command = ("--bundle", "bundle", "--input", "crops", "--output", "out")
+    points, at = KillPoints(tmp_path / "points"), ("after part-*.parquet", "before _report.json")
+    killed = points.run(JOB, *command, at=at, cwd=tmp_path)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert points.left() == set()
+    parts_before = parts(tmp_path / "out")
+    assert len(parts_before) == 3
+    min(parts_before).unlink()
+    done = within(recognize.main, *command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert uris(tmp_path / "out") == {str(p): 1 for p in pictures.iterdir()}
+    assert json.loads((tmp_path / "out/_report.json").read_text())["rows"] == 1100
+
+
+@pytest.mark.nightly
 @pytest.mark.fault
 def test_killed_at_many_moments_every_input_has_one_row(tmp_path: Path) -> None:
     random_bundle(tmp_path / "bundle")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +15,12 @@ from jobs import synthesize
 from jobs.synthesize import SynthesizeSettings
 from pipelines.render.config import check_inputs
 from pipelines.shards import load_manifest, read_row_group
-from tests.jobs.runs import environment, refused, within
+from tests.jobs.runs import KillPoints, refused, within
 from tests.jobs.runs import run as process
 
 JOB = Path(__file__).resolve().parents[2] / "jobs" / "synthesize.py"
 PACKAGED = ("--no-system-fonts", "--style", "full")
-KILLED = (*PACKAGED, "--count", "300", "--part-rows", "2")
+KILLED = (*PACKAGED, "--count", "60", "--part-rows", "6")
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -92,36 +90,20 @@ def test_settings_that_are_nonsense(fields: dict[str, Any], message: str) -> Non
         check_inputs(SynthesizeSettings(out="out", **fields).render_config())
 
 
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A job with its first parts done and hundreds to do: it can't end before it is killed."""
-    job = subprocess.Popen(
-        [sys.executable, str(JOB), "out", *KILLED],
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    while not list(tmp_path.glob("out/_parts/part-*.json")):
-        assert job.poll() is None, job.communicate()
-        time.sleep(0.01)
-    yield job
-    job.kill()
-    job.communicate()
-
-
 @pytest.mark.fault
 @pytest.mark.slow
 def test_killed_and_resumed_leaves_the_bytes_of_a_run_that_was_not(
-    started: subprocess.Popen[str], tmp_path: Path
+    tmp_path: Path, local_ray: None
 ) -> None:
-    started.kill()
-    started.wait()
-    assert not (tmp_path / "out/manifest.json").exists()
+    """A worker between its shard and its part file, then the driver before the manifest."""
+    points = KillPoints(tmp_path / "points")
+    at = ("before part-*.json", "before manifest.json")
+    killed = points.run(JOB, "out", *KILLED, at=at, cwd=tmp_path)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert points.left() == set()
+    min(tmp_path.glob("out/_parts/part-*.json")).unlink()
     for out in ("out", "whole"):
-        rerun = run(out, *KILLED, cwd=tmp_path)
+        rerun = within(synthesize.main, out, *KILLED, cwd=tmp_path)
         assert rerun.returncode == 0, rerun.stderr
     folders = [
         {p.relative_to(root): p.read_bytes() for p in root.rglob("*") if p.is_file()}
@@ -134,4 +116,4 @@ def test_killed_and_resumed_leaves_the_bytes_of_a_run_that_was_not(
         for shard in manifest.shards
         for name in read_row_group(str(tmp_path / "out"), shard.name, 0, ["id"])["id"].to_pylist()
     ]
-    assert ids == [f"rendered-english-0-{number:08d}" for number in range(300)]
+    assert ids == [f"rendered-english-0-{number:08d}" for number in range(60)]

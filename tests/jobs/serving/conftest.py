@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.jobs.serving.guarded import Pictures, guarded_service, offered
 from tests.jobs.serving.services import SHIPPED, Service, ready
 
 LIMITS = (
@@ -20,4 +21,18 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
     often = {"RAY_metrics_report_interval_ms": "500"}
     with ready(folder, "--bundle", str(SHIPPED), *LIMITS, extra=often) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Iterator[Pictures]:
+    with offered() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def strict(tmp_path_factory: pytest.TempPathFactory, pictures: Pictures) -> Iterator[Service]:
+    """A service with a token and tight bounds, behind HAProxy."""
+    folder = tmp_path_factory.mktemp("strict")
+    with guarded_service(folder, pictures, "--ingress", "haproxy") as running:
         yield running

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import os
 import socket
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -18,67 +14,11 @@ import pytest
 
 from crnn import Recognizer
 from tests.crnn.poison import time_hog
-from tests.jobs.serving.services import SHIPPED, Service, files, ready, word_pictures
+from tests.jobs.serving.guarded import TOKEN, Pictures
+from tests.jobs.serving.services import SHIPPED, Service, files, word_pictures
 from tests.jobs.serving.test_recognize_http import problem
 
-TOKEN = "correct-horse-battery-staple"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
-BOUNDS = (
-    *("--limits.request-s", "3", "--limits.pictures", "20", "--limits.body-mb", "1"),
-    *("--limits.held-mb", "2", "--online.queue-pictures", "20", "--online.queue-mb", "2"),
-)
-
-
-@dataclass
-class Pictures:
-    """A web server with pictures, and with traps; it notes what it was asked for."""
-
-    url: str = ""
-    asked: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def pictures() -> Iterator[Pictures]:
-    noted = Pictures()
-    picture = word_pictures(1)[0]
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            noted.asked.append(self.path)
-            if self.path.startswith("/open/moved"):
-                self.send_response(302)
-                self.send_header("Location", "/private/secret.png")
-                self.end_headers()
-                return
-            found = self.path.endswith(".png")
-            body = bytes(3 << 20) if "huge" in self.path else picture
-            self.send_response(200 if found else 404)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            with contextlib.suppress(ConnectionError):
-                self.wfile.write(body)
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    noted.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield noted
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory, pictures: Pictures) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("strict")
-    token_file = folder / "token"
-    token_file.write_text(f"{TOKEN}\n")
-    token_file.chmod(0o600)
-    arguments = ("--bundle", str(SHIPPED), "--token-file", str(token_file), *BOUNDS)
-    allowed = ("--allowed-urls", f"{pictures.url}/open/")
-    with ready(folder, *arguments, *allowed) as running:
-        yield running
 
 
 @pytest.fixture

@@ -10,23 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.serving.services import SHIPPED, Service, files, ready, word_pictures
+from tests.jobs.serving.guarded import BODY_MIB, TOKEN, Pictures, guarded_service
+from tests.jobs.serving.services import Service, files, word_pictures
 from tests.jobs.serving.test_recognize_http import problem
 
-TOKEN = "correct-horse-battery-staple"
+pytestmark = pytest.mark.xdist_group("strict")  # shares its service
 SECRET_TEXT = "ZEBRA-CROSSING-7431"
 
 
 @pytest.fixture(scope="module", params=["haproxy", pytest.param("proxy", marks=pytest.mark.slow)])
 def guarded(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    pictures: Pictures,
 ) -> Iterator[Service]:
-    """One with a token that logs every request and takes bulk jobs."""
+    if request.param == "haproxy":
+        yield request.getfixturevalue("strict")
+        return
     folder = tmp_path_factory.mktemp("guarded")
-    (folder / "token").write_text(TOKEN)
-    arguments = ("--bundle", str(SHIPPED), "--token-file", str(folder / "token"), "--access-log")
-    bulk = ("--bulk.prefixes", str(folder / "data"), "--limits.request-s", "10")
-    with ready(folder, "--ingress", request.param, *arguments, *bulk) as running:
+    with guarded_service(folder, pictures, "--ingress", request.param) as running:
         yield running
 
 
@@ -187,7 +189,7 @@ def test_a_body_in_a_coding_is_told_which_it_may_have(guarded: Service) -> None:
         (b'{"input":"/x","output":"/x"}', "", 415, "unsupported_media_type", "expected appl"),
         (b'{"input":"/x","output":"/x"}', "application/json", 422, "invalid", "expected an addr"),
         (b'{"input":NaN,"output":"/x"}', "application/json", 400, "malformed", "not JSON"),
-        (bytes((32 << 20) + 1), "application/json", 413, "too_large", "over 33554432 bytes"),
+        (bytes((BODY_MIB << 20) + 1), "application/json", 413, "too_large", "over 1048576 bytes"),
     ],
 )
 def test_jobs_are_refused_with_the_status_they_deserve(

@@ -18,7 +18,7 @@ from crnn.errors import DataError, EngineError
 from crnn.recognizer import Recognizer
 from pipelines.recognition import BulkConfig, recognize
 from pipelines.render.synth import RenderConfig, chosen_fonts, render_samples
-from tests.pipelines.conftest import PROJECT_ROOT
+from tests.conftest import PROJECT_ROOT
 from tests.pipelines.evaluation_cases import digits, write_set
 from tests.pipelines.recognition.results import rows_of
 
