@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 # A machine that is busy is slow, which is no fault of what is tested.
-settings.register_profile("project", deadline=None)
-settings.load_profile("project")
+settings.register_profile("project", deadline=None, max_examples=50)
+settings.register_profile("nightly", deadline=None, max_examples=500)
 _SHARED = {"local_ray": "ray", "service": "service", "strict": "strict"}
 """Fixtures that cost seconds, and the group of tests that share one: a worker each."""
 
@@ -30,7 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--nightly", action="store_true", help="run those marked slow or nightly too")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("nightly" if config.getoption("--nightly") else "project")
     torch.set_num_threads(1)
     # Tests in the background of a shell ignore Ctrl-C, and so would the jobs that they start.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def until(happened: Callable[[], object]) -> None:
-    for _ in range(3_000):
+    for _ in range(18_000):
         if happened():
             return
         time.sleep(0.01)

@@ -57,7 +57,14 @@ def exported(name: str) -> Bundle:
     return replace(bundle, onnx=ProvenOnnx(data=export_onnx(bundle), proof=proof))
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+LARGE = ("vgg16_bn", "resnet")
+"""Their export takes as long as that of all others."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in NETWORKS],
+)
 def bundle(request: pytest.FixtureRequest) -> Bundle:
     return exported(request.param)
 

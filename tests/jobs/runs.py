@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,21 @@ def within(
             status = int(end.code or 0)
     assert ray.is_initialized() == had_cluster, "it started a cluster"
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
+
+def here_and_as_a_process(main: Callable[[Sequence[str]], None], job: Path) -> pytest.MarkDecorator:
+    """``job``: ``within`` this process, on ``local_ray``; and, slow, ``run`` on its own cluster."""
+    return pytest.mark.parametrize(
+        "job",
+        [
+            pytest.param(partial(within, main), id="here"),
+            pytest.param(partial(run, job=job), id="process", marks=pytest.mark.slow),
+        ],
+    )
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+"""A job to its end: arguments, and ``cwd``."""
 
 
 class KillPoints:

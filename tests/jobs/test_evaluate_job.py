@@ -11,16 +11,17 @@ from crnn.errors import DataError
 from jobs import evaluate
 from jobs.evaluate import default_out
 from pipelines.evaluation import set_names
-from tests.jobs.runs import PROJECT, refused, run, within
+from tests.jobs.runs import PROJECT, Run, here_and_as_a_process, refused, within
 from tests.pipelines.evaluation_cases import digits, prepared_cases, random_bundle, write_set
 
 JOB = PROJECT / "jobs" / "evaluate.py"
 
 
-def test_from_any_folder_with_relative_paths(tmp_path: Path) -> None:
+@here_and_as_a_process(evaluate.main, JOB)
+def test_from_any_folder_with_relative_paths(job: Run, tmp_path: Path, local_ray: None) -> None:
     prepared_cases(tmp_path)
     command = ("--bundle", "bundle", "--data", "first", "second", "--decoder", "beam")
-    done = run(*command, cwd=tmp_path, job=JOB)
+    done = job(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (out,) = tmp_path.glob("evaluation-*")
     assert done.stdout.splitlines()[-1] == f"report: {out / 'report.html'}"

@@ -61,11 +61,15 @@ def test_from_any_folder_on_rendered_pictures(tmp_path: Path) -> None:
         assert all(abs(ours.confidence - theirs.confidence) < 1e-3 for ours, theirs in pairs)
 
 
-def test_a_bundle_in_an_object_store_on_a_prepared_set(
+def test_a_bundle_in_an_object_store_with_a_broken_model_on_a_prepared_set(
     tmp_path: Path, new_bucket: Callable[[], str]
 ) -> None:
     address = storage.join(new_bucket(), "models/first")
     digest = saved(address)
+    about = json.loads(storage.read_bytes(f"{address}/{BUNDLE_FILE}"))
+    broken = json.dumps({**about, "onnx": {"file": ONNX_FILE}})
+    storage.write_bytes(f"{address}/{BUNDLE_FILE}", broken.encode())
+    storage.write_bytes(f"{address}/{ONNX_FILE}", b"cut short")
     write_set(tmp_path / "set", digits(30, seed=1))
     options = ("--data", "set", "--engine", "onnx", "--rounds", "1", "--reduced", "torch-bf16")
     done = within(export.main, "--bundle", address, *options, cwd=tmp_path)
@@ -86,17 +90,6 @@ def test_what_is_not_proven_is_not_kept(tmp_path: Path) -> None:
     refused(done, 1, "'onnx' at width 32 px", "probability by nan; expected at most 0.001")
     assert (tmp_path / BUNDLE_FILE).read_bytes() == before
     assert not (tmp_path / ONNX_FILE).exists()
-
-
-def test_a_broken_onnx_model_is_replaced(tmp_path: Path) -> None:
-    saved(tmp_path)
-    about = json.loads((tmp_path / BUNDLE_FILE).read_text())
-    (tmp_path / BUNDLE_FILE).write_text(json.dumps({**about, "onnx": {"file": ONNX_FILE}}))
-    (tmp_path / ONNX_FILE).write_bytes(b"cut short")
-    options = ("--pictures", "20", "--engine", "onnx", "--rounds", "1")
-    done = within(export.main, "--bundle", ".", *options, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert load_bundle(tmp_path).onnx is not None
 
 
 def test_bad_arguments_are_one_message_and_a_status(tmp_path: Path) -> None:

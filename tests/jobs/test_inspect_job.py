@@ -7,7 +7,14 @@ import subprocess
 from pathlib import Path
 
 from jobs import inspect_data
-from tests.jobs.runs import PROJECT, refused, run, within, without_control_characters
+from tests.jobs.runs import (
+    PROJECT,
+    Run,
+    here_and_as_a_process,
+    refused,
+    within,
+    without_control_characters,
+)
 from tests.pipelines.inspection.planted import clean, noise, prepared, row
 
 INSPECT = PROJECT / "jobs" / "inspect_data.py"
@@ -17,12 +24,13 @@ def inspect(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return within(inspect_data.main, *arguments, cwd=cwd)
 
 
-def test_the_report_and_the_status(tmp_path: Path, local_ray: None) -> None:
+@here_and_as_a_process(inspect_data.main, INSPECT)
+def test_the_report_and_the_status(job: Run, tmp_path: Path, local_ray: None) -> None:
     prepared(tmp_path / "good", clean(60, seed=1))
     bad = [*clean(60, seed=2), row("wide", "a\u200bb", noise(60, 24))]
     prepared(tmp_path / "bad", bad)
     rare = ("--rare-below", "1", "--strict")
-    done = run("good", "--out", "report", *rare, cwd=tmp_path, job=INSPECT)
+    done = job("good", "--out", "report", *rare, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "60 samples in 1 set\n" in done.stdout
     assert "nothing is wrong" in done.stdout

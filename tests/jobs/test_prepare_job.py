@@ -110,6 +110,7 @@ def started(source: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     job.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 def test_ctrl_c_is_tidy_and_the_same_command_goes_on(
     started: subprocess.Popen[str], source: Path, tmp_path: Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,18 @@ from jobs import synthesize
 from jobs.synthesize import SynthesizeSettings
 from pipelines.render.config import check_inputs
 from pipelines.shards import load_manifest, read_row_group
-from tests.jobs.runs import KillPoints, refused, within
-from tests.jobs.runs import run as process
+from tests.jobs.runs import KillPoints, Run, here_and_as_a_process, refused, within
 
 JOB = Path(__file__).resolve().parents[2] / "jobs" / "synthesize.py"
 PACKAGED = ("--no-system-fonts", "--style", "full")
 KILLED = (*PACKAGED, "--count", "60", "--part-rows", "6")
 
 
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return process(*arguments, cwd=cwd, job=JOB)
-
-
-def test_a_set_with_its_preview(tmp_path: Path) -> None:
+@here_and_as_a_process(synthesize.main, JOB)
+def test_a_set_with_its_preview(job: Run, tmp_path: Path, local_ray: None) -> None:
     words = tmp_path / "words.tsv"
     words.write_text("apple\t3\nbanana\t1\ncherry\n")
-    outcome = run(
+    outcome = job(
         *("out", "--count", "40", "--lines", "--words", "words.tsv", "--texts", "all"),
         *("--preview", "sheet.png", "--preview-samples", "8", *PACKAGED),
         cwd=tmp_path,

@@ -14,7 +14,7 @@ from jobs import cli, train
 from jobs.synthesize import SynthesizeSettings
 from jobs.training.settings import TrainSettings, differences
 from pipelines.shards import MANIFEST_NAME
-from tests.jobs.runs import TINY, TRAIN, refused, run, tiny_bundle, within
+from tests.jobs.runs import TINY, TRAIN, refused, tiny_bundle, within
 from tests.pipelines.stream.sets import good, write_set
 
 
@@ -62,14 +62,17 @@ def test_bad_input_is_one_message_and_leaves_nothing(
 
 
 @pytest.mark.slow
-def test_pages_damaged_within_a_shard_end_the_run_with_its_name(tmp_path: Path) -> None:
+def test_pages_damaged_within_a_shard_end_the_run_with_its_name(
+    tmp_path: Path, local_ray: None
+) -> None:
     write_set(tmp_path / "set", good(120))
     (shard,) = (tmp_path / "set").glob("*.parquet")
     data = bytearray(shard.read_bytes())
     at = data.index(b"\x89PNG")
     data[at + 100 : at + 220] = b"\xff" * 120  # of the pictures' page, which the scan leaves alone
     shard.write_bytes(data)
-    done = run(
+    done = within(
+        train.main,
         *("--data", "set", "--name", "a", "--max-failures", "1", "--epochs", "1", *TINY),
         cwd=tmp_path,
     )

@@ -10,8 +10,9 @@ import pytest
 
 from crnn import storage
 from crnn.bundle import load_bundle
+from jobs import train
 from tests.jobs.nodes import Head, head_node
-from tests.jobs.runs import TINY, run, without_control_characters
+from tests.jobs.runs import TINY, within, without_control_characters
 from tests.pipelines.stream.sets import good, write_set
 
 pytestmark = pytest.mark.slow
@@ -73,7 +74,9 @@ def test_a_failing_job_fails(head: Head, arguments: str, words: list[str]) -> No
     assert not (head.folder / "failed").exists()
 
 
-def test_data_and_runs_on_s3(new_bucket: Callable[[], str], tmp_path: Path) -> None:
+def test_data_and_runs_on_s3(
+    new_bucket: Callable[[], str], tmp_path: Path, local_ray: None
+) -> None:
     bucket = new_bucket()
     for name, rows in (("set", good(60)), ("val", good(10))):
         storage.upload_folder(Path(write_set(tmp_path / name, rows)), f"{bucket}/data/{name}")
@@ -81,7 +84,7 @@ def test_data_and_runs_on_s3(new_bucket: Callable[[], str], tmp_path: Path) -> N
         *("--data", f"{bucket}/data/set", "--val", f"{bucket}/data/val"),
         *("--storage-path", f"{bucket}/runs", "--name", "a", "--num-workers", "2", *SHORT),
     )
-    done = run(*command, cwd=tmp_path)
+    done = within(train.main, *command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = f"{bucket}/runs/a"
     assert load_bundle(f"{folder}/bundle").name == "a"
@@ -89,4 +92,4 @@ def test_data_and_runs_on_s3(new_bucket: Callable[[], str], tmp_path: Path) -> N
     for name in ("done.json", "curves.png", "rejects.parquet", "report.html", "config.yaml"):
         assert storage.exists(f"{folder}/{name}"), name
     assert list(storage.list_files(f"{folder}/tensorboard", recursive=True))
-    assert "run a is complete" in run(*command, cwd=tmp_path).stdout
+    assert "run a is complete" in within(train.main, *command, cwd=tmp_path).stdout

@@ -70,7 +70,7 @@ def accounted(run_folder: Path, *, starts: int) -> Audit:
     return audit
 
 
-@pytest.mark.parametrize("workers", ["2", "1:2"])
+@pytest.mark.parametrize("workers", ["2", pytest.param("1:2", marks=pytest.mark.nightly)])
 def test_a_killed_worker_costs_only_the_steps_since_the_checkpoint(
     home: Path, workers: str
 ) -> None:

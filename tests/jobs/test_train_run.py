@@ -128,9 +128,10 @@ def test_a_failed_overwriting_leaves_the_old_run(home: Path, folder: Path) -> No
 
 
 @pytest.mark.slow
-def test_overwriting_starts_anew(home: Path, folder: Path) -> None:
+def test_overwriting_starts_anew(home: Path, folder: Path, local_ray: None) -> None:
     (folder / "left-over").touch()
-    done = run(*COMMAND, "--overwrite", "--num-workers", "1", "--epochs", "1", cwd=home)
+    again = ("--overwrite", "--num-workers", "1", "--epochs", "1")
+    done = within(train.main, *COMMAND, *again, cwd=home)
     assert done.returncode == 0, done.stderr
     assert "resum" not in done.stdout
     assert not (folder / "left-over").exists()

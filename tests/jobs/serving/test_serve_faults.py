@@ -37,8 +37,15 @@ def goes_on(running: Load, count: int = 100) -> None:
     until(lambda: running.read >= before + count)
 
 
-@pytest.mark.parametrize("ingress", ["haproxy", "proxy"])
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize(
+    ("ingress", "number"),
+    [
+        ("haproxy", 1),
+        ("proxy", 2),
+        pytest.param("haproxy", 2, marks=pytest.mark.nightly),
+        pytest.param("proxy", 1, marks=pytest.mark.nightly),
+    ],
+)
 def test_a_killed_replica_costs_no_wrong_answer_and_comes_back(
     tmp_path: Path, ingress: str, number: int
 ) -> None:
@@ -64,7 +71,7 @@ def new_replica_answers(service: Service, before: list[Process]) -> bool:
     return len(lines) >= len(before) and all(p.runs() for p in replicas(service))
 
 
-@pytest.mark.parametrize("ingress", ["haproxy", "proxy"])
+@pytest.mark.parametrize("ingress", ["haproxy", pytest.param("proxy", marks=pytest.mark.nightly)])
 def test_a_bundle_is_rolled_in_under_load_without_a_failed_request(
     tmp_path: Path, ingress: str
 ) -> None:

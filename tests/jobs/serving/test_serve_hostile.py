@@ -89,12 +89,20 @@ def fuzz(service: Service, folder: Path, *options: str, extra: dict[str, str]) -
     assert httpx.get(f"{service.url}/readyz").status_code == 200
 
 
-def test_schemathesis_finds_nothing(hostile: Service, tmp_path: Path) -> None:
+MANY = pytest.mark.nightly
+"""More examples than are made for every change."""
+
+
+@pytest.mark.parametrize("examples", [25, pytest.param(100, marks=MANY)])
+def test_schemathesis_finds_nothing(hostile: Service, tmp_path: Path, examples: int) -> None:
     exclude = ("--exclude-path-regex", "/v1/jobs.*")
-    fuzz(hostile, tmp_path, "--max-examples", "100", *exclude, extra={})
+    fuzz(hostile, tmp_path, "--max-examples", str(examples), *exclude, extra={})
 
 
-def test_schemathesis_finds_nothing_in_bulk_jobs_and_its_jobs_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("examples", [12, pytest.param(40, marks=MANY)])
+def test_schemathesis_finds_nothing_in_bulk_jobs_and_its_jobs_end(
+    tmp_path: Path, examples: int
+) -> None:
     folder = tmp_path / "data"
     (folder / "crops").mkdir(parents=True)
     for index, data in enumerate(word_pictures(3)):
@@ -108,7 +116,7 @@ def test_schemathesis_finds_nothing_in_bulk_jobs_and_its_jobs_end(tmp_path: Path
             "PYTHONPATH": str(PROJECT),
             "CRNN_FUZZ_FOLDER": str(folder),
         }
-        only = ("--include-path-regex", "^/v1/jobs", "--max-examples", "40")
+        only = ("--include-path-regex", "^/v1/jobs", "--max-examples", str(examples))
         fuzz(service, tmp_path, *only, extra=hooks)
         with Client(service.url, timeout_s=120) as client:
             jobs = client.jobs(limit=100)

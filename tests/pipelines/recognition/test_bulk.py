@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import statistics
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,9 +33,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def crops(tmp_path: Path) -> Path:
+def crops(drawn: Path, tmp_path: Path) -> Path:
+    """A copy of them that a test may change."""
+    return Path(shutil.copytree(drawn, tmp_path / "crops"))
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A thousand pictures in two folders, two of them bad, and a file that is no picture."""
-    folder = tmp_path / "crops"
+    folder = tmp_path_factory.mktemp("drawn") / "crops"
     (folder / "b").mkdir(parents=True)
     for number in range(1000):
         name = f"{'b/' if number % 3 else ''}{number}.png"

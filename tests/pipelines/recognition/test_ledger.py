@@ -86,8 +86,9 @@ def test_listings_cut_anywhere_plan_every_input_once(
         etags = dict.fromkeys((f"{n:05d}" for n in range(0, 9000, 2)), "0")
         for changes, kept_plans in [*runs, ([], 99)]:
             etags |= {f"{n:05d}": etag for n, etag in changes}
-            rows = [table([name], etag) for name, etag in sorted(etags.items())]
-            whole = pa.concat_tables(rows).combine_chunks()
+            names = sorted(etags)
+            versions = pa.array([etags[name] for name in names])
+            whole = table(names).set_column(SCHEMA.get_field_index("etag"), "etag", versions)
             for _ in itertools.islice(additions(ledger, [whole, whole]), kept_plans):
                 pass
         last: dict[str, dict] = {}
