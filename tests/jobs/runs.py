@@ -63,6 +63,7 @@ def within(
     For what needs no cluster, or runs on that of the fixture ``local_ray``: it may start none.
     """
     out, err, had_cluster = io.StringIO(), io.StringIO(), ray.is_initialized()
+    before = dict(os.environ)
     with (
         pytest.MonkeyPatch.context() as patch,
         contextlib.redirect_stdout(out),
@@ -78,6 +79,10 @@ def within(
             status = 0
         except SystemExit as end:
             status = int(end.code or 0)
+        finally:  # a job sets some for what it starts
+            for name in os.environ.keys() - before.keys():
+                del os.environ[name]
+            os.environ.update(before)
     assert ray.is_initialized() == had_cluster, "it started a cluster"
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
