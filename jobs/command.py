@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.metadata
+import os
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
@@ -48,11 +49,9 @@ def main() -> NoReturn:
     """
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help", "help"):
-        print(usage())
-        sys.exit(0)
+        sys.exit(_show(usage()))
     if name in ("-V", "--version"):
-        print(f"{DISTRIBUTION} {version()}")
-        sys.exit(0)
+        sys.exit(_show(f"{DISTRIBUTION} {version()}"))
     if name not in COMMANDS:
         sys.exit(_refuse(name))
     run(name, arguments)
@@ -90,6 +89,16 @@ def version() -> str:
         return importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
         return "(not installed)"
+
+
+def _show(text: str) -> int:
+    """Print it; status 141, as of the jobs, if the reader has gone, as in ``crnn | true``."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return 0
 
 
 def _refuse(name: str) -> int:

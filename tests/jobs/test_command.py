@@ -117,3 +117,13 @@ def test_it_runs_where_it_is_not_installed(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert done.stdout == f"{command.usage()}\n[]\n"
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    command_line = [sys.executable, "-m", "jobs", "--help"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command_line, cwd=PROJECT, stdout=pipe, stderr=pipe, text=True) as done:
+        assert done.stdout is not None and done.stderr is not None
+        done.stdout.close()
+        assert done.stderr.read() == ""
+    assert done.returncode == 141
