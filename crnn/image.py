@@ -44,13 +44,13 @@ class PictureContract:
     """How pictures become tensors; stored in the bundle and obeyed everywhere."""
 
     height: int = 32
-    """Pixels; every picture is scaled to it."""
+    """Height that every picture is scaled to, px."""
     channels: Literal[1, 3] = 1
-    """1 reads grey, 3 reads RGB."""
+    """1: grey; 3: RGB."""
     mode: Literal["bucket", "fixed"] = "bucket"
     """``bucket`` keeps the aspect and pads to the next width; ``fixed`` stretches to one width."""
     widths: tuple[int, ...] = (64, 96, 128, 192, 256, 384, 512)
-    """Bucket widths in pixels, ascending; with ``fixed`` exactly one."""
+    """Bucket widths, px, ascending; exactly one with ``fixed``."""
 
     def __post_init__(self) -> None:
         if self.height < 8 or self.height % 8:

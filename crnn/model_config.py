@@ -23,7 +23,7 @@ class ModelConfig:
     rnn_layers: int = 1
     """Stacked bidirectional layers."""
     dropout: float = 0.0
-    """Share of features zeroed before the RNN layers and the head, while training."""
+    """Dropout before the RNN layers and the head."""
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:

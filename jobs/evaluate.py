@@ -1,10 +1,11 @@
-"""How well does a bundle read? Prepared sets in, a report out.
+"""Measure how well a bundle reads prepared sets.
 
     python jobs/evaluate.py --bundle runs/first/bundle --data shards/val
     python jobs/evaluate.py --bundle s3://b/bundle --data s3://b/iiit s3://b/svt --out s3://b/report
     ray job submit -- python jobs/evaluate.py --bundle runs/first/bundle --data shards/val
 
-Writes report.html (for people), report.json (for programs, last) and predictions/*.parquet.
+Writes report.html (for people), report.json (for programs, written last) and every prediction as
+Parquet in predictions/.
 """
 
 from __future__ import annotations
@@ -39,22 +40,22 @@ class EvaluateSettings:
     bundle: str
     """The bundle: a folder, s3:// or gs:// address."""
     data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SET [SET ...]")]
-    """Prepared sets; each is named in the report by the end of its address."""
+    """Prepared sets; the report names each by the last part of its address."""
     out: str = ""
     """Folder of the report; default: evaluation-<time> beside a bundle on this machine."""
     decoder: str = ""
-    """greedy, beam or lexicon; default: lexicon if there is one, else the bundle's."""
+    """greedy, beam or lexicon; default: lexicon with --lexicon, else the bundle's own."""
     lexicon: str = ""
-    """A text file with the words allowed, one a line."""
+    """Text file with the allowed words, one a line."""
     engine: str = AUTO
-    """What runs the model: torch, compiled, onnx or openvino; auto takes the fastest there is.
-    openvino-bf16 or torch-bf16 compute in bfloat16: in bundles that say what is lost with them."""
+    """What runs the model: torch, compiled, onnx or openvino; auto: the fastest one available.
+    openvino-bf16 and torch-bf16 compute in bfloat16, if the bundle records what that loses."""
     held_out_share: float = 0.0
-    """Above 0: only the samples that training with this share left out."""
+    """Above 0: only the samples that training with this --val-share held out."""
     limit: int = 0
-    """At most so many samples of each set; 0 for all."""
+    """Maximum number of samples of each set; 0: all."""
     use_gpu: bool = False
-    """Read on the cluster's GPUs, one process for each."""
+    """Run on the GPUs of the cluster, one process each."""
     address: str = ""
     """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
 

@@ -1,15 +1,16 @@
-"""Give a bundle its model.onnx, which ONNX Runtime and OpenVINO run, once it is proven equal.
+"""Add an ONNX model to a bundle, once it is proven to read the same; it runs faster on a CPU.
 
     python jobs/export.py --bundle runs/first/bundle
     python jobs/export.py --bundle s3://b/bundle --data shards/val --pictures 2000
     python jobs/export.py --bundle runs/first/bundle --engine onnx
     python jobs/export.py --bundle B --data shards/val --reduced openvino-bf16 torch-bf16
 
-The same pictures are read by PyTorch and by every engine installed: all texts must be identical
-and no probability more than 0.001 away, or nothing is kept and the exit status is 1. The bundle's
-digest stays as it is. Engines of --reduced compute in bfloat16: how many texts become others, and
-how many are right, is measured on the same pictures and kept in the bundle, which from then on can
-be read with them. Then the engines are measured in turns. Needs no Ray cluster.
+PyTorch and every installed engine (ONNX Runtime, OpenVINO) read the same pictures. All texts must
+be identical and no probability more than 0.001 apart; otherwise nothing is kept and the exit status
+is 1. The bundle's digest does not change. The engines of --reduced compute in bfloat16: how many
+texts differ, and how many are right, is measured on the same pictures and recorded in the bundle,
+which can then be read with them. Finally the speed of the engines is measured. Needs no Ray
+cluster.
 """
 
 from __future__ import annotations
@@ -47,15 +48,15 @@ class ExportSettings:
     bundle: str
     """The bundle: a folder, s3:// or gs:// address."""
     data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SET [SET ...]")] = ()
-    """Prepared sets whose pictures are read; default: rendered ones of the bundle's characters."""
+    """Prepared sets to compare on; default: pictures rendered from the bundle's characters."""
     pictures: int = 1000
-    """Pictures to read, from the beginning of the sets and equally many of each."""
+    """Number of pictures to compare on, equally many from the beginning of each set."""
     engine: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ()
-    """onnx, openvino or both; default: those that are installed."""
+    """onnx, openvino or both; default: the installed ones."""
     reduced: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ()
-    """openvino-bf16, torch-bf16 or both: engines whose loss to measure; best with --data."""
+    """openvino-bf16, torch-bf16 or both: measure what bfloat16 loses; best with --data."""
     rounds: int = 11
-    """Batches that each engine reads to be measured."""
+    """Batches to measure the speed of each engine with."""
 
     def __post_init__(self) -> None:
         if self.pictures < 1:

@@ -1,12 +1,12 @@
-"""What is wrong with labelled pictures, before a GPU-hour is spent on them?
+"""Report what is wrong with labelled pictures before you train on them.
 
     python jobs/inspect_data.py shards/words --out inspection
     python jobs/inspect_data.py shards/train shards/val --strict
     python jobs/inspect_data.py s3://bucket/mjsynth --limit 100000 --charset alnum
 
-DATA are prepared sets (of a split OUT, its folders), or sources as jobs/prepare.py takes them:
-a path, s3:// or gs:// address each. Leaks are looked for between all of them, the first being the
-one that is trained on. Writes report.html (for people) and report.json (for programs, last).
+DATA are prepared sets (such as OUT/train and OUT/val), or sources that jobs/prepare.py reads:
+paths, s3:// or gs:// addresses. Leaks are searched for between all of them; the first one is taken
+as the training set. Writes report.html (for people) and report.json (for programs, written last).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class InspectSettings(InspectConfig):
     out: str = ""
     """Folder of the report: a path, s3:// or gs:// address; default: inspection-<time>."""
     strict: bool = False
-    """End with status 1 when there are errors."""
+    """Exit with status 1 if there are errors."""
     address: str = ""
     """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
 

@@ -1,4 +1,4 @@
-"""Labelled pictures → shards for training and evaluation.
+"""Turn labelled pictures into shards for training and evaluation.
 
     python jobs/prepare.py words/ shards/words --val-share 0.05
     python jobs/prepare.py s3://bucket/mjsynth s3://bucket/shards --lists annotation_train.txt
@@ -8,7 +8,7 @@
 SOURCE is one of these (several are merged): a folder with labels.tsv (path, tab, text), .csv or
 .jsonl; pictures with the label in their names; an MJSynth tree; ICDAR's gt.txt; scene pictures
 with boxes or polygons; an LMDB; WebDataset tars; Parquet tables; a prepared set. All addresses may
-be local, s3:// or gs://. Killed, it goes on where it stopped when run again.
+be local, s3:// or gs://. If it is killed, the same command continues where it stopped.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class ReadSettings(ReadOptions):
     json: bool = False
     """Print JSON, one object a line."""
     bundle: str = ""
-    """The bundle: a folder, s3:// or gs:// address. Default: the one that is included."""
+    """The bundle: a folder, s3:// or gs:// address. Default: bundles/mobile, which is included."""
     digest: str = ""
     """SHA-256 that the bundle's weights must have; another bundle is refused."""
 

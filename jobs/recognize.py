@@ -1,4 +1,4 @@
-"""Read some pictures here, or every picture of a bucket, whatever happens meanwhile.
+"""Read every picture of a folder, a bucket or a list; or a few pictures in this process.
 
     python jobs/recognize.py picture.png
     python jobs/recognize.py --json 'crops/*.png' other.jpg
@@ -6,10 +6,10 @@
     python jobs/recognize.py --bundle s3://b/bundle --input s3://b/crops --output s3://b/results
     ray job submit -- python jobs/recognize.py --bundle B --input 's3://b/2026/*.png' --output O
 
-Pictures without --output are read in this process, without Ray: a line for each with its text, its
-confidence and its name; one that can't be read is told on stderr and makes the status 1. With
---output it leaves one row for every input in OUTPUT/model=<digest>/*.parquet, and _report.json,
-written last. Killed, it goes on where it stopped when run again; run again when done, it reads only
+Pictures without --output are read in this process, without Ray, and printed a line each: text,
+confidence, name. One that can't be read is reported on stderr and makes the exit status 1. With
+--output, every input gets one row in OUTPUT/model=<digest>/*.parquet; _report.json is written last.
+If it is killed, the same command continues where it stopped. Run again when done, it reads only
 what is new or has changed.
 """
 
@@ -44,24 +44,24 @@ class RecognizeSettings(BulkConfig):
     """What to read, with what, and where the rows go."""
 
     pictures: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Pictures to read here, without --input and --output: paths, addresses, patterns such as
-    'crops/*.png', folders."""
+    """Pictures to read in this process, instead of --input and --output: paths, addresses, folders,
+    patterns such as 'crops/*.png'."""
     json: bool = False
-    """Of pictures read here, print JSON, an object a line."""
+    """With pictures read here: print JSON, one object a line."""
     bundle: str = ""
-    """The bundle: a folder, s3:// or gs:// address. Default: the one that comes along."""
+    """The bundle: a folder, s3:// or gs:// address. Default: bundles/mobile, which is included."""
     input: str = ""
     """A folder or prefix, one picture, a pattern such as 'crops/*.png', a prepared set, or a
-    .parquet or .csv file with a column uri (and perhaps etag, and what is to be cut out: x0 y0 x1
+    .parquet or .csv file with a column uri (optionally etag, and the region to cut out: x0 y0 x1
     y1, box or polygon, in px)."""
     output: str = ""
     """Folder of the results: a path, s3:// or gs:// address."""
     address: str = ""
     """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
     digest: str = ""
-    """The bundle's digest where it must be this one."""
+    """SHA-256 that the bundle's weights must have; another bundle is refused."""
     progress: str = ""
-    """A file that says in JSON how far the job is, for other programs: a path, s3:// or gs://."""
+    """JSON file to write the job's progress to, for other programs: a path, s3:// or gs://."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

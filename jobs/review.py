@@ -1,12 +1,12 @@
-"""Doubtful readings of a bulk job → a page to correct them → labels for fine-tuning.
+"""Make a page to correct the doubtful results of a bulk job, whose labels can be trained on.
 
     python jobs/review.py results/ review/ --below 0.8
     python jobs/review.py s3://bucket/results review/ --order random --limit 200
     python jobs/prepare.py review/ shards/review
 
-RESULTS is the --output folder of jobs/recognize.py, or one of the model=… folders in it. Leaves
+RESULTS is the --output folder of jobs/recognize.py, or one of the model=… folders in it. Writes
 OUT/review.html (open it in a browser), OUT/images/* and OUT/review.json. The page saves labels.tsv;
-with it in OUT, jobs/prepare.py takes OUT as it is.
+put it into OUT, and OUT is a source for jobs/prepare.py.
 """
 
 from __future__ import annotations

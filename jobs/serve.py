@@ -1,4 +1,4 @@
-"""Recognition over HTTP: pictures in, texts out, batched across callers.
+"""Serve recognition over HTTP; pictures of all callers are batched together.
 
     python jobs/serve.py                                     on this machine, until Ctrl-C
     python jobs/serve.py --bundle s3://b/bundle --host 0.0.0.0 --token-file token
@@ -6,8 +6,9 @@
     python jobs/serve.py --bundle B --write-config serve.yaml, then serve deploy serve.yaml
     ray job submit -- python jobs/serve.py --bundle B
 
-Says when it is ready, and how to ask it. Ctrl-C answers what has come, then ends. SIGHUP reads the
-bundle again from its address and rolls it in. /docs has the API, / a page to try it.
+Reports when it is ready, and how to call it. Ctrl-C answers the requests that have arrived, then
+ends. SIGHUP reloads the bundle from its address and rolls it in. /docs describes the API, / is a
+page to try it.
 """
 
 from __future__ import annotations

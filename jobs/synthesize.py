@@ -1,12 +1,12 @@
-"""Words and lines, rendered on Ray as shards for training and evaluation.
+"""Render words and lines as shards for training and evaluation.
 
     python jobs/synthesize.py shards/words --count 100000 --style full --fonts ~/fonts
     python jobs/synthesize.py shards/lines --count 50000 --style full --lines
     python jobs/synthesize.py --count 0 --style full --preview sheet.png
 
 OUT may be local, s3:// or gs://. The same settings and fonts give the same bytes on any number of
-workers. Killed, it goes on where it stopped when run again. --preview writes a sheet of samples
-beside their labels; with --count 0 that is all that is done.
+workers. If it is killed, the same command continues where it stopped. --preview writes a sheet of
+samples with their labels; with --count 0, only that.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class SynthesizeSettings:
     count: int
     """Pictures to render; 0: none, only a preview."""
     seed: int = 0
-    """Another seed, other texts and pictures."""
+    """Seed of the texts and pictures."""
 
     # texts
     content: Content = "english"
@@ -62,44 +62,44 @@ class SynthesizeSettings:
     charset: str = ""
     """A charset's name or its characters; default: ascii, with --lines ascii_space."""
     max_length: int = 0
-    """Most characters of a text; 0: 24, with --lines 48, for codes 12."""
+    """Maximum characters of a text; 0: 24, with --lines 48, for codes 12."""
     kinds: Mapping[str, float] = field(default_factory=dict)
     """Weights by kind of text, e.g. word 5 price 1; default: all that the charset can write."""
     texts: TextSplit = "train"
-    """Texts of one side, so that train and held_out sets share none; all: any."""
+    """Side of the texts; train and held_out sets share no text. all: any text."""
 
     # fonts
     fonts: tuple[str, ...] = ()
     """Folders with more fonts: ttf, otf, ttc, woff, woff2. All nodes must see the same files."""
     packaged_fonts: bool = True
-    """Also the fonts of installed packages."""
+    """Also use the fonts of installed packages."""
     system_fonts: bool = True
-    """Also the fonts of this machine's folders; on several nodes they are left out."""
+    """Also use the fonts of this machine; on several nodes they are left out."""
     families: FontSplit = "train"
-    """Font families of one side, so that train and held_out sets share none; all: any."""
+    """Side of the font families; train and held_out sets share no family. all: any family."""
 
     # pictures
     style: str = "plain"
-    """plain: mild print, as scanned; full: text as cameras meet it."""
+    """plain: clean print, as scanned; full: text as in photographs."""
     adjust: Mapping[str, float] = field(default_factory=dict)
     """Amounts of the style to change, e.g. blur_em 0.02 contrast_low 60; see
     pipelines/render/style.py for all of them with units."""
     backgrounds: str = ""
-    """Folder of photographs to lay text on (full style); default: made-up clutter."""
+    """Folder of photographs to use as backgrounds (full style); default: generated ones."""
 
     # run
     part_rows: int = 0
-    """Pictures that one task renders; 0: by the count, from 512 to 16384."""
+    """Pictures for each task; 0: from 512 to 16384, by --count."""
     overwrite: bool = False
-    """Replace a rendered set of other settings; other files are never touched."""
+    """Replace a set that was rendered with other settings; other files are never touched."""
     address: str = ""
     """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
     preview: str = ""
-    """PNG file to write: samples beside their labels."""
+    """PNG file to write: samples with their labels."""
     preview_augment: str = ""
-    """PNG file to write: the same samples as the model sees them in training, augmented."""
+    """PNG file to write: the same samples augmented as in training."""
     preview_samples: int = 96
-    """Samples on a preview."""
+    """Number of samples on a preview."""
 
     def __post_init__(self) -> None:
         if self.count < 0 or self.preview_samples < 1:

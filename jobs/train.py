@@ -1,6 +1,6 @@
-"""Train a recognizer: shards in, a run folder with a bundle out.
+"""Train a recognizer on shards; the result is a run folder with a bundle and a report.
 
-python jobs/train.py                                  render strings, train on them, here
+python jobs/train.py                                  render strings, train on them
 python jobs/train.py --data s3://bucket/shards --num-workers 4 --use-gpu
 ray job submit -- python jobs/train.py --name first   on a cluster; the same name resumes
 """

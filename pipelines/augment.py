@@ -31,19 +31,19 @@ class AugmentConfig:
     """
 
     strength: float = 1.0
-    """Scales every share and every amount; 0 leaves each picture exactly as it is."""
+    """Factor of every share and amount; 0: no augmentation."""
     geometry_share: float = 0.6
-    """Pictures that are turned, sheared, bent and stretched."""
+    """Pictures that are rotated, sheared, warped and stretched."""
     rotation_deg: float = 3.0
-    """Turn to either side; less for wide pictures, whose ends would leave the canvas."""
+    """Rotation to either side; less for wide pictures, whose ends would leave the canvas."""
     shear: float = 0.15
     """Slant of the uprights to either side, as a tangent."""
     perspective: float = 0.06
     """Shift of each corner, as a share of the shorter side."""
     stretch: float = 0.08
-    """Narrowing or widening, and lowering or raising, of the text, as a share of its size."""
+    """Change of the text's width and height, as a share of its size."""
     tone_share: float = 0.6
-    """Pictures with another contrast, brightness and gamma."""
+    """Pictures with changed contrast, brightness and gamma."""
     contrast: float = 0.3
     """Change of contrast about the middle grey, as a share."""
     brightness: float = 25.0
@@ -63,7 +63,7 @@ class AugmentConfig:
     resample_share: float = 0.12
     """Pictures shrunk and enlarged again, as from a distance."""
     resample: float = 0.4
-    """Part of the resolution that is lost in it."""
+    """Share of the resolution that this loses."""
     noise_share: float = 0.25
     """Pictures with pixel noise."""
     noise_sigma: float = 12.0
@@ -71,7 +71,7 @@ class AugmentConfig:
     jpeg_share: float = 0.15
     """Pictures encoded as JPEG and decoded again."""
     jpeg_loss: float = 60.0
-    """What that JPEG's quality lacks to 95."""
+    """Quality below 95 of that JPEG."""
     line_share: float = 0.03
     """Pictures with a thin line drawn over the text."""
 

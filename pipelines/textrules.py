@@ -57,13 +57,13 @@ class TextRules:
     """What becomes of labels; in this order."""
 
     unicode: Literal["nfc", "nfkc"] = "nfc"
-    """nfc: one form for each character; nfkc: also ligatures, full width and the like as plain."""
+    """Normalization form; nfkc also replaces ligatures, full-width forms and the like."""
     punctuation: Literal["keep", "fold"] = "keep"
-    """fold: curly quotes, dashes and odd spaces as a keyboard has them."""
+    """fold: replace curly quotes, dashes and special spaces by those of a keyboard."""
     invisible: Literal["keep", "drop"] = "keep"
-    """drop: zero-width characters, soft hyphens and control characters other than whitespace."""
+    """drop: remove zero-width characters, soft hyphens and control characters except whitespace."""
     whitespace: Literal["keep", "strip", "collapse"] = "strip"
-    """strip: none at the ends; collapse: within the text one space for each run, too."""
+    """strip: remove it at both ends; collapse: also replace each run in the text by one space."""
     case: Literal["keep", "lower", "upper", "lower_tr", "upper_tr"] = "keep"
     """All letters of one case. lower makes i of both I and İ; lower_tr and upper_tr pair I with ı
     and İ with i, as Turkish and Azerbaijani do."""
@@ -71,8 +71,8 @@ class TextRules:
     """The characters allowed: a name (digits, lower, alnum, alnum_cased, ascii, ascii_space,
     codes) or the characters themselves, each code point one; empty: all."""
     unknown: Literal["reject", "drop", "fold"] = "reject"
-    """A character that isn't allowed makes its picture a reject, is left out of the label, or
-    becomes one that is: without its accent, of the other case, the keyboard's; else a reject."""
+    """Characters outside the charset: reject the sample, drop the character, or fold it to one
+    that is allowed (without accent, other case, keyboard punctuation), else reject."""
 
     def __post_init__(self) -> None:
         if self.unknown != "reject" and not self.charset:

@@ -12,38 +12,38 @@ class OnlineConfig:
     """How pictures are read for many callers, and how much is taken in at once."""
 
     engine: str = AUTO
-    """What runs the model: torch, compiled, onnx or openvino; auto takes the fastest there is.
-    openvino-bf16 or torch-bf16 compute in bfloat16: in bundles that say what is lost with them."""
+    """What runs the model: torch, compiled, onnx or openvino; auto: the fastest one available.
+    openvino-bf16 and torch-bf16 compute in bfloat16, if the bundle records what that loses."""
     device: str = "cpu"
     """Where the model runs: cpu or cuda."""
     threads: int = 1
-    """Threads that compute one batch together, on a CPU."""
+    """Threads for one batch, on a CPU."""
     engine_threads: int = 0
-    """Batches computed at the same time, each by an engine of its own; 0: on a CPU as many as
-    there is room for, on a GPU one."""
+    """Number of engines, each of which computes one batch at a time; 0: one for each of the
+    replica's CPUs (divided by --online.threads), one on a GPU."""
     spare_engines: int = 0
-    """Engines beside those, which work while cores of this machine rest."""
+    """Additional engines, used only while cores of the machine are idle."""
     batch_pixels: int = BATCH_PIXELS
-    """Padded pixels in a batch: 128 pictures of 32x128 px. A GPU takes more."""
+    """Padded pixels in a batch, by default 128 pictures of 32x128 px; use more on a GPU."""
     batch_wait_ms: float = 5.0
-    """The longest that a decoded picture waits for others while an engine is free, ms: for those
-    being decoded, and, while no core rests, beside an engine that works."""
+    """Maximum time that a decoded picture waits for others to fill its batch although an engine is
+    free, ms."""
     queue_pictures: int = 4096
-    """Pictures taken in and not yet answered; more are refused."""
+    """Maximum number of queued pictures; more are refused."""
     queue_mb: int = 256
-    """MiB of encoded pictures taken in and not yet answered; more are refused."""
+    """Maximum size of the queued pictures, encoded, MiB; more are refused."""
     max_pixels: int = 16_000_000
-    """Pixels of one picture, by its header; a larger one is an error, too_large."""
+    """Maximum pixels of a picture, by its header; a larger one becomes an error, too_large."""
     decoders: int = 1
-    """Processes that decode pictures: on a CPU not the small plain JPEGs and PNGs, which the
-    engine's threads decode."""
+    """Decoding processes. On a CPU, small plain JPEGs and PNGs are decoded by the engine threads
+    instead."""
     decode_all_apart: bool = False
-    """Decode those too in processes of their own: slower, but an error in a decoder that such a
-    picture hits upon ends no replica."""
+    """Decode small plain pictures in separate processes too: slower, but a picture that crashes
+    its decoder can't end a replica."""
     decode_memory_mb: int = 1024
-    """MiB of memory for one decoding process; a picture that needs more is an error."""
+    """Memory limit of a decoding process, MiB; a picture that needs more becomes an error."""
     decode_timeout_s: float = 5.0
-    """Seconds for decoding one picture; one that takes longer is an error."""
+    """Time limit for decoding one picture, seconds; a slower one becomes an error."""
 
     @property
     def decodes_small(self) -> bool:

@@ -13,23 +13,24 @@ class OptimConfig:
     optimizer: Literal["adamw", "adadelta", "sgd"] = "adamw"
     """AdamW, Adadelta (as in the CRNN paper) or SGD with momentum 0.9."""
     lr: float = 6e-3
-    """Peak learning rate; as it is for mobile, about 1e-3 for the large backbones."""
+    """Peak learning rate; the default suits mobile, about 1e-3 the large backbones."""
     weight_decay: float = 1e-2
-    """Decoupled decay, of matrices and kernels only (not of biases and norms)."""
+    """Decoupled weight decay, of matrices and kernels only (not of biases and norms)."""
     lr_scales: dict[str, float] = field(default_factory=dict)
-    """Learning rate factors by parameter-name prefix, the longest wins: backbone 0.1 rnn 1."""
+    """Learning rate factors by prefix of the parameter name, e.g. backbone 0.1 rnn 1; the longest
+    prefix wins."""
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
     """one_cycle warms up along a cosine, cosine linearly; both fall to ``final_factor``."""
     warmup: float = 0.15
-    """Share of the run's samples over which the rate rises."""
+    """Share of the run over which the learning rate rises."""
     final_factor: float = 0.002
     """The last learning rate, as a share of ``lr``."""
     clip_norm: float = 5.0
-    """Largest L2 norm of the whole gradient; larger ones are scaled down to it."""
+    """Maximum L2 norm of the gradient; a larger one is scaled down to it."""
     ema_decay: float = 0.99
-    """Weight of the past in the running average of weights, per step; 0 switches it off."""
+    """Decay of the exponential moving average of the weights, per step; 0: off."""
     max_skipped_in_a_row: int = 20
-    """Non-finite steps in a row after which the run ends with an error."""
+    """Number of non-finite steps in a row after which the run ends with an error."""
 
     def __post_init__(self) -> None:
         checks = {

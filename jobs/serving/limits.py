@@ -13,15 +13,15 @@ class Limits:
     """What one request may ask for, and all of them together; more is refused."""
 
     body_mb: int = 32
-    """MiB of a request's body (413)."""
+    """Maximum size of a request's body, MiB (413)."""
     held_mb: int = 256
-    """MiB of all bodies that a replica is receiving at a time (429)."""
+    """Maximum size of all bodies that a replica is receiving, MiB (429)."""
     pictures: int = 256
-    """Pictures of a request (413)."""
+    """Maximum number of pictures in a request (413)."""
     lexicon_words: int = 10_000
-    """Words of a request's lexicon (422)."""
+    """Maximum number of words in a request's lexicon (422)."""
     request_s: float = 30.0
-    """Seconds from a request's first byte to its answer (408 for the body, 504 for the rest)."""
+    """Time limit from the first byte of a request to its answer, s (408 for the body, else 504)."""
 
     def __post_init__(self) -> None:
         for name in ("body_mb", "held_mb", "pictures", "lexicon_words"):

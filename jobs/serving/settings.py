@@ -30,34 +30,35 @@ class ServeSettings:
     """The bundle, where it is served, and with how much."""
 
     bundle: str = ""
-    """The bundle: a folder, s3:// or gs:// address. Default: the one shipped along."""
+    """The bundle: a folder, s3:// or gs:// address. Default: bundles/mobile, which is included."""
     digest: str = ""
-    """SHA-256 that the bundle's weights must have, hexadecimal; another one is refused."""
+    """SHA-256 that the bundle's weights must have; another bundle is refused."""
     min_replicas: int = 0
-    """Replicas at the least. 0: one; where a cluster is started on this machine one for each of its
-    cores, but not more than four: each takes half a GB."""
+    """Minimum number of replicas. 0: one; on a cluster started on this machine, one for each core,
+    four at most. A replica takes half a GB of memory."""
     max_replicas: int = 0
-    """Replicas at the most; above --min-replicas their number follows the load. 0: as many."""
+    """Maximum number of replicas; above --min-replicas their number follows the load. 0: the same
+    as --min-replicas."""
     target_ongoing_requests: float = 16.0
-    """Requests at a time for each replica that scaling aims at."""
+    """Autoscaling target: ongoing requests for each replica."""
     upscale_delay_s: float = 3.0
-    """Seconds of more load until there are more replicas."""
+    """Seconds of higher load before replicas are added."""
     downscale_delay_s: float = 60.0
-    """Seconds of less load until there are fewer."""
+    """Seconds of lower load before replicas are removed."""
     cpus_per_replica: float = 0.0
-    """CPUs that Ray sets aside for a replica: its engine threads and its decoding processes. 0:
-    one; where a cluster is started on this machine, one for all replicas together, whose engines
-    share all of its cores nevertheless, and have spare ones for those of other replicas."""
+    """CPUs that Ray reserves for a replica, for its engine threads and decoding processes. 0: one.
+    On a cluster started on this machine, 0 reserves one CPU for all replicas together; their
+    engines still use all cores."""
     gpus_per_replica: float = 0.0
-    """GPUs that Ray sets aside for a replica; then give --online.device cuda."""
+    """GPUs that Ray reserves for a replica; use with --online.device cuda."""
     token_file: str = ""
-    """File with the bearer token that requests must bring; so does $CRNN_SERVE_TOKEN. Default:
-    none is asked for."""
+    """File with the bearer token that requests must have; or set $CRNN_SERVE_TOKEN. Default: no
+    token is required."""
     allowed_urls: tuple[str, ...] = ()
-    """Prefixes, such as https://pictures.example/crops/, of URLs that a JSON request may name
+    """Prefixes, such as https://pictures.example/crops/, of URLs that a JSON request may give
     instead of a picture's data. Default: none."""
     drain_s: float = 30.0
-    """Seconds that requests on their way may take when a replica ends."""
+    """Seconds that a stopping replica waits for its ongoing requests."""
     access_log: bool = False
     """Log every request."""
     limits: Limits = field(default_factory=Limits)
@@ -119,18 +120,18 @@ class Here:
     """What only the program that starts a service needs to know."""
 
     host: str = "127.0.0.1"
-    """Address to listen at; 0.0.0.0 for all of this machine's."""
+    """Address to listen on; 0.0.0.0 for all of this machine's."""
     port: int = 8000
-    """Port to listen at."""
+    """Port to listen on."""
     ingress: Ingress = "auto"
-    """Who listens: haproxy (over ten times the request rate) or proxy (Serve's own); auto takes
-    haproxy where there is one. A cluster that runs already has its own."""
+    """HTTP front end: haproxy (over ten times the request rate) or proxy (Serve's own); auto:
+    haproxy if available. A running cluster keeps its own."""
     name: str = "crnn"
-    """Of the Serve application."""
+    """Name of the Serve application."""
     address: str = ""
     """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
     write_config: str = ""
-    """Write a file for 'serve deploy' there, and start nothing."""
+    """File to write for 'serve deploy', instead of starting the service."""
 
     def __post_init__(self) -> None:
         if not 0 < self.port < 1 << 16:

@@ -36,20 +36,20 @@ class TrainSettings:
 
     # data
     data: tuple[str, ...] = ()
-    """Prepared sets: local folders, s3:// or gs:// URIs. None: strings are rendered first."""
+    """Prepared sets: local folders, s3:// or gs:// URIs. Default: strings are rendered first."""
     weights: tuple[float, ...] = ()
-    """One mixing weight for each of --data; none: each set by its size."""
+    """Mixing weights, one for each of --data. Default: the size of each set."""
     val: tuple[str, ...] = ()
-    """Prepared sets to validate on. None: DATA/val where it exists, else a share of --data."""
+    """Prepared sets to validate on. Default: DATA/val if it exists, else a share of --data."""
     val_share: float = 0.05
-    """Share of the samples held out by a hash of their id, where there is no validation set."""
+    """Share of the samples held out, by a hash of their id, if there is no validation set."""
     charset: str = "auto"
     """auto (the data's own), a name such as digits, alnum, codes, ascii, or the characters."""
     text_order: TextOrder = "auto"
     """How lines with Hebrew or Arabic letters run in the pictures: auto as their first letter does,
     rtl or ltr as the pages they come from."""
     max_reject_share: float = 0.5
-    """Share of the labels that may be unfit before the run ends with an error."""
+    """Largest share of unusable labels; above it the run ends with an error."""
     rendered_samples: int = 30_000
     """Pictures to render for training when there is no --data."""
 
@@ -57,52 +57,52 @@ class TrainSettings:
     name: str = ""
     """Run name under --storage-path; the same name resumes. Default: train- and the time."""
     storage_path: str = "runs"
-    """Where runs are kept: a folder, s3:// or gs:// URI; shared by all nodes if there are many."""
+    """Folder of the runs: a path, s3:// or gs:// URI. On several nodes it must be shared by all."""
     overwrite: bool = False
-    """Start anew where a run of this name exists, deleting it."""
+    """Delete a run of this name, if there is one, and start over."""
     init_from: str = ""
     """Bundle to start from; another charset or architecture carries over what fits. none: random
     weights. Default: the shipped bundle where --model and --picture are its own, else none."""
     backbone_weights: str = ""
     """vgg16_bn only: file with torchvision's ImageNet weights, or hub."""
     freeze_backbone: bool = False
-    """vgg16_bn only: leave the backbone as loaded."""
+    """vgg16_bn only: don't train the backbone."""
 
     # schedule
     epochs: int = 2
     """Passes over the data."""
     batch_pixels: int = BATCH_PIXELS
-    """Padded pixels (height x width x samples) in a ready batch, the unit of work of a worker."""
+    """Padded pixels (height x width x samples) in a batch of one worker."""
     batches_per_step: int = 0
-    """Ready batches in an optimizer step, over all workers; 0: one a worker."""
+    """Batches in an optimizer step, over all workers; 0: one for each worker."""
     validate_every: int = 0
     """Samples between validations; 0: once an epoch."""
     checkpoint_every: int = 0
     """Samples between checkpoints; 0: at each validation."""
     patience: int = 0
-    """Validations without a better exact match after which the run stops; 0: never."""
+    """Stop after so many validations without a better exact accuracy; 0: never."""
     seed: int = 0
-    """Seed of weights, order and augmentation."""
+    """Seed of the weights, the order of samples and augmentation."""
 
     # workers
     num_workers: str = "1"
     """Data-parallel workers: 4, or 1:4 for an elastic run."""
     use_gpu: bool = False
-    """One GPU and NCCL a worker, instead of CPU and gloo."""
+    """Use one GPU for each worker and NCCL, instead of CPUs and gloo."""
     cpus_per_worker: float = 0
-    """CPUs that each worker reserves; 0: 1, or less where that would starve the data tasks."""
+    """CPUs reserved for each worker; 0: 1, or less if that would leave none for the data tasks."""
     cpus_per_data_task: float = 1.0
-    """CPUs that each decoding and augmenting task reserves."""
+    """CPUs reserved for each task that decodes and augments."""
     threads_per_worker: int = 0
-    """Torch threads of a CPU worker; 0: the machine's cores but one, which decodes, shared out."""
+    """PyTorch threads of a CPU worker; 0: an equal share of all cores but one, which decodes."""
     data_ahead_mib: int = 128
-    """Ready batches kept ahead of the workers, in MiB of the object store."""
+    """Batches prepared ahead of the workers, MiB of the object store."""
     max_failures: int = 3
-    """Worker failures to recover from before giving up."""
+    """Number of worker failures to recover from before the run ends with an error."""
     address: str = ""
     """Ray cluster to join; default $RAY_ADDRESS, else one is started on this machine."""
     placement_wait_s: float = 30.0
-    """Seconds to wait for nodes that could hold the workers; 900 or so where nodes are started."""
+    """Seconds to wait for nodes with room for the workers; use about 900 with an autoscaler."""
     audit: bool = False
     """Write the sample ids of every step to RUN/audit/, to prove what was trained on."""
 
@@ -111,9 +111,9 @@ class TrainSettings:
     picture: PictureContract = field(default_factory=PictureContract)
     """Shape of its input."""
     optim: OptimConfig = field(default_factory=OptimConfig)
-    """How weights move."""
+    """Optimizer and learning rate."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """Distortions of the training pictures."""
+    """Augmentation of the training pictures."""
 
     def __post_init__(self) -> None:
         if self.weights and len(self.weights) != len(self.data):

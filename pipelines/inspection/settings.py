@@ -20,13 +20,13 @@ class ReadConfig(SourceOptions):
     """Of sources that are not prepared sets: auto, labels, names, mjsynth, icdar, scene, lmdb,
     webdataset or parquet."""
     lists: tuple[str, ...] = ()
-    """List files to read of such sources, e.g. annotation_train.txt; none: all there are."""
+    """List files to read of such sources, e.g. annotation_train.txt; default: all."""
     limit: int = 0
-    """At most so many samples of each set, the first ones; 0 for all."""
+    """Maximum number of samples of each set, taken from its beginning; 0: all."""
     decode_memory_mb: int = 2048
-    """MiB of memory for decoding a picture of a source; one that needs more is an error."""
+    """Memory limit for decoding a picture of a source, MiB; one that needs more is an error."""
     decode_timeout_s: float = 30.0
-    """Seconds for decoding a picture of a source; one that takes longer is an error."""
+    """Time limit for decoding a picture of a source, seconds; a slower one is an error."""
 
     def __post_init__(self) -> None:
         self._at_least("limit", 0)
@@ -54,15 +54,15 @@ class InspectConfig(ReadConfig):
     """auto (the data's own, nothing is missing), a name such as digits, alnum, codes, ascii, or
     the characters: labels with others are errors."""
     examples: int = 8
-    """Examples shown of each finding."""
+    """Number of examples shown for each finding."""
     rare_below: int = 10
-    """A character that occurs less often is rare."""
+    """Characters that occur less often are reported as rare."""
     least_height: int = 8
-    """Pictures less high than this are tiny, px."""
+    """Pictures lower than this are reported as tiny, px."""
     least_width: int = 4
-    """Pictures less wide than this are tiny, px."""
+    """Pictures narrower than this are reported as tiny, px."""
     model: ModelConfig = field(default_factory=ModelConfig)
-    """The network to train: its time steps bound the labels."""
+    """The network to train; its number of time steps limits the length of labels."""
     picture: PictureContract = field(default_factory=PictureContract)
     """Shape of its input."""
 

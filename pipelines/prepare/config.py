@@ -24,41 +24,41 @@ class PrepareConfig(SourceOptions, TextRules):
     format: str = "auto"
     """auto, labels, names, mjsynth, icdar, scene, lmdb, webdataset, parquet or prepared."""
     lists: tuple[str, ...] = ()
-    """List files to read, e.g. annotation_train.txt; none: all that the format has."""
+    """List files to read, e.g. annotation_train.txt; default: all lists of the format."""
     source_name: tuple[str, ...] = ()
-    """What the source column says, one for each SOURCE; default: the last part of its address, or
-    for prepared sets what they say."""
+    """Value of the column source, one for each SOURCE; default: the last part of its address, or
+    the one that a prepared set already has."""
     prefix_ids: bool = True
-    """With several SOURCEs put the name of each before its ids, so that equal ones stay apart."""
+    """With several SOURCEs, prefix ids with the name of their source, so that they stay unique."""
     val_share: float = 0.0
-    """Share of the samples, by a hash of their group or id, that goes to OUT/val, the rest to
-    OUT/train; without shares all goes to OUT."""
+    """Share of the samples, by a hash of their group or id, that goes to OUT/val; the rest goes to
+    OUT/train. Without shares everything goes to OUT."""
     test_share: float = 0.0
-    """Share that goes to OUT/test in the same way."""
+    """Share of the samples that goes to OUT/test, in the same way."""
     group_pattern: str = ""
-    """A regular expression searched in the id: what it matches, or its first group, is the group
+    """Regular expression to search in the id; its match, or the first group of it, is the group
     that stays in one split, e.g. '(\\\\d+)_\\\\d+\\\\.jpg$' for the lines of a receipt."""
     keep_id: str = ""
-    """A regular expression that ids must match somewhere; the others are rejects (filtered)."""
+    """Regular expression to search in ids; samples without a match become rejects (filtered)."""
     keep_text: str = ""
-    """A regular expression that texts must match somewhere; the others are rejects (filtered)."""
+    """Regular expression to search in texts; samples without a match become rejects (filtered)."""
     max_length: int = 0
-    """Texts of more characters are rejects (filtered); 0: no limit."""
+    """Longer texts become rejects (filtered), characters; 0: no limit."""
     shuffle_seed: int = 0
-    """Seeds the order of the samples, which are shuffled within windows of up to 65,536; negative:
-    the order of the lists, in which what lies in larger files stays anyway."""
+    """Seed of the order of samples, which are shuffled within windows of up to 65,536; negative:
+    keep the order of the lists. Samples inside larger files always keep their order."""
     part_rows: int = 0
-    """Pictures that one task writes; 0: 256 at first, then more, up to 8192."""
+    """Pictures for each task; 0: 256 at first, then more, up to 8192."""
     max_pixels: int = MAX_PIXELS
-    """Pictures of more pixels are rejects (too_large)."""
+    """Larger pictures become rejects (too_large), pixels."""
     decode_memory_mb: int = 2048
-    """MiB of memory for decoding a picture; one that needs more is a reject."""
+    """Memory limit for decoding a picture, MiB; one that needs more becomes a reject."""
     decode_timeout_s: float = 30.0
-    """Seconds for decoding a picture; one that takes longer is a reject."""
+    """Time limit for decoding a picture, seconds; a slower one becomes a reject."""
     workers: int = 0
-    """At most so many tasks at a time; 0 for one on each CPU."""
+    """Maximum number of tasks at a time; 0: one for each CPU."""
     overwrite: bool = False
-    """Replace prepared data of another recipe; other files are never touched."""
+    """Replace data that was prepared with other settings; other files are never touched."""
 
     def __post_init__(self) -> None:
         TextRules.__post_init__(self)

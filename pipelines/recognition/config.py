@@ -13,22 +13,23 @@ class ReadOptions:
     """How pictures are read, a few in this process or all of a bucket."""
 
     decoder: str = ""
-    """greedy, beam or lexicon; default: as a lexicon or an n-gram imply, else the bundle's."""
+    """greedy, beam or lexicon; default: lexicon with --lexicon, beam with --ngram, else the
+    bundle's own."""
     lexicon: str = ""
-    """A text file with the words allowed, one a line."""
+    """Text file with the allowed words, one a line."""
     ngram: str = ""
     """A character n-gram for the beam decoder (JSON)."""
     chars: bool = True
-    """Give each character's probability and place."""
+    """Include the probability and position of each character."""
     all_files: bool = False
-    """Read files too whose names don't end like pictures'."""
+    """Also read files whose names don't end like those of pictures."""
     engine: str = AUTO
-    """What runs the model: torch, compiled, onnx or openvino; auto takes the fastest there is.
-    openvino-bf16 or torch-bf16 compute in bfloat16: in bundles that say what is lost with them."""
+    """What runs the model: torch, compiled, onnx or openvino; auto: the fastest one available.
+    openvino-bf16 and torch-bf16 compute in bfloat16, if the bundle records what that loses."""
     batch_pixels: int = BATCH_PIXELS
-    """Padded pixels in a batch of the model; a GPU takes ten times as many."""
+    """Padded pixels in a batch; use ten times as many on a GPU."""
     use_gpu: bool = False
-    """Read on the cluster's GPUs, one process for each."""
+    """Run on the GPUs of the cluster, one process each."""
 
     @property
     def device(self) -> str:
@@ -41,21 +42,21 @@ class BulkConfig(ReadOptions):
     """How the pictures of a bulk job are read."""
 
     min_confidence: float = 0.0
-    """Readings less sure than this (0 to 1) become errors, low_confidence."""
+    """A lower confidence (0 to 1) makes a row an error, low_confidence, which keeps its text."""
     retry_failed: bool = False
-    """Read again the inputs whose row is an error."""
+    """Retry the inputs whose row is an error."""
     prefixes: tuple[str, ...] = ()
-    """Folders (paths, s3:// or gs:// addresses) that inputs must lie in, those that a list or a
-    prepared set names included; one outside is an error, not_allowed. Default: anywhere."""
+    """Folders (paths, s3:// or gs:// addresses) that inputs must be in, including those named by a
+    list or a prepared set; an input outside becomes an error, not_allowed. Default: anywhere."""
     workers: int = 0
-    """At most so many processes that read; 0 for one on each CPU, or GPU."""
+    """Maximum number of reading processes; 0: one for each CPU or GPU."""
     decoders: int = 0
-    """Processes that decode pictures, for each one that reads. 0: one, and on a CPU the process
-    that reads decodes small plain JPEGs and PNGs itself, until a picture has ended it."""
+    """Decoding processes for each reading process. 0: one; on a CPU the reading process also
+    decodes small plain JPEGs and PNGs itself, until a picture has crashed it."""
     decode_memory_mb: int = 2048
-    """MiB of memory for one decoding process; a picture that needs more is an error."""
+    """Memory limit of a decoding process, MiB; a picture that needs more becomes an error."""
     decode_timeout_s: float = 30.0
-    """Seconds for decoding one picture; one that takes longer is an error."""
+    """Time limit for decoding one picture, seconds; a slower one becomes an error."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:

@@ -12,16 +12,16 @@ class ReviewConfig:
     """Which rows are taken."""
 
     below: float = 0.9
-    """Take the readings with a confidence under this; above 1 for all of them."""
+    """Take results with a confidence below this; above 1: all of them."""
     limit: int = 500
-    """At most so many."""
+    """Maximum number of pictures."""
     order: Literal["confidence", "random"] = "confidence"
-    """The least confident first, or a random sample of those under the confidence (always the
-    same one)."""
+    """The least confident first, or a random sample of the results below --below (the same sample
+    every time)."""
     errors: bool = False
-    """Take the inputs too that could not be read, as far as their pictures can be shown."""
+    """Also take inputs that could not be read, if their pictures can be shown."""
     unfinished: bool = False
-    """Take results of a job that is not complete."""
+    """Accept results of a job that is not complete."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.below) and self.below > 0):

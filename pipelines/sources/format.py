@@ -27,16 +27,16 @@ class SourceOptions:
     """What a source doesn't say itself."""
 
     label_pattern: str = ""
-    """The label in the file name: a regular expression with a group (?P<text>…), and perhaps
-    (?P<group>…), that is searched in each picture's path."""
+    """For labels in file names: a regular expression to search in each picture's path, with a
+    group (?P<text>…) and optionally (?P<group>…)."""
     image_column: str = ""
-    """Column of the pictures, or of their paths (.csv, .jsonl, .parquet); default: the usual."""
+    """Column of the pictures or their paths (.csv, .jsonl, .parquet); default: a common name."""
     text_column: str = ""
-    """Column of the labels; default: the usual names, such as text or label."""
+    """Column of the labels; default: a common name, such as text or label."""
     id_column: str = ""
     """Column of unique ids (.parquet); default: file and row."""
     group_column: str = ""
-    """Column of what a sample belongs to (.csv, .jsonl, .parquet); see --group-pattern."""
+    """Column of the group of a sample (.csv, .jsonl, .parquet); see --group-pattern."""
 
 
 @dataclass(frozen=True, kw_only=True)

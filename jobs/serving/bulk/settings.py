@@ -12,15 +12,15 @@ class BulkSettings:
     """Which addresses bulk jobs may read and write, and with how much; none: they are off."""
 
     prefixes: tuple[str, ...] = ()
-    """Folders (paths, s3:// or gs:// addresses) that inputs and outputs of bulk jobs must lie in.
-    Default: none, and no bulk jobs over HTTP."""
+    """Folders (paths, s3:// or gs:// addresses) that inputs and outputs of bulk jobs must be in.
+    Default: none, which turns bulk jobs over HTTP off."""
     uri: str = ""
-    """Folder of the jobs' records, which outlives the service. Default: _jobs in the first of
-    --bulk.prefixes."""
+    """Folder of the records of jobs, which are kept when the service ends. Default: _jobs in the
+    first of --bulk.prefixes."""
     workers: int = 0
-    """At most so many processes that read, for each job; 0 for one on each free CPU."""
+    """Maximum number of reading processes for each job; 0: one for each free CPU."""
     open_jobs: int = 8
-    """Jobs at a time that have not ended; more are refused (429)."""
+    """Maximum number of unfinished jobs; more are refused (429)."""
 
     def __post_init__(self) -> None:
         for prefix in self.prefixes:
