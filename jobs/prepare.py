@@ -5,10 +5,12 @@
     python jobs/prepare.py captchas/ shards/captchas --label-pattern '(?P<text>[^/]+)\\.jpg$'
     python jobs/prepare.py shards/a shards/b shards/both --charset ascii_space --unknown fold
 
-SOURCE is one of these (several are merged): a folder with labels.tsv (path, tab, text), .csv or
-.jsonl; pictures with the label in their names; an MJSynth tree; ICDAR's gt.txt; scene pictures
-with boxes or polygons; an LMDB; WebDataset tars; Parquet tables; a prepared set. All addresses may
-be local, s3:// or gs://. If it is killed, the same command continues where it stopped.
+SOURCE is one of these (several are merged): a folder with labels.tsv (path, tab, text), .csv,
+.jsonl or docTR's labels.json; gt.txt or rec_gt_*.txt with tabs; x.gt.txt beside x.png; pictures
+with the label in their names; an MJSynth tree; ICDAR's gt.txt; scene pictures with boxes or
+polygons; an LMDB; WebDataset tars; Parquet tables; a prepared set; docs/labels.md has the rules.
+All addresses may be local, s3:// or gs://. If it is killed, the same command continues where it
+stopped.
 """
 
 from __future__ import annotations

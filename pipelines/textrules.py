@@ -35,9 +35,10 @@ _INVISIBLE = ("Cc", "Cf")
 """Control and format characters: byte-order marks, zero-width spaces, soft hyphens."""
 _BREAKS = ("Cc", "Zl", "Zp")
 """Control characters and separators of lines: never part of a text on one line."""
-_PICTURE_PATH = re.compile(
+PICTURE_PATH = re.compile(
     r"[^\s\"'\x00-\x1f\x7f]+\.(?:png|jpe?g|tiff?|bmp|webp|gif)\b", re.IGNORECASE
 )
+"""What in a label is the path of a picture: a list that was read wrongly, mostly."""
 _SHOWN_LENGTH = 40
 _JOINERS = "\u200c\u200d"
 _VIRAMA = 9
@@ -138,7 +139,7 @@ def _refuse_breaks(text: str) -> None:
     found = next((c for c in text if unicodedata.category(c) in _BREAKS), None)
     if found is None:
         return
-    path = _PICTURE_PATH.search(text)
+    path = PICTURE_PATH.search(text)
     hint = f"; it holds the path {path[0]!r}: did several lines run together?" if path else ""
     remedy = (
         "--whitespace collapse makes it a space"

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, replace
 
 from crnn import storage
-from crnn.charset import CHARSETS, Charset
+from crnn.charset import CHARSETS, Charset, shown
 from crnn.errors import DataError
 from crnn.training.optim import build_optimizer
 from jobs.progress import ProgressLines
@@ -23,6 +23,11 @@ from pipelines.stream.scan import Scan, scan_labels
 
 RENDERED_CHARSET = "codes"
 RENDERED_VAL_SAMPLES = 1500
+_REMEDIES = {
+    "too_long_for_width": "pictures too narrow for their labels: choose larger --picture.widths, "
+    "or a network with more time steps",
+    "empty_label": "labels without text: prepare the data again, which sets them aside",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,11 +165,37 @@ def _checked(settings: TrainSettings, config: StreamConfig, role: str) -> Scan:
         print(f"{role}: {refused:,} of {scan.total:,} labels set aside: {counts}", flush=True)
     if scan.usable and refused <= settings.max_reject_share * scan.total:
         return scan
-    unknown = "".join(sorted(scan.unknown_characters, key=lambda c: -scan.unknown_characters[c]))
-    missing = f"; characters that the charset lacks: {unknown[:60]!r}" if unknown else ""
     raise DataError(
-        f"{refused:,} of {scan.total:,} {role} labels are unfit "
-        f"({scan.refused or 'the set is empty'}), more than the allowed share of "
-        f"{settings.max_reject_share:g}{missing}. Choose --charset auto or one that has them, "
-        "look at the data, or raise --max-reject-share"
+        _nothing(settings, config, role) if not scan.total else _unfit(settings, scan, role)
+    )
+
+
+def _nothing(settings: TrainSettings, config: StreamConfig, role: str) -> str:
+    """Why a stream has no samples at all, and what to do."""
+    rows = sum(rows for source in config.sources for _, _, rows in source.groups)
+    share = config.held_out_share
+    if not share:
+        return f"the {role} set has no samples; look at its manifest.json for the rejects"
+    return (
+        f"of the {rows:,} samples none is for {role}: --val-share {share:g} holds samples out by a "
+        "hash of their ids, and of so few that can be none, or all. Name a validation set with "
+        "--val, choose another --val-share, or add samples"
+    )
+
+
+def _unfit(settings: TrainSettings, scan: Scan, role: str) -> str:
+    """What is wrong with too many labels, and what helps against it."""
+    counts = ", ".join(f"{count:,} {reason}" for reason, count in scan.refused.items())
+    unknown = sorted(scan.unknown_characters, key=lambda c: -scan.unknown_characters[c])
+    remedies = []
+    if unknown:
+        remedies.append(
+            f"characters that the charset lacks: {shown(unknown)}; choose --charset auto or one "
+            "that has them"
+        )
+    remedies += [remedy for reason, remedy in _REMEDIES.items() if reason in scan.refused]
+    return (
+        f"{scan.total - scan.usable:,} of {scan.total:,} {role} labels are unfit ({counts}), more "
+        f"than the allowed share of {settings.max_reject_share:g}; {'; '.join(remedies)}; or raise "
+        "--max-reject-share"
     )

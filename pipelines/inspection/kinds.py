@@ -57,6 +57,11 @@ KINDS: dict[str, Kind] = {
         "A tab, a line break or another control character, which no picture shows.",
         "Remove them; a tab is often the rest of a list's line.",
     ),
+    "path_label": Kind(
+        "warning", "Labels that hold the path of a picture",
+        "Columns the other way round, lines that ran together, or a label that is meant so.",
+        "Look at the list: its columns, line ends and quotes.",
+    ),
     "invisible_character": Kind(
         "error", "Invisible characters in labels",
         "A zero-width space, a byte-order mark, a mark of writing direction or the like: a class "

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from crnn.charset import normalise
 from pipelines.inspection.look_alikes import described, mixed_scripts, plain_form
-from pipelines.textrules import is_needed_joiner
+from pipelines.textrules import PICTURE_PATH, is_needed_joiner
 
 _LOST = "\ufffd"
 _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
@@ -30,6 +30,9 @@ def troubles(text: str) -> list[Trouble]:
     if all(c.isspace() or is_unseen(c) for c in text):
         return [Trouble("whitespace_label", f"nothing to see: {spelled(text)}")]
     found = list(_spaces(text))
+    path = PICTURE_PATH.search(text)
+    if path is not None:
+        found.append(Trouble("path_label", f"holds the path {path[0]!r}"))
     if not (text.isascii() and text.isprintable()):
         found += _characters(text)
         found += _forms(text)

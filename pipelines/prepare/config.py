@@ -22,7 +22,7 @@ class PrepareConfig(SourceOptions, TextRules):
     """How labelled pictures become shards."""
 
     format: str = "auto"
-    """auto, labels, names, mjsynth, icdar, scene, lmdb, webdataset, parquet or prepared."""
+    """auto, labels, pairs, names, mjsynth, icdar, scene, lmdb, webdataset, parquet or prepared."""
     lists: tuple[str, ...] = ()
     """List files to read, e.g. annotation_train.txt; default: all lists of the format."""
     source_name: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import islice
 
 from crnn import storage
@@ -137,24 +138,26 @@ def _read_table(
     def is_row(fields: Sequence[str]) -> bool:
         return len(fields) == len(header) and is_picture_name(fields[path_at])
 
-    told = False
     for record in records(lines, delimiter, is_row):
         where, fields = f"{name}:{record.line}", record.fields
         if takes_rest and len(fields) > 2 and not any(record.quoted):
             fields = list(record.text.partition(delimiter)[::2])
-            if not told:
-                told = True
-                _LOG.warning(
-                    "%s: the label has a %r without quotes around it; here and in the lines that "
-                    "follow all behind the first %r is taken for the label: %r",
-                    where, delimiter, delimiter, fields[1][:80],
-                )  # fmt: skip
+            _tell_of_rest(source.address(name), delimiter)
         complaint = record.complaint or _width_complaint(record, len(header), delimiter)
         if complaint and (record.complaint or len(fields) != len(header)):
             yield unusable(where, "bad_line", complaint)
         else:
             row = dict(zip(header, fields, strict=True))
             yield row_item(where, row, columns, pictured)
+
+
+@cache
+def _tell_of_rest(address: str, delimiter: str) -> None:
+    """Say once of a list how its rows are read."""
+    _LOG.warning(
+        "%s: texts have a %r without quotes around them; all behind the first %r is the text",
+        address, delimiter, delimiter,
+    )  # fmt: skip
 
 
 def _table_columns(

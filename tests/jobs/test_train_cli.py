@@ -50,6 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--data cut", 1, ["error: the shard", "part-0000-000.parquet", "cut short"]),
         ("--data set --init-from changed", 1, ["error: ", "SHA-256", "changed"]),
         ("--data set --init-from set", 1, ["error: ", "bundle.json"]),
+        ("--data set --val-share 1e-9", 1, ["of the 60 samples none is for validation", "--val,"]),
         ("--data set --charset abc", 1, ["training labels are unfit", "lacks: '", "--charset"]),
     ],
 )

@@ -35,6 +35,8 @@ def test_ordinary_labels_have_no_trouble(text: str) -> None:
         ("a  b", ["double_space"]),
         ("a\u00a0b", ["odd_space"]),
         ("a\tb", ["control_character"]),
+        ("images/b.png", ["path_label"]),
+        ("AAA images\\b.JPEG", ["path_label"]),
         ("a\u0085b", ["control_character"]),
         ("a\u200bb", ["invisible_character"]),
         ("\ufeffab", ["invisible_character"]),
