@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from crnn.errors import PictureError
+from crnn.high_depth import grey_of_8_bits, in_full_depth, stated_max
 from crnn.plain import Header, decode_by, decode_plain
+from crnn.transparency import opaque
 
 if TYPE_CHECKING:
     import torch
@@ -145,8 +147,9 @@ def _by_pillow(data: bytes, max_pixels: int) -> Image.Image:
                     f"{image.width}x{image.height} px is over the limit of {max_pixels} px; "
                     "crop or shrink it first",
                 )
+            white = stated_max(image, data)
             image.load()
-            return upright(image)
+            return _upright(in_full_depth(image, data), white)
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
@@ -182,12 +185,19 @@ def _hush_pillow() -> None:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """EXIF orientation applied, transparency laid on white, any mode to ``L`` or ``RGB``."""
+    """EXIF orientation applied, opaque (``crnn.transparency``), any mode to ``L`` or ``RGB``.
+
+    More than 8 bits are scaled by the range that is there (``crnn.high_depth``).
+    """
+    return _upright(image, stated_max(image))
+
+
+def _upright(image: Image.Image, white: int | None) -> Image.Image:
     image = _turned(image)
     if image.mode == "F" or image.mode.startswith("I"):
-        return _from_high_depth(image)
+        return grey_of_8_bits(image, white)
     if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
-        return _on_white(image)
+        return opaque(image)
     if image.mode in ("L", "RGB"):
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
@@ -198,28 +208,6 @@ def _turned(image: Image.Image) -> Image.Image:
         return ImageOps.exif_transpose(image)
     except Exception:  # damaged EXIF, which Pillow meets with almost anything: the pixels stand
         return image
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-    flat = Image.alpha_composite(white, rgba).convert("RGB")
-    return flat.convert("L") if image.mode in ("1", "L", "LA", "La") else flat
-
-
-def _from_high_depth(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and float pictures scaled to 8 bits: by type for 16 bits, else by range."""
-    values = np.asarray(image, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise PictureError("non_finite_pixels", "the picture has NaN or infinite pixels")
-    clear = values == image.info.get("transparency", np.nan)
-    if image.mode.startswith("I;16") or (image.mode == "I" and 255 < values.max() <= 65535):
-        values = values / 257.0
-    elif values.min() < 0 or values.max() > 255 or (image.mode == "F" and values.max() <= 1):
-        span = float(values.max() - values.min()) or 1.0
-        values = (values - values.min()) * (255.0 / span)
-    values[clear] = 255
-    return Image.fromarray(np.rint(values).astype(np.uint8), mode=None)
 
 
 def normalise(pixels_NHWC: torch.Tensor) -> torch.Tensor:
