@@ -49,7 +49,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     }
     for item in items:
         if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(users.get(item.path, str(item.path))))
+            name = users.get(item.path, item.nodeid.partition("::")[0])
+            item.add_marker(pytest.mark.xdist_group(name))
     items.sort(key=lambda item: item.path not in users)
     for item in items:
         if "nightly" in item.keywords and not config.getoption("--nightly"):
@@ -89,25 +90,24 @@ def s3_endpoint() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def local_ray(s3_endpoint: str) -> Iterator[None]:
-    """A small Ray cluster whose workers find the project and the S3 endpoint.
+    """A Ray cluster as jobs start it, for jobs and pipelines that tests call in their process.
 
-    Jobs that a test calls in its own process run on it.
+    Its workers find the project and the S3 endpoint, and stay from one test to the next.
     """
     import ray.data
 
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT_ROOT), before]))
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    from jobs.cluster import connect
+
+    before = dict(os.environ)
+    os.environ.update({"RAY_idle_worker_killing_time_threshold_ms": "600000"})
+    connect(None, local_cpus=2)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield
     ray.shutdown()
-    if before is None:
-        os.environ.pop("PYTHONPATH")
-    else:
-        os.environ["PYTHONPATH"] = before
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")
