@@ -9,6 +9,7 @@ Shape suffixes: N pictures, C channels, H height, W bucket width, w content widt
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -51,8 +52,9 @@ class PictureContract:
     """1: grey; 3: RGB."""
     mode: Literal["bucket", "fixed"] = "bucket"
     """``bucket`` keeps the aspect and pads to the next width; ``fixed`` stretches to one width."""
-    widths: tuple[int, ...] = (64, 96, 128, 192, 256, 384, 512)
-    """Bucket widths, px, ascending; exactly one with ``fixed``."""
+    widths: tuple[int, ...] = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+    """Bucket widths, px, ascending; exactly one with ``fixed``. The usual ones hold a printed line,
+    64 times as wide as high."""
 
     def __post_init__(self) -> None:
         if self.height < 8 or self.height % 8:
@@ -70,6 +72,10 @@ class PictureContract:
         """The padded width of a picture of this size; the largest bucket if it is longer."""
         natural = self.natural_width(width_px, height_px)
         return next((w for w in self.widths if w >= natural), self.widths[-1])
+
+    def weight(self, bucket_width: int) -> int:
+        """How many words of four heights cost about as much as a picture of this bucket."""
+        return max(1, math.ceil(bucket_width / (4 * self.height)))
 
     def natural_width(self, width_px: int, height_px: int) -> int:
         """The width at the contract's height with the aspect kept; the width itself if fixed."""

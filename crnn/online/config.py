@@ -29,7 +29,8 @@ class OnlineConfig:
     """Maximum time that a decoded picture waits for others to fill its batch although an engine is
     free, ms."""
     queue_pictures: int = 4096
-    """Maximum number of queued pictures; more are refused."""
+    """Maximum number of queued pictures; more are refused. A line counts as one for each four
+    heights of its width."""
     queue_mb: int = 256
     """Maximum size of the queued pictures, encoded, MiB; more are refused."""
     max_pixels: int = 16_000_000

@@ -1,4 +1,8 @@
-"""How much is taken in and not yet answered, how much may be, and when there is room again."""
+"""How much is taken in and not yet answered, how much may be, and when there is room again.
+
+A picture weighs as many as it costs: one of a word 1, a printed line of sixteen such widths 16
+(``PictureContract.weight``). One that must be decoded first weighs 1 until its width is known.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +23,19 @@ class Places:
         self._max_pictures, self._max_bytes = max_pictures, max_bytes
         self.pictures = 0
         """Places taken."""
+        self._weight = 0
+        """What those pictures weigh; at most ``max_pictures``, but for a call that came alone and
+        what turned out to weigh more."""
         self._bytes = 0
         self._picture_s = 0.0
         """The pace: seconds between two pictures while there is something to do."""
         self._paced_s = 0.0
         """Until when it was measured (``time.monotonic``)."""
 
-    def take(self, pictures: int, num_bytes: int) -> None:
-        """Room for a request's pictures.
+    def take(self, pictures: int, num_bytes: int, extra: int = 0) -> None:
+        """Room for a request's pictures, which weigh ``extra`` beyond one each.
+
+        One that weighs more than there ever is room for is let in when it is alone.
 
         Raises:
             QueueFullError: when there is none at present.
@@ -40,26 +49,37 @@ class Places:
                 raise ValueError(
                     f"{wanted:,} {what} in one call; the queue holds at most {most:,}: send fewer"
                 )
-        if (
-            self.pictures + pictures > self._max_pictures
-            or self._bytes + num_bytes > self._max_bytes
-        ):
+        if self._is_too_much(pictures, num_bytes, extra):
             retry_s = self._retry_after_s()
             raise QueueFullError(
-                f"{self.pictures:,} pictures of {self._bytes:,} bytes are on their way and "
-                f"{pictures:,} of {num_bytes:,} would be more than the {self._max_pictures:,} "
-                f"and {self._max_bytes:,} allowed; try again in {retry_s:.1f} s",
+                f"{self.pictures:,} pictures of {self._bytes:,} bytes that weigh as "
+                f"{self._weight:,} words are on their way and {pictures:,} of {num_bytes:,} that "
+                f"weigh {pictures + extra:,} would be more than the {self._max_pictures:,} and "
+                f"{self._max_bytes:,} allowed; try again in {retry_s:.1f} s",
                 retry_s,
             )
         if not self.pictures:
             self._paced_s = time.monotonic()
         self.pictures += pictures
         self._bytes += num_bytes
+        self._weight += pictures + extra
 
-    def give_back(self, pictures: int, num_bytes: int) -> None:
-        """The room that ``take`` gave."""
+    def _is_too_much(self, pictures: int, num_bytes: int, extra: int) -> bool:
+        return (
+            self.pictures + pictures > self._max_pictures
+            or self._bytes + num_bytes > self._max_bytes
+            or (self.pictures > 0 and self._weight + pictures + extra > self._max_pictures)
+        )
+
+    def grow(self, extra: int) -> None:
+        """Pictures taken in turned out to weigh so much more."""
+        self._weight += extra
+
+    def give_back(self, pictures: int, num_bytes: int, extra: int = 0) -> None:
+        """The room that ``take`` and ``grow`` gave."""
         self.pictures -= pictures
         self._bytes -= num_bytes
+        self._weight -= pictures + extra
 
     def answered(self, pictures: int) -> None:
         """So many pictures are done since the last call."""

@@ -168,21 +168,26 @@ class OnlineRecognizer:
         self._check(pictures, timeout_s)
         if not pictures:
             return []
+        small = [self._small(data) for data in pictures]
         request = Request(
-            pictures, decoder or self._bundle_decoder, chars=chars, now_s=time.monotonic()
+            pictures,
+            decoder or self._bundle_decoder,
+            chars=chars,
+            extra=sum(self._weight(one) - 1 for one in small),
+            now_s=time.monotonic(),
         )
-        self._places.take(request.num_pictures, request.num_bytes)
+        self._places.take(request.num_pictures, request.num_bytes, request.extra)
         self._requests.add(request)
         assert self._loop is not None
         timer = self._loop.call_later(timeout_s, self._expire, request, timeout_s)
         try:
-            self._take_up(request, pictures)
+            self._take_up(request, pictures, small)
             return await request.done
         finally:
             timer.cancel()
             request.end()
             self._requests.discard(request)
-            self._places.give_back(request.num_pictures, request.num_bytes)
+            self._places.give_back(request.num_pictures, request.num_bytes, request.extra)
             if self._is_closing and not self._places.pictures:
                 self._drained.set()
 
@@ -219,13 +224,26 @@ class OnlineRecognizer:
         if isinstance(pictures, bytes) or not all(isinstance(data, bytes) for data in pictures):
             raise ValueError("expected a sequence of pictures, each the bytes of a file")
 
-    def _take_up(self, request: Request, pictures: Sequence[bytes]) -> None:
+    def _small(self, data: bytes) -> Small | None:
+        """The picture, if an engine thread may decode it."""
+        picture = small_picture(data) if self.config.decodes_small else None
+        if picture is None or picture.header.num_pixels > self.config.max_pixels:
+            return None
+        return picture
+
+    def _weight(self, picture: Small | None) -> int:
+        """What it weighs, as far as is known before it is decoded."""
+        contract = self.bundle.picture
+        return 1 if picture is None else contract.weight(picture.bucket_width(contract))
+
+    def _take_up(
+        self, request: Request, pictures: Sequence[bytes], found: Sequence[Small | None]
+    ) -> None:
         """Small pictures go to the batcher, the others to the processes first."""
         small: list[Entry] = []
         others: list[int] = []
-        for index, data in enumerate(pictures):
-            picture = small_picture(data) if self.config.decodes_small else None
-            if picture is None or picture.header.num_pixels > self.config.max_pixels:
+        for index, picture in enumerate(found):
+            if picture is None:
                 others.append(index)
             else:
                 width = picture.bucket_width(self.bundle.picture)
@@ -263,7 +281,14 @@ class OnlineRecognizer:
             return
         [picture] = decoding.result()
         width = None if isinstance(picture, PictureError) else picture.pixels.shape[1]
+        if width is not None and (weight := self.bundle.picture.weight(width)) > 1:
+            self._on_loop(partial(self._grow, request), weight - 1)
         self._batcher.add(Entry(request, index, picture, width, time.monotonic()))
+
+    def _grow(self, request: Request, extra: int) -> None:
+        if not request.is_over:
+            request.extra += extra
+            self._places.grow(extra)
 
     def _as_lost(self, error: Exception) -> Exception:
         """What the pool's error means to callers."""

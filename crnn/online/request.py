@@ -20,11 +20,19 @@ class Request:
     """Results as they come, in the caller's order, and the future that the caller awaits."""
 
     def __init__(
-        self, pictures: Sequence[bytes], decode: Decoder, *, chars: bool, now_s: float
+        self,
+        pictures: Sequence[bytes],
+        decode: Decoder,
+        *,
+        chars: bool,
+        now_s: float,
+        extra: int = 0,
     ) -> None:
         self.decode, self.chars, self.accepted_s = decode, chars, now_s
         self.num_pictures = len(pictures)
         self.num_bytes = sum(map(len, pictures))
+        self.extra = extra
+        """What its pictures weigh in ``Places`` beyond one each, as far as is known."""
         self.decodings: list[Decoding] = []
         self.is_over = False
         """The caller has its results, or waits no more: what is left needn't be read."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from crnn.decode import greedy
 from crnn.errors import PictureError, QueueFullError
+from crnn.image import PictureContract
 from crnn.online.batcher import Batch, Batcher
 from crnn.online.places import LONGEST_RETRY_S, Places
 from crnn.online.request import Entry, Request
@@ -241,3 +242,25 @@ def test_places_never_exceed_their_bounds_and_all_come_back(
         places.give_back(*call)
     assert places.pictures == 0
     places.take(10, 100)
+
+
+def test_a_long_line_weighs_as_many_pictures_as_it_costs() -> None:
+    contract = PictureContract()
+    assert [contract.weight(width) for width in (64, 128, 192, 512, 2048)] == [1, 1, 2, 4, 16]
+    places = Places(20, 1000)
+    places.take(1, 1, extra=15)
+    with pytest.raises(QueueFullError, match="1 pictures of 1 bytes that weigh as 16 words"):
+        places.take(1, 1, extra=15)
+    places.take(4, 1)
+    with pytest.raises(QueueFullError):
+        places.take(1, 1)
+    places.give_back(1, 1, extra=15)
+    places.grow(16)  # those four, once they were decoded
+    with pytest.raises(QueueFullError):
+        places.take(1, 1)
+    places.give_back(4, 1, extra=16)
+    places.take(2, 1, extra=30)  # more than all, but alone
+    with pytest.raises(QueueFullError):
+        places.take(1, 1)
+    places.give_back(2, 1, extra=30)
+    places.take(20, 1)

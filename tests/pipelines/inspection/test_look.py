@@ -55,7 +55,7 @@ def test_clean_data_has_no_trouble(tmp_path: Path) -> None:
         ("tiny_picture", "a", noise(3, 20)),
         ("low_contrast", "abc", None),
         ("vertical_picture", "abc", noise(20, 30)),
-        ("squeezed_picture", "word " * 12 + "end", None),
+        ("squeezed_picture", "word " * 48 + "end", None),
         ("too_long_for_width", "abcdefghijklmnopq", noise(40, 24)),
         ("too_long_for_width", "aaaaaaaaa", noise(40, 24)),
         ("empty_label", "", noise(40, 24)),
