@@ -10,7 +10,8 @@ reliability of the confidences on all of them. ``--calibrate-on`` names labelled
 held out of training, whose readings the confidences' two numbers are fitted to, right where they
 are so but for the case, which c, o or s alone don't tell; else they stay as the run fitted them.
 ``--facts`` names a YAML file that the card repeats under Training: commands (a list), seed,
-samples, hours, machine.
+samples, hours, machine. ``--widths``, ``--stretches``, ``--below`` and ``--turn-from`` give the
+bundle other bucket widths or another reading policy, with the same weights.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +41,8 @@ def save(bundle: Bundle, out: str, **changes: Any) -> None:
     given: dict[str, Any] = {
         name: getattr(bundle, name)
         for name in (
-            *("model", "charset", "picture", "decoder", "calibration", "name", "data_digest"),
-            *("metrics", "training", "reliability"),
+            *("model", "charset", "picture", "reading", "decoder", "calibration", "name"),
+            *("data_digest", "metrics", "training", "reliability"),
         )
     }
     save_bundle(out, float16=True, **{**given, **changes})
@@ -69,12 +71,24 @@ def calibrated_on(uri: str, folders: Sequence[str]) -> Calibration:
     return fit([r.log_probability for r in readings], right)
 
 
+def with_reading(bundle: Bundle, arguments: argparse.Namespace) -> Bundle:
+    """The bundle with the bucket widths and the reading policy that were given, if any were."""
+    picture, changed = bundle.picture, {}
+    if arguments.widths:
+        picture = replace(picture, widths=tuple(arguments.widths))
+    for name in ("stretches", "below", "turn_from"):
+        if getattr(arguments, name) is not None:
+            value = getattr(arguments, name)
+            changed[name] = tuple(value) if isinstance(value, list) else value
+    return replace(bundle, picture=picture, reading=replace(bundle.reading, **changed))
+
+
 def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     sets = [labelled_set(one, lines=False) for one in arguments.words]
     sets += [labelled_set(one, lines=True) for one in arguments.lines]
     name = Path(arguments.out).name
-    bundle = load_bundle(arguments.bundle, with_onnx=False)
+    bundle = with_reading(load_bundle(arguments.bundle, with_onnx=False), arguments)
     save(bundle, arguments.out, name=name)
     read = read_with(arguments.out, sets, "torch")
     sets_aside = arguments.calibrate_on
@@ -106,6 +120,10 @@ if __name__ == "__main__":
     parser.add_argument("--lines", nargs="*", default=[], help="folders of labelled lines")
     parser.add_argument("--calibrate-on", nargs="*", default=[], help="sets held out of training")
     parser.add_argument("--facts", type=Path, help="YAML: how it was trained")
+    parser.add_argument("--widths", type=int, nargs="*", help="bucket widths, px")
+    parser.add_argument("--stretches", type=float, nargs="*", help="of the reading policy")
+    parser.add_argument("--below", type=float, help="of the reading policy")
+    parser.add_argument("--turn-from", type=float, help="of the reading policy")
     options = parser.parse_args()
     if not options.words + options.lines:
         parser.error("no --words and no --lines: give folders of labelled pictures")

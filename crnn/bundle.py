@@ -3,9 +3,9 @@
 ``model.safetensors`` (weights), ``MODEL_CARD.md`` (for people; perhaps with ``reliability.svg``)
 and ``bundle.json`` (everything else), written in this order: a folder without ``bundle.json`` is
 unfinished. ``model.onnx``, the same model for other runtimes, is there once ``jobs/export.py`` has
-proven it. Only safetensors,
-JSON and ONNX graphs are ever read, so that loading a stranger's bundle runs none of its code. The
-weights file carries the charset too, hence its SHA-256 identifies what a class id means.
+proven it. Only safetensors, JSON and ONNX graphs are ever read, so that loading a stranger's bundle
+runs none of its code. The weights file carries the charset too, hence its SHA-256 identifies what a
+class id means.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from crnn.image import PictureContract
 from crnn.model import CRNN, ModelConfig
 from crnn.model_card import model_card
 from crnn.onnx_file import ONNX_FILE, ProvenOnnx, onnx_entry, read_onnx
+from crnn.reading_policy import READ_ONCE, ReadingPolicy
 from crnn.reduced import Loss
 from crnn.reliability import RELIABILITY_FILE, reliability_svg
 from crnn.text_order import turning
@@ -39,7 +40,9 @@ WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "MODEL_CARD.md"
 FORMAT_VERSION = 1
 _HEAD = "head.weight"
-_Config = TypeVar("_Config", ModelConfig, PictureContract, Calibration, ConfidenceBin, Loss)
+_Config = TypeVar(
+    "_Config", ModelConfig, PictureContract, ReadingPolicy, Calibration, ConfidenceBin, Loss
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +63,12 @@ class Bundle:
     metrics: dict[str, Any]
     """Measured by whoever saved the bundle; any JSON."""
     digest: str
-    """SHA-256 of the weights file, hexadecimal: the model's identity in results and ledgers."""
+    """SHA-256, hexadecimal, of all that decides a reading: the model's identity in results and
+    ledgers. See ``reading_digest``."""
+    weights_sha256: str = ""
+    """SHA-256 of the weights file, hexadecimal."""
+    reading: ReadingPolicy = READ_ONCE
+    """When a picture is read more than once."""
     onnx: ProvenOnnx | None = None
     """The same model for other runtimes, if it was exported."""
     training: dict[str, Any] | None = None
@@ -77,6 +85,7 @@ def save_bundle(
     model: CRNN,
     charset: Charset,
     picture: PictureContract,
+    reading: ReadingPolicy = READ_ONCE,
     decoder: str = "greedy",
     calibration: Calibration = Calibration(),  # noqa: B008  (frozen)
     name: str,
@@ -106,7 +115,7 @@ def save_bundle(
     _check_head(model, charset)
     _check_decoder(decoder)
     weights = _weights(model, charset, float16=float16)
-    digest = hashlib.sha256(weights).hexdigest()
+    weights_sha256 = hashlib.sha256(weights).hexdigest()
     about = {
         "format_version": FORMAT_VERSION,
         "name": name,
@@ -114,13 +123,14 @@ def save_bundle(
         "charset": charset.characters,
         "text_order": charset.text_order,
         "picture": asdict(picture),
+        "reading": asdict(reading),
         "decoder": decoder,
         "calibration": asdict(calibration),
         "data_digest": data_digest,
         "metrics": dict(metrics),
         "training": dict(training) if training else None,
         "reliability": [asdict(b) for b in reliability if b.count],
-        "weights": {"file": WEIGHTS_FILE, "sha256": digest, "float16": float16},
+        "weights": {"file": WEIGHTS_FILE, "sha256": weights_sha256, "float16": float16},
     }
     text = _to_json(about)
     uri = str(folder)
@@ -129,7 +139,22 @@ def save_bundle(
         storage.delete(storage.join(uri, file))
     storage.write_bytes(storage.join(uri, WEIGHTS_FILE), weights)
     _finish(uri, text, model)
-    return digest
+    return reading_digest(json.loads(text))
+
+
+def reading_digest(about: Mapping[str, Any]) -> str:
+    """The digest of a bundle: SHA-256 over what its JSON object says of how a picture is read.
+
+    That is the weights (with their charset), the picture contract, the reading policy and the
+    calibration: two bundles of one digest give the same text with the same confidence. A bundle
+    that reads once has the digest of its weights, as all had before there were policies.
+    """
+    weights: str = about["weights"]["sha256"]
+    if about.get("reading") in (None, json.loads(json.dumps(asdict(READ_ONCE)))):
+        return weights
+    parts = {name: about[name] for name in ("picture", "reading", "calibration")}
+    text = json.dumps({"weights": weights, **parts}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def keep_onnx(folder: Path | str, bundle: Bundle, onnx: ProvenOnnx) -> None:
@@ -145,7 +170,7 @@ def keep_onnx(folder: Path | str, bundle: Bundle, onnx: ProvenOnnx) -> None:
     if about.pop("onnx", None) is not None:  # its digest would be wrong for the new file
         storage.write_bytes(storage.join(uri, BUNDLE_FILE), _to_json(about).encode())
     storage.write_bytes(storage.join(uri, ONNX_FILE), onnx.data)
-    about["onnx"] = onnx_entry(onnx, weights_sha256=bundle.digest)
+    about["onnx"] = onnx_entry(onnx, weights_sha256=bundle.weights_sha256)
     _finish(uri, _to_json(about), bundle.model)
 
 
@@ -166,9 +191,9 @@ def _about_of(uri: str, bundle: Bundle, what: str) -> dict[str, Any]:
     """bundle.json at ``uri``, if the weights there are those of ``bundle``."""
     about = _read_about(uri)
     stated = _settings(uri, about)[1]
-    if stated != bundle.digest:
+    if stated != bundle.weights_sha256:
         raise BundleError(
-            f"{uri} has weights of SHA-256 {stated}, {what} for {bundle.digest}; the bundle was "
+            f"{uri} has weights of SHA-256 {stated}, {what} for {bundle.weights_sha256}; it was "
             "saved anew meanwhile: export it again"
         )
     return about
@@ -214,11 +239,17 @@ def load_bundle(
     onnx = None
     if with_onnx and about.get("onnx") is not None:
         onnx = read_onnx(uri, about["onnx"], weights_sha256=digest)
-    return Bundle(model=model, digest=digest, onnx=onnx, **settings)
+    return Bundle(
+        model=model,
+        digest=reading_digest(about),
+        weights_sha256=digest,
+        onnx=onnx,
+        **settings,
+    )
 
 
 def _settings(uri: str, about: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """The fields of ``Bundle`` that bundle.json states, and the digest that it states."""
+    """The fields of ``Bundle`` that bundle.json states, and the weights' SHA-256."""
     try:
         settings = {
             "model_config": _config(ModelConfig, about["model"]),
@@ -227,6 +258,9 @@ def _settings(uri: str, about: dict[str, Any]) -> tuple[dict[str, Any], str]:
             "calibration": _config(Calibration, about["calibration"]),
             **{key: about[key] for key in ("decoder", "name", "data_digest", "metrics")},
             "training": about.get("training"),  # older bundles lack these
+            "reading": (
+                _config(ReadingPolicy, about["reading"]) if "reading" in about else READ_ONCE
+            ),
             "reliability": tuple(
                 _config(ConfidenceBin, entry) for entry in about.get("reliability", ())
             ),

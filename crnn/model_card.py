@@ -24,6 +24,7 @@ def model_card(about: dict[str, Any], *, num_parameters: int) -> str:
         "Parameters": f"{num_parameters:,}",
         "Pictures": f"{picture['height']} px high, {_channels(picture['channels'])}, "
         f"{picture['mode']} widths {', '.join(map(str, picture['widths']))} px",
+        "Reading": _reading(about.get("reading")),
         "Decoder": about["decoder"],
         "Confidence": f"sigmoid({calibration['slope']:g} · logit(p) + {calibration['bias']:g})"
         + calibrated,
@@ -89,6 +90,22 @@ def _reduced(entries: dict[str, Any]) -> dict[str, str]:
         f"{loss.max_confidence_difference:.1e} apart"
         for name, loss in losses.items()
     }
+
+
+def _reading(policy: dict[str, Any] | None) -> str:
+    said = []
+    if policy and policy["stretches"] and policy["below"]:
+        times = " and ".join(f"{factor:g}" for factor in policy["stretches"])
+        said.append(
+            f"again at {times} times the width where CTC's probability is below "
+            f"{policy['below']:g}, the more probable text kept"
+        )
+    if policy and policy["turn_from"]:
+        said.append(
+            f"turned both ways too from {policy['turn_from']:g} times as high as wide on, the most "
+            "probable text kept"
+        )
+    return "; ".join(said) or "once"
 
 
 def _channels(channels: int) -> str:

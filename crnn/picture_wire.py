@@ -27,9 +27,9 @@ MAX_MESSAGE_CHARS = 1_000
 _COUNT = struct.Struct("<I")
 _FILE = struct.Struct("<QI")  # bytes of the file, number of regions
 _REGION = struct.Struct("<?8d")  # whether there is one; corners
-_REPLY = struct.Struct(
-    "<BIIII?"
-)  # kind, bytes that follow, bucket, content and source width, squeezed
+_REPLY = struct.Struct("<BIIIIII?")
+"""Kind, bytes that follow, widths of bucket, content and source, the source's height, the width of
+the picture turned to its side (0: there is none), squeezed."""
 _READY, _PREPARED, _FAILED = 1, 2, 3
 _WHOLE = (0.0,) * 8
 
@@ -81,18 +81,26 @@ def read_requests(stream: BinaryIO) -> list[Request] | None:
 
 def pack_ready() -> bytes:
     """The first reply of a process."""
-    return _REPLY.pack(_READY, 0, 0, 0, 0, False)
+    return _REPLY.pack(_READY, 0, 0, 0, 0, 0, 0, False)
 
 
 def pack_prepared(picture: Prepared) -> tuple[bytes, memoryview]:
-    """A picture, as it goes into the model: what comes first, and its pixels, not copied."""
+    """A picture, as it goes into the model: what comes first, and its pixels, not copied.
+
+    Turned to its side, if it is tall, its pixels come after those upright.
+    """
+    sideways = picture.sideways_HwC
     pixels = np.ascontiguousarray(picture.pixels)
+    if sideways is not None:
+        pixels = np.concatenate([pixels.reshape(-1), sideways.reshape(-1)])
     head = _REPLY.pack(
         _PREPARED,
         pixels.size,
         picture.pixels.shape[1],
         picture.content_width_px,
         picture.source_width_px,
+        picture.source_height_px,
+        0 if sideways is None else sideways.shape[1],
         picture.squeezed,
     )
     return head, pixels.reshape(-1).data
@@ -101,7 +109,7 @@ def pack_prepared(picture: Prepared) -> tuple[bytes, memoryview]:
 def pack_failed(error: PictureError) -> bytes:
     """A picture that can't be read: its reason and message."""
     text = f"{error.reason}\0{error}"[:MAX_MESSAGE_CHARS].encode("utf-8", "replace")
-    return _REPLY.pack(_FAILED, len(text), 0, 0, 0, False) + text
+    return _REPLY.pack(_FAILED, len(text), 0, 0, 0, 0, 0, False) + text
 
 
 class ReplyReader:
@@ -110,7 +118,7 @@ class ReplyReader:
     def __init__(self, contract: PictureContract) -> None:
         self._contract = contract
         pixel_bytes = contract.height * contract.widths[-1] * contract.channels
-        self._max_bytes = max(pixel_bytes, 4 * MAX_MESSAGE_CHARS)
+        self._max_bytes = max(2 * pixel_bytes, 4 * MAX_MESSAGE_CHARS)
         self._buffer = bytearray()
 
     def feed(self, received: bytes | memoryview) -> list[Reply]:
@@ -142,15 +150,18 @@ class ReplyReader:
             return PictureError(reason, message)
         if kind != _PREPARED:
             raise ValueError(f"a reply of kind {kind}")
-        bucket_width, content_width_px, source_width_px, squeezed = geometry
-        shape = (self._contract.height, bucket_width, self._contract.channels)
+        bucket_width, content_width_px, source_width_px, source_height_px, side, squeezed = geometry
+        height, channels = self._contract.height, self._contract.channels
         fits = bucket_width in self._contract.widths and 0 < content_width_px <= bucket_width
-        if not fits or size != shape[0] * shape[1] * shape[2]:
+        if not fits or size != height * (bucket_width + side) * channels:
             raise ValueError(f"{size} bytes for {content_width_px} of {bucket_width} columns")
-        pixels = np.frombuffer(self._buffer, dtype=np.uint8, count=size, offset=start)
+        values = np.frombuffer(self._buffer, dtype=np.uint8, count=size, offset=start).copy()
+        upright, sideways = np.split(values, [height * bucket_width * channels])
         return Prepared(
-            pixels=pixels.reshape(shape).copy(),
+            pixels=upright.reshape(height, bucket_width, channels),
             content_width_px=content_width_px,
             source_width_px=source_width_px,
+            source_height_px=source_height_px,
             squeezed=bool(squeezed),
+            sideways_HwC=sideways.reshape(height, side, channels) if side else None,
         )

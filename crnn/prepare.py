@@ -6,9 +6,10 @@ The recognizer's first step, apart from it so that bulk jobs can run it in other
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -21,6 +22,8 @@ from crnn.region import Region, cut_out
 Picture = str | Path | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
 """A path or an address of ``crnn.storage``, encoded bytes, a Pillow image, or uint8 pixels
 ``HW`` (grey) or ``HWC`` with three channels (RGB)."""
+TALL = 1.5
+"""From so many times as high as wide on, a picture is prepared turned to its side too."""
 PICTURE_TYPES = (str, Path, bytes, bytearray, memoryview, Image.Image, np.ndarray)
 
 
@@ -34,8 +37,53 @@ class Prepared:
     """Columns of ``pixels``, from the left, that hold the picture."""
     source_width_px: int
     """Width of the upright picture, or of the region cut out of it, before scaling."""
+    source_height_px: int
+    """Its height."""
     squeezed: bool
     """Whether the picture was longer than the largest bucket."""
+    turned: int = 0
+    """Degrees clockwise by which it was turned, 90 or 270; sizes are those after turning."""
+    sideways_HwC: Pixels | None = None
+    """Of a picture that is ``TALL``: turned by 90° clockwise, scaled, not yet padded."""
+
+    def stretched(self, contract: PictureContract, factor: float) -> Prepared | None:
+        """So many times as wide, as far as the widest bucket goes; None where that is no wider.
+
+        Made from the pixels that are there: those of the file bring nothing more (measured).
+        """
+        before_px = self.content_width_px
+        width_px = min(round(before_px * factor), contract.widths[-1])
+        if contract.mode == "fixed" or width_px <= before_px:
+            return None
+        size = (width_px, contract.height)
+        content = cv2.resize(self.pixels[:, :before_px], size, interpolation=cv2.INTER_CUBIC)
+        content_HwC = content.reshape(contract.height, width_px, contract.channels)
+        bucket_width = contract.bucket_width(width_px, contract.height)
+        return replace(
+            self,
+            pixels=contract.pad(content_HwC, bucket_width),
+            content_width_px=width_px,
+            sideways_HwC=None,
+        )
+
+    def turned_both_ways(self, contract: PictureContract) -> list[Prepared]:
+        """By 90° clockwise and by 270°; none where it isn't ``TALL``."""
+        content_HwC = self.sideways_HwC
+        if content_HwC is None:
+            return []
+        width, height = self.source_height_px, self.source_width_px
+        bucket_width = contract.bucket_width(width, height)
+        return [
+            Prepared(
+                pixels=contract.pad(turned_HwC, bucket_width),
+                content_width_px=content_HwC.shape[1],
+                source_width_px=width,
+                source_height_px=height,
+                squeezed=contract.is_squeezed(width, height),
+                turned=degrees,
+            )
+            for degrees, turned_HwC in ((90, content_HwC), (270, np.rot90(content_HwC, 2)))
+        ]
 
     def source_px_per_step(self, num_steps: int) -> float:
         """Columns of the source picture (px) that one of ``num_steps`` time steps stands for."""
@@ -68,12 +116,21 @@ def prepare_upright(
     if not width or not height:
         raise PictureError("empty_picture", f"the picture is {width}x{height} px")
     content_HwC = contract.fit(picture)
+    is_tall = height >= TALL * width
     return Prepared(
         pixels=contract.pad(content_HwC, contract.bucket_width(width, height)),
         content_width_px=content_HwC.shape[1],
         source_width_px=width,
+        source_height_px=height,
         squeezed=contract.is_squeezed(width, height),
+        sideways_HwC=contract.fit(_sideways(picture)) if is_tall else None,
     )
+
+
+def _sideways(picture: Upright) -> Pixels:
+    """Turned by 90° clockwise."""
+    pixels = cv2.rotate(np.asarray(picture), cv2.ROTATE_90_CLOCKWISE)
+    return np.asarray(pixels, dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from crnn.decode.decoded import characters
 from crnn.errors import PictureError
+from crnn.reading_policy import kept
 from crnn.result import CharResult, Result
 
 _char_result = cast(
@@ -33,8 +34,12 @@ class Readings:
     """Empty where the picture couldn't be read."""
     confidences: NDArray[np.float64]
     """As ``Result.confidence``."""
+    log_probabilities: NDArray[np.float64]
+    """Natural logs of the decoder's probabilities, not calibrated; ``-inf`` of an empty text."""
     squeezed: NDArray[np.bool_]
     """As ``Result.squeezed``."""
+    turned: NDArray[np.int16]
+    """As ``Result.turned``."""
     code_points: NDArray[np.uint32]
     """Of each character, one picture's after another's; none where the caller wanted none."""
     probabilities: NDArray[np.float64]
@@ -57,7 +62,9 @@ class Readings:
         return cls(
             texts=[""] * len(errors),
             confidences=np.zeros(len(errors)),
+            log_probabilities=np.full(len(errors), -np.inf),
             squeezed=np.zeros(len(errors), dtype=np.bool_),
+            turned=np.zeros(len(errors), dtype=np.int16),
             code_points=np.zeros(0, dtype=np.uint32),
             probabilities=none,
             x0=none,
@@ -85,12 +92,13 @@ class Readings:
             )
         )
         results = [
-            Result(text, confidence, tuple(found[start:end]), self.model, squeezed)
-            for text, confidence, (start, end), squeezed in zip(
+            Result(text, confidence, tuple(found[start:end]), self.model, squeezed, turned=turned)
+            for text, confidence, (start, end), squeezed, turned in zip(
                 self.texts,
                 self.confidences.tolist(),
                 pairwise(self.bounds.tolist()),
                 self.squeezed.tolist(),
+                self.turned.tolist(),
                 strict=True,
             )
         ]
@@ -100,11 +108,15 @@ class Readings:
 
 
 def in_order(parts: Sequence[tuple[Sequence[int], Readings]], model: str) -> Readings:
-    """One ``Readings`` of several, whose pictures have these numbers, each from 0 once."""
+    """One ``Readings`` of several, whose pictures have these numbers, from 0 on.
+
+    Of a picture that was read more than once counts what ``crnn.reading_policy.kept`` takes.
+    """
     if not parts:
         return Readings.failed([], model)
     places = np.concatenate([np.asarray(numbers, dtype=np.int64) for numbers, _ in parts])
-    order = np.argsort(places)
+    log_probabilities = np.concatenate([part.log_probabilities for _, part in parts])
+    order = _kept(places, log_probabilities)
     texts = [text for _, part in parts for text in part.texts]
     counts = np.concatenate([np.diff(part.bounds) for _, part in parts])
     starts = np.cumsum(counts) - counts
@@ -114,7 +126,9 @@ def in_order(parts: Sequence[tuple[Sequence[int], Readings]], model: str) -> Rea
     return Readings(
         texts=[texts[n] for n in order.tolist()],
         confidences=np.concatenate([part.confidences for _, part in parts])[order],
+        log_probabilities=log_probabilities[order],
         squeezed=np.concatenate([part.squeezed for _, part in parts])[order],
+        turned=np.concatenate([part.turned for _, part in parts])[order],
         code_points=np.concatenate([part.code_points for _, part in parts])[source],
         probabilities=np.concatenate([part.probabilities for _, part in parts])[source],
         x0=np.concatenate([part.x0 for _, part in parts])[source],
@@ -123,3 +137,12 @@ def in_order(parts: Sequence[tuple[Sequence[int], Readings]], model: str) -> Rea
         model=model,
         errors={numbers[n]: error for numbers, part in parts for n, error in part.errors.items()},
     )
+
+
+def _kept(places: NDArray[np.int64], log_probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    """By place, where the reading lies that ``crnn.reading_policy.kept`` takes of it."""
+    order = np.argsort(places, kind="stable")
+    if not len(order) or len(order) == places[order[-1]] + 1:
+        return order
+    readings = np.split(order, np.flatnonzero(np.diff(places[order])) + 1)
+    return np.array([few[kept(log_probabilities[few].tolist())] for few in readings])

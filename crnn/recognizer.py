@@ -158,17 +158,6 @@ class Recognizer:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_run"}
 
-    def results(
-        self,
-        prepared: Sequence[Prepared],
-        log_probs_TNC: torch.Tensor,
-        decode: Decoder,
-        *,
-        chars: bool = True,
-    ) -> list[Result]:
-        """The results of one batch's prepared pictures, in their order."""
-        return self._batch_readings(prepared, log_probs_TNC, decode, chars).results()
-
     def error(self, error: PictureError) -> Result:
         """The result of a picture that can't be read."""
         return Readings.failed([error], self.bundle.digest).results()[0]
@@ -183,24 +172,25 @@ class Recognizer:
         """As ``read``, for pictures that ``prepare`` made, or couldn't make, elsewhere.
 
         A batch is read as soon as its bucket has enough, while other pictures are still to come.
+        What the bundle's reading policy has read again waits with the others of its bucket, so
+        that those batches are full too.
         """
-        parts: list[tuple[Sequence[int], Readings]] = []
+        reading = _Reading(self, decode, chars)
         failed: dict[int, PictureError] = {}
-        waiting: dict[int, dict[int, Prepared]] = {}
         for index, picture in enumerate(pictures):
             if isinstance(picture, PictureError):
                 failed[index] = picture
-                continue
-            width = picture.pixels.shape[1]
-            bucket = waiting.setdefault(width, {})
-            bucket[index] = picture
-            if len(bucket) == self.batch_size(width):
-                parts.append(self._read_batch(waiting.pop(width), decode, chars))
-        parts += [self._read_batch(waiting[width], decode, chars) for width in sorted(waiting)]
+            else:
+                reading.add(index, picture)
+        parts = reading.finish()
         if failed:
             nothing = Readings.failed(list(failed.values()), self.bundle.digest)
             parts.append((list(failed), nothing))
         return in_order(parts, self.bundle.digest)
+
+    def again(self, first: Prepared, log_probability: float) -> list[Prepared]:
+        """What else of a picture the bundle has read, after its first reading."""
+        return self.bundle.reading.again(first, log_probability, self.bundle.picture)
 
     def batch_size(self, width_px: int) -> int:
         """Pictures of a bucket's width that make about ``batch_pixels``."""
@@ -215,21 +205,15 @@ class Recognizer:
         except PictureError as error:
             return error
 
-    def _read_batch(
-        self, batch: dict[int, Prepared], decode: Decoder, chars: bool
-    ) -> tuple[Sequence[int], Readings]:
-        """The numbers of pictures of one bucket, and what they read."""
-        members = list(batch.values())
-        log_probs_TNC = self.read_batch_pixels(np.stack([m.pixels for m in members]))
-        return list(batch), self._batch_readings(members, log_probs_TNC, decode, chars)
-
-    def _batch_readings(
+    def readings(
         self,
         prepared: Sequence[Prepared],
         log_probs_TNC: torch.Tensor,
         decode: Decoder,
-        chars: bool,
+        *,
+        chars: bool = True,
     ) -> Readings:
+        """What one batch's prepared pictures read, in their order; each as if read once."""
         decoded = DecodedColumns.of(decode(log_probs_TNC, self.bundle.charset))
         if len(decoded) != len(prepared):
             raise ValueError(f"the decoder gave {len(decoded)} texts for {len(prepared)} pictures")
@@ -241,10 +225,14 @@ class Recognizer:
         px = np.repeat([picture.source_px_per_step(num_steps) for picture in prepared], counts)
         last_x = np.repeat([float(picture.source_width_px) for picture in prepared], counts)
         calibrate = self.bundle.calibration.apply
+        is_empty = np.array([not text for text in texts], dtype=np.bool_)
+        log_probabilities = np.where(is_empty, -np.inf, decoded.log_probabilities)
         return Readings(
             texts=texts,
-            confidences=np.array([calibrate(one) for one in decoded.log_probabilities.tolist()]),
+            confidences=np.array([calibrate(one) for one in log_probabilities.tolist()]),
+            log_probabilities=log_probabilities,
             squeezed=np.array([picture.squeezed for picture in prepared], dtype=np.bool_),
+            turned=np.array([picture.turned for picture in prepared], dtype=np.int16),
             code_points=decoded.code_points,
             probabilities=decoded.char_probabilities,
             x0=np.minimum(decoded.first * px, last_x),
@@ -252,3 +240,40 @@ class Recognizer:
             bounds=decoded.bounds,
             model=self.bundle.digest,
         )
+
+
+class _Reading:
+    """Pictures of one call on their way: waiting by bucket, read in full batches."""
+
+    def __init__(self, recognizer: Recognizer, decode: Decoder, chars: bool) -> None:
+        self._recognizer, self._decode, self._chars = recognizer, decode, chars
+        self._waiting: dict[int, list[tuple[int, Prepared, bool]]] = {}
+        """By bucket: number, picture, and whether it is its first reading."""
+        self._parts: list[tuple[Sequence[int], Readings]] = []
+        """A picture's first reading comes before its others."""
+
+    def add(self, number: int, picture: Prepared, *, is_first: bool = True) -> None:
+        width = picture.pixels.shape[1]
+        bucket = self._waiting.setdefault(width, [])
+        bucket.append((number, picture, is_first))
+        if len(bucket) == self._recognizer.batch_size(width):
+            self._read(width)
+
+    def finish(self) -> list[tuple[Sequence[int], Readings]]:
+        """All that was read; what is left is read in smaller batches."""
+        while self._waiting:  # the narrowest first: what is read again is wider
+            self._read(min(self._waiting))
+        return self._parts
+
+    def _read(self, width: int) -> None:
+        batch = self._waiting.pop(width)
+        pictures = [picture for _, picture, _ in batch]
+        log_probs_TNC = self._recognizer.read_batch_pixels(np.stack([p.pixels for p in pictures]))
+        readings = self._recognizer.readings(
+            pictures, log_probs_TNC, self._decode, chars=self._chars
+        )
+        self._parts.append(([number for number, _, _ in batch], readings))
+        log_probabilities = readings.log_probabilities.tolist()
+        for (number, picture, is_first), found in zip(batch, log_probabilities, strict=True):
+            for again in self._recognizer.again(picture, found) if is_first else ():
+                self.add(number, again, is_first=False)

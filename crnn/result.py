@@ -10,7 +10,11 @@ from typing import NamedTuple
 
 
 class CharResult(NamedTuple):
-    """One character read; ``x0`` and ``x1`` are columns of the upright source picture, px."""
+    """One character read; ``x0`` and ``x1`` are columns of the upright source picture, px.
+
+    Of a picture that was turned (``Result.turned``) they are columns of the turned one, so rows of
+    the upright one: counted from its bottom edge at 90°, from its top edge at 270°.
+    """
 
     char: str
     probability: float
@@ -24,7 +28,8 @@ class Result:
 
     text: str
     confidence: float
-    """The calibrated probability that the whole text is right; 0 with an error."""
+    """The calibrated probability that the whole text is right; 0 with an error, and of an empty
+    text: nothing was found in a picture that should show some."""
     chars: tuple[CharResult, ...]
     """Empty if the caller wanted none."""
     model: str
@@ -33,3 +38,5 @@ class Result:
     """Whether the picture was longer than the largest bucket, so read at a reduced width."""
     error_code: str | None = None
     error_message: str | None = None
+    turned: int = 0
+    """Degrees clockwise, 90 or 270, by which a tall picture was turned to be read so."""

@@ -112,6 +112,8 @@ def _plain(picture: str, result: Result) -> dict[str, Any]:
         "id": picture,
         "text": result.text,
         "confidence": result.confidence,
+        "squeezed": result.squeezed,
+        "turned": result.turned,
         "model": result.model,
     }
     if result.chars:

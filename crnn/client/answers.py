@@ -127,7 +127,8 @@ def _result(entry: Mapping[str, Any], digest: str) -> Result:
         CharResult(c["char"], c["probability"], c["x0"], c["x1"]) for c in entry.get("chars") or ()
     )
     squeezed = bool(entry.get("squeezed", False))
-    return Result(entry["text"], entry["confidence"], chars, digest, squeezed)
+    turned = int(entry.get("turned", 0))
+    return Result(entry["text"], entry["confidence"], chars, digest, squeezed, turned=turned)
 
 
 def _job(entry: Any, outcome: Outcome) -> Job:

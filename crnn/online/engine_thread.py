@@ -18,7 +18,7 @@ from crnn.decode import Decoder, greedy
 from crnn.errors import EngineError, PictureError, WorkersLostError
 from crnn.online.batcher import Batch, Batcher
 from crnn.online.observer import Observer
-from crnn.online.request import Entry
+from crnn.online.request import Attempts, Entry
 from crnn.prepare import Prepared, Small
 from crnn.recognizer import Recognizer
 from crnn.result import Result
@@ -130,11 +130,40 @@ class EngineThread(threading.Thread):
         chars: bool,
     ) -> None:
         try:
-            results = self._recognizer.results(pictures, log_probs_TNC, decode, chars=chars)
+            readings = self._recognizer.readings(pictures, log_probs_TNC, decode, chars=chars)
         except Exception as error:  # a decoder is the caller's: so is its failure
             self._deliver([(entry, error) for entry in entries])
-        else:
-            self._hand_over(entries, results)
+            return
+        found = zip(readings.results(), readings.log_probabilities.tolist(), strict=True)
+        done: list[tuple[Entry, Result]] = []
+        for entry, picture, (result, log_probability) in zip(entries, pictures, found, strict=True):
+            counts = self._counts(entry, picture, result, log_probability)
+            if counts is not None:
+                done.append((entry, counts))
+        if done:
+            self._hand_over(*map(list, zip(*done, strict=True)))
+
+    def _counts(
+        self, entry: Entry, picture: Prepared, result: Result, log_probability: float
+    ) -> Result | None:
+        """The picture's result; None while others of its readings are to come.
+
+        Those that the bundle's reading policy wants wait in the batcher like any picture. They
+        take no place of their own in the queue: the first reading's pixels are gone by then.
+        """
+        if entry.attempts is not None:
+            return entry.attempts.put(entry.number, result, log_probability)
+        others = self._recognizer.again(picture, log_probability)
+        if not others:
+            return result
+        attempts, now_s = Attempts(result, log_probability, len(others)), time.monotonic()
+        self._batcher.add_unexpected(
+            [
+                Entry(entry.request, entry.index, other, other.pixels.shape[1], now_s, attempts, n)
+                for n, other in enumerate(others, 1)
+            ]
+        )
+        return None
 
     def _hand_over(self, entries: Sequence[Entry], results: Sequence[Result]) -> None:
         self._deliver(list(zip(entries, results, strict=True)))
@@ -156,7 +185,7 @@ class EngineThread(threading.Thread):
             self._observer.batch(
                 bucket_width=bucket_width,
                 pictures=len(entries),
-                decode_s=max(e.ready_s - e.request.accepted_s for e in entries) + decode_s,
+                decode_s=max(_waited_s(entry) for entry in entries) + decode_s,
                 queue_s=began_s - entries[0].ready_s,
                 engine_s=engine_s,
             )
@@ -179,6 +208,11 @@ class EngineThread(threading.Thread):
             self._fail(
                 WorkersLostError(f"the engine failed {FAILURES} times in a row; last: {error!r}")
             )
+
+
+def _waited_s(entry: Entry) -> float:
+    """For being decoded; a second reading didn't."""
+    return entry.ready_s - entry.request.accepted_s if entry.attempts is None else 0.0
 
 
 def _by_decoder(entries: Sequence[Entry]) -> list[tuple[Decoder, bool, list[int]]]:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 import cv2
+import numpy as np
 from PIL import Image
 
 from crnn.bundle import Bundle
@@ -134,7 +135,10 @@ class OnlineRecognizer:
             size = self._recognizers[0].batch_size(prepared.pixels.shape[1])
             for recognizer in self._recognizers:
                 for count in {1, size}:
-                    recognizer.read_prepared([prepared] * count, self._bundle_decoder)
+                    log_probs_TNC = recognizer.read_batch_pixels(
+                        np.stack([prepared.pixels] * count)
+                    )
+                    recognizer.readings([prepared] * count, log_probs_TNC, self._bundle_decoder)
 
     async def read(
         self,

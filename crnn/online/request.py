@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from crnn.decode import Decoder
 from crnn.errors import PictureError
 from crnn.prepare import Prepared, Small
+from crnn.reading_policy import kept
 from crnn.result import Result
 
 Decoding = Future[list[Prepared | PictureError]]
@@ -62,6 +64,25 @@ class Request:
         self.decodings.clear()
 
 
+class Attempts:
+    """The readings of one picture that is read more than once, as they come, in any order."""
+
+    def __init__(self, first: Result, log_probability: float, others: int) -> None:
+        """Make it for a picture read once, of which so many other readings come."""
+        self._lock = threading.Lock()
+        self._readings: list[tuple[Result, float] | None] = [(first, log_probability)]
+        self._readings += [None] * others
+
+    def put(self, number: int, result: Result, log_probability: float) -> Result | None:
+        """Reading ``number``, from 1 on; the one that counts if it was the last to come."""
+        with self._lock:
+            self._readings[number] = result, log_probability
+            there = [reading for reading in self._readings if reading is not None]
+            if len(there) < len(self._readings):
+                return None
+        return there[kept([log_probability for _, log_probability in there])][0]
+
+
 @dataclass(slots=True, eq=False)  # frozen ones take four times as long to make
 class Entry:
     """One picture of a request: ready, found to be unreadable, or small, and decoded when it is
@@ -75,3 +96,7 @@ class Entry:
     """None for one that is unreadable."""
     ready_s: float
     """When it came as it is here (``time.monotonic``)."""
+    attempts: Attempts | None = None
+    """Of a picture that is read again: where its result goes."""
+    number: int = 0
+    """Its place there."""

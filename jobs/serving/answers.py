@@ -49,6 +49,7 @@ def _entry(picture: str, result: Result, options: Options) -> dict[str, Any]:
         entry["text"] = result.text
         entry["confidence"] = result.confidence
         entry["squeezed"] = result.squeezed
+        entry["turned"] = result.turned
         if options.chars:
             entry["chars"] = chars_of(result.chars)
     wrong = verdict(result, options.min_confidence)

@@ -100,10 +100,14 @@ SCHEMAS: Schema = {
             text=_TEXT,
             confidence=_SHARE,
             squeezed={"type": "boolean"},
+            turned={"type": "integer", "enum": [0, 90, 270]},
             chars=_list_of(_ref("Char")),
             error=_ref("Error"),
         ),
-        "anyOf": [{"required": ["text", "confidence", "squeezed"]}, {"required": ["error"]}],
+        "anyOf": [
+            {"required": ["text", "confidence", "squeezed", "turned"]},
+            {"required": ["error"]},
+        ],
     },
     "Results": _object(
         ("model", "results"),
@@ -255,6 +259,7 @@ _RESULTS_EXAMPLE: Schema = {
             "text": EXAMPLE_TEXT,
             "confidence": 0.9996,
             "squeezed": False,
+            "turned": 0,
             "chars": [
                 {"char": "7", "probability": 0.9987, "x0": 8.25, "x1": 11.0},
                 {"char": "K", "probability": 0.9992, "x0": 19.25, "x1": 22.0},

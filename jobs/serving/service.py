@@ -94,7 +94,7 @@ class Service:
             raise self._online.failure
 
     async def install(self, uri: str, digest: str) -> None:
-        """Take the bundle at ``uri`` into use; its weights must have ``digest``, if that is given.
+        """Take the bundle at ``uri`` into use; it must have ``digest``, if that is given.
 
         Raises:
             CrnnError: when it is refused; the old one, if any, stays in use.
@@ -220,7 +220,7 @@ def _warmed_up(uri: str, digest: str, settings: ServeSettings, tally: Tally) -> 
     bundle = load_bundle(uri)
     if digest and bundle.digest != digest:
         raise BundleError(
-            f"{uri} has weights of SHA-256 {bundle.digest}, the configuration wants {digest}; "
+            f"{uri} has the digest {bundle.digest}, the configuration wants {digest}; "
             "give the digest of the bundle that lies there, or copy the right one"
         )
     online = OnlineRecognizer(bundle, settings.online, tally)

@@ -32,7 +32,7 @@ class ServeSettings:
     bundle: str = ""
     """The bundle: a folder, s3:// or gs:// address. Default: bundles/mobile, which is included."""
     digest: str = ""
-    """SHA-256 that the bundle's weights must have; another bundle is refused."""
+    """The digest (SHA-256) that the bundle must have; another bundle is refused."""
     min_replicas: int = 0
     """Minimum number of replicas. 0: one; on a cluster started on this machine, one for each core,
     four at most. A replica takes half a GB of memory."""

@@ -34,7 +34,7 @@ def chosen(settings: ServeSettings) -> Chosen:
     bundle = load_bundle(uri, with_onnx=False)
     if settings.digest and settings.digest != bundle.digest:
         raise BundleError(
-            f"{uri} has weights of SHA-256 {bundle.digest}, --digest is {settings.digest}; give "
+            f"{uri} has the digest {bundle.digest}, --digest is {settings.digest}; give "
             "the right bundle, or its digest"
         )
     return Chosen(

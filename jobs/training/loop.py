@@ -231,6 +231,7 @@ class Worker:
             model=self.trainer.shipped_model(),
             charset=self.charset,
             picture=self.settings.picture,
+            reading=self.settings.reading,
             name=self.settings.name,
             data_digest=self.orders.data_digest,
             metrics=validation.sums.to_dict() if validation else {},

@@ -285,6 +285,7 @@ def _finish(
             model=bundle.model,
             charset=bundle.charset,
             picture=bundle.picture,
+            reading=bundle.reading,
             decoder=bundle.decoder,
             calibration=calibration,
             name=settings.name,

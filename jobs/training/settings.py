@@ -9,6 +9,7 @@ from typing import Any
 
 from crnn.image import PictureContract
 from crnn.model_config import ModelConfig
+from crnn.reading_policy import ReadingPolicy
 from crnn.text_order import TextOrder
 from crnn.training.optim_config import OptimConfig
 from jobs.cli import as_mapping, flatten
@@ -110,6 +111,8 @@ class TrainSettings:
     """Shape of the network."""
     picture: PictureContract = field(default_factory=PictureContract)
     """Shape of its input."""
+    reading: ReadingPolicy = field(default_factory=ReadingPolicy)
+    """How often the bundle reads a picture."""
     optim: OptimConfig = field(default_factory=OptimConfig)
     """Optimizer and learning rate."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)

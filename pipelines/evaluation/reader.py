@@ -50,6 +50,8 @@ PREDICTION_SCHEMA = pa.schema(
         ("reason", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("squeezed", pa.bool_()),
+        ("turned", pa.int16()),
     ]
 )
 """One row a sample. ``log_probability`` is null where no picture could be read, ``reason`` where
@@ -173,8 +175,8 @@ class PieceReader:
             listed = " ".join(f"{c!r} (U+{ord(c):04X})" for c in unknown[:_LISTED])
             more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
             return "unknown_character", f"the charset has no {listed}{more}"
-        bucket_px = self._config.bundle.picture.bucket_width(*size)
-        steps = self._config.bundle.model.time_steps(bucket_px)
+        bundle = self._config.bundle
+        steps = bundle.model.time_steps(bundle.reading.widest_bucket(*size, bundle.picture))
         needed = min_time_steps(self._charset.encode(label))
         if needed > steps:
             return (
@@ -201,6 +203,8 @@ def _table(name: str, judged: list[_Judged]) -> pa.Table:
             "reason": j.reason,
             "width": j.sample["width"],
             "height": j.sample["height"],
+            "squeezed": j.result.squeezed,
+            "turned": j.result.turned,
         }
         for j in judged
     ]

@@ -27,13 +27,17 @@ RESULT_SCHEMA = pa.schema(
         ("region", REGION),
         ("text", pa.string()),
         ("confidence", pa.float32()),
+        ("squeezed", pa.bool_()),
+        ("turned", pa.int16()),
         ("chars", pa.list_(CHAR)),
         ("error_code", pa.string()),
         ("error_message", pa.string()),
         ("model", pa.string()),
     ]
 )
-"""``error_code`` is null where the reading is good, ``text`` where the picture wasn't read."""
+"""``error_code`` is null where the reading is good, ``text`` where the picture wasn't read; an
+empty one, in which nothing was found, has confidence 0. ``squeezed`` and ``turned`` (degrees
+clockwise) as ``crnn.Result`` has them."""
 LOW_CONFIDENCE = "low_confidence"
 """Error of a reading that is less sure than the caller wants; its row keeps the text."""
 
@@ -58,6 +62,8 @@ def result_table(
         "region": inputs["region"],
         "text": pa.array(readings.texts, pa.string(), mask=failed),
         "confidence": pa.array(readings.confidences.astype(np.float32), mask=failed),
+        "squeezed": pa.array(readings.squeezed, mask=failed),
+        "turned": pa.array(readings.turned, mask=failed),
         "chars": _characters(readings, failed)
         if chars
         else pa.nulls(len(readings), pa.list_(CHAR)),
@@ -65,6 +71,17 @@ def result_table(
         "error_message": messages,
         "model": [readings.model] * len(readings),
     }
+    return pa.table(columns, schema=RESULT_SCHEMA)
+
+
+def as_results(table: pa.Table) -> pa.Table:
+    """Rows of ``RESULT_SCHEMA``; columns that there weren't when they were written are null."""
+    columns = [
+        table[field.name].cast(field.type)
+        if field.name in table.column_names
+        else pa.nulls(len(table), field.type)
+        for field in RESULT_SCHEMA
+    ]
     return pa.table(columns, schema=RESULT_SCHEMA)
 
 

@@ -14,7 +14,7 @@ from crnn import storage
 from pipelines.recognition.inputs import NO_KEYS, SCHEMA, Keys, among, places, position
 from pipelines.recognition.known import REPLACES
 from pipelines.recognition.plan import Ledger, Plan
-from pipelines.recognition.rows import LOW_CONFIDENCE, RESULT_SCHEMA
+from pipelines.recognition.rows import LOW_CONFIDENCE, as_results
 
 
 def sweep(ledger: Ledger) -> int:
@@ -75,7 +75,7 @@ def _without_stale(address: str, keys: Keys, numbers: NDArray[np.int64]) -> int:
     here = places(read_part(address, ["uri", "region"]))
     stale = among(here, keys) & (numbers[position(here, keys)] > part)
     if stale.any():
-        kept = read_part(address).filter(pa.array(~stale)).cast(RESULT_SCHEMA)
+        kept = as_results(read_part(address).filter(pa.array(~stale)))
         with storage.replacing(address) as path:
             pq.write_table(kept, path, compression="zstd")
     return int(stale.sum())

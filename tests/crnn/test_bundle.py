@@ -26,6 +26,7 @@ from crnn.calibration import Calibration, confidence_bins
 from crnn.charset import Charset
 from crnn.errors import BundleError
 from crnn.model import ModelConfig
+from crnn.reading_policy import READ_ONCE, ReadingPolicy
 from tests.crnn.tiny_bundle import CHARSET, CONFIG, METRICS, ONNX, PICTURE, edit, save, tiny_model
 
 
@@ -216,6 +217,10 @@ def test_another_charset_is_refused_with_both(tmp_path: Path) -> None:
         ({"decoder": "magic"}, "magic.*beam"),
         ({"calibration": {"slope": -1}}, "slope"),
         ({"weights": {}}, "lacks 'sha256'"),
+        ({"reading": {"stretches": [0.5]}}, r"stretches are \(0\.5,\)"),
+        ({"reading": {"below": 1.5}}, "below is 1.5"),
+        ({"reading": {"turn_from": 1}}, "turn_from is 1;"),
+        ({"reading": {"again": True}}, r"unknown settings \['again'\]"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(
@@ -306,3 +311,33 @@ def test_a_bundle_with_an_unknown_order_is_refused(tmp_path: Path) -> None:
     edit(tmp_path, text_order="boustrophedon")
     with pytest.raises(BundleError, match=r"'boustrophedon'; expected one of \['auto'"):
         load_bundle(tmp_path)
+
+
+def test_an_older_bundle_reads_once_and_keeps_its_digest(tmp_path: Path) -> None:
+    digest = save(tmp_path)
+    about = json.loads((tmp_path / BUNDLE_FILE).read_text())
+    del about["reading"]
+    (tmp_path / BUNDLE_FILE).write_text(json.dumps(about))
+    bundle = load_bundle(tmp_path)
+    assert (bundle.reading, bundle.digest, bundle.weights_sha256) == (READ_ONCE, digest, digest)
+
+
+def test_bundles_that_read_otherwise_have_other_digests(tmp_path: Path) -> None:
+    model, policy = tiny_model(), ReadingPolicy()
+    others: list[dict[str, Any]] = [
+        {},
+        {"reading": replace(policy, below=0.5)},
+        {"reading": READ_ONCE},
+        {"picture": replace(PICTURE, widths=(64, 96))},
+        {"calibration": Calibration(slope=0.7)},
+    ]
+    bundles = []
+    for change in others:
+        digest = save(tmp_path, model=model, **{"reading": policy, **change})
+        bundles.append(load_bundle(tmp_path))
+        assert bundles[-1].digest == digest
+    assert bundles[0].reading == policy
+    assert len({bundle.digest for bundle in bundles}) == len(others)
+    assert len({bundle.weights_sha256 for bundle in bundles}) == 1
+    assert save(tmp_path, model=model, reading=policy, name="another") == bundles[0].digest
+    assert "again at 1.5 times the width" in (tmp_path / "MODEL_CARD.md").read_text()

@@ -96,7 +96,8 @@ def client(front: Failing, service: str) -> Iterator[Client]:
 def same(one: Result, other: Any) -> bool:
     """Equal, but for the last digits of what an engine computes in other batches."""
     texts = [
-        (r.text, r.model, r.squeezed, r.error_code, [c.char for c in r.chars]) for r in (one, other)
+        (r.text, r.model, r.squeezed, r.turned, r.error_code, [c.char for c in r.chars])
+        for r in (one, other)
     ]
     numbers = [[r.confidence, *(n for c in r.chars for n in c[1:])] for r in (one, other)]
     return texts[0] == texts[1] and np.allclose(numbers[0], numbers[1], atol=1e-3)

@@ -50,7 +50,12 @@ def same(found: Entry, expected: Entry) -> bool:
             and isinstance(expected, PictureError)
             and (found.reason, str(found)) == (expected.reason, str(expected))
         )
-    geometry = ("content_width_px", "source_width_px", "squeezed")
+    geometry = ("content_width_px", "source_width_px", "source_height_px", "squeezed", "turned")
+    sideways = (found.sideways_HwC, expected.sideways_HwC)
+    if any(side is None for side in sideways):
+        assert sideways == (None, None)
+    elif not np.array_equal(*sideways):  # type: ignore[arg-type]
+        return False
     return np.array_equal(found.pixels, expected.pixels) and all(
         getattr(found, name) == getattr(expected, name) for name in geometry
     )

@@ -63,3 +63,14 @@ def test_replies_come_out_whole_however_they_are_cut() -> None:
     assert isinstance(ready, Ready) and isinstance(error, PictureError)
     assert isinstance(found, Prepared) and np.array_equal(found.pixels, sent.pixels)
     assert (found.source_width_px, found.content_width_px) == (70, 75)
+    assert found.source_height_px == 30 and found.sideways_HwC is None
+
+
+def test_a_tall_picture_brings_itself_turned_to_its_side() -> None:
+    sent = prepare(noise(30, 90), CONTRACT)
+    [found] = ReplyReader(CONTRACT).feed(b"".join(pack_prepared(sent)))
+    assert isinstance(found, Prepared) and np.array_equal(found.pixels, sent.pixels)
+    assert sent.sideways_HwC is not None and found.sideways_HwC is not None
+    assert found.sideways_HwC.shape == (32, 96, 1)
+    assert np.array_equal(found.sideways_HwC, sent.sideways_HwC)
+    assert (found.source_width_px, found.source_height_px) == (30, 90)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crnn.decode.decoded import code_points
 from crnn.errors import PictureError
+from crnn.reading_policy import kept
 from crnn.readings import Readings, in_order
 from crnn.result import CharResult, Result
 
@@ -21,7 +24,9 @@ def readings(texts: list[str]) -> Readings:
     return Readings(
         texts=texts,
         confidences=np.array([1 / (1 + n) for n in lengths]),
+        log_probabilities=-np.array(lengths, dtype=float),
         squeezed=np.array([n > 2 for n in lengths], dtype=np.bool_),
+        turned=np.array([90 * (n > 3) for n in lengths], dtype=np.int16),
         code_points=code_points("".join(texts)),
         probabilities=1 / (1 + place),
         x0=place,
@@ -33,7 +38,7 @@ def readings(texts: list[str]) -> Readings:
 
 def result(text: str) -> Result:
     chars = tuple(CharResult(char, 1 / (1 + n), float(n), n + 1.0) for n, char in enumerate(text))
-    return Result(text, 1 / (1 + len(text)), chars, "m", len(text) > 2)
+    return Result(text, 1 / (1 + len(text)), chars, "m", len(text) > 2, turned=90 * (len(text) > 3))
 
 
 @settings(deadline=None)
@@ -57,3 +62,18 @@ def test_batches_come_back_in_the_order_of_their_pictures(
 
 def test_no_batches_are_no_pictures() -> None:
     assert len(in_order([], "m")) == 0 and in_order([], "m").results() == []
+
+
+@given(probable=st.lists(st.sampled_from([-np.inf, np.nan, -2.0, -1.0, 0.0]), min_size=1))
+def test_of_several_readings_the_most_probable_counts_and_the_first_of_equals(
+    probable: list[float],
+) -> None:
+    one = readings([f"{n:04}" for n in range(len(probable))])
+    again = replace(one, log_probabilities=np.array(probable))
+    parts = [([1, *[0] * (len(probable) - 1)], again), ([0], readings(["y"]))]
+    zero = [*probable[1:], -1.0]
+    ranks = [-np.inf if np.isnan(value) else value for value in zero]
+    best = ranks.index(max(ranks))
+    texts = [*[f"{n:04}" for n in range(1, len(probable))], "y"]
+    assert in_order(parts, "m").texts == [texts[best], "0000"]
+    assert kept(zero) == best

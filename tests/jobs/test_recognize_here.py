@@ -73,6 +73,7 @@ def test_json_has_what_a_program_needs(folder: Path) -> None:
         assert entry["id"] == name
         assert entry["text"] == result.text
         assert entry["confidence"] == pytest.approx(result.confidence, rel=1e-3)
+        assert (entry["squeezed"], entry["turned"]) == (result.squeezed, result.turned)
         assert entry["model"] == recognizer.bundle.digest
         assert [char["char"] for char in entry["chars"]] == list(result.text)
         assert [char["x1"] for char in entry["chars"]] == [char.x1 for char in result.chars]

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
-from crnn import Recognizer, Result
+from crnn import Bundle, Recognizer, Result
 from crnn.online import Observer, OnlineConfig, OnlineRecognizer
 from tests.crnn.networks import bundle_of, sharp_model
 
@@ -23,9 +23,11 @@ T = TypeVar("T")
 class Running:
     """An online recognizer and the loop that its calls run in, for tests that are no coroutines."""
 
-    def __init__(self, config: OnlineConfig, observer: Observer | None = None) -> None:
+    def __init__(
+        self, config: OnlineConfig, observer: Observer | None = None, bundle: Bundle = BUNDLE
+    ) -> None:
         self._runner = asyncio.Runner()
-        self.online = OnlineRecognizer(BUNDLE, config, observer)
+        self.online = OnlineRecognizer(bundle, config, observer)
 
     def run(self, doing: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(doing)
@@ -36,8 +38,10 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(config: OnlineConfig = CONFIG, observer: Observer | None = None) -> Iterator[Running]:
-    one = Running(config, observer)
+def running(
+    config: OnlineConfig = CONFIG, observer: Observer | None = None, bundle: Bundle = BUNDLE
+) -> Iterator[Running]:
+    one = Running(config, observer, bundle)
     try:
         yield one
     finally:
@@ -71,8 +75,8 @@ def check_same(found: Sequence[Result], expected: Sequence[Result]) -> None:
     """All of a result but the last digits of its probabilities."""
     assert len(found) == len(expected)
     for ours, theirs in zip(found, expected, strict=True):
-        assert (ours.text, ours.squeezed, ours.model) == (
-            theirs.text, theirs.squeezed, theirs.model,
+        assert (ours.text, ours.squeezed, ours.turned, ours.model) == (
+            theirs.text, theirs.squeezed, theirs.turned, theirs.model,
         )  # fmt: skip
         assert (ours.error_code, ours.error_message) == (theirs.error_code, theirs.error_message)
         assert abs(ours.confidence - theirs.confidence) < 1e-3

@@ -46,6 +46,7 @@ def entry(width: int, ready_s: float, of: Request = SOMEBODY) -> Entry:
         pixels=np.zeros((32, width, 1), dtype=np.uint8),
         content_width_px=width,
         source_width_px=width,
+        source_height_px=32,
         squeezed=False,
     )
     return Entry(of, 0, picture, width, ready_s)

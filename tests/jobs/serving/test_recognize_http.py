@@ -51,6 +51,7 @@ def expected(pictures: list[bytes], **options: Any) -> list[dict[str, Any]]:
             "text": result.text,
             "confidence": pytest.approx(result.confidence, abs=1e-4),
             "squeezed": result.squeezed,
+            "turned": result.turned,
             "chars": [
                 {"char": c.char, "probability": pytest.approx(c.probability, abs=1e-4),
                  "x0": c.x0, "x1": c.x1}

@@ -71,6 +71,7 @@ def test_every_picture_has_one_row_as_the_recognizer_reads_it(
         assert row["error_code"] == result.error_code
         if result.error_code is None:
             assert row["text"] == result.text
+            assert (row["squeezed"], row["turned"]) == (result.squeezed, result.turned)
             assert row["confidence"] == pytest.approx(result.confidence, abs=1e-3)
             assert "".join(char["char"] for char in row["chars"]) == result.text
     assert outcome.read == outcome.report["rows"] == 1002
