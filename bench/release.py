@@ -11,7 +11,8 @@ held out of training, whose readings the confidences' two numbers are fitted to,
 are so but for the case, which c, o or s alone don't tell; else they stay as the run fitted them.
 ``--facts`` names a YAML file that the card repeats under Training: commands (a list), seed,
 samples, hours, machine. ``--widths``, ``--stretches``, ``--below`` and ``--turn-from`` give the
-bundle other bucket widths or another reading policy, with the same weights.
+bundle other bucket widths or another reading policy, with the same weights; with --widths and
+no sets the card says what it said.
 """
 
 from __future__ import annotations
@@ -90,6 +91,8 @@ def main(arguments: argparse.Namespace) -> None:
     name = Path(arguments.out).name
     bundle = with_reading(load_bundle(arguments.bundle, with_onnx=False), arguments)
     save(bundle, arguments.out, name=name)
+    if not sets:  # other widths or another policy: what was measured before stays
+        return
     read = read_with(arguments.out, sets, "torch")
     sets_aside = arguments.calibrate_on
     calibration = calibrated_on(arguments.out, sets_aside) if sets_aside else bundle.calibration
@@ -125,6 +128,6 @@ if __name__ == "__main__":
     parser.add_argument("--below", type=float, help="of the reading policy")
     parser.add_argument("--turn-from", type=float, help="of the reading policy")
     options = parser.parse_args()
-    if not options.words + options.lines:
-        parser.error("no --words and no --lines: give folders of labelled pictures")
+    if not options.words + options.lines and not options.widths:
+        parser.error("no --words, no --lines: give folders of labelled pictures, or other --widths")
     main(options)
