@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.accuracy import Outcome, read_with
 from bench.labelled import LabelledSet, labelled_set
-from crnn.bundle import Bundle, load_bundle, save_bundle
+from crnn.bundle import Bundle, keep_onnx, keep_reduced, load_bundle, save_bundle
 from crnn.calibration import Calibration, calibration_error, confidence_bins, fit
 from crnn.metrics import Sums, wilson_interval
 from pipelines.evaluation.result import CONFIDENCE_BINS
@@ -47,6 +47,12 @@ def save(bundle: Bundle, out: str, **changes: Any) -> None:
         )
     }
     save_bundle(out, float16=True, **{**given, **changes})
+    saved = load_bundle(out, with_onnx=False)
+    if (
+        bundle.onnx and saved.weights_sha256 == bundle.weights_sha256
+    ):  # what is proven of them stays
+        keep_onnx(out, saved, bundle.onnx)
+        keep_reduced(out, saved, bundle.reduced)
 
 
 def figures(sums: Sums) -> dict[str, float]:
@@ -89,7 +95,7 @@ def main(arguments: argparse.Namespace) -> None:
     sets = [labelled_set(one, lines=False) for one in arguments.words]
     sets += [labelled_set(one, lines=True) for one in arguments.lines]
     name = Path(arguments.out).name
-    bundle = with_reading(load_bundle(arguments.bundle, with_onnx=False), arguments)
+    bundle = with_reading(load_bundle(arguments.bundle), arguments)
     save(bundle, arguments.out, name=name)
     if not sets:  # other widths or another policy: what was measured before stays
         return

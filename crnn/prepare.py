@@ -57,7 +57,8 @@ class Prepared:
             return None
         size = (width_px, contract.height)
         content = cv2.resize(self.pixels[:, :before_px], size, interpolation=cv2.INTER_CUBIC)
-        content_HwC = content.reshape(contract.height, width_px, contract.channels)
+        shape = contract.height, width_px, contract.channels
+        content_HwC = np.asarray(content, dtype=np.uint8).reshape(shape)
         bucket_width = contract.bucket_width(width_px, contract.height)
         return replace(
             self,

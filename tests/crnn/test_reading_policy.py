@@ -51,8 +51,8 @@ def same(one: Result, other: Result) -> bool:
     )
 
 
-@settings(max_examples=40, deadline=None)
-@given(pictures=st.lists(PICTURES, min_size=1, max_size=14), data=st.data())
+@settings(max_examples=15, deadline=None)
+@given(pictures=st.lists(PICTURES, min_size=1, max_size=10), data=st.data())
 def test_what_a_picture_reads_is_its_own_in_any_company_and_order(
     pictures: list[Grey], data: st.DataObject
 ) -> None:

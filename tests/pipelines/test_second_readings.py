@@ -27,7 +27,7 @@ from tests.pipelines.evaluation_cases import digits, random_bundle, sample, writ
 
 POLICY = ReadingPolicy(stretches=(1.3, 2.0), below=0.9)
 PICTURES = [
-    *(row.image for row in digits(30, seed=2)),
+    *(row["image"] for row in digits(30, seed=2)),
     *(encoded(Image.fromarray(noise(seed, 45, 90))) for seed in range(12)),
     *(encoded(Image.fromarray(noise(seed, 16, 32))) for seed in range(12)),
     encoded(Image.fromarray(np.full((20, 400), 255, np.uint8))),

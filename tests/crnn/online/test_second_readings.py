@@ -49,7 +49,7 @@ def test_some_pictures_are_turned_and_some_read_again() -> None:
     assert 2 < sum(changed) < len(PICTURES)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(calls=st.lists(CALL, min_size=1, max_size=8))
 def test_every_caller_gets_what_he_would_get_alone(
     side: Running, calls: list[tuple[list[int], str]]
