@@ -143,16 +143,16 @@ def save_bundle(
 
 
 def reading_digest(about: Mapping[str, Any]) -> str:
-    """The digest of a bundle: SHA-256 over what its JSON object says of how a picture is read.
+    """SHA-256 over what a bundle's JSON object says of how a picture is read.
 
-    That is the weights (with their charset), the picture contract, the reading policy and the
-    calibration: two bundles of one digest give the same text with the same confidence. A bundle
-    that reads once has the digest of its weights, as all had before there were policies.
+    That is the weights (with their charset), the picture contract, the reading policy, the
+    calibration and the order of its texts: two bundles of one digest give the same text with the
+    same confidence. One that reads once has the digest of its weights, as all had before policies.
     """
     weights: str = about["weights"]["sha256"]
     if about.get("reading") in (None, json.loads(json.dumps(asdict(READ_ONCE)))):
         return weights
-    parts = {name: about[name] for name in ("picture", "reading", "calibration")}
+    parts = {key: about.get(key) for key in ("picture", "reading", "calibration", "text_order")}
     text = json.dumps({"weights": weights, **parts}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
