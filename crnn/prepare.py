@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeGuard, cast
 
 import cv2
 import numpy as np
@@ -15,13 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crnn.errors import DataError, PictureError
+from crnn.given import File, file_bytes, is_file
 from crnn.image import PictureContract, Pixels, Upright, upright
 from crnn.plain import Header, small_header
 from crnn.region import Region, cut_out
 
-Picture = str | Path | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
-"""A path or an address of ``crnn.storage``, encoded bytes, a Pillow image, or uint8 pixels
-``HW`` (grey) or ``HWC`` with three channels (RGB)."""
+Picture = str | Path | bytes | bytearray | memoryview | File | Image.Image | NDArray[np.uint8]
+"""A path or an address of ``crnn.storage``, encoded bytes, a binary file open where they begin, a
+Pillow image, or uint8 pixels ``HW`` (grey) or ``HWC`` with three channels (RGB)."""
 TALL = 1.5
 """From so many times as high as wide on, a picture is prepared turned to its side too."""
 PICTURE_TYPES = (str, Path, bytes, bytearray, memoryview, Image.Image, np.ndarray)
@@ -160,13 +162,20 @@ def small_picture(data: bytes) -> Small | None:
     return None if header is None else Small(data, header)
 
 
+def is_picture(pictures: object) -> TypeGuard[Picture]:
+    """Whether this is one picture rather than many: a file isn't many lines."""
+    return isinstance(pictures, PICTURE_TYPES) or is_file(pictures)
+
+
 def open_picture(picture: Picture, contract: PictureContract) -> Upright:
     """The whole picture; raises as ``prepare``."""
     if isinstance(picture, (str, Path)):
         return contract.decode(_read(picture))
     if isinstance(picture, (bytes, bytearray, memoryview)):
         return contract.decode(bytes(picture))
-    return upright_picture(picture)
+    if is_file(picture):
+        return contract.decode(file_bytes(picture))
+    return upright_picture(cast("Image.Image | NDArray[np.uint8]", picture))
 
 
 def _size_px(picture: Upright) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, cast, overload
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from crnn.engines import AUTO, BATCH_PIXELS, build_engine, engine_for
 from crnn.engines.graph import Engine
 from crnn.errors import PictureError
 from crnn.image import Pixels
-from crnn.prepare import PICTURE_TYPES, Picture, Prepared, prepare
+from crnn.prepare import Picture, Prepared, is_picture, prepare
 from crnn.readings import Readings, in_order
 from crnn.result import Result
 from crnn.shipped import default_bundle
@@ -122,9 +122,9 @@ class Recognizer:
             TypeError: for something that is no picture at all.
         """
         decode = self.decoder(decoder, lexicon=lexicon, ngram=ngram)
-        if isinstance(pictures, PICTURE_TYPES):
+        if is_picture(pictures):
             return self._read([pictures], decode, chars)[0]
-        return self._read(pictures, decode, chars)
+        return self._read(cast(Iterable[Picture], pictures), decode, chars)
 
     def decoder(
         self,

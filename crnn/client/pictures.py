@@ -6,9 +6,10 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from crnn.errors import PictureError
+from crnn.given import file_bytes, is_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +33,9 @@ class Upload:
 
 
 def is_picture(pictures: object) -> bool:
-    """Whether this is one picture rather than many."""
+    """Whether this is one picture rather than many: a file isn't many lines."""
+    if is_file(pictures):
+        return True
     if isinstance(pictures, (*_ONE_PICTURE, list, tuple)):
         return not isinstance(pictures, (list, tuple))
     from crnn.prepare import PICTURE_TYPES  # Pillow and NumPy, which files don't need
@@ -66,7 +69,9 @@ def _upload(picture: Picture) -> Upload:
             return Upload(data=_read(picture))
         if isinstance(picture, (bytes, bytearray, memoryview)):
             return Upload(data=bytes(picture))
-        return Upload(data=_png(picture))
+        if is_file(picture):
+            return Upload(data=file_bytes(picture))
+        return Upload(data=_png(cast("Image.Image | NDArray[np.uint8]", picture)))
     except PictureError as error:
         return Upload(error=error)
 

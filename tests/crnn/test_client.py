@@ -127,6 +127,15 @@ def test_whatever_a_caller_calls_a_picture(
     assert client.read([]) == []
 
 
+def test_an_open_file_is_one_picture(client: Client, recognizer: Recognizer) -> None:
+    data = rendered("271")
+    assert same(client.read(io.BytesIO(data)), recognizer.read(data))
+    assert all(map(same, client.read([io.BytesIO(data), data]), recognizer.read([data, data])))
+    assert client.read(io.BytesIO()).error_code == "empty_file"
+    with pytest.raises(TypeError, match="mode 'rb'"):
+        client.read(io.StringIO("text"))  # type: ignore[arg-type]
+
+
 def test_bad_pictures_are_results_in_their_places(
     client: Client, front: Failing, recognizer: Recognizer, tmp_path: Path
 ) -> None:

@@ -136,6 +136,33 @@ def test_what_cannot_be_read_gives_its_reason_alone_as_in_a_list(picture: Any, c
     assert RECOGNIZER.read([picture]) == [alone]
 
 
+def test_an_open_file_is_one_picture_alone_as_in_a_list(tmp_path: Path) -> None:
+    data = png(noise(3, 64))
+    path = tmp_path / "picture.png"
+    path.write_bytes(data)
+    expected = RECOGNIZER.read(data)
+    with path.open("rb") as file:
+        assert RECOGNIZER.read(file) == expected
+    with path.open("rb") as file:
+        several = RECOGNIZER.read([file, io.BytesIO(data), data])
+    assert [result.text for result in several] == [expected.text] * 3
+
+
+def test_a_file_that_gives_nothing_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(png(noise(3, 64)))
+    with path.open("rb") as file:
+        file.read()
+        at_its_end = RECOGNIZER.read(file)
+    assert at_its_end.error_code == "empty_file"
+    assert "picture.png" in str(at_its_end.error_message)
+    assert "seek(0)" in str(at_its_end.error_message)
+    assert RECOGNIZER.read([file, noise(0, 64)])[0].error_code == "unreadable"  # closed by now
+    assert RECOGNIZER.read(tmp_path.joinpath("w").open("wb")).error_code == "unreadable"
+    with path.open() as text, pytest.raises(TypeError, match=r"picture.png.*mode 'rb'"):
+        RECOGNIZER.read(text)
+
+
 @pytest.mark.parametrize("value", [3, None, {"image": b""}.values])
 def test_what_is_no_picture_at_all_is_a_type_error(value: Any) -> None:
     with pytest.raises(TypeError):
