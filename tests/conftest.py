@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 # A machine that is busy is slow, which is no fault of what is tested.
-settings.register_profile("project", deadline=None, max_examples=50)
-settings.register_profile("nightly", deadline=None, max_examples=500)
+_PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("project", max_examples=50, **_PATIENT)
+settings.register_profile("nightly", max_examples=500, **_PATIENT)
 _SHARED = {"local_ray": "ray", "service": "service", "strict": "strict"}
 """Fixtures that cost seconds, and the group of tests that share one: a worker each."""
 
