@@ -35,10 +35,13 @@ class Record(NamedTuple):
     """As it stands in the file."""
 
 
-def records(lines: Iterable[Line], delimiter: str, is_row: IsRow) -> Iterator[Record]:
+def records(
+    lines: Iterable[Line], delimiter: str, is_row: IsRow, *, with_quotes: bool = True
+) -> Iterator[Record]:
     """A record for each line, or for several that one field in quotes holds together.
 
     Args:
+        with_quotes: whether quotes are more than characters of the fields.
         is_row: whether fields look like a whole row. Where a quote opens on one such line and
             closes on or behind another, both ends are complaints and what lies between is read.
     """
@@ -51,7 +54,7 @@ def records(lines: Iterable[Line], delimiter: str, is_row: IsRow) -> Iterator[Re
         elif number in spoiled:
             message = f"the quote that opens on line {spoiled.pop(number)} closes here"
             yield Record(number, [], complaint=message, text=line)
-        elif '"' not in line:
+        elif '"' not in line or not with_quotes:
             fields = line.split(delimiter)
             yield Record(number, fields, (False,) * len(fields), text=line)
         else:

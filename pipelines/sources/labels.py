@@ -74,7 +74,9 @@ def _read_tsv(source: Opened, name: str, pictured: Pictured) -> Iterator[Item]:
     header = _header(first[1]) if first else None
     options = source.options
     if header or options.image_column or options.text_column or options.group_column:
-        yield from _read_table(source, name, pictured, delimiters="\t")
+        yield from _read_table(
+            source, name, pictured, delimiters="\t", with_quotes=_has_quotes(address)
+        )
     elif _has_quotes(address):
         for record in records(numbered_lines(address), "\t", _begins_row):
             complaint = record.complaint or _width_complaint(record, 2, "\t")
@@ -121,7 +123,12 @@ def _begins_row(fields: Sequence[str]) -> bool:
 
 
 def _read_table(
-    source: Opened, name: str, pictured: Pictured, delimiters: Sequence[str] = _DELIMITERS
+    source: Opened,
+    name: str,
+    pictured: Pictured,
+    *,
+    delimiters: Sequence[str] = _DELIMITERS,
+    with_quotes: bool = True,
 ) -> Iterator[Item]:
     """Rows below a header that names the columns, in any order."""
     lines = numbered_lines(source.address(name))
@@ -138,7 +145,7 @@ def _read_table(
     def is_row(fields: Sequence[str]) -> bool:
         return len(fields) == len(header) and is_picture_name(fields[path_at])
 
-    for record in records(lines, delimiter, is_row):
+    for record in records(lines, delimiter, is_row, with_quotes=with_quotes):
         where, fields = f"{name}:{record.line}", record.fields
         if takes_rest and len(fields) > 2 and not any(record.quoted):
             fields = list(record.text.partition(delimiter)[::2])

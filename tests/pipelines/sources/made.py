@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from crnn import storage
 from pipelines.sources import Item, open_source
 from pipelines.sources.format import SourceOptions
 from tests.pipelines.conftest import encoded
@@ -31,6 +32,16 @@ def files(folder: Path, contents: Mapping[str, bytes | str]) -> Path:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+def put(folder: Path | str, contents: Mapping[str, bytes | str]) -> str:
+    """The same here or on a store; the address of the folder."""
+    if isinstance(folder, Path):
+        return str(files(folder, contents))
+    for name, content in contents.items():
+        data = content.encode() if isinstance(content, str) else content
+        storage.write_bytes(storage.join(folder, name), data)
     return folder
 
 

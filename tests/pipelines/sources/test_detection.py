@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from crnn import storage
 from crnn.errors import DataError
 from pipelines.sources import FORMATS, open_source
-from tests.pipelines.sources.made import PICTURE, files, rows, tar
+from tests.pipelines.sources.made import PICTURE, files, items_of, options, put, rows, tar
 
 
 def test_unusable_sources_say_why(tmp_path: Path) -> None:
@@ -58,3 +63,31 @@ def test_an_unfinished_prepared_set_is_not_taken_for_parquet(tmp_path: Path) -> 
     files(tmp_path, {"_parts/recipe.json": "{}", "part-00000-000.parquet": b"PAR1"})
     with pytest.raises(DataError, match=r"(?s)prepared: lacks .*unfinished.*parquet: lacks"):
         rows(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["here", "store"])
+def test_names_that_look_like_patterns_are_names(
+    tmp_path: Path, new_bucket: Callable[[], str], place: str
+) -> None:
+    name, decoy = "w[1]*?.png", "w1xy.png"
+    table = io.BytesIO()
+    pq.write_table(pa.table({"image": [PICTURE], "text": ["a"]}), table)
+    sources: dict[str, dict[str, bytes | str]] = {
+        "labels": {"labels.tsv": f"{name}\ta\n", name: PICTURE, decoy: b"x"},
+        "pairs": {"w[1]*?.gt.txt": "a", name: PICTURE, decoy: b"x"},
+        "names": {f"a/{name}": PICTURE},
+        "webdataset": {"s[1]*?.tar": tar({name: PICTURE, "w[1]*?.txt": "a"})},
+        "parquet": {"t[1]*?.parquet": table.getvalue()},
+    }
+    for format, contents in sources.items():
+        below = f"set [2024]*? {format}"
+        folder = tmp_path / below if place == "here" else storage.join(new_bucket(), below)
+        pattern = "(?P<text>[^/]+)/[^/]+$" if format == "names" else ""
+        source = open_source(put(folder, contents), options=options(label_pattern=pattern))
+        assert source.format == format
+        found = [item for item in source.items() if not item.reason]
+        assert [item.text for item in found] == ["a"]
+        assert source.read(found) == [PICTURE]
+    lists = {"l[1]*?.tsv": f"{name}\tb\n", "l1xy.tsv": "no.png\tx\n", name: PICTURE}
+    asked = items_of(put(folder, lists), lists=["l[1]*?.tsv"])
+    assert [(item.id, item.text) for item in asked] == [(name, "b")]

@@ -13,7 +13,7 @@ from crnn import storage
 from crnn.errors import DataError
 from pipelines.sources import open_source
 from pipelines.sources.pairs import Pair, paired
-from tests.pipelines.sources.made import PICTURE, files, items_of, rows, tar
+from tests.pipelines.sources.made import PICTURE, files, items_of, put, rows, tar
 
 TEXTS = ("txt", "gt", "json")
 
@@ -46,15 +46,6 @@ def test_many_pictures_under_one_key_are_paired_in_little_time() -> None:
     found = paired(names, TEXTS)
     assert len(found) == 50_000
     assert found[-1] == Pair(99_998, 99_999)
-
-
-def put(folder: Path | str, contents: dict[str, bytes | str]) -> str:
-    if isinstance(folder, Path):
-        return str(files(folder, contents))
-    for name, content in contents.items():
-        data = content.encode() if isinstance(content, str) else content
-        storage.write_bytes(storage.join(folder, name), data)
-    return folder
 
 
 @pytest.mark.parametrize("place", ["here", "store"])

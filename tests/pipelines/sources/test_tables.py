@@ -129,6 +129,13 @@ def test_a_list_with_tabs_may_name_its_columns(tmp_path: Path) -> None:
         ("2.png", "b", ""),
         ("labels.tsv:4", "", "bad_line"),
     ]
+    text = 'filename\ttext\n1.png\t"Total"\n2.png\t5" nails\n'
+    assert table(tmp_path, text, "labels.tsv") == [
+        ("1.png", '"Total"', ""),
+        ("2.png", '5" nails', ""),
+    ]
+    text = 'filename\ttext\n1.png\t"a ""b"""\n2.png\tc\n'
+    assert table(tmp_path, text, "labels.tsv") == [("1.png", 'a "b"', ""), ("2.png", "c", "")]
     asked = options(image_column="pic", text_column="says")
     (tmp_path / "labels.tsv").write_text("says\tpic\nb\t1.png\n")
     assert rows(tmp_path, options=asked) == [("1.png", "b", "")]
