@@ -44,6 +44,9 @@
   const clean = (text) =>
     text.normalize("NFC").replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff]+/g, " ");
 
+  // As tables with tabs write quotes, so that a reader never takes a text's own for the table's.
+  const quoted = (text) => (text.includes('"') ? `"${text.replaceAll('"', '""')}"` : text);
+
   const percent = (share) => {
     const text = `${(100 * share).toFixed(1)}%`;
     return share < 1 && text === "100.0%" ? "99.9%" : text;
@@ -221,9 +224,11 @@
     at("list").scrollIntoView({ block: "start" });
   }
 
+  const line = (file, text) => `images/${file}\t${quoted(clean(text))}\n`;
+
   function save() {
     const lines = items.flatMap(({ file }, index) =>
-      states[index].verdict === "kept" ? [`images/${file}\t${clean(states[index].text)}\n`] : [],
+      states[index].verdict === "kept" ? [line(file, states[index].text)] : [],
     );
     if (!lines.length) {
       say("Nothing to save yet: accept or correct a text first.", true);

@@ -5,6 +5,7 @@ store is copied to every machine that reads it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,20 @@ def _items(source: Opened) -> Iterator[Item]:
                 yield unusable(image, "missing_file", f"there is no {image}, but {label}")
             else:
                 yield _item(image, text, place)
+        yield from _beyond(transaction, count)
+
+
+def _beyond(transaction: Any, count: int) -> Iterator[Item]:
+    """What has a number that the count leaves out: pictures counted from 0, or added later."""
+    for number in itertools.chain((0,), itertools.count(count + 1)):
+        keys = [f"{kind}-{number:09d}" for kind in ("image", "label")]
+        there = [key for key in keys if transaction.get(key.encode()) is not None]
+        if there:
+            message = f"it is not among the {count} from 1 on that {COUNT_KEY.decode()} counts"
+            place = Place("", keys[0]) if keys[0] in there else None
+            yield unusable(there[0], "not_counted", message, place)
+        elif number:
+            return
 
 
 def _item(key: str, label: bytes, place: Place | None) -> Item:

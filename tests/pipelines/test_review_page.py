@@ -148,15 +148,17 @@ def test_what_goes_into_a_line_is_one_line(
 ) -> None:
     folder = made("11", "22", "33", "44")
     with tab(context, folder / "review.html") as page:
-        for place, text in enumerate(("a\tb", "cafe\u0301", " 7  7 ", "\u0627\u0661<b>")):
+        for place, text in enumerate(('"a,\tb"', "cafe\u0301", " 7  7 ", "\u0627\u0661<b>")):
             field(page, place).evaluate("(field, text) => { field.value = text; }", text)
             field(page, place).dispatch_event("input")
             field(page, place).focus()
             page.keyboard.press("Enter")
         assert "␣7␣␣7␣" in page.locator(".item").nth(2).inner_text()
         assert [line[1:] for line in saved(page, folder)] == [
-            ["a b"], ["caf\u00e9"], [" 7  7 "], ["\u0627\u0661<b>"],
+            ['"""a, b"""'], ["caf\u00e9"], [" 7  7 "], ["\u0627\u0661<b>"],
         ]  # fmt: skip
+        texts = [item.text for item in open_source(str(folder)).items()]
+        assert texts == ['"a, b"', "caf\u00e9", " 7  7 ", "\u0627\u0661<b>"]
 
 
 def test_no_text_is_no_label(made: Callable[..., Path], context: BrowserContext) -> None:

@@ -63,6 +63,17 @@ def test_an_lmdb_as_the_field_packs_it(tmp_path: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"data.mdb"}, "it is read in place"
 
 
+def test_pictures_that_the_count_of_an_lmdb_leaves_out_are_rejects(tmp_path: Path) -> None:
+    entries: dict[str, bytes] = {"num-samples": b"1", "label-000000004": b"lost"}
+    for number in range(4):
+        entries |= {f"image-{number:09d}": PICTURES[number], f"label-{number:09d}": b"x"}
+    assert rows(database(tmp_path / "set", entries)) == [
+        ("image-000000001", "x", ""),
+        *((f"image-00000000{number}", "", "not_counted") for number in (0, 2, 3)),
+        ("label-000000004", "", "not_counted"),
+    ]
+
+
 def test_an_lmdb_on_an_object_store_is_copied_once_and_anew_when_it_changes(
     tmp_path: Path, new_bucket: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
