@@ -55,7 +55,14 @@ def judged_directly(bundle: str, rows: list[Sample]) -> list[tuple[Sums, float, 
     answers = []
     for row, result in zip(rows, results, strict=True):
         length = len(row["text"])
-        unread = Sums(count=1, edits=length, characters=length)
+        letters = [c for c in row["text"] if c.isalnum()]
+        unread = Sums(
+            count=1,
+            alnum_count=int(any(map(str.isascii, letters))),
+            letters_count=int(bool(letters)),
+            edits=length,
+            characters=length,
+        )
         sums = unread if result.error_code else score(result.text, row["text"])
         answers.append((sums, result.confidence, result.text))
     return answers

@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from PIL import Image
 from crnn import storage
 from crnn.calibration import Calibration
 from crnn.metrics import Sums
+from jobs.evaluate import describe
 from pipelines.evaluation import Evaluation, Mistake, Problem, SetInfo
 from pipelines.evaluation.tally import Tally
 from pipelines.report import HTML_NAME, JSON_NAME, write_report
@@ -283,3 +285,14 @@ def test_figures_never_round_up_to_everything() -> None:
     assert percent(math.nan) == "–"
     assert interval((0.5, 0.75)) == "50.0 – 75.0%"
     assert (duration(7.44), duration(185), duration(3725)) == ("7.4 s", "3 min 05 s", "1 h 02 min")
+
+
+def test_where_no_label_has_0_9_a_z_there_is_a_dash() -> None:
+    found = evaluation()
+    for key, sums in found.tally.sums.items():
+        found.tally.sums[key] = replace(sums, alnum_count=0, alnum_exact=0, letters_exact=2)
+    rows = {row.split()[0]: row.split() for row in describe(found).splitlines() if row.strip()}
+    assert rows["plain"][-3:-1] == rows["all"][-3:-1] == ["20.00%", "–"]
+    html = page(found)
+    assert "20.0%" in html
+    assert "80.0%" not in html
