@@ -26,7 +26,7 @@ def test_a_set_with_its_preview(job: Run, tmp_path: Path, local_ray: None) -> No
     words = tmp_path / "words.tsv"
     words.write_text("apple\t3\nbanana\t1\ncherry\n")
     outcome = job(
-        *("out", "--count", "40", "--lines", "--words", "words.tsv", "--texts", "all"),
+        *("out", "--count", "40", "--lines", "--words", str(words), "--texts", "all"),
         *("--preview", "sheet.png", "--preview-samples", "8", *PACKAGED),
         cwd=tmp_path,
     )

@@ -45,7 +45,7 @@ def test_help_tells_every_default_and_unit(tmp_path: Path) -> None:
                  "--online.batch-wait-ms", "--online.max-pixels", "--bulk.prefixes"):  # fmt: skip
         assert flag in text
     assert "127.0.0.1" in text
-    assert "MiB of a request's body" in text
+    assert "size of a request's body, MiB" in text
 
 
 @pytest.mark.parametrize(
