@@ -115,15 +115,15 @@ def compared(
         samples=tuple(len(of_set["height_px"]) for of_set in values),
         skipped=tuple(skipped),
         traits={
-            name: trait_report([of_set[name] for of_set in values], whole=trait.whole)
+            name: trait_report([of_set[name] for of_set in values], unit=trait.unit)
             for name, trait in TRAITS.items()
         },
     )
 
 
-def trait_report(values: Sequence[Numbers], *, whole: bool = False) -> TraitReport:
-    """One trait of all sets; bins are of one integer at least where it is a ``whole`` number."""
-    edges = _edges([v for v in values if len(v)], whole=whole)
+def trait_report(values: Sequence[Numbers], *, unit: float = 0.0) -> TraitReport:
+    """One trait of all sets; where its values are multiples of a ``unit``, so are its bins."""
+    edges = _edges([v for v in values if len(v)], unit=unit)
     return TraitReport(
         edges=edges, sets=tuple(_summary(v, values[0], edges) for v in values)
     )  # fmt: skip
@@ -143,24 +143,23 @@ def _summary(values: Numbers, first: Numbers, edges: Sequence[float]) -> Summary
     )
 
 
-def _edges(values: Sequence[Numbers], *, whole: bool) -> tuple[float, ...]:
+def _edges(values: Sequence[Numbers], *, unit: float) -> tuple[float, ...]:
     """At most ``_BINS`` bins of a round width over what all sets have."""
     if not values:
         return ()
     ends = [np.percentile(v, _SHOWN) for v in values]
     low, high = float(min(e[0] for e in ends)), float(max(e[1] for e in ends))
-    step = _round_step((high - low) / (_BINS - 1) or abs(high) or 1.0, whole=whole)
+    step = _round_step((high - low) / (_BINS - 1) or abs(high) or 1.0, unit)
     first, last = math.floor(low / step), math.floor(high / step) + 1
-    return tuple(round(n * step, 10) for n in range(first, last + 1))
+    return tuple(round(float(n * step), 10) for n in range(first, last + 1))
 
 
-def _round_step(least: float, *, whole: bool) -> float:
-    least = max(least, 1.0) if whole else least
+def _round_step(least: float, unit: float) -> float:
+    """The least round width of ``least`` or more; a multiple of ``unit`` where there is one."""
+    if unit:
+        return unit * max(1, math.ceil(least / unit - 0.001))
     power = 10.0 ** math.floor(math.log10(least))
-    steps = [factor * power for factor in _STEPS]
-    return next(
-        step for step in steps if step >= least * 0.999 and (not whole or float(step).is_integer())
-    )
+    return next(factor * power for factor in _STEPS if factor * power >= least * 0.999)
 
 
 def _summary_dict(summary: Summary) -> dict[str, Any]:

@@ -14,5 +14,6 @@ STYLE = """
 .legend li { display: flex; gap: 6px; align-items: center; overflow-wrap: anywhere; }
 .legend svg { width: 22px; height: 10px; flex: none; }
 .trait { min-width: 0; } .trait > p { font-size: .85rem; margin: 6px 0 0; }
+a { color: var(--main); text-underline-offset: 3px; }
 .far { color: var(--bad); font-weight: 600; }
 """

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crnn.image import Pixels
+from crnn.image import PictureContract, Pixels
 from pipelines.comparison.lean import Floats, rotation_deg, slant_deg
 
 _MOST_WIDTH_PX = 4096
@@ -23,6 +23,7 @@ _DARK, _BRIGHT = 5, 95
 """Percentiles of the grey levels between which the contrast lies."""
 _INKED = 0.25
 """A row or a column has ink where its edges are more than this share of a busy one's."""
+_HALF_PX = 0.5 / PictureContract().height
 _BUSY = 90
 """Percentile of the rows' or columns' edges that a busy one has."""
 
@@ -35,8 +36,8 @@ class Trait:
     axis: str
     """What it is counted in."""
     method: str
-    whole: bool = False
-    """Whether it is a whole number."""
+    unit: float = 0.0
+    """Its values are multiples of this; 0: they may be anything."""
 
 
 TRAITS: dict[str, Trait] = {
@@ -45,11 +46,11 @@ TRAITS: dict[str, Trait] = {
         method="Width over height of the picture, over the characters of its label.",
     ),
     "characters": Trait(
-        title="Label length", axis="characters in the label", whole=True,
+        title="Label length", axis="characters in the label", unit=1,
         method="Characters of the label.",
     ),
     "height_px": Trait(
-        title="Height", axis="px", whole=True, method="Height of the picture as it is stored.",
+        title="Height", axis="px", unit=1, method="Height of the picture as it is stored.",
     ),
     "contrast": Trait(
         title="Contrast", axis="grey levels",
@@ -66,23 +67,23 @@ TRAITS: dict[str, Trait] = {
         "noise raise it too.",
     ),
     "rotation_deg": Trait(
-        title="Rotation", axis="degrees, falling to the right",
+        title="Rotation", axis="degrees, falling to the right", unit=1,
         method="Angle of the lines along which edges gather best, -30 to 30 degrees in steps of 1 "
         "(Postl, Detection of linear oblique structures, 1986). Found near 0 where a text is "
         "too short to tell.",
     ),
     "slant_deg": Trait(
-        title="Slant", axis="degrees, leaning to the right",
+        title="Slant", axis="degrees, leaning to the right", unit=1.5,
         method="The same for uprights, against the picture's vertical, -45 to 45 degrees in steps "
         "of 1.5 (Vinciarelli and Luettin, A new normalization technique, 2001).",
     ),
     "room_beside": Trait(
-        title="Room left and right", axis="heights",
+        title="Room left and right", axis="heights", unit=_HALF_PX,
         method="Columns before the first and behind the last that has a quarter of the edges of a "
         "busy one (the 90th percentile), the mean of both sides.",
     ),
     "room_above": Trait(
-        title="Room above and below", axis="heights",
+        title="Room above and below", axis="heights", unit=_HALF_PX,
         method="The same of rows. 0: cut, or as tight as can be.",
     ),
 }  # fmt: skip

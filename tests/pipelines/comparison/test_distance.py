@@ -77,7 +77,14 @@ def test_values_that_are_all_equal_have_bins_too(value: float) -> None:
     assert [s.distance for s in report.sets] == [0, 0]
 
 
+@pytest.mark.parametrize("unit", [1.0, 1.5, 1 / 64])
+def test_every_bin_holds_as_many_multiples_of_the_unit(unit: float) -> None:
+    """Else a histogram of values that come in steps looks like a comb."""
+    report = trait_report([unit * np.arange(-40, 41)], unit=unit)
+    assert len(set(report.sets[0].counts[1:-1])) == 1
+
+
 def test_whole_numbers_have_whole_bins() -> None:
-    report = trait_report([np.array([1.0, 2, 2, 3]), np.array([2.0, 3, 9])], whole=True)
+    report = trait_report([np.array([1.0, 2, 2, 3]), np.array([2.0, 3, 9])], unit=1)
     assert all(edge.is_integer() for edge in report.edges)
     assert report.sets[0].counts[:3] == (1, 2, 1)
