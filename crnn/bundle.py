@@ -102,8 +102,7 @@ def save_bundle(
     Args:
         folder: a local folder (made if need be), or an address of ``crnn.storage``.
         model: on any device, left as it is.
-        training: how it was made, for the card; ``commands`` a list of command lines, the others
-            any JSON.
+        training: how it was made, for the card: ``commands``, a list, and any other JSON.
         reliability: of the calibrated confidences, for the card's plot; empty bins are left out.
         float16: halve the file; biases and batch norm statistics stay float32, and so does a
             tensor with a value beyond float16's range.
