@@ -2,6 +2,10 @@
 
 OpenCV decodes them in a third to a half of Pillow's time, and gives a grey model the luma that a
 JPEG holds, without a way over RGB. ``crnn.image`` takes everything else through Pillow.
+
+What is small besides may be decoded in a process that answers others (``docs/security.md``). It is
+bounded in work, not in size alone: the entropy-coded data is gone through once, and nothing but
+pixels is inflated, no more of them than the header says.
 """
 
 from __future__ import annotations
@@ -14,10 +18,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SMALL_BYTES = 1 << 20
-SMALL_PIXELS = 1 << 20
+SMALL_BYTES = 1 << 19
+SMALL_PIXELS = 1 << 19
 SMALL_SIDE_PX = 16_384
-"""Of a small picture: what a word or a line takes, and more."""
+"""Of a small picture: what a word or a line takes, and more (2,048x256 px)."""
 
 _BEGIN, _END = b"\xff\xd8", b"\xff\xd9"
 _SEGMENT = struct.Struct(">BBH")  # 0xFF, marker, bytes from here on
@@ -41,9 +45,13 @@ _IMAGE_HEADER = struct.Struct(">IIBBBBB")  # width, height, bits, colour, three 
 _IMAGE_HEADER_PLACE = len(_SIGNATURE) + _CHUNK.size
 _CHANNELS = {0: 1, 2: 3}
 """By PNG's type of colour: grey and RGB, without alpha or palette."""
-_PLAIN_CHUNKS = frozenset({b"IHDR", b"IDAT", b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"tIME", b"gAMA"})
-_PLAIN_CHUNKS |= {b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"bKGD", b"hIST"}
+_PLAIN_CHUNKS = frozenset({b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"tIME", b"gAMA", b"cHRM", b"sRGB"})
+_PLAIN_CHUNKS |= {b"iCCP", b"sBIT", b"bKGD", b"hIST"}
 """Nothing that changes how Pillow means the pixels: no transparency, turning or animation."""
+_MOST_INFLATED = 1032
+"""Bytes that one of deflate can become."""
+_LITTLE_BYTES = 4 << 20
+"""Inflated within some milliseconds."""
 
 
 class Header(NamedTuple):
@@ -54,8 +62,8 @@ class Header(NamedTuple):
     channels: int
     """1 (grey) or 3 (colour)."""
     in_one_go: bool
-    """Decoding takes time in proportion to the pixels: a progressive JPEG may pass over them for
-    thousands of times."""
+    """Decoding takes time in proportion to the pixels: a JPEG of several scans, progressive or
+    not, may pass over them for thousands of times."""
 
     @property
     def num_pixels(self) -> int:
@@ -87,9 +95,12 @@ def decode_plain(data: bytes, *, grey: bool, max_pixels: int) -> NDArray[np.uint
 
 def decode_by(header: Header, data: bytes, *, grey: bool) -> NDArray[np.uint8] | None:
     """The same of a file whose header is known."""
-    if data.startswith(_SIGNATURE) and not _is_plain_png(data):
-        return None
     luma = header.channels == 1 or (grey and data.startswith(_BEGIN))
+    if data.startswith(_SIGNATURE):
+        bare = _bare_png(data, header)
+        if bare is None:
+            return None
+        data = bare
     how = cv2.IMREAD_GRAYSCALE if luma else cv2.IMREAD_COLOR_RGB
     encoded = np.frombuffer(data, dtype=np.uint8)
     try:
@@ -131,7 +142,7 @@ def _jpeg_header(data: bytes) -> Header | None:
             break
         mark, marker, size = _SEGMENT.unpack_from(data, place)
         if marker == _SCAN:
-            return found
+            return found and _with_scan(found, data, place + _SEGMENT.size)
         if marker in _FRAMES and not found:
             found = _frame(data[place + _SEGMENT.size : place + 2 + size], marker in _SEQUENTIAL)
             if not found:
@@ -152,6 +163,13 @@ def _frame(header: bytes, in_one_go: bool) -> Header | None:
     return Header(width, height, count, in_one_go)
 
 
+def _with_scan(frame: Header, data: bytes, place: int) -> Header:
+    """The frame's header, once its first scan is known: one that has all components is the only
+    one, and libjpeg refuses others behind it; else it keeps coefficients for any number of them."""
+    whole = place < len(data) and data[place] == frame.channels
+    return frame if whole else frame._replace(in_one_go=False)
+
+
 def _png_header(data: bytes) -> Header | None:
     if len(data) < _IMAGE_HEADER_PLACE + _IMAGE_HEADER.size:
         return None
@@ -163,21 +181,50 @@ def _png_header(data: bytes) -> Header | None:
     return Header(width, height, _CHANNELS[colour], in_one_go=True)
 
 
-def _is_plain_png(data: bytes) -> bool:
-    """Chunk by chunk to its end, with all checksums: libpng would tell of damage on stderr."""
-    place = len(_SIGNATURE)
+def _bare_png(data: bytes, header: Header) -> bytes | None:
+    """What makes its pixels alone: header, image data and end; None for a PNG that isn't plain.
+
+    libpng never sees the rest, which may inflate to megabytes a chunk (texts, a profile) and says
+    nothing of the pixels here. All checksums are compared, or it would tell of damage on stderr.
+    """
+    place, kept, parts = len(_SIGNATURE), 0, []
+    pixels: list[bytes] = []
     for number in range(_MOST_PARTS):
         if place + _CHUNK.size + _CHECKSUM.size > len(data):
             break
         size, kind = _CHUNK.unpack_from(data, place)
-        end = place + _CHUNK.size + size
-        if end + _CHECKSUM.size > len(data) or (number == 0) != (kind == b"IHDR"):
-            return False
-        if zlib.crc32(data[place + 4 : end]) != _CHECKSUM.unpack_from(data, end)[0]:
-            return False
-        if kind == b"IEND":
-            return True
-        if kind not in _PLAIN_CHUNKS:
-            return False
-        place = end + _CHECKSUM.size
-    return False
+        began, body = place, place + _CHUNK.size
+        place = body + size + _CHECKSUM.size
+        if place > len(data) or (number == 0) != (kind == b"IHDR"):
+            return None
+        if zlib.crc32(data[began + 4 : body + size]) != _CHECKSUM.unpack_from(data, body + size)[0]:
+            return None
+        if kind == b"IDAT":
+            pixels.append(data[body : body + size])
+        elif kind == b"IEND":
+            if not _ends_with_its_rows(pixels, header):
+                return None
+            return b"".join([*parts, data[kept:place]]) if parts else data
+        elif kind in _PLAIN_CHUNKS:
+            parts.append(data[kept:began])
+            kept = place
+        elif kind != b"IHDR":
+            return None
+    return None
+
+
+def _ends_with_its_rows(packed: list[bytes], header: Header) -> bool:
+    """Whether image data inflates to what the header says and no more, or to little in any case:
+    libpng inflates all that is behind the last row, only to warn of it."""
+    if sum(map(len, packed)) * _MOST_INFLATED <= _LITTLE_BYTES:
+        return True
+    left = header.height * (1 + header.width * header.channels)  # a filter's number before each row
+    inflating = zlib.decompressobj()
+    try:
+        for part in packed:
+            left -= len(inflating.decompress(part, left + 1))
+            if left < 0 or inflating.unconsumed_tail:
+                return False
+    except zlib.error:
+        return False
+    return inflating.eof
