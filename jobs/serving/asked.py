@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -27,6 +29,11 @@ _OPTIONS = (*_JSON_OPTIONS, "options")
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 _FIELDS = 64
 """Fields of a form beside its pictures."""
+_VALUES_A_PICTURE, _VALUES_A_WORD, _OTHER_VALUES = 16, 4, 4096
+"""Commas and brackets of JSON that may come for each; more than any sensible request has."""
+_LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
+_DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.ASCII)
+"""What browsers write before a picture (RFC 2397)."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +74,14 @@ def asked_in(body: bytes, headers: Headers, query: bytes, limits: Limits) -> Ask
         ProblemError: ``malformed``, ``unsupported_media_type``, ``too_many_pictures``,
             ``invalid``.
     """
-    options = _options(_query(query), Options(), "the query") if query else Options()
+    options = _options(_query(query), Options(), "the query", limits) if query else Options()
     check_options(options, limits)
     content_type = headers.get(b"content-type", b"")
     kind = content_type.partition(b";")[0].strip().lower()
     if kind == FORM_TYPE:
         asked = _of_form(parts_of(body, content_type, limits.pictures + _FIELDS), options, limits)
     elif kind == JSON_TYPE:
-        asked = _of_json(parsed_json(body), options, limits)
+        asked = _of_json(_json(body, limits), options, limits)
     else:
         raise ProblemError(
             "unsupported_media_type",
@@ -85,10 +92,25 @@ def asked_in(body: bytes, headers: Headers, query: bytes, limits: Limits) -> Ask
     return asked
 
 
-def parsed_json(body: bytes | memoryview) -> dict[str, Any]:
-    """A JSON object; raises ProblemError for anything else."""
+def most_values(*, pictures: int, words: int) -> int:
+    """Commas or brackets of JSON that no sensible request with so many has."""
+    return _VALUES_A_PICTURE * pictures + _VALUES_A_WORD * words + _OTHER_VALUES
+
+
+def parsed_json(body: bytes | memoryview, most: int) -> dict[str, Any]:
+    """A JSON object; raises ProblemError for anything else, and for over ``most`` values.
+
+    They are counted before there are any: three bytes each become a hundred.
+    """
+    text = bytes(body)
+    if text.count(b",") > most or text.count(b"[") + text.count(b"{") > most:
+        raise ProblemError(
+            "too_many_pictures",
+            f"the JSON has over {most} commas or brackets, more than the pictures and words that "
+            "are taken at once need; send several requests",
+        )
     try:
-        found = orjson.loads(body)
+        found = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise ProblemError("malformed", f"the body is not JSON: {error}") from None
     if not isinstance(found, dict):
@@ -96,16 +118,31 @@ def parsed_json(body: bytes | memoryview) -> dict[str, Any]:
     return found
 
 
-def decoded_base64(data: str | bytes) -> bytes | PictureError:
-    """The bytes, or the error of this one picture; line breaks are no error."""
+def decoded_base64(data: str) -> bytes | PictureError:
+    """The bytes, or the error of this one picture; line breaks are no error, nor is a data URL."""
+    if data[:5].lower() == "data:":
+        found = _DATA_URL.match(data)
+        if found is None:
+            return PictureError(
+                "bad_base64",
+                f"the picture's data begins with {data[:40]!r}; expected base64, or a URL such as "
+                "data:image/png;base64,…",
+            )
+        data = data[found.end() :]
     try:
         return b64decode(data, validate=True)
     except (binascii.Error, ValueError):
         pass
     try:
-        return b64decode("".join(data.split()) if isinstance(data, str) else data, validate=True)
+        return b64decode("".join(data.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         return PictureError("bad_base64", f"the picture's data is not base64: {error}")
+
+
+def words_in(text: str, most: int) -> list[str]:
+    """A word a line; one more than ``most`` where there are more."""
+    words = filter(None, (line[0].strip() for line in _LINE.finditer(text)))
+    return list(islice(words, most + 1))
 
 
 def check_count(count: int, limits: Limits) -> None:
@@ -130,8 +167,10 @@ def _of_form(parts: Sequence[Part], options: Options, limits: Limits) -> Asked:
             pictures.append(part.data)
         else:
             fields.append((part.name, _text(part)))
+    _only(dict(fields), ("files", *_OPTIONS), "the form")
+    options = _options(fields, options, "the form", limits)
     check_count(len(pictures), limits)
-    return Asked(ids=ids, pictures=pictures, options=_options(fields, options, "the form"))
+    return Asked(ids=ids, pictures=pictures, options=options)
 
 
 def _of_json(document: dict[str, Any], options: Options, limits: Limits) -> Asked:
@@ -148,6 +187,10 @@ def _of_json(document: dict[str, Any], options: Options, limits: Limits) -> Aske
     if "options" in document:
         options = _of_object(document["options"], options)
     return Asked(ids=ids, pictures=pictures, options=options)
+
+
+def _json(text: bytes, limits: Limits) -> dict[str, Any]:
+    return parsed_json(text, most_values(pictures=limits.pictures, words=limits.lexicon_words))
 
 
 def _of_image(image: object, index: int) -> tuple[str, Source]:
@@ -186,15 +229,17 @@ def _of_object(given: object, options: Options) -> Options:
     return replace(options, **values)
 
 
-def _options(given: Sequence[tuple[str, str]], options: Options, where: str) -> Options:
+def _options(
+    given: Sequence[tuple[str, str]], options: Options, where: str, limits: Limits
+) -> Options:
     """Options of a form or a query: texts; several of ``lexicon``, or one with a word a line."""
     _only(dict(given), _OPTIONS, where)
     words: list[str] = []
     for name, value in given:
         if name == "options":
-            options = _of_object(parsed_json(value.encode()), options)
+            options = _of_object(_json(value.encode(), limits), options)
         elif name == "lexicon":
-            words += filter(None, map(str.strip, value.splitlines()))
+            words += words_in(value, limits.lexicon_words - len(words))
         elif name == "decoder":
             options = replace(options, decoder=value)
         elif name == "min_confidence":
@@ -218,9 +263,10 @@ def check_options(options: Options, limits: Limits) -> None:
     if decoder == "lexicon" and not words:
         raise ProblemError("invalid", "decoder 'lexicon' needs a lexicon of at least one word")
     if words is not None and not 1 <= len(words) <= limits.lexicon_words:
+        count = len(words) if len(words) <= limits.lexicon_words else f"over {limits.lexicon_words}"
         raise ProblemError(
             "invalid",
-            f"the lexicon has {len(words)} words; expected 1 to {limits.lexicon_words}",
+            f"the lexicon has {count} words; expected 1 to {limits.lexicon_words}",
         )
     if not 0 <= options.min_confidence <= 1:
         raise ProblemError(
@@ -236,6 +282,12 @@ def _query(query: bytes) -> list[tuple[str, str]]:
 
 
 def _text(part: Part) -> str:
+    if part.name not in _OPTIONS and (part.file_name or not part.data.isascii()):
+        raise ProblemError(
+            "invalid",
+            f"the form has a file in the field {part.name[:40]!r}; expected pictures in 'files', "
+            "as in curl -F files=@picture.png",
+        )
     try:
         return part.data.decode("utf-8")
     except UnicodeDecodeError:

@@ -88,11 +88,19 @@ def check_size(headers: Headers, limit: int) -> None:
     stated = headers.get(b"content-length")
     if stated is None:
         return
-    if not stated.isdigit():
+    number = digits(stated)
+    if number is None:
         raise ProblemError("malformed", f"Content-Length is {shown(stated)}; expected a number")
-    digits = stated.lstrip(b"0")
-    if len(digits) > 18 or int(digits or b"0") > limit:
+    if number > limit:
         raise too_large(limit)
+
+
+def digits(value: bytes) -> int | None:
+    """The number that a header's value is, however long; at most 10¹⁸. None for anything else."""
+    if not value.isdigit():
+        return None
+    significant = value.lstrip(b"0")
+    return int(significant or b"0") if len(significant) <= 18 else 10**18
 
 
 def too_large(limit: int) -> ProblemError:

@@ -18,7 +18,7 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse, Response
 
 from crnn.bundle import Bundle
-from jobs.serving.asked import check_count, check_options
+from jobs.serving.asked import check_options
 from jobs.serving.bodies import ClientGoneError, read_body
 from jobs.serving.exchange import Request, WhileWanted
 from jobs.serving.problems import STATUSES, ProblemError
@@ -104,8 +104,7 @@ async def _infer(service: Service, request: StarletteRequest) -> Response:
         asked_of.receive, asked_of.headers, service.limits, service.held, asked_of.deadline_s
     )
     try:
-        asked = asked_tensors(body, asked_of.headers.get(LENGTH_HEADER))
-        check_count(len(asked.pictures), service.limits)
+        asked = asked_tensors(body, asked_of.headers.get(LENGTH_HEADER), service.limits)
         check_options(asked.options, service.limits)
         with WhileWanted(asked_of.receive):
             online, results = await service.read(asked.pictures, asked.options, asked_of.deadline_s)

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,14 +30,17 @@ from crnn.online import OnlineRecognizer
 from crnn.result import Result
 from jobs.serving.asked import Options
 from jobs.serving.bodies import Held
+from jobs.serving.kept import Kept
 from jobs.serving.limits import MIB
 from jobs.serving.metrics import HELD, MODEL, ROLLS, WAITING, Kind, Labels, Tally
 from jobs.serving.problems import RETRY_AFTER_S, ProblemError
 from jobs.serving.settings import ServeSettings
 
 log = logging.getLogger(__name__)
-LEXICONS = 32
-"""Lexicons kept ready, the last used."""
+LEXICONS_BYTES = 64 << 20
+"""Memory, about, of the lexicons kept ready, the last used."""
+_BYTES_A_LETTER, _BYTES_A_WORD = 10, 200
+"""Of a lexicon made ready, measured: words, and their class ids."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ class Service:
         self.is_draining = False
         self._online: OnlineRecognizer | None = None
         self._uri = ""
-        self._lexicons: OrderedDict[tuple[str, bytes], Decoder] = OrderedDict()
+        self._lexicons = Kept[tuple[str, bytes], Decoder](LEXICONS_BYTES)
         self._rolling = asyncio.Lock()
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -183,7 +185,7 @@ class Service:
         }
 
     async def _decoder(self, online: OnlineRecognizer, options: Options) -> Decoder | None:
-        """The decoder asked for, None for the bundle's; lexicons are prepared once."""
+        """The decoder asked for, None for the bundle's; lexicons used lately are ready."""
         words = options.lexicon
         if words is None:
             return None if options.decoder is None else online.decoder(options.decoder)
@@ -191,11 +193,13 @@ class Service:
         key = online.bundle.digest, hashlib.sha256(content).digest()
         found = self._lexicons.get(key)
         if found is None:
-            found = await asyncio.to_thread(_lexicon_decoder, online, words)
-            self._lexicons[key] = found
-            if len(self._lexicons) > LEXICONS:
-                self._lexicons.popitem(last=False)
-        self._lexicons.move_to_end(key)
+            size = _BYTES_A_LETTER * len(content) + _BYTES_A_WORD * len(words)
+            self.held.take(size)
+            try:
+                found = await asyncio.to_thread(_lexicon_decoder, online, words)
+            finally:
+                self.held.give_back(size)
+            self._lexicons.keep(key, found, size)
         return found
 
     def _note(self, state: str, uri: str, detail: str = "") -> None:

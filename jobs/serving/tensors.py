@@ -8,7 +8,7 @@ endian; in JSON they are texts, a picture in base64.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -19,7 +19,16 @@ import orjson
 from crnn.errors import PictureError
 from crnn.result import Result
 from jobs.serving.answers import chars_of, verdict
-from jobs.serving.asked import Options, decoded_base64, parsed_json
+from jobs.serving.asked import (
+    Options,
+    check_count,
+    decoded_base64,
+    most_values,
+    parsed_json,
+    words_in,
+)
+from jobs.serving.bodies import digits
+from jobs.serving.limits import Limits
 from jobs.serving.problems import ProblemError
 
 LENGTH_HEADER = b"inference-header-content-length"
@@ -43,27 +52,29 @@ class AskedTensors:
     """Their names, and whether each goes behind the JSON."""
 
 
-def asked_tensors(body: bytes, json_length: bytes | None) -> AskedTensors:
-    """What the request asks for.
+def asked_tensors(body: bytes, json_length: bytes | None, limits: Limits) -> AskedTensors:
+    """What the request asks for; nothing is made of more pictures or words than are taken.
 
     Raises:
-        ProblemError: ``malformed`` or ``invalid``.
+        ProblemError: ``malformed``, ``too_many_pictures`` or ``invalid``.
     """
     view = memoryview(body)
     length = len(body)
     if json_length is not None:
-        if not json_length.isdigit() or int(json_length[:18]) > len(body):
+        stated = digits(json_length)
+        if stated is None or stated > len(body):
             raise ProblemError(
                 "malformed",
                 f"Inference-Header-Content-Length is {json_length[:40].decode('latin-1')!r} in a "
                 f"body of {len(body)} bytes",
             )
-        length = int(json_length)
-    document = parsed_json(view[:length])
+        length = stated
+    most = most_values(pictures=limits.pictures, words=limits.lexicon_words)
+    document = parsed_json(view[:length], most)
     inputs = _objects(document, "inputs")
     if len(inputs) != 1 or inputs[0].get("name") != INPUT:
         raise ProblemError("invalid", f"expected one input, {INPUT!r}, of datatype BYTES")
-    shape, pictures = _pictures(inputs[0], view[length:])
+    shape, pictures = _pictures(inputs[0], view[length:], limits)
     parameters = _parameters(document)
     wanted = _objects(document, "outputs") if "outputs" in document else []
     outputs = _outputs(wanted, parameters.get("binary_data_output") is True)
@@ -74,7 +85,7 @@ def asked_tensors(body: bytes, json_length: bytes | None) -> AskedTensors:
         id=given,
         shape=shape,
         pictures=pictures,
-        options=_options(parameters, chars=any(name == "chars" for name, _ in outputs)),
+        options=_options(parameters, limits, chars=any(name == "chars" for name, _ in outputs)),
         outputs=outputs,
     )
 
@@ -128,45 +139,63 @@ def _raw(datatype: str, values: Sequence[Any]) -> bytes:
 
 
 def _pictures(
-    tensor: dict[str, Any], behind: memoryview
+    tensor: dict[str, Any], behind: memoryview, limits: Limits
 ) -> tuple[list[int], list[bytes | PictureError]]:
-    shape, size = tensor.get("shape"), _parameters(tensor).get("binary_data_size")
+    size = _parameters(tensor).get("binary_data_size")
     if tensor.get("datatype") != "BYTES":
         raise ProblemError("invalid", f"{INPUT} has another datatype; expected BYTES")
-    if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 1 << 31 for n in shape):
-        raise ProblemError("invalid", f"the shape of {INPUT} is no list of numbers; expected [N]")
+    shape = _shape(tensor)
+    check_count(prod(shape), limits)
     pictures: list[bytes | PictureError]
     if size is not None:
         if type(size) is not int or size != len(behind):
             raise ProblemError(
                 "malformed", f"binary_data_size is {size}, {len(behind)} bytes are behind the JSON"
             )
-        pictures = _elements(behind)
+        pictures = list(_elements(behind, prod(shape)))
     else:
         data = tensor.get("data")
         if not isinstance(data, list) or not all(isinstance(entry, str) for entry in data):
             raise ProblemError("invalid", f"the data of {INPUT} is no list of texts in base64")
+        if len(data) != prod(shape):
+            raise _other_count(shape, str(len(data)))
         pictures = [decoded_base64(entry) for entry in data]
-    if len(shape) not in (1, 2) or prod(shape) != len(pictures):
-        raise ProblemError(
-            "invalid", f"the shape of {INPUT} is {shape} and it has {len(pictures)} elements"
-        )
     return shape, pictures
 
 
-def _elements(raw: memoryview) -> list[bytes | PictureError]:
-    found: list[bytes | PictureError] = []
-    place = 0
-    while place < len(raw):
-        if place + _LENGTH.size > len(raw):
-            break
+def _shape(tensor: dict[str, Any]) -> list[int]:
+    """Of one or two dimensions, as the protocol's batches have them."""
+    shape = tensor.get("shape")
+    if (
+        not isinstance(shape, list)
+        or len(shape) not in (1, 2)
+        or not all(type(n) is int and 0 <= n < 1 << 31 for n in shape)
+    ):
+        raise ProblemError(
+            "invalid", f"the shape of {INPUT} is no list of one or two numbers; expected [N]"
+        )
+    return shape
+
+
+def _other_count(shape: list[int], count: str) -> ProblemError:
+    return ProblemError("invalid", f"the shape of {INPUT} is {shape} and it has {count} elements")
+
+
+def _elements(raw: memoryview, count: int) -> Iterator[bytes]:
+    """Raises ProblemError unless there are as many as ``count``."""
+    place = found = 0
+    while place + _LENGTH.size <= len(raw):
+        if found == count:
+            raise _other_count([count], "more")
         (length,) = _LENGTH.unpack_from(raw, place)
         place += _LENGTH.size
-        found.append(bytes(raw[place : place + length]))
+        yield bytes(raw[place : place + length])
         place += length
+        found += 1
     if place != len(raw):
         raise ProblemError("malformed", "the elements' lengths don't add up to the tensor's bytes")
-    return found
+    if found != count:
+        raise _other_count([count], str(found))
 
 
 def _outputs(wanted: Sequence[dict[str, Any]], all_binary: bool) -> list[tuple[str, bool]]:
@@ -181,7 +210,7 @@ def _outputs(wanted: Sequence[dict[str, Any]], all_binary: bool) -> list[tuple[s
     return outputs
 
 
-def _options(parameters: dict[str, Any], *, chars: bool) -> Options:
+def _options(parameters: dict[str, Any], limits: Limits, *, chars: bool) -> Options:
     for name in ("decoder", "lexicon"):
         if not isinstance(parameters.get(name, ""), str):
             raise ProblemError("invalid", f"the parameter {name} is no text")
@@ -189,7 +218,7 @@ def _options(parameters: dict[str, Any], *, chars: bool) -> Options:
     least = parameters.get("min_confidence", 0.0)
     if isinstance(least, bool) or not isinstance(least, (int, float)):
         raise ProblemError("invalid", "the parameter min_confidence is no number")
-    lexicon = None if words is None else tuple(filter(None, map(str.strip, words.splitlines())))
+    lexicon = None if words is None else tuple(words_in(words, limits.lexicon_words))
     return Options(chars=chars, decoder=decoder, lexicon=lexicon, min_confidence=float(least))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.json_schema import models_json_schema
 
-from jobs.serving.asked import JSON_TYPE, parsed_json
+from jobs.serving.asked import JSON_TYPE, most_values, parsed_json
 from jobs.serving.bodies import shown
 from jobs.serving.problems import ProblemError
 
@@ -96,7 +96,8 @@ def job_in(body: bytes, headers: Mapping[bytes, bytes]) -> JobRequest:
     """The job that a request asks for.
 
     Raises:
-        ProblemError: ``unsupported_media_type``, ``malformed``, ``invalid``.
+        ProblemError: ``unsupported_media_type``, ``malformed``, ``too_many_pictures`` (or words),
+            ``invalid``.
     """
     kind = headers.get(b"content-type", b"")
     if kind.partition(b";")[0].strip().lower() != JSON_TYPE:
@@ -104,7 +105,7 @@ def job_in(body: bytes, headers: Mapping[bytes, bytes]) -> JobRequest:
             "unsupported_media_type",
             f"the Content-Type is {shown(kind)}; expected application/json",
         )
-    parsed_json(body)
+    parsed_json(body, most_values(pictures=0, words=_MOST_WORDS))
     try:
         return JobRequest.model_validate_json(body)
     except ValidationError as error:
