@@ -10,7 +10,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,11 @@ from ray._private import parameter
 from ray.autoscaler.sdk import request_resources
 
 from crnn.errors import PlacementError
+from jobs import private_cluster
 
 # A cluster of one job on one machine has no dashboard, no spot nodes, and nobody who reads its
 # metrics; what gathers them takes CPU from the training.
 _LOCAL_ENV = {
-    "RAY_AUTH_MODE": "disabled",
     "RAY_enable_metrics_collection": "0",
     "RAY_task_events_report_interval_ms": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
@@ -52,7 +51,8 @@ def connect(
     A process that is connected already, as a notebook may be, stays on its cluster.
 
     ``local_cpus`` is the least number of logical CPUs that a cluster started here will have, and
-    ``takes_jobs`` gives it the dashboard, on this machine's own address, that Ray's jobs need.
+    ``takes_jobs`` gives it the dashboard that Ray's jobs need; all of it listens on this machine's
+    loopback address alone, and asks for a token. A cluster that asks for none is said so.
     ``brings_project`` sends these packages to a cluster that is joined, which needn't have them.
 
     Raises:
@@ -77,6 +77,7 @@ def connect(
             log_to_driver=False,
             logging_level=logging.WARNING,
         )
+        private_cluster.say_if_open(address)
     else:
         _start(local_cpus, takes_jobs)
     for name in ("ray.data", "ray.train"):  # the jobs show their own progress
@@ -123,6 +124,7 @@ def _start(local_cpus: float, takes_jobs: bool) -> None:
     """
     for name, value in _LOCAL_ENV.items():
         os.environ.setdefault(name, value)
+    private_cluster.close_it()
     # Workers started from here find the project even where it is not installed.
     paths = [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
@@ -149,18 +151,24 @@ def _start(local_cpus: float, takes_jobs: bool) -> None:
 def _small_node(takes_jobs: bool) -> Iterator[None]:
     """Within it, a cluster that is started has what is needed of Ray's own processes.
 
-    Its agent listens where nobody else does: ``ray.init`` has no argument for that, and takes
-    52365, so that a second cluster of one machine took no jobs. For this process alone there is
-    neither the autoscaler, as there are no nodes to add, nor what sends the workers' output to
-    drivers, as this one doesn't ask for it: each is a process more that starts.
+    Its agent listens at a port of its own: ``ray.init`` has no argument for that, and takes 52365,
+    so that a second cluster of one machine took no jobs. Its address is the loopback one, which
+    ``ray.init`` makes the machine's. For this process alone there is neither the autoscaler, as
+    there are no nodes to add, nor what sends the workers' output to drivers, as this one doesn't
+    ask for it: each is a process more that starts.
     """
     usual = parameter.RayParams
-    parameter.RayParams = partial(  # type: ignore[misc, assignment]
-        usual,
-        dashboard_agent_listen_port=0,
-        no_monitor=not takes_jobs,
-        include_log_monitor=takes_jobs,  # type: ignore[arg-type]  # that says str
-    )
+    ours = {
+        "node_ip_address": private_cluster.ADDRESS,
+        "dashboard_agent_listen_port": 0,
+        "no_monitor": not takes_jobs,
+        "include_log_monitor": takes_jobs,
+    }
+
+    def small(**given: Any) -> parameter.RayParams:
+        return usual(**(given | ours))
+
+    parameter.RayParams = small  # type: ignore[misc, assignment]
     try:
         yield
     finally:

@@ -24,7 +24,7 @@ _LOCAL_VARIABLE = "CRNN_SERVE_LOCAL"
 _COMMON = {
     edge.CALLBACK_VARIABLE: edge.CALLBACK,
     _LOCAL_VARIABLE: "1",
-    "RAY_AUTH_MODE": "token",  # Ray's own ports are open to the network: not without the token
+    "RAY_AUTH_MODE": "token",  # others on this machine reach Ray's own ports: not without it
     "RAY_enable_metrics_collection": "1",
     "RAY_metrics_report_interval_ms": "5000",
     "REPORTER_UPDATE_INTERVAL_MS": "30000",  # what each process takes, for Ray's own dashboard

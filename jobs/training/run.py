@@ -41,6 +41,7 @@ from jobs.training.curves import plot_curves
 from jobs.training.data import TrainingData, check_inputs, gather
 from jobs.training.history import History
 from jobs.training.loop import BUNDLE_FOLDER, PROGRESS_FILE, WorkerOrders, train_worker
+from jobs.training.meeting import torch_config
 from jobs.training.network import first_network, origin
 from jobs.training.settings import TrainSettings, differences
 from pipelines.evaluation import Evaluation, evaluate
@@ -197,6 +198,7 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
     trainer = TorchTrainer(
         train_worker,  # type: ignore[arg-type]  # Ray's own hint forbids a result
         train_loop_config={"orders": orders},
+        torch_config=torch_config(),
         scaling_config=ray.train.ScalingConfig(
             num_workers=most if low == most else (low, most),  # type: ignore[arg-type]
             use_gpu=settings.use_gpu,

@@ -1,0 +1,69 @@
+"""A cluster of one machine: reached from nowhere else, and there by nobody without its token.
+
+Whoever reaches the ports of a Ray cluster runs code on it, and Ray opens them on every interface
+of a machine. One that is started for a job has its address on the loopback interface, so that
+everything of Ray's listens there; and a token that only its own processes know, against others on
+the same machine. ``docs/security.md``.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import sys
+
+import ray
+from ray._private.authentication.authentication_token_setup import AUTH_MODE_ENV_VAR
+from ray._raylet import (
+    AuthenticationMode,
+    AuthenticationTokenLoader,
+    Config,
+    get_authentication_mode,
+)
+
+ADDRESS = "127.0.0.1"
+"""Of the node: Ray binds all of its servers there then."""
+_TOKEN, _TOKEN_FILE = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
+
+
+def close_it() -> None:
+    """Set, before it starts, what this process and those of the cluster read of the environment.
+
+    An operator's own choice of RAY_AUTH_MODE stands, and is said.
+    """
+    mode = os.environ.setdefault(AUTH_MODE_ENV_VAR, "token").lower()
+    if mode == "token" and not any(os.environ.get(name) for name in (_TOKEN, _TOKEN_FILE)):
+        os.environ[_TOKEN] = secrets.token_hex(32)
+    elif mode == "disabled":
+        _say(
+            f"{AUTH_MODE_ENV_VAR} is disabled: whoever has an account on this machine can run code "
+            "on the Ray cluster that starts here; unset it, and the cluster has a token of its own"
+        )
+    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):  # what ranks listen on
+        os.environ.setdefault(name, _loopback_interface())
+    Config.initialize("")  # Ray has read the environment when it was imported
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def is_private() -> bool:
+    """Whether the cluster that this process belongs to is one of this machine alone."""
+    return str(ray.util.get_node_ip_address()) == ADDRESS
+
+
+def say_if_open(address: str) -> None:
+    """Of a cluster that was joined: whether it let this process in without a token."""
+    if get_authentication_mode() == AuthenticationMode.DISABLED:
+        _say(
+            f"the Ray cluster at {address} asks for no token: whoever reaches it can run code on "
+            f"it and read what this job reads; start it with {AUTH_MODE_ENV_VAR}=token"
+        )
+
+
+def _loopback_interface() -> str:
+    names = [name for _, name in socket.if_nameindex()]
+    return next((name for name in ("lo", "lo0") if name in names), "lo")
+
+
+def _say(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr, flush=True)
