@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import stat
 import tempfile
 import time
 import uuid
@@ -49,6 +50,8 @@ _PERMANENT = (
 _READ_BYTES = 1 << 20
 _UNTIDY = re.compile(r"//|/\.|/$")
 """What ``Path`` would take out of an absolute path, or might."""
+_OWN_DESCRIPTORS = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+"""What this process was given open may be a pipe, as in ``--lexicon <(sort words.txt)``."""
 _Answer = TypeVar("_Answer")
 
 
@@ -290,14 +293,35 @@ def _local_path(uri: str) -> str:
 
 def _read_local(path: str, most: int | None) -> bytes:
     """By the system's own calls: small files come by the million."""
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    given = path.startswith(_OWN_DESCRIPTORS)
+    waits = 0 if given else getattr(os, "O_NONBLOCK", 0)  # at a pipe's end, for a writer
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | waits)
     try:
-        size = os.fstat(fd).st_size
+        status = os.fstat(fd)
+        size = status.st_size
+        if not given:
+            _check_kind(path, status.st_mode)
         left = size + 1 if most is None else min(size + 1, most)
         data = os.read(fd, left)
         return data if len(data) in (size, most) else data + _read_on(fd, most, len(data))
     finally:
         os.close(fd)
+
+
+def check_file(uri: str) -> None:
+    """Raise DataError for a pipe, a socket or a device of this machine: reading may never end."""
+    path = _local_path(uri) if is_local(uri) else ""
+    if path and Path(path).exists() and not path.startswith(_OWN_DESCRIPTORS):
+        try:
+            _check_kind(path, Path(path).stat().st_mode)
+        except OSError as error:
+            raise DataError(str(error)) from None
+
+
+def _check_kind(path: str, mode: int) -> None:
+    """A folder passes: the system refuses to read one."""
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(f"{path} is a pipe, a socket or a device; expected a file")
 
 
 def _read_on(fd: int, most: int | None, done: int) -> bytes:

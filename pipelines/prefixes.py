@@ -94,6 +94,16 @@ def inside(uri: str, folders: tuple[str, ...]) -> str | None:
     return str(path) if any(path.is_relative_to(root) for root in _roots(folders)) else None
 
 
+def leads_out(uri: str, folders: tuple[str, ...]) -> bool:
+    """Whether a folder of this machine that lies in one of ``folders`` as it is written lies
+    elsewhere when links are followed: what is written there would be written elsewhere."""
+    if not storage.is_local(uri):
+        return False
+    path = Path(storage.absolute(uri))
+    written = [Path(folder) for folder in folders if storage.is_local(folder)]
+    return any(path.is_relative_to(root) for root in written) and inside(uri, folders) is None
+
+
 @lru_cache(maxsize=8)
 def _roots(folders: tuple[str, ...]) -> list[Path]:
     """Those of this machine, links followed."""

@@ -1,12 +1,15 @@
-"""The bearer token: where it comes from, and whether a request brings it (RFC 6750)."""
+"""Who may ask: the bearer token that a request brings (RFC 6750), the host that it names."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
+from jobs.serving.bodies import shown
 from jobs.serving.problems import ProblemError
 from jobs.serving.settings import TOKEN_VARIABLE
 
@@ -14,6 +17,8 @@ OPEN_PATHS = frozenset(
     {"/", "/healthz", "/readyz", "/docs", "/openapi.json", "/v2/health/live", "/v2/health/ready"}
 )
 """What tells nothing about pictures, models or load, and is answered without a token."""
+_PROBED_PATHS = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"})
+"""What asks here whether the service is there knows it by its address."""
 _LEAST_CHARACTERS = 16
 
 
@@ -43,13 +48,17 @@ def read_token(token_file: str) -> str:
 
 
 class Access:
-    """Lets requests through that bring the token; all of them where there is none."""
+    """Lets requests through that bring the token and name a host of ours; all where none is set."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, hosts: Sequence[str] = ()) -> None:
+        """``hosts``: names without a port; ``*.example.org`` for all below that."""
         self._digest = hashlib.sha256(token.encode()).digest() if token else None
+        self._hosts = frozenset(host.lower() for host in hosts)
 
-    def check(self, path: str, authorization: bytes) -> None:
-        """Raise ProblemError unless a request for ``path`` with this header may go on."""
+    def check(self, path: str, authorization: bytes, host: bytes) -> None:
+        """Raise ProblemError unless a request for ``path`` with these headers may go on."""
+        if self._hosts and path not in _PROBED_PATHS:
+            self._check_host(host)
         if self._digest is None or path in OPEN_PATHS:
             return
         scheme, _, given = authorization.partition(b" ")
@@ -58,4 +67,13 @@ class Access:
             what = "another token" if authorization else "no token"
             raise ProblemError(
                 "unauthorized", f"the request brings {what}; expected 'Authorization: Bearer …'"
+            )
+
+    def _check_host(self, host: bytes) -> None:
+        """A page that was loaded from elsewhere under a name that now leads here names that."""
+        name = re.sub(r":\d*$", "", host.decode("latin-1")).lower()
+        above = name.partition(".")[2]
+        if name not in self._hosts and not (above and f"*.{above}" in self._hosts):
+            raise ProblemError(
+                "misdirected", f"the Host is {shown(host)}, which isn't one of this service"
             )

@@ -46,7 +46,7 @@ class App:
         path = path_of(scope)
         handler = self._hot.get(path)
         try:
-            self._access.check(path, _authorization(scope))
+            self._access.check(path, _header(scope, b"authorization"), _header(scope, b"host"))
             if handler is not None and scope["method"] != "POST":
                 raise ProblemError("method_not_allowed", f"{path} takes POST", allow="POST")
         except ProblemError as error:
@@ -125,9 +125,9 @@ _INTERNAL = Problem(
 )
 
 
-def _authorization(scope: Scope) -> bytes:
+def _header(scope: Scope, wanted: bytes) -> bytes:
     for name, value in scope["headers"]:
-        if name == b"authorization":
+        if name == wanted:
             return bytes(value)
     return b""
 

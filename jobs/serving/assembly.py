@@ -35,7 +35,7 @@ def assembled(service: Service) -> App:
         version=_version(),
     )
     documentation.add(slow, settings.limits, has_token=bool(token))
-    return App(service, Access(token), hot, slow)
+    return App(service, Access(token, settings.allowed_hosts), hot, slow)
 
 
 def _bulk_jobs(service: Service) -> BulkJobs | None:

@@ -21,7 +21,7 @@ from pathlib import Path
 _SET_PARENT_DEATH_SIGNAL = 1
 _HEAD_S = 30
 """For a request's line and headers; Serve sets no bound."""
-_ANSWERS = {  # what can't be parsed at all gets HAProxy 2.8's own text (its issue 3032)
+_ANSWERS = {  # what isn't HTTP at all gets HAProxy 2.8's own text in HTML (its issue 3032)
     "400": (400, "Bad Request", "malformed", "this is no HTTP request, or its head is too large"),
     "408": (408, "Request Timeout", "slow_request", f"no whole head within {_HEAD_S} s"),
     "422": (422, "Unprocessable Content", "malformed", "the Transfer-Encoding isn't chunked alone"),
@@ -33,21 +33,53 @@ _ANSWERS = {  # what can't be parsed at all gets HAProxy 2.8's own text (its iss
 
 
 def confined(config: str, folder: Path) -> str:
-    """Serve's configuration with its side doors as sockets in ``folder``, and our answers."""
-    config = re.sub(
-        r"(frontend prometheus\n\s*bind )\S+", rf"\g<1>unix@{folder}/prometheus.sock", config
-    )
-    config = re.sub(r"(listen stats\n\s*bind )\S+", rf"\g<1>unix@{folder}/stats.sock", config)
-    config = re.sub(r"(stats socket \S+ mode )666", r"\g<1>600", config)
-    config = re.sub(
-        r"(backend default_backend\n\s*http-request return )[^\n]*",
+    """Serve's configuration with its side doors as sockets in ``folder``, and our answers.
+
+    Raises:
+        ValueError: where a door isn't there to be shut, or another one is open: this Ray writes
+            another configuration than the one that was known.
+    """
+    bind, socket = r"\n\s*bind )\S+", rf"\g<1>unix@{folder}"
+    config = _replaced(rf"(\nfrontend prometheus{bind}", rf"{socket}/prometheus.sock", config)
+    config = _replaced(rf"(\nlisten stats{bind}", rf"{socket}/stats.sock", config)
+    config = _replaced(r"(\n\s*stats socket \S+ mode )666", r"\g<1>600", config)
+    config = _replaced(
+        r"(\nbackend default_backend\n\s*http-request return )[^\n]*",
         r"\g<1>status 503 default-errorfiles",
         config,
     )
     config = re.sub(r"\n *errorfile [^\n]*", "", config)
     ours = [f"errorfile {code} {folder}/{code}.http" for code in _ANSWERS]
     ours.append(f"timeout http-request {_HEAD_S}s")
-    return re.sub(r"\ndefaults\n", "\n    ".join(["\ndefaults", *ours]) + "\n", config)
+    config = _replaced(r"\ndefaults\n", "\n    ".join(["\ndefaults", *ours]) + "\n", config)
+    _check_doors(config)
+    return config
+
+
+def _replaced(pattern: str, by: str, config: str) -> str:
+    found, count = re.subn(pattern, by, config)
+    if count != 1:
+        raise ValueError(
+            f"Ray Serve's configuration of HAProxy has {pattern!r} {count} times, expected once; "
+            "use the Ray that requirements.lock names, or give --ingress proxy"
+        )
+    return found
+
+
+def _check_doors(config: str) -> None:
+    """That what listens is the frontend that was asked for, and sockets in our folder."""
+    place, opened = "", []
+    for line in config.splitlines():
+        words = line.split()
+        if words and not line[0].isspace():
+            place = " ".join(words[:2])
+        elif words[:1] == ["bind"] and not words[1].startswith("unix@"):
+            opened.append(place)
+    if opened != ["frontend http_frontend"]:
+        raise ValueError(
+            f"HAProxy would listen for {opened}, expected for ['frontend http_frontend'] alone; "
+            "use the Ray that requirements.lock names, or give --ingress proxy"
+        )
 
 
 def answer(code: str) -> str:

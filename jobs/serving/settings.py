@@ -57,6 +57,10 @@ class ServeSettings:
     allowed_urls: tuple[str, ...] = ()
     """Prefixes, such as https://pictures.example/crops/, of URLs that a JSON request may give
     instead of a picture's data. Default: none."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names by which requests may call the service (their Host, without a port; *.example.org for
+    all below that): the name that leads here, behind a proxy the one that it passes on. Health is
+    answered under any. Default: any name."""
     drain_s: float = 30.0
     """Seconds that a stopping replica waits for its ongoing requests."""
     access_log: bool = False
@@ -108,6 +112,8 @@ class ServeSettings:
                 f"limits.body_mb is {self.limits.body_mb}, more than online.queue_mb "
                 f"{self.online.queue_mb}; expected room for one request at least"
             )
+        for host in self.allowed_hosts:
+            check_host(host)
         for prefix in self.allowed_urls:
             check_prefix(prefix)
 
@@ -136,6 +142,15 @@ class Here:
     def __post_init__(self) -> None:
         if not 0 < self.port < 1 << 16:
             raise ValueError(f"--port is {self.port}; expected 1 to 65535")
+
+
+def check_host(host: str) -> None:
+    """Raise ValueError unless ``host`` is a name or an address without a scheme and a port."""
+    if not re.fullmatch(r"(\*\.)?[\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\]", host, re.ASCII):
+        raise ValueError(
+            f"--allowed-hosts has {host!r}; expected a name such as crnn.example.org or "
+            "*.example.org, without a port"
+        )
 
 
 def check_prefix(prefix: str) -> None:

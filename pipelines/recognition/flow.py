@@ -27,6 +27,7 @@ from crnn.engines import OF_TORCH, REDUCED, check_engine, engine_for
 from crnn.errors import DataError
 from crnn.recognizer import Recognizer
 from pipelines.agenda import Agenda
+from pipelines.prefixes import leads_out
 from pipelines.recognition.config import BulkConfig
 from pipelines.recognition.known import Known
 from pipelines.recognition.listing import list_inputs
@@ -91,7 +92,7 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
         EngineError: when the bundle can't be read with the engine.
         ValueError: for a decoder that there isn't, or arguments that it doesn't take.
         DataError: when there is nothing at ``input_uri``, or ``out_uri`` has rows of this bundle
-            that were made with other options.
+            that were made with other options, or links that lead out of the folders allowed.
     """
     bundle = load_bundle(bundle_uri)
     lexicon = read_lexicon(config.lexicon) if config.lexicon else None
@@ -104,6 +105,7 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
     )
     inputs = _not_empty(input_uri, listing)
     ledger = Ledger(out_uri, bundle.digest)
+    _check_output(config.prefixes, out_uri, ledger.results_uri, ledger.work_uri)
     ledger.claim(_recipe(bundle.digest, config))
     storage.delete(storage.join(out_uri, REPORT_FILE))  # from here on there may be more to read
     if config.retry_failed:
@@ -120,6 +122,15 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
         out_uri=out_uri,
         agenda=Agenda(ledger.chunks_left(), _plans(ledger, inputs)),
     )
+
+
+def _check_output(prefixes: tuple[str, ...], *folders: str) -> None:
+    for folder in folders:
+        if leads_out(folder, prefixes):
+            raise DataError(
+                f"{folder} is, or lies in, a symbolic link that leads out of the folders that may "
+                f"be used: {', '.join(prefixes)}; give a folder that lies in them"
+            )
 
 
 def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:

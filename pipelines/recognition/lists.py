@@ -34,6 +34,7 @@ def listed(uri: str) -> Iterator[pa.Table]:
     Raises:
         DataError: when it is missing, can't be read, has no such column, or other things in it.
     """
+    storage.check_file(uri)
     system, path = storage.resolve(uri)
     try:
         with system.open_input_file(path) as file:

@@ -137,7 +137,7 @@ class BulkJobs:
     def _check(self, input: str, output: str, options: Mapping[str, Any]) -> None:
         prefixes, records = self._settings.prefixes, self._records.uri
         try:
-            check_allowed("input", input, prefixes, but_not=records)
+            check_allowed("input", input, prefixes, but_not=records, may_match=True)
             check_allowed("output", output, prefixes, but_not=records)
             if lies_in(records, [output]):
                 raise ValueError(f"output is {output!r}, which holds the records of the jobs")
