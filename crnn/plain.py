@@ -187,7 +187,8 @@ def _bare_png(data: bytes, header: Header) -> bytes | None:
     libpng never sees the rest, which may inflate to megabytes a chunk (texts, a profile) and says
     nothing of the pixels here. All checksums are compared, or it would tell of damage on stderr.
     """
-    place, kept, parts = len(_SIGNATURE), 0, []
+    place, kept = len(_SIGNATURE), 0
+    parts: list[bytes] = []
     pixels: list[bytes] = []
     for number in range(_MOST_PARTS):
         if place + _CHUNK.size + _CHECKSUM.size > len(data):

@@ -15,7 +15,7 @@ import sys
 
 import ray
 from ray._private.authentication.authentication_token_setup import AUTH_MODE_ENV_VAR
-from ray._raylet import (
+from ray._raylet import (  # type: ignore[attr-defined]  # its types lack them
     AuthenticationMode,
     AuthenticationTokenLoader,
     Config,

@@ -1,31 +1,37 @@
 """Pictures waiting by bucket, and which of them make the next batch.
 
-An engine that is free takes the bucket whose first picture has waited longest, as much of it as
-one batch holds. While an engine works, pictures gather by themselves; so batches are small when
-there is little to do and full when there is much. A short wait is worth it only where more may
-come of it: while other pictures are being decoded, and, where no core rests, for an engine that is
-free beside one that works. A spare engine, one beside as many as have cores of their own, works
-while cores rest: on a core that is taken from others it would only make batches smaller.
+An engine that is free takes the bucket whose first picture's turn is first, as much of it as one
+batch holds. Turns are the order in which pictures came, but a request's second one lets some
+go before it that come later, its third one twice as many: who sends one picture doesn't wait for
+all that others sent at once, and nobody waits for ever. While an engine works, pictures gather by
+themselves; so batches are small when there is little to do and full when there is much. A short
+wait is worth it only where more may come of it: while other pictures are being decoded, and, where
+no core rests, for an engine that is free beside one that works. A spare engine, one beside as many
+as have cores of their own, works while cores rest: on a core that is taken from others it would
+only make batches smaller.
 """
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from crnn.online.request import Entry
 
+LET_BEFORE = 256
+"""Pictures that came later and go before a request's second one, at most."""
 LOOK_S = 0.25
 """How often a spare engine looks whether cores rest."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures of one bucket, oldest first; or, of no bucket, those that can't be read."""
+    """Pictures of one bucket, by their turns; or, of no bucket, those that can't be read."""
 
     bucket_width: int | None
     entries: list[Entry]
@@ -53,7 +59,9 @@ class Batcher:
         self._full, self._wait_s = batch_size, wait_s
         self._engines, self._cores_rest = engines, cores_rest
         self._changed = threading.Condition(threading.Lock())
-        self._buckets: dict[int, deque[Entry]] = {}
+        self._buckets: dict[int, list[tuple[int, int, Entry]]] = {}
+        """Heaps of turn, number and picture."""
+        self._numbers = itertools.count()
         self._unreadable: list[Entry] = []
         self._num_decoding = 0
         self._num_busy = 0
@@ -129,8 +137,9 @@ class Batcher:
 
     def _put(self, entry: Entry, width: int) -> bool:
         """Whether an engine thread should look: the first of a bucket, or enough of it."""
-        bucket = self._buckets.setdefault(width, deque())
-        bucket.append(entry)
+        number = next(self._numbers)
+        bucket = self._buckets.setdefault(width, [])
+        heapq.heappush(bucket, (number + LET_BEFORE * entry.index, number, entry))
         return len(bucket) in (1, self._full(width)) and self._may_wake()
 
     def _may_wake(self) -> bool:
@@ -148,26 +157,26 @@ class Batcher:
             return None, None
         if not self._may_work():
             return None, LOOK_S
-        oldest = min(self._buckets, key=self._ready_s)
-        left_s = self._ready_s(oldest) + self._wait_s - time.monotonic()
+        first = min(self._buckets, key=self._turn)
+        left_s = self._buckets[first][0][2].ready_s + self._wait_s - time.monotonic()
         if left_s <= 0 or not self._may_gather():
-            return oldest, None
+            return first, None
         full = [width for width, has in self._buckets.items() if len(has) >= self._full(width)]
-        return (min(full, key=self._ready_s), None) if full else (None, left_s)
+        return (min(full, key=self._turn), None) if full else (None, left_s)
 
     def _may_gather(self) -> bool:
         """Whether waiting makes larger batches without leaving a core idle."""
         return self._num_decoding > 0 or (self._num_busy > 0 and not self._cores_rest())
 
-    def _ready_s(self, width: int) -> float:
-        """Since when a bucket's first picture has waited."""
-        return self._buckets[width][0].ready_s
+    def _turn(self, width: int) -> int:
+        """Of a bucket's first picture."""
+        return self._buckets[width][0][0]
 
     def _forget_the_gone(self) -> None:
         """No bucket begins with a picture that nobody waits for any more."""
         for width, bucket in list(self._buckets.items()):
-            while bucket and bucket[0].request.is_over:
-                bucket.popleft()
+            while bucket and bucket[0][2].request.is_over:
+                heapq.heappop(bucket)
             if not bucket:
                 del self._buckets[width]
 
@@ -175,7 +184,7 @@ class Batcher:
         bucket, size = self._buckets[width], self._full(width)
         entries: list[Entry] = []
         while bucket and len(entries) < size:
-            entry = bucket.popleft()
+            entry = heapq.heappop(bucket)[2]
             if not entry.request.is_over:
                 entries.append(entry)
         if not bucket:

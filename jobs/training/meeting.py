@@ -31,7 +31,7 @@ class _PrivateConfig(TorchConfig):
 
 
 class _PrivateBackend(_TorchBackend):
-    def on_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
+    def on_start(self, worker_group: Any, backend_config: Any) -> None:
         worker_group.execute(confine)
         super().on_start(worker_group, backend_config)
 

@@ -7,7 +7,6 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from crnn.bundle import load_bundle
 from jobs.serving.schema import EXAMPLE_TEXT
 from jobs.serving.settings import ServeSettings
+from tests.jobs.listening import listening
 from tests.jobs.processes import descendants
 from tests.jobs.serving.services import SHIPPED, Service, files, samples, word_pictures
 
@@ -109,40 +109,14 @@ def test_the_documentation_describes_every_path_and_loads_nothing_from_elsewhere
         assert f'id="{code}"' in page
 
 
-def test_only_ray_itself_listens_beyond_this_machine(service: Service) -> None:
-    """Ray's own ports want the token that was made for this run."""
-    open_to_all = listening_beyond_localhost()
+def test_nothing_listens_beyond_this_machine(service: Service) -> None:
+    """Neither the service nor anything of the cluster that it started."""
     started = {process.pid: process.name for process in descendants(service.job.pid)}
-    served = {name for pid, name in started.items() if name.startswith("haproxy")}
-    assert served == {"haproxy"}
-    for pid, name in started.items():
-        ports = open_to_all.get(pid, set())
-        if name.startswith("haproxy"):
-            assert not ports
-        elif name.startswith("ray::ServeRepli"):
-            assert len(ports) == 1, "the core worker's port alone"
-    assert not any(port == service.port for ports in open_to_all.values() for port in ports)
-
-
-def listening_beyond_localhost() -> dict[int, set[int]]:
-    """TCP ports that are open on other interfaces, by process."""
-    inodes: dict[str, int] = {}
-    for table, here in (("tcp", {"0100007F"}), ("tcp6", {"0" * 24 + "01000000",
-                        "0000000000000000FFFF00000100007F"})):  # fmt: skip
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            address, _, port = fields[1].partition(":")
-            if fields[3] == "0A" and address not in here:
-                inodes[fields[9]] = int(port, 16)
-    found: dict[int, set[int]] = {}
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            target = link.readlink().name
-        except OSError:
-            continue
-        if target.startswith("socket:[") and target[8:-1] in inodes:
-            found.setdefault(int(link.parts[2]), set()).add(inodes[target[8:-1]])
-    return found
+    found = listening([service.job.pid, *started])
+    assert not {started.get(pid): beyond for pid, (_, beyond) in found.items() if beyond}
+    here = {started.get(pid, "").rstrip("0123456789"): ports for pid, (ports, _) in found.items()}
+    assert {"haproxy", "gcs_server", "raylet"} <= set(here)
+    assert service.port in here["haproxy"]
 
 
 def test_a_port_that_is_taken_is_not_served_at(service: Service) -> None:
