@@ -215,7 +215,7 @@ IMAGE = {"data": ""}
         (b"x", BOUNDARY, 400, "malformed", "multipart"),
         (PART + b"abc", BOUNDARY, 400, "malformed", "cut"),
         (b"--b\r\n\r\nabc\r\n--b--\r\n", BOUNDARY, 400, "malformed", "Disposition"),
-        (PART.replace(b"files", b"file") + b"a\r\n--b--\r\n", BOUNDARY, 422, "invalid", "no pic"),
+        (PART.replace(b"files", b"file") + b"a\r\n--b--\r\n", BOUNDARY, 422, "invalid", "files"),
         (
             (PART + b"a\r\n") * 41 + b"--b--\r\n", BOUNDARY,
             413, "too_many_pictures", "over 40",
