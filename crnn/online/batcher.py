@@ -157,12 +157,13 @@ class Batcher:
             return None, None
         if not self._may_work():
             return None, LOOK_S
-        first = min(self._buckets, key=self._turn)
-        left_s = self._buckets[first][0][2].ready_s + self._wait_s - time.monotonic()
-        if left_s <= 0 or not self._may_gather():
-            return first, None
+        now_s, gathers = time.monotonic(), self._may_gather()
+        left_s = {w: has[0][2].ready_s + self._wait_s - now_s for w, has in self._buckets.items()}
+        due = [width for width, left in left_s.items() if left <= 0 or not gathers]
+        if due:
+            return min(due, key=self._turn), None
         full = [width for width, has in self._buckets.items() if len(has) >= self._full(width)]
-        return (min(full, key=self._turn), None) if full else (None, left_s)
+        return (min(full, key=self._turn), None) if full else (None, min(left_s.values()))
 
     def _may_gather(self) -> bool:
         """Whether waiting makes larger batches without leaving a core idle."""

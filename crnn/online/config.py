@@ -39,10 +39,10 @@ class OnlineConfig:
     """Decoding processes. On a CPU, small plain JPEGs and PNGs are decoded by the engine threads
     instead."""
     decode_all_apart: bool = False
-    """Decode small plain pictures in separate processes too. In the serving process they are bounded
-    in work (one scan, nothing else that inflates, 512 KiB), so that hostile ones hold nobody up,
-    but an error in libjpeg-turbo or libpng would be one of that process: use this where senders
-    aren't known, at the price of throughput (docs/security.md)."""
+    """Decode small plain pictures in separate processes too. In the serving process they are
+    bounded in work (one scan, nothing else that inflates, 512 KiB), so that hostile ones hold
+    nobody up, but an error in libjpeg-turbo or libpng would be one of that process: use this
+    where senders aren't known, at the price of throughput (docs/security.md)."""
     decode_memory_mb: int = 1024
     """Memory limit of a decoding process, MiB; a picture that needs more becomes an error."""
     decode_timeout_s: float = 5.0
