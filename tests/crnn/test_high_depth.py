@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crnn.errors import PictureError
 from crnn.image import decode_picture, upright
 from crnn.prepare import upright_picture
 
@@ -118,8 +119,9 @@ def test_an_orientation_is_applied_to_it_as_well() -> None:
     assert found.shape == (20, 10) and found[:, -1].min() > found[:, 0].max()
 
 
-def test_odd_chunks_are_no_word_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
-    values = np.dstack([ramp(8)] * 3)
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_odd_chunks_are_no_word_on_stderr(kind: type, capfd: pytest.CaptureFixture[str]) -> None:
+    values = np.dstack([ramp(8)] * 3).astype(kind)
     odd = png(values, iCCP=b"odd\x00\x00" + zlib.compress(b"no profile"), gAMA=b"\0\0\0\0")
     cv2.imdecode(np.frombuffer(odd, np.uint8), cv2.IMREAD_UNCHANGED)
     assert "libpng" in capfd.readouterr().err  # it does warn of them
@@ -128,8 +130,6 @@ def test_odd_chunks_are_no_word_on_stderr(capfd: pytest.CaptureFixture[str]) -> 
 
 
 def test_damage_is_a_picture_or_a_reject() -> None:
-    from crnn.errors import PictureError
-
     whole = png(np.dstack([ramp(8)] * 3))
     for cut in range(8, len(whole), 3):
         try:

@@ -99,6 +99,15 @@ def test_characters_that_the_chosen_charset_lacks(tmp_path: Path) -> None:
     assert Charset.named("digits").unknown("1x2") == ["x"]
 
 
+def test_lines_that_look_the_same_as_another_text_are_told(tmp_path: Path) -> None:
+    texts = ["אב 12 ab", "אב ab 12", "אב 12", "سلام 12-05", "ab cd 12"]
+    rows = [row(str(i), text, noise(80, 24, i)) for i, text in enumerate(texts)]
+    total = total_of(tmp_path, rows)
+    assert total.counts == [{"ambiguous_order": 1}]
+    (example,) = total.examples("ambiguous_order")
+    assert example.refs[0].row == 0 and "'אב ab 12'" in str(example)
+
+
 def test_features_of_a_sample(tmp_path: Path) -> None:
     rows = [row("a", "aab"), row("b", "x", b"junk"), row("c", "", rendered("c"))]
     (features,) = total_of(tmp_path, rows).features
