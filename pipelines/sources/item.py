@@ -48,7 +48,7 @@ def pictured(where: str, path: str, text: str, group: str = "") -> Item:
     leaves = inside.startswith("/") or "://" in inside or ".." in inside.split("/")
     if not inside or leaves or _DRIVE.match(inside) or _UNPRINTED.search(inside):
         return unusable(where, "bad_line", f"{path[:80]!r} is not a path below the source")
-    if is_picture_name(text) and not is_picture_name(inside):
+    if "." in text and is_picture_name(text) and not is_picture_name(inside):
         message = f"the label is {text[:80]!r}, the path {path[:80]!r}: the other way round?"
         return unusable(where, "bad_line", message)
     return Item(inside, text, group, Place(inside))

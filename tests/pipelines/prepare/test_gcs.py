@@ -102,8 +102,8 @@ def test_a_listing_comes_page_by_page(gcs: str, paged: str) -> None:
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("kind", ["labels", "webdataset"])
 def test_a_source_on_gcs_to_gcs(kind: str, gcs: str) -> None:
-    words = {f"w{number} ü+%[{number}]*?": encoded(str(number)) for number in range(7)}
-    source, out = (f"gs://{BUCKET}/{kind} [a]*? {name}{gcs}" for name in ("source", "out"))
+    words = {f"w{number} ü+%": encoded(str(number)) for number in range(7)}
+    source, out = (f"gs://{BUCKET}/{kind} {name}{gcs}" for name in ("source", "out"))
     if kind == "labels":
         lines = "".join(f"i/{word}.jpg\t{word}\n" for word in words)
         storage.write_bytes(storage.join(source, "labels.tsv"), lines.encode())
