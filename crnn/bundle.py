@@ -193,7 +193,7 @@ def _about_of(uri: str, bundle: Bundle, what: str) -> dict[str, Any]:
     if stated != bundle.weights_sha256:
         raise BundleError(
             f"{uri} has weights of SHA-256 {stated}, {what} for {bundle.weights_sha256}; it was "
-            "saved anew meanwhile: export it again"
+            "saved again since: export it again"
         )
     return about
 

@@ -52,7 +52,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     except ValueError as error:
         sys.exit(_complain(error, status=2))
     except KeyboardInterrupt:
-        sys.exit(_complain("interrupted; run the same command again to go on", status=130))
+        sys.exit(_complain("interrupted; run the same command again to continue", status=130))
     except BrokenPipeError:
         if not _nobody_reads():
             raise

@@ -38,7 +38,7 @@ class ReadSettings(ReadOptions):
     bundle: str = ""
     """The bundle: a folder, s3:// or gs:// address. Default: bundles/mobile, which is included."""
     digest: str = ""
-    """SHA-256 that the bundle's weights must have; another bundle is refused."""
+    """Digest that the bundle must have (SHA-256); another bundle is refused."""
 
     def __post_init__(self) -> None:
         if not self.pictures:

@@ -59,7 +59,7 @@ class RecognizeSettings(BulkConfig):
     address: str = ""
     """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
     digest: str = ""
-    """SHA-256 that the bundle's weights must have; another bundle is refused."""
+    """Digest that the bundle must have (SHA-256); another bundle is refused."""
     progress: str = ""
     """JSON file to write the job's progress to, for other programs: a path, s3:// or gs://."""
 

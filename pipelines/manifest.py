@@ -168,7 +168,7 @@ def _why_no_manifest(uri: str) -> str:
         return f"{uri} has no {MANIFEST_NAME} itself, but its folders {below} have; name one"
     return (
         f"{uri} has no {MANIFEST_NAME}, so it is unfinished or not made of shards; run the job "
-        "that writes it to its end (jobs/prepare.py goes on where it stopped)"
+        "that writes it to its end (jobs/prepare.py continues where it stopped)"
     )
 
 

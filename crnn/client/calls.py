@@ -115,7 +115,7 @@ def wait_flow(job_id: str, timeout_s: float | None, poll_s: float, retries: int)
         if left <= 0:
             raise TimeoutError(
                 f"job {job_id} is {job.state} after {timeout_s} s, {job.done:,} of {job.total:,} "
-                "pictures done; it goes on without anybody waiting"
+                "pictures done; it continues in the background"
             )
         yield Pause(seconds=min(poll_s, left))
     return job

@@ -53,7 +53,7 @@ class Places:
             retry_s = self._retry_after_s()
             raise QueueFullError(
                 f"{self.pictures:,} pictures of {self._bytes:,} bytes that weigh as "
-                f"{self._weight:,} words are on their way and {pictures:,} of {num_bytes:,} that "
+                f"{self._weight:,} words are queued and {pictures:,} of {num_bytes:,} that "
                 f"weigh {pictures + extra:,} would be more than the {self._max_pictures:,} and "
                 f"{self._max_bytes:,} allowed; try again in {retry_s:.1f} s",
                 retry_s,

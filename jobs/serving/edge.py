@@ -129,7 +129,7 @@ def _of_serve(message: Message) -> Problem | None:
     if status == 429:
         return Problem(
             code="overloaded",
-            detail="more requests are on their way than the service holds",
+            detail="the service has as many requests as it can hold",
             retry_after_s=retry_after_s,
         )
     return Problem(

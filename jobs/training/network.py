@@ -49,7 +49,7 @@ def first_network(settings: TrainSettings, charset: Charset) -> CRNN:
         if charset.has_turns and start.charset.text_order != charset.text_order:
             print(
                 f"its right-to-left lines were read in the order {start.charset.text_order!r}, now "
-                f"in {charset.text_order!r}: they are learnt anew (see --text-order)",
+                f"in {charset.text_order!r}: they are learned from scratch (see --text-order)",
                 flush=True,
             )
     return model

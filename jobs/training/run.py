@@ -99,7 +99,7 @@ def _is_complete(run_uri: str, settings: TrainSettings) -> bool:
     _check_same(run_uri, settings)
     if not storage.exists(storage.join(run_uri, DONE_FILE)):
         return False
-    print(f"run {settings.name} is complete: {run_uri}; --overwrite or another --name trains anew")
+    print(f"run {settings.name} is complete: {run_uri}; --overwrite or another --name starts over")
     return True
 
 
@@ -223,8 +223,8 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
         except ray.train.TrainingFailedError as error:
             raise ours(error) or WorkersLostError(
                 f"training failed more often than --max-failures {settings.max_failures} allows; "
-                "the log above says which workers stopped, and why. The same command goes on from "
-                "the last checkpoint"
+                "the log above says which workers stopped, and why. The same command continues "
+                "from the last checkpoint"
             ) from error
     gave_up = getattr(result, "return_value", None)
     if gave_up:

@@ -99,7 +99,7 @@ KINDS: dict[str, Kind] = {
     ),
     "near_picture_other_text": Kind(
         "error", "Nearly the same picture with different labels",
-        "Pictures that can hardly be told apart have different texts.",
+        "Pictures that look almost the same have different texts.",
         "Look at both; keep the right label.",
     ),
     "leak": Kind(
@@ -204,7 +204,7 @@ KINDS: dict[str, Kind] = {
     # characters
     "twin_characters": Kind(
         "warning", "Characters that look like another of the data",
-        "Both occur, and may be told apart by nothing but chance.",
+        "Both occur, and the model can only guess which one is meant.",
         "Decide on one of the two wherever the other is not meant.",
         "character",
     ),

@@ -61,7 +61,7 @@ def bucket_section(inspection: Inspection) -> list[Markup]:
             tag("div",
                 tag("div", tag("h3", "Padding by number of buckets"),
                     padding(found.by_number, found.current),
-                    tag("p", "Dots: the best of so many. Square: now.", class_="soft")),
+                    tag("p", "Dots: the best widths. Square: the present ones.", class_="soft")),
                 tag("div", tag("h3", "In each bucket"),
                     *(_each(_NAMES[name], buckets) for name, buckets in there.items())),
                 class_="two"),

@@ -195,7 +195,7 @@ class Planner:
     def _refuse(self, how: str) -> None:
         raise DataError(
             f"the source has changed since {self._uri} was begun: {how} (listing_digest); choose "
-            "another folder, or --overwrite to begin anew"
+            "another folder, or --overwrite to start over"
         )
 
     def _plan_name(self) -> str:

@@ -46,7 +46,7 @@ def _items(source: Opened) -> Iterator[Item]:
             text = unquoted(match["text"])
             item = paths.pictured(where, match["path"], text)
             if text in UNREADABLE and not item.reason:
-                message = f"the label {text} says that nobody could read it"
+                message = f"the label {text} marks it as unreadable"
                 item = item._replace(text="", reason="unreadable_label", message=message)
             yield item
 

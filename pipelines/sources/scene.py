@@ -145,7 +145,7 @@ def _item(path: str, word: Word, picture: str) -> Item:
     )
     if word.text not in UNREADABLE:
         return item
-    message = f"the label {word.text} says that nobody could read it"
+    message = f"the label {word.text} marks it as unreadable"
     return item._replace(text="", reason="unreadable_label", message=message)
 
 

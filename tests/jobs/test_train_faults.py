@@ -158,4 +158,4 @@ def test_an_interrupt_ends_the_job_and_its_processes(home: Path) -> None:
         except subprocess.TimeoutExpired:
             pytest.fail((home / "log").read_text())
         gone(family, home / "log")
-    assert "run the same command again to go on" in (home / "log").read_text()
+    assert "run the same command again to continue" in (home / "log").read_text()
