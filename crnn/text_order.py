@@ -32,7 +32,7 @@ _MARKS = "NSM"
 _NO_LETTERS = frozenset({"B", "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 """Bidirectional classes of controls; they have no say here, as nobody sees them."""
 _PLAIN_CONTROL = "\u200b"
-_MOST_TRIED = 64
+_MOST_TRIED = 16
 """Candidates for a text whose order is not found at once."""
 
 # A number of two digits behind each character, in tags that the algorithm passes over, tells
