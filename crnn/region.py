@@ -25,9 +25,31 @@ _MARGIN_PX = 2
 
 
 def from_box(x0: float, y0: float, x1: float, y1: float) -> Region:
-    """The region of an upright box: left, top, right and bottom edge, px, ``x0 < x1, y0 < y1``."""
+    """The region of an upright box: left, top, right and bottom edge, px.
+
+    Opposite edges in the other order are put right: so they would turn the text on its head.
+    """
     x0, y0, x1, y1 = float(x0), float(y0), float(x1), float(y1)
+    x0, x1 = (x1, x0) if x0 > x1 else (x0, x1)
+    y0, y1 = (y1, y0) if y0 > y1 else (y0, y1)
     return (x0, y0, x1, y0, x1, y1, x0, y1)
+
+
+def clockwise(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Four corners (4, 2) clockwise; those that run the other way are taken as of upright text.
+
+    Which of them the text begins at isn't known then: they are turned round, and the first is
+    where the top side runs most nearly from left to right. y points down.
+    """
+    near = corners - corners[0]
+    following = np.roll(near, -1, axis=0)
+    twice_area = (near[:, 0] * following[:, 1] - near[:, 1] * following[:, 0]).sum()
+    if twice_area >= 0:
+        return corners
+    turned = corners[::-1]
+    sides = np.roll(turned, -1, axis=0) - turned
+    lengths = np.maximum(np.linalg.norm(sides, axis=1), 1e-9)
+    return np.roll(turned, -int(np.argmax(sides[:, 0] / lengths)), axis=0)
 
 
 def cut_out(image: Image.Image, region: Region) -> Image.Image:
@@ -35,11 +57,12 @@ def cut_out(image: Image.Image, region: Region) -> Image.Image:
 
     A box on whole pixels is copied as it is. Any other region is mapped by the perspective of its
     four corners (bilinear) to a rectangle as wide and as high as the longer of its opposite sides.
-    What lies outside the image repeats the image's nearest edge pixel.
+    What lies outside the image repeats the image's nearest edge pixel. Corners that run the other
+    way round are put right by ``clockwise``.
 
     Raises:
         PictureError: ``bad_region`` when a corner is no finite number, the region is thinner than
-            half a pixel, isn't convex with its corners clockwise, lies wholly outside the image
+            half a pixel, isn't convex, lies wholly outside the image
             or would be larger than ``MAX_PIXELS`` (or ``MAX_WARPED_SIDE_PX`` where it is mapped).
     """
     if image.mode not in ("L", "RGB"):
@@ -47,10 +70,12 @@ def cut_out(image: Image.Image, region: Region) -> Image.Image:
     if len(region) != 8:
         raise _bad(region, "expected 8 numbers: x0,y0 … x3,y3")
     corners = np.array(region, dtype=np.float64).reshape(4, 2)
+    _size(region, corners)  # finite and bounded: the next can't overflow
+    corners = clockwise(corners)
     width, height = _size(region, corners)
     _check_place(region, corners, image)
     x0, y0, x1, y1 = (float(value) for value in (*corners[0], *corners[2]))
-    is_box = x0 < x1 and y0 < y1 and from_box(x0, y0, x1, y1) == tuple(region)
+    is_box = x0 < x1 and y0 < y1 and from_box(x0, y0, x1, y1) == tuple(corners.flat)
     if is_box and all(value.is_integer() for value in (x0, y0, x1, y1)):
         pixels = _copied(image, int(x0), int(y0), int(x1), int(y1))
     else:
@@ -81,7 +106,7 @@ def _check_place(region: Region, corners: NDArray[np.float64], image: Image.Imag
     following = np.roll(edges, -1, axis=0)
     turns = edges[:, 0] * following[:, 1] - edges[:, 1] * following[:, 0]
     if not (turns > 1e-3).all():
-        raise _bad(region, "isn't convex with its corners clockwise from the text's top left")
+        raise _bad(region, "isn't convex with its corners in order around it")
     (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
     apart = x1 <= 0 or y1 <= 0 or x0 >= image.width or y0 >= image.height
     if not apart:

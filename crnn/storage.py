@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import random
 import re
-import stat
 import tempfile
 import time
 import uuid
@@ -22,7 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
@@ -30,6 +29,7 @@ from pyarrow import fs
 from crnn import kill_points
 from crnn.errors import DataError
 from crnn.file_systems import PatientS3FileSystem, WholeLocalFileSystem
+from crnn.regular_file import check_kind, read_regular
 
 ATTEMPTS = 6
 FIRST_WAIT_S = 0.25
@@ -47,11 +47,8 @@ _PERMANENT = (
     "NO_SUCH_BUCKET",
     "EXPIRED_TOKEN",
 )
-_READ_BYTES = 1 << 20
 _UNTIDY = re.compile(r"//|/\.|/$")
 """What ``Path`` would take out of an absolute path, or might."""
-_OWN_DESCRIPTORS = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
-"""What this process was given open may be a pipe, as in ``--lexicon <(sort words.txt)``."""
 _Answer = TypeVar("_Answer")
 
 
@@ -119,7 +116,26 @@ def split_options(uri: str) -> tuple[str, str]:
 
 def absolute(uri: str) -> str:
     """``uri`` in a form that means the same in every process, whatever its working folder."""
-    return resolve(uri)[1] if is_local(uri) else uri
+    return address_of(local_path(uri)) if is_local(uri) else uri
+
+
+def local_path(uri: str) -> str:
+    """The absolute path that a local address means; bytes that aren't UTF-8 as ``os.fsdecode``.
+
+    Raises:
+        ValueError: for an empty address, or one that has a null byte.
+        RuntimeError: where it begins with the home of a user that there isn't.
+    """
+    return resolve(uri)[1]
+
+
+def address_of(path: str) -> str:
+    """The address of an absolute local path: itself, or ``file://`` where it isn't UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return Path(path).as_uri()
+    return path
 
 
 def join(uri: str, *parts: str) -> str:
@@ -134,6 +150,8 @@ def join(uri: str, *parts: str) -> str:
 def exists(uri: str) -> bool:
     """Whether there is a file or a folder (on object stores: any key below ``uri``)."""
     system, path = resolve(uri)
+    if is_local(uri):
+        return attempt("look at", uri, lambda: _stands(path))
     info = attempt("look at", uri, lambda: system.get_file_info(path))
     return bool(info.type != fs.FileType.NotFound)
 
@@ -148,7 +166,7 @@ def read_bytes(uri: str, *, most: int | None = None) -> bytes:
         DataError: when it is there and can't be read, naming the address.
     """
     if is_local(uri):
-        return attempt("read", uri, lambda: _read_local(_local_path(uri), most))
+        return attempt("read", uri, lambda: read_regular(_local_path(uri), most))
     system, path = resolve(uri)
 
     def read() -> bytes:
@@ -284,53 +302,30 @@ def attempt(what: str, uri: str, action: Callable[[], _Answer]) -> _Answer:
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
+def _stands(path: str) -> bool:
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def _local_path(uri: str) -> str:
-    path = unquote(urlsplit(uri).path) if uri.startswith("file://") else uri
+    is_quoted = uri.startswith("file://")
+    path = os.fsdecode(unquote_to_bytes(urlsplit(uri).path)) if is_quoted else uri
     if path.startswith("/") and not _UNTIDY.search(path):
         return path
     return str(Path(path).expanduser().absolute())
 
 
-def _read_local(path: str, most: int | None) -> bytes:
-    """By the system's own calls: small files come by the million."""
-    given = path.startswith(_OWN_DESCRIPTORS)
-    waits = 0 if given else getattr(os, "O_NONBLOCK", 0)  # at a pipe's end, for a writer
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | waits)
-    try:
-        status = os.fstat(fd)
-        size = status.st_size
-        if not given:
-            _check_kind(path, status.st_mode)
-        left = size + 1 if most is None else min(size + 1, most)
-        data = os.read(fd, left)
-        return data if len(data) in (size, most) else data + _read_on(fd, most, len(data))
-    finally:
-        os.close(fd)
-
-
 def check_file(uri: str) -> None:
     """Raise DataError for a pipe, a socket or a device of this machine: reading may never end."""
     path = _local_path(uri) if is_local(uri) else ""
-    if path and Path(path).exists() and not path.startswith(_OWN_DESCRIPTORS):
+    if path and Path(path).exists():
         try:
-            _check_kind(path, Path(path).stat().st_mode)
+            check_kind(path, Path(path).stat().st_mode)
         except OSError as error:
             raise DataError(str(error)) from None
-
-
-def _check_kind(path: str, mode: int) -> None:
-    """A folder passes: the system refuses to read one."""
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise OSError(f"{path} is a pipe, a socket or a device; expected a file")
-
-
-def _read_on(fd: int, most: int | None, done: int) -> bytes:
-    """What comes after a first read that was short, or of a file without a true size."""
-    parts = []
-    while part := os.read(fd, _READ_BYTES if most is None else min(_READ_BYTES, most - done)):
-        parts.append(part)
-        done += len(part)
-    return b"".join(parts)
 
 
 def _s3_env(scheme: str) -> dict[str, str]:

@@ -27,6 +27,7 @@ if not __package__:  # run as a script
 import tyro
 
 from crnn import storage
+from crnn.errors import DataError
 from jobs import cli
 from jobs.progress import ProgressLines
 from jobs.progress_file import ProgressFile
@@ -106,8 +107,9 @@ def main(argv: Sequence[str]) -> None:
         work = plan_work(settings.bundle, settings.input, settings.output, settings)
         file.begin(_rows_there(work) if settings.progress else 0)
         outcome = _carried_out(work, settings, file)
+        print(describe(outcome), flush=True)
+        _check_found(outcome, settings.input)
         file.finished(outcome.report, outcome.page)
-    print(describe(outcome), flush=True)
 
 
 def _carried_out(work: Work, settings: RecognizeSettings, file: ProgressFile) -> Outcome:
@@ -126,6 +128,22 @@ def _carried_out(work: Work, settings: RecognizeSettings, file: ProgressFile) ->
     if work.agenda.rows:
         connect(settings.address or None)
     return carry_out(work, report)
+
+
+def _check_found(outcome: Outcome, input_uri: str) -> None:
+    """DataError where not one input could even be opened: the addresses are wrong, not some."""
+    from pipelines.recognition.source import UNOPENED
+
+    report = outcome.report
+    unopened = {code: n for code, n in report["errors"].items() if code in UNOPENED}
+    if report["rows"] and sum(unopened.values()) == report["rows"]:
+        counts = ", ".join(f"{count:,} {code}" for code, count in unopened.items())
+        first = next(iter(report["error_examples"].values()))[0]
+        raise DataError(
+            f"none of the pictures that {input_uri} names could be opened ({counts}), such as "
+            f"{first['uri']}: {first['message']}; a list's relative addresses are relative to "
+            "the list. The rows stay; right the input and run it again"
+        )
 
 
 def _rows_there(work: Work) -> int:

@@ -33,7 +33,7 @@ class ShardEntry:
     bytes: int
     """Size of the file."""
     digest: str = ""
-    """sha256 over the ids, texts and pictures of its rows, in order."""
+    """sha256 over the ids, texts, pictures and groups of its rows, in order."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ShardEntry:

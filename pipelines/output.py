@@ -8,21 +8,29 @@ manifest.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from crnn import storage
 from crnn.errors import DataError
 from pipelines.manifest import MANIFEST_NAME, Manifest, Part, load_manifest
+from pipelines.owned import delete_ours
 
 PARTS_NAME = "_parts"
 SPLITS = ("train", "val", "test")
 """Folders of split data, below the folder of all."""
 _RECIPE_NAME = "recipe.json"
 _READERS = 16
+_PARTS = re.compile(rf"{PARTS_NAME}/(recipe\.json|plan-\d+\.parquet|part-\d+\.json)")
+_LEFTOVERS = re.compile(r"(.*/)?\.[0-9a-f]{32}\.tmp")
+"""What a process that was killed has left of a file."""
+_OURS = re.compile(
+    rf"{MANIFEST_NAME}|part-\d+-\d+\.parquet|rejects/part-\d+\.parquet|"
+    rf"{_PARTS.pattern}|{_LEFTOVERS.pattern}"
+)
+"""Paths in a folder of shards; whatever else is there is never deleted."""
 
 
 def claim(
@@ -80,7 +88,7 @@ def read_parts(uri: str) -> dict[str, Part]:
 
 def release(uri: str) -> None:
     """Remove what only an unfinished folder needs; call it when the manifest is written."""
-    _delete(storage.join(uri, PARTS_NAME))
+    delete_ours(uri, _PARTS)
 
 
 def _refuse_other_layout(out_uri: str, recipes: Mapping[str, Mapping[str, Any]]) -> None:
@@ -143,24 +151,13 @@ def _refuse_foreign_files(uri: str) -> None:
 
 
 def _begin(uri: str, recipe: Mapping[str, Any]) -> None:
-    if storage.is_local(uri):
-        for leftover in Path(storage.resolve(uri)[1]).glob("**/.*.tmp"):
-            leftover.unlink()
+    if storage.is_local(uri):  # object stores show whole files alone
+        delete_ours(uri, _LEFTOVERS)
     text = json.dumps(recipe, ensure_ascii=False, indent=1)
     storage.write_bytes(storage.join(uri, PARTS_NAME, _RECIPE_NAME), text.encode())
 
 
 def _clear(uri: str) -> None:
     """Remove prepared data, the manifest first: from then on it is unfinished."""
-    _delete(storage.join(uri, MANIFEST_NAME))
-    _delete(storage.join(uri, "rejects"))
-    if storage.exists(uri):
-        for info in storage.list_files(uri, suffix=".parquet"):
-            _delete(info.uri)
-    _delete(storage.join(uri, PARTS_NAME))
-
-
-def _delete(uri: str) -> None:
-    """As ``storage.delete``; Google's store says that a folder isn't there once it is empty."""
-    with suppress(FileNotFoundError):
-        storage.delete(uri)
+    recipe = f"{PARTS_NAME}/{_RECIPE_NAME}"
+    delete_ours(uri, _OURS, first=[MANIFEST_NAME], last=[recipe])

@@ -88,7 +88,7 @@ def inside(uri: str, folders: tuple[str, ...]) -> str | None:
     if not storage.is_local(uri):
         return uri if _stored_inside(uri, _stored(folders)) else None
     try:
-        path = Path(storage.absolute(uri)).resolve()
+        path = Path(storage.local_path(uri)).resolve()
     except (OSError, RuntimeError, ValueError):  # a link to itself, another's home, a null byte
         return None
     return str(path) if any(path.is_relative_to(root) for root in _roots(folders)) else None

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -62,8 +62,12 @@ SCHEMA = pa.schema(
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
+        pa.field("group", pa.string()),
     ]
 )
+"""``group``: what must stay on one side of a split; null for the sample itself. Sets made before
+there was one lack it, and are read all the same.
+"""
 
 
 class Sample(TypedDict):
@@ -75,6 +79,7 @@ class Sample(TypedDict):
     width: int
     height: int
     source: str
+    group: NotRequired[str | None]
 
 
 class ShardWriter:
@@ -198,7 +203,7 @@ class _OpenShard:
             self._path,
             SCHEMA,
             compression={name: "none" if name == "image" else "zstd" for name in SCHEMA.names},
-            use_dictionary=["source"],
+            use_dictionary=["source", "group"],
             write_statistics=small,
             write_page_checksum=True,
         )
@@ -210,7 +215,8 @@ class _OpenShard:
         """Write one row group."""
         for row in rows:
             picture = hashlib.sha256(row["image"]).digest()
-            for piece in (row["id"].encode(), row["text"].encode(), picture):
+            group = [text.encode()] if (text := row.get("group")) else []
+            for piece in (row["id"].encode(), row["text"].encode(), picture, *group):
                 self._hash.update(len(piece).to_bytes(8, "little") + piece)
         table = pa.Table.from_pylist(list(rows), schema=SCHEMA)
         self._writer.write_table(table, row_group_size=len(rows))

@@ -16,6 +16,7 @@ import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from pyarrow import fs
 
 from crnn import storage
 from crnn.errors import DataError
@@ -40,12 +41,25 @@ def is_picture_name(name: str) -> bool:
 def files_at(uri: str) -> Iterator[dict[str, Any]]:
     """``uri``, ``etag`` and ``size`` of all files below a folder or prefix, or of the one file.
 
+    A folder below that can't be looked into, or a link that leads nowhere but to itself, has a row
+    too, with the reason as ``unlisted``; what is below such a folder has none. A file about which
+    nothing can be said has an empty ``etag``. Names that aren't UTF-8 come as ``file://``.
+
     Raises:
         DataError: when there is nothing, or it can't be listed.
     """
     if storage.is_local(uri):
         return _local_files(uri)
     return _stored_files(*storage.split_options(uri))
+
+
+def is_folder(uri: str) -> bool:
+    """Whether there is a folder at ``uri``, or keys below it and none of that name."""
+    if storage.is_local(uri):
+        return Path(storage.local_path(uri)).is_dir()
+    system, path = storage.resolve(uri)
+    info = storage.attempt("look at", uri, lambda: system.get_file_info(path))
+    return bool(info.type == fs.FileType.Directory)
 
 
 def file_at(uri: str) -> dict[str, Any]:
@@ -55,7 +69,7 @@ def file_at(uri: str) -> dict[str, Any]:
         DataError: when there is none.
     """
     if storage.is_local(uri):
-        path = storage.absolute(uri)
+        path = storage.local_path(uri)
         return _local_row(path, Path(path).stat())
     system, path = storage.resolve(uri)
     info = storage.attempt("look at", uri, lambda: system.get_file_info(path))
@@ -74,7 +88,9 @@ def names_in(uri: str) -> Iterator[tuple[str, bool]]:
     bare, options = storage.split_options(uri)
     if storage.is_local(uri):
         below: list[str] = []
-        yield from ((name, False) for name in in_order(_file_names(storage.absolute(uri), below)))
+        path = storage.local_path(uri)
+        names = storage.attempt("list", uri, lambda: _looked_into(path, below))
+        yield from ((name, False) for name in names)
         yield from ((name, True) for name in sorted(below))
     elif bare.startswith("s3://"):
         for page in _pages(bare, options, Delimiter="/"):
@@ -110,35 +126,73 @@ def s3_client(options: str) -> Any:
     )
 
 
-def _local_files(path: str) -> Iterator[dict[str, Any]]:
-    root = storage.absolute(path)
+def _local_files(uri: str) -> Iterator[dict[str, Any]]:
+    root = storage.local_path(uri)
     if Path(root).is_file():
-        yield file_at(root)
+        yield file_at(uri)
         return
     if not Path(root).is_dir():
-        raise DataError(f"there is nothing at {path}; expected a folder, a picture or a pattern")
+        what = "a pipe, a socket or a device" if Path(root).exists() else "nothing"
+        raise DataError(f"there is {what} at {uri}; expected a folder, a picture or a pattern")
+    storage.attempt("list", uri, lambda: os.scandir(root).close())
     folders, been = [root], set[tuple[int, int]]()
     while folders:
         folder = folders.pop()
-        info = Path(folder).stat()
-        if (info.st_dev, info.st_ino) in been:  # a link that leads back up
-            continue
-        been.add((info.st_dev, info.st_ino))
         below: list[str] = []
-        for name in in_order(_file_names(folder, below)):
-            file = Path(folder) / name
-            yield _local_row(str(file), file.stat())
-        folders += [str(Path(folder) / name) for name in sorted(below, reverse=True)]
+        try:
+            info = Path(folder).stat()
+            if (info.st_dev, info.st_ino) in been:  # a link that leads back up
+                continue
+            been.add((info.st_dev, info.st_ino))
+            names = _looked_into(folder, below)
+            folder = folder.rstrip("/")
+        except FileNotFoundError:  # deleted since its own folder was listed
+            continue
+        except OSError as error:
+            yield _unlisted(folder, error)
+            continue
+        for name in names:
+            yield _any_row(f"{folder}/{name}")
+        folders += [f"{folder}/{name}" for name in sorted(below, reverse=True)]
+
+
+def _looked_into(folder: str, below: list[str]) -> Iterator[str]:
+    """Names of a folder's files in order; those of its folders go to ``below``. The folder has
+    been read to its end when this returns: OSError comes now or never."""
+    names = in_order(_file_names(folder, below))
+    return chain(list(islice(names, 1)), names)
 
 
 def _file_names(folder: str, below: list[str]) -> Iterator[str]:
-    """Names of a folder's files as they come; those of its folders go to ``below``."""
+    """Names of a folder's files, and of what only looks like one, as they come."""
     with os.scandir(folder) as found:
         for entry in found:
-            if entry.is_dir():
+            try:
+                is_folder = entry.is_dir()
+            except OSError:  # a link that leads to itself, or to where nobody may look
+                is_folder = False
+            if is_folder:
                 below.append(entry.name)
-            elif entry.is_file():
+            else:
                 yield entry.name
+
+
+def _any_row(path: str) -> dict[str, Any]:
+    """The row of a file, whether or not it can be looked at."""
+    try:
+        return _local_row(path, Path(path).stat())
+    except FileNotFoundError:  # deleted meanwhile, or a link whose target is
+        pass
+    except OSError as error:
+        if Path(path).is_symlink():  # perhaps to a folder of pictures
+            return _unlisted(path, error)
+    return {"uri": storage.address_of(path), "etag": "", "size": None}
+
+
+def _unlisted(path: str, error: OSError) -> dict[str, Any]:
+    uri = storage.address_of(path)
+    what = f"can't look into {uri}: {error.strerror}; check its permissions"
+    return {"uri": uri, "etag": "", "size": None, "unlisted": what}
 
 
 def in_order(names: Iterable[str]) -> Iterator[str]:
@@ -173,7 +227,8 @@ def _run(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _local_row(path: str, info: os.stat_result) -> dict[str, Any]:
-    return {"uri": path, "etag": f"{info.st_size}-{info.st_mtime_ns}", "size": info.st_size}
+    etag = f"{info.st_size}-{info.st_mtime_ns}"
+    return {"uri": storage.address_of(path), "etag": etag, "size": info.st_size}
 
 
 def _stored_files(bare: str, options: str) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shlex
 import sys
 import tempfile
@@ -44,12 +45,22 @@ from jobs.training.loop import BUNDLE_FOLDER, PROGRESS_FILE, WorkerOrders, train
 from jobs.training.meeting import torch_config
 from jobs.training.network import first_network, origin
 from jobs.training.settings import TrainSettings, differences
+from pipelines.at_work import at_work
 from pipelines.evaluation import Evaluation, evaluate
+from pipelines.owned import NOTHING, delete_ours, refuse_foreign
 from pipelines.report import write_report
 from pipelines.stream.plan import epoch_rows
 
 CONFIG_FILE = "config.yaml"
 DONE_FILE = "done.json"
+RUN_FILES = re.compile(
+    r"config\.yaml|history\.json|done\.json|report\.(html|json)|curves\.png|rejects\.parquet|"
+    r"rejects/part-\d+\.parquet|tensorboard/[^/]*tfevents[^/]*|audit/.+|"
+    r"bundle/(bundle\.json|MODEL_CARD\.md|model\.(safetensors|onnx))|"
+    r"checkpoint_.+|\.validate_storage_marker|(.*/)?\.[0-9a-f]{32}\..+"
+)
+"""Paths in a run's folder, those that Ray Train writes included."""
+_WRITER = "a run of jobs/train.py"
 _EXAMPLES = 8
 _HIGH_LR = 2e-3
 _WORKER_ENV = {
@@ -72,8 +83,15 @@ def train(settings: TrainSettings) -> str:
     began_s = time.monotonic()
     settings = _named(settings)
     run_uri = storage.join(settings.storage_path, settings.name)
+    _check_folder(run_uri, overwrite=settings.overwrite)
     if _is_complete(run_uri, settings):
         return storage.join(run_uri, BUNDLE_FOLDER)
+    with at_work(run_uri):
+        return _trained(run_uri, settings, began_s)
+
+
+def _trained(run_uri: str, settings: TrainSettings, began_s: float) -> str:
+    """The run itself, from its inputs to its bundle's address."""
     check_inputs(settings)
     _, most = settings.worker_range()
     cluster.connect(settings.address or None, local_cpus=most + settings.cpus_per_data_task)
@@ -90,6 +108,13 @@ def train(settings: TrainSettings) -> str:
 def _named(settings: TrainSettings) -> TrainSettings:
     name = settings.name or time.strftime("train-%Y%m%d-%H%M%S")
     return replace(settings, name=name, storage_path=storage.absolute(settings.storage_path))
+
+
+def _check_folder(run_uri: str, *, overwrite: bool) -> None:
+    """DataError where the run's folder is somebody else's, or overwriting it would delete more."""
+    is_run = storage.exists(storage.join(run_uri, CONFIG_FILE))
+    if overwrite or not is_run:
+        refuse_foreign(run_uri, RUN_FILES if is_run else NOTHING, _WRITER)
 
 
 def _is_complete(run_uri: str, settings: TrainSettings) -> bool:
@@ -150,7 +175,8 @@ def _claim(run_uri: str, settings: TrainSettings, data: TrainingData) -> str:
         What the run started from, in words.
     """
     if settings.overwrite:
-        storage.delete(run_uri)
+        refuse_foreign(run_uri, RUN_FILES, _WRITER)
+        delete_ours(run_uri, RUN_FILES, first=[DONE_FILE], last=[CONFIG_FILE])
     facts: dict[str, Any] = {
         "charset": data.train.charset.characters,
         "data_digest": data.digest,

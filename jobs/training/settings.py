@@ -43,7 +43,8 @@ class TrainSettings:
     val: tuple[str, ...] = ()
     """Prepared sets to validate on. Default: DATA/val if it exists, else a share of --data."""
     val_share: float = 0.05
-    """Share of the samples held out, by a hash of their id, if there is no validation set."""
+    """Share of the samples held out, by a hash of their group (or id), if there is no validation
+    set."""
     charset: str = "auto"
     """auto (the data's own), a name such as digits, alnum, codes, ascii, or the characters."""
     text_order: TextOrder = "auto"
@@ -60,7 +61,7 @@ class TrainSettings:
     storage_path: str = "runs"
     """Folder of the runs: a path, s3:// or gs:// URI. On several nodes it must be shared by all."""
     overwrite: bool = False
-    """Delete a run of this name, if there is one, and start over."""
+    """Delete a run of this name, if there is one, and start over; other files are refused."""
     init_from: str = ""
     """Bundle to start from; another charset or architecture carries over what fits. none: random
     weights. Default: the shipped bundle where --model and --picture are its own, else none."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from pipelines.holdout import is_held_out
+from pipelines.holdout import KEY_COLUMNS, held_out_rows
 from pipelines.shards import Manifest, read_row_group
 
 LEAST_ROWS = 256
@@ -86,5 +86,5 @@ def _places(piece: Piece, share: float) -> list[int]:
     """Rows of the piece that count."""
     if not share:
         return list(range(piece.start, piece.stop))
-    ids = read_row_group(piece.uri, piece.shard, piece.index, ["id"])["id"].to_pylist()
-    return [row for row, sample_id in enumerate(ids) if is_held_out(sample_id, share)]
+    table = read_row_group(piece.uri, piece.shard, piece.index, KEY_COLUMNS)
+    return [row for row, is_out in enumerate(held_out_rows(table, share)) if is_out]

@@ -32,7 +32,7 @@ from pipelines.evaluation.tally import (
     worst_confident,
     worst_distant,
 )
-from pipelines.holdout import is_held_out
+from pipelines.holdout import KEY_COLUMNS, held_out_rows
 from pipelines.shards import read_row_group
 
 PREDICTION_SCHEMA = pa.schema(
@@ -141,13 +141,12 @@ class PieceReader:
         )
 
     def _samples(self, piece: Piece) -> list[dict[str, Any]]:
-        table = read_row_group(piece.uri, piece.shard, piece.index, _COLUMNS)
+        columns = list({*_COLUMNS, *KEY_COLUMNS})
+        table = read_row_group(piece.uri, piece.shard, piece.index, columns)
         table = table.slice(piece.start, piece.rows)
         share = self._config.held_out_share
         if share:
-            table = table.filter(
-                pa.array([is_held_out(sample_id, share) for sample_id in table["id"].to_pylist()])
-            )
+            table = table.filter(pa.array(held_out_rows(table, share)))
         samples: list[dict[str, Any]] = table.to_pylist()
         return samples
 

@@ -34,6 +34,8 @@ class Entry(NamedTuple):
     reason: str
     message: str
     source: str
+    group: str = ""
+    """What it belongs to; empty for itself."""
 
 
 class Entries:
@@ -93,6 +95,7 @@ class Entries:
             reason,
             message,
             named,
+            "" if group == id else group,
         )
 
     def _group_of(self, id: str, group: str) -> tuple[str, bool]:

@@ -17,6 +17,7 @@ import ray
 from crnn import storage
 from crnn.errors import DataError
 from pipelines.agenda import Agenda
+from pipelines.at_work import Hold
 from pipelines.manifest import Manifest, Part, finish
 from pipelines.output import claim, read_parts, release
 from pipelines.prepare.config import FOUND_LATER, PrepareConfig, recipe, source_names
@@ -92,6 +93,8 @@ class Job:
     sources: tuple[Source, ...]
     config: PrepareConfig
     splits: tuple[Split, ...]
+    hold: Hold
+    """Of the output, until it is carried out."""
     agenda: Agenda[Chunk] = field(init=False)
     unlabelled: Unmatched = Unmatched()
 
@@ -135,8 +138,8 @@ def begin(source_uris: Sequence[str], out_uri: str, config: PrepareConfig) -> Jo
     """Look at the sources, claim the output, and begin to list; needs no Ray, opens no picture.
 
     Raises:
-        DataError: a source is unusable, or ``out_uri`` holds something else: other files, or
-            data of another recipe without ``overwrite``.
+        DataError: a source is unusable, another job is at work in ``out_uri``, or it holds
+            something else: other files, or data of another recipe without ``overwrite``.
         ValueError: for arguments that don't go together.
     """
     sources = tuple(
@@ -150,6 +153,7 @@ def begin(source_uris: Sequence[str], out_uri: str, config: PrepareConfig) -> Jo
             raise DataError(f"{source.uri} has no lines ({lists}); expected one for each picture")
     out_uri = storage.absolute(out_uri)
     recipes = {split: recipe(config, sources, split) for split in config.splits}
+    hold = Hold(out_uri)
     claimed = claim(out_uri, recipes, overwrite=config.overwrite, found_later=FOUND_LATER)
     splits = tuple(
         Split(
@@ -166,7 +170,7 @@ def begin(source_uris: Sequence[str], out_uri: str, config: PrepareConfig) -> Jo
         )
         for name in config.splits
     )
-    job = Job(sources=sources, config=config, splits=splits)
+    job = Job(sources=sources, config=config, splits=splits, hold=hold)
     job.agenda = Agenda([], _windows(job, Entries(sources, names, config)))
     return job
 
@@ -181,11 +185,14 @@ def carry_out(
             a store fails for good.
     """
     done, rejects = 0, 0
-    for outcome in _outcomes(job):
-        done += outcome.part.total
-        rejects += outcome.part.total - outcome.part.count
-        report(job.progress(done, rejects))
-    return tuple(_finish(job, split) for split in job.splits)
+    try:
+        for outcome in _outcomes(job):
+            done += outcome.part.total
+            rejects += outcome.part.total - outcome.part.count
+            report(job.progress(done, rejects))
+        return tuple(_finish(job, split) for split in job.splits)
+    finally:
+        job.hold.release()
 
 
 def _windows(job: Job, entries: Entries) -> Iterator[Window]:
@@ -266,7 +273,11 @@ def _finish(job: Job, split: Split) -> Prepared:
 def _summed(job: Job, split: Split) -> Manifest:
     """The manifest of a split whose parts are all done, written."""
     parts = read_parts(split.uri)
-    assert len(parts) == split.planner.parts, (len(parts), split.planner.parts)
+    if len(parts) != split.planner.parts:
+        raise DataError(
+            f"{split.uri} has {len(parts)} parts of the {split.planner.parts} that were made: "
+            "another job was at work there; wait until it has ended and run this one again"
+        )
     total = sum(parts.values(), Part())
     if not total.count:
         missing = missing_of(split.uri, total.rejects)

@@ -43,6 +43,7 @@ PLAN_SCHEMA = pa.schema(
         ("reason", pa.string()),
         ("message", pa.string()),
         ("source", pa.string()),
+        ("group", pa.string()),
     ]
 )
 
@@ -134,7 +135,8 @@ class Planner:
         if not self._page:
             return
         for entry in self._page:
-            line = "\t".join(map(str, (*entry[:8], entry.source)))
+            belongs = (entry.group,) if entry.group else ()
+            line = "\t".join(map(str, (*entry[:8], entry.source, *belongs)))
             self._hash.update(line.encode("utf-8", "surrogatepass") + b"\n")
         self.listed += len(self._page)
         if not self._done:
@@ -221,9 +223,14 @@ def read_chunk(chunk: Chunk) -> list[Entry]:
 
     try:
         table = storage.attempt("read", chunk.address, read)
-    except (FileNotFoundError, pa.ArrowException) as error:
+    except FileNotFoundError:
         raise DataError(
-            f"the plan {chunk.address} is missing or damaged ({error}); delete {chunk.uri} and "
+            f"the plan {chunk.address} is missing: another job was at work in {chunk.uri} and has "
+            "ended it, or somebody deleted the file; run this one again"
+        ) from None
+    except pa.ArrowException as error:
+        raise DataError(
+            f"the plan {chunk.address} is damaged ({error}); delete {chunk.uri} and "
             "prepare the data again"
         ) from error
     columns = [column.to_pylist() for column in table.columns]

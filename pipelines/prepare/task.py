@@ -130,6 +130,7 @@ class _File:
             width=width,
             height=height,
             source=entry.source,
+            group=entry.group or None,
         ), None
 
     def _picture(self, entry: Entry, verdict: Prepared) -> tuple[bytes, int, int]:

@@ -43,6 +43,9 @@ class BulkConfig(ReadOptions):
 
     min_confidence: float = 0.0
     """A lower confidence (0 to 1) makes a row an error, low_confidence, which keeps its text."""
+    ignore_columns: tuple[str, ...] = ()
+    """Columns of a list that aren't used, by name; '*': all without a meaning. Without this such a
+    column is an error: it may be a box under another name."""
     retry_failed: bool = False
     """Retry the inputs whose row is an error."""
     prefixes: tuple[str, ...] = ()

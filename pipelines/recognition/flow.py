@@ -101,7 +101,11 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
     Recognizer(bundle).decoder(config.decoder or None, lexicon=lexicon, ngram=ngram)
     out_uri = storage.absolute(out_uri)
     listing = list_inputs(
-        input_uri, all_files=config.all_files, without=out_uri, prefixes=config.prefixes
+        input_uri,
+        all_files=config.all_files,
+        without=out_uri,
+        prefixes=config.prefixes,
+        ignore_columns=config.ignore_columns,
     )
     inputs = _not_empty(input_uri, listing)
     ledger = Ledger(out_uri, bundle.digest)

@@ -16,10 +16,12 @@ SCHEMA = pa.schema(
         ("etag", pa.string()),
         ("size", pa.int64()),
         ("region", REGION),
+        ("problem", pa.struct([("code", pa.string()), ("message", pa.string())])),
     ]
 )
 """``uri``: a file, or ``SHARD.parquet#ROW``. ``etag`` tells one version of a file from another:
 the store's own, or size and time. ``region``: null, or four corners as ``crnn.region`` has them.
+``problem``: why there is nothing to read, else null; the row is an error from the start.
 """
 PAGE_ROWS = 512
 ROW_MARK = "#"
@@ -28,6 +30,11 @@ ROW_MARK = "#"
 Keys = NDArray[np.bytes_]
 _KEY_BYTES = 16
 NO_KEYS: Keys = np.empty(0, dtype=f"S{_KEY_BYTES}")
+
+
+def problem(code: str, message: str) -> dict[str, str]:
+    """Why an input can't be read, known when it is listed."""
+    return {"code": code, "message": message}
 
 
 def pages(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

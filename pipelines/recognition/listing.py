@@ -6,7 +6,9 @@ Nothing holds a whole listing: a bucket of any size goes by page by page.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Iterator
+import glob
+import os.path
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -15,67 +17,106 @@ import pyarrow as pa
 from crnn import storage
 from crnn.errors import DataError
 from pipelines.manifest import MANIFEST_NAME
-from pipelines.prefixes import inside
-from pipelines.recognition.inputs import PAGE_ROWS, SCHEMA, pages
+from pipelines.prefixes import WILD, inside
+from pipelines.recognition.inputs import PAGE_ROWS, SCHEMA, pages, problem
 from pipelines.recognition.lists import LIST_SUFFIXES, listed, samples_of
-from pipelines.stores import files_at, is_picture_name
-
-_WILD = "*?["
+from pipelines.stores import files_at, is_folder, is_picture_name
 
 
 def list_inputs(
-    uri: str, *, all_files: bool = False, without: str = "", prefixes: tuple[str, ...] = ()
+    uri: str,
+    *,
+    all_files: bool = False,
+    without: str = "",
+    prefixes: tuple[str, ...] = (),
+    ignore_columns: Collection[str] = (),
 ) -> Iterator[pa.Table]:
     """Pages of ``inputs.SCHEMA`` with every picture that ``uri`` stands for.
 
     Args:
         uri: a folder or prefix (read with all folders below it), one picture, a pattern
             (``*`` also crosses folders), a list of addresses as ``lists.listed`` takes it, or a
-            prepared set.
+            prepared set. A name with ``*``, ``?`` or ``[`` is a pattern only where nothing has
+            that name; so is each folder before it.
         all_files: take files whose names don't look like pictures too.
         without: a folder to leave out: where the results go.
         prefixes: folders that what is listed must lie in, a prepared set's shards included. The
             files that a list names, and those that links lead to, are judged when they are read.
+        ignore_columns: columns of a list that mean nothing; ``*`` for all others.
 
     Raises:
         DataError: when there is nothing at ``uri``, it can't be listed, or it lies elsewhere.
     """
     bare, options = storage.split_options(uri)
-    root, pattern = _split_pattern(storage.absolute(bare) if storage.is_local(uri) else bare)
-    if inside(root + options, prefixes) is None:
-        raise DataError(f"{uri} lies outside the folders that may be read: {', '.join(prefixes)}")
-    if bare.lower().endswith(LIST_SUFFIXES):
-        return pages(listed(uri))
-    if not _is_pattern(bare) and storage.exists(storage.join(uri, MANIFEST_NAME)):
-        return samples_of(storage.absolute(uri), prefixes)
+    bare = storage.absolute(bare) if storage.is_local(uri) else bare
+    _check_inside(uri, _before_pattern(bare) + options, prefixes)
+    root, pattern = _split_pattern(bare, options)
+    _check_inside(uri, root + options, prefixes)
+    if not pattern and root.lower().endswith(LIST_SUFFIXES) and not is_folder(root + options):
+        return pages(listed(root + options, ignore_columns))
+    if not pattern and storage.exists(storage.join(root + options, MANIFEST_NAME)):
+        return samples_of(root + options, prefixes)
     left_out = _below(without) if without else ""
 
     def wanted(row: dict[str, Any]) -> bool:
-        name = storage.split_options(row["uri"])[0]
-        return (
+        name = _name(row["uri"])
+        if left_out and name.startswith(left_out):
+            return False
+        return "unlisted" in row or (
             (not pattern or fnmatch.fnmatchcase(name, pattern))
             and (all_files or is_picture_name(name))
-            and not (left_out and name.startswith(left_out))
         )
 
-    return pages(_tables(row for row in files_at(root + options) if wanted(row)))
+    return pages(_tables(_input(row) for row in files_at(root + options) if wanted(row)))
+
+
+def _check_inside(uri: str, place: str, prefixes: tuple[str, ...]) -> None:
+    if inside(place, prefixes) is None:
+        raise DataError(f"{uri} lies outside the folders that may be read: {', '.join(prefixes)}")
 
 
 def _below(uri: str) -> str:
-    """What the addresses of all files in a folder begin with."""
-    return storage.split_options(storage.absolute(uri))[0].rstrip("/") + "/"
+    """What the names of all files in a folder begin with."""
+    return _name(storage.absolute(uri)).rstrip("/") + "/"
 
 
-def _is_pattern(bare: str) -> bool:
-    return any(mark in bare for mark in _WILD)
+def _name(uri: str) -> str:
+    """What a pattern is compared with: an address without options, or a path."""
+    return storage.local_path(uri) if storage.is_local(uri) else storage.split_options(uri)[0]
 
 
-def _split_pattern(bare: str) -> tuple[str, str]:
-    """The folder to list, and the pattern that its files must match; empty for none."""
-    if not _is_pattern(bare):
-        return bare, ""
-    head = bare[: min(bare.find(mark) for mark in _WILD if mark in bare)]
-    return head.rpartition("/")[0] or "/", bare
+def _first_mark(bare: str, start: int = 0) -> int | None:
+    return min((at for mark in WILD if (at := bare.find(mark, start)) >= 0), default=None)
+
+
+def _before_pattern(bare: str) -> str:
+    """The folder before the first mark of a pattern."""
+    return bare[: _first_mark(bare)].rpartition("/")[0] or "/" if _first_mark(bare) else bare
+
+
+def _split_pattern(bare: str, options: str) -> tuple[str, str]:
+    """The folder to list, and the pattern that its files must match; empty for none.
+
+    What exists is part of the folder, whatever its name looks like.
+    """
+    start = 0
+    while (mark := _first_mark(bare, start)) is not None:
+        start = end if (end := bare.find("/", mark)) >= 0 else len(bare)
+        if not _is_there(bare[:start] + options):
+            root = bare[:mark].rpartition("/")[0] or "/"
+            return root, glob.escape(root) + bare[len(root) :]
+    return bare, ""
+
+
+def _is_there(uri: str) -> bool:
+    """Whether something has this very name, if only a link that leads nowhere."""
+    here = storage.is_local(uri) and os.path.lexists(storage.local_path(uri))
+    return here or storage.exists(uri)
+
+
+def _input(row: dict[str, Any]) -> dict[str, Any]:
+    unlisted = row.get("unlisted")
+    return {**row, "problem": problem("unreadable", unlisted)} if unlisted else row
 
 
 def _tables(rows: Iterable[dict[str, Any]]) -> Iterator[pa.Table]:

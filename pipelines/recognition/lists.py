@@ -2,50 +2,70 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+import os.path
+import posixpath
 import re
-from collections.abc import Iterator
-from typing import Any, cast
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
 from crnn import storage
 from crnn.errors import DataError
 from crnn.region import from_box
 from pipelines.manifest import load_manifest
 from pipelines.prefixes import inside
-from pipelines.recognition.inputs import REGION, ROW_MARK, SCHEMA
+from pipelines.recognition.inputs import ROW_MARK, SCHEMA, problem
+from pipelines.recognition.list_columns import Columns, columns_of
+from pipelines.recognition.list_rows import Block, ListFile, open_csv, open_parquet
 from pipelines.stores import file_at
 
-LIST_SUFFIXES = (".parquet", ".csv")
-_BOX = ("x0", "y0", "x1", "y1")
-_READ_ROWS = 4096
+LIST_SUFFIXES = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
+BAD_LINE = "bad_line"
+"""Error of a list's row that names no picture, or no region that can be understood."""
+_BOX = 4
+_NO_NUMBERS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none"})
+"""What tables write, in any case, where there is no number."""
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_BETWEEN_NUMBERS = re.compile(r"[\s,;\[\]()]*")
+
+_Row = tuple[str, str, None, list[float] | None, dict[str, str] | None]
+"""A row of ``SCHEMA``."""
 
 
-def listed(uri: str) -> Iterator[pa.Table]:
-    """Tables of ``SCHEMA`` of a ``.parquet`` or ``.csv`` file with a column ``uri``.
+def listed(uri: str, ignored: Collection[str] = ()) -> Iterator[pa.Table]:
+    """Tables of ``SCHEMA`` of a list with a column ``uri``; addresses are relative to the list.
 
     It may have an ``etag`` (without one, a file counts as unchanged for ever), and what is to be
     cut out of the picture: ``x0 y0 x1 y1``, a ``box`` of these four, or a ``polygon`` of eight
-    numbers, px. A row whose box is null means the whole picture.
+    numbers, px, or other usual names of these. A row whose box is null means the whole picture.
+    A row that can't be understood is an input with the error ``bad_line``.
+
+    Args:
+        uri: ``.parquet``, or ``.csv`` or ``.tsv``, plain or with ``.gz``.
+        ignored: columns that mean nothing; ``*`` for all others.
 
     Raises:
-        DataError: when it is missing, can't be read, has no such column, or other things in it.
+        DataError: when it is missing, empty, can't be read or isn't UTF-8, or has no such column,
+            or others that mean nothing.
     """
-    storage.check_file(uri)
-    system, path = storage.resolve(uri)
-    try:
-        with system.open_input_file(path) as file:
-            for batch in _batches(uri, file):
-                if "uri" not in batch.schema.names:
-                    raise DataError(f"{uri} has columns {batch.schema.names}; expected one 'uri'")
-                yield _taken(uri, pa.Table.from_batches([batch]))
-    except FileNotFoundError:
-        raise DataError(f"there is no list of pictures at {uri}") from None
-    except pa.ArrowException as error:
-        raise DataError(f"{uri} can't be read as a list of pictures: {error}") from error
+    bare = storage.split_options(uri)[0]
+    with ExitStack() as stack:
+        try:
+            file = (open_parquet if bare.lower().endswith(".parquet") else open_csv)(uri, stack)
+        except FileNotFoundError:
+            raise DataError(f"there is no list of pictures at {uri}") from None
+        columns = columns_of(uri, file.header, ignored)
+        taker = _Taker(uri, file, columns)
+        is_empty = True
+        for block in file.blocks(columns):
+            is_empty = False
+            yield taker.table(block)
+        if is_empty:
+            raise DataError(f"{uri} names no picture; expected a row for each")
 
 
 def samples_of(uri: str, prefixes: tuple[str, ...] = ()) -> Iterator[pa.Table]:
@@ -68,17 +88,8 @@ def samples_of(uri: str, prefixes: tuple[str, ...] = ()) -> Iterator[pa.Table]:
             uris = [f"{bare}{ROW_MARK}{row}{options}" for row in range(start, start + rows)]
             start += rows
             etags = pa.repeat(pa.scalar(entry["etag"], pa.string()), rows)
-            nothing = pa.nulls(rows)
-            yield pa.table(
-                [pa.array(uris), etags, nothing.cast(pa.int64()), nothing.cast(REGION)],
-                schema=SCHEMA,
-            )
-
-
-def _batches(uri: str, file: pa.NativeFile) -> Iterator[pa.RecordBatch]:
-    if storage.split_options(uri)[0].lower().endswith(".csv"):
-        return iter(pyarrow.csv.open_csv(file))
-    return cast(Iterator[pa.RecordBatch], pq.ParquetFile(file).iter_batches(_READ_ROWS))
+            nothing = [pa.nulls(rows, field.type) for field in list(SCHEMA)[2:]]
+            yield pa.table([pa.array(uris), etags, *nothing], schema=SCHEMA)
 
 
 def _shard(address: str) -> dict[str, Any]:
@@ -88,56 +99,124 @@ def _shard(address: str) -> dict[str, Any]:
         raise DataError(f"the shard {address} is gone: {error}; prepare the data again") from error
 
 
-def _taken(uri: str, table: pa.Table) -> pa.Table:
-    try:
-        return _inputs(table)
-    except (TypeError, ValueError) as error:  # pa.ArrowException has such kinds too
-        raise DataError(f"{uri} can't be taken as a list of pictures: {error}") from error
+class _Taker:
+    """Makes inputs of a list's rows."""
+
+    def __init__(self, uri: str, file: ListFile, columns: Columns) -> None:
+        self._columns, self._decimal_comma = columns, file.decimal_comma
+        self._list, self._options = storage.split_options(storage.absolute(uri))
+        self._unit = "row" if self._list.lower().endswith(".parquet") else "line"
+
+    def table(self, block: Block) -> pa.Table:
+        """A table of ``SCHEMA`` with a row for each of the block's."""
+        nothing: list[None] = [None] * len(block.numbers)
+        columns = self._columns
+        names = block.columns[columns.uri]
+        etags = nothing if columns.etag is None else block.columns[columns.etag]
+        cells = zip(*(block.columns[place] for place in columns.region), strict=True)
+        regions: Iterable[tuple] = cells if columns.region else ((),) * len(block.numbers)
+        rows = zip(block.numbers, names, etags, regions, strict=True)
+        taken = [
+            self._row(*row, wrong=block.problems.get(place, "")) for place, row in enumerate(rows)
+        ]
+        return pa.table(
+            [
+                pa.array(column, kind)
+                for column, kind in zip(_turned(taken), SCHEMA.types, strict=True)
+            ],
+            schema=SCHEMA,
+        )
+
+    def _row(self, number: int, name: Any, etag: Any, cells: tuple, *, wrong: str) -> _Row:
+        """The input of one row, or its error under the address of the row itself."""
+        try:
+            region = None if wrong or not cells else self._region(cells)
+        except ValueError as error:
+            wrong = f"{error}, for {name!r}"
+        if not wrong and not name:
+            wrong = "it names no picture"
+        if not wrong:
+            return self._address(name), "" if etag is None else str(etag), None, region, None
+        where = f"{self._unit} {number}"
+        version = hashlib.sha256(f"{name}{cells}{wrong}".encode(errors="replace")).hexdigest()
+        told = problem(BAD_LINE, f"{where} of {self._list}: {wrong}")
+        return f"{self._list}{ROW_MARK}{where}{self._options}", version[:16], None, None, told
+
+    def _address(self, name: str) -> str:
+        """What a list names, from the list's folder on where it is relative.
+
+        What means no place at all stays as it is, and its row becomes an error when it is read.
+        """
+        if "://" not in name and not name.startswith(("/", "~")):
+            return self._below(name)
+        try:
+            return storage.absolute(name)
+        except (RuntimeError, ValueError):  # another's home, a null byte
+            return name
+
+    def _below(self, name: str) -> str:
+        folder = self._list.rpartition("/")[0]
+        if not storage.is_local(self._list):
+            store, _, path = f"{folder}/{name}".partition("://")
+            climbs = {".", ".."}.intersection(path.split("/"))
+            return f"{store}://{posixpath.normpath(path) if climbs else path}{self._options}"
+        try:
+            literal = storage.absolute(f"{folder}/{name}")
+            if "\\" in name and not os.path.lexists(literal):  # written on Windows
+                slashed = storage.absolute(f"{folder}/{name.replace(chr(92), '/')}")
+                return slashed if os.path.lexists(slashed) else literal
+        except ValueError:  # a null byte
+            return f"{folder}/{name}"
+        return literal
+
+    def _region(self, cells: tuple) -> list[float] | None:
+        """Corners; ValueError where they can't be understood. A wrong number of them is left for
+        the reader to reject."""
+        comma = self._decimal_comma
+        if len(cells) == 1:
+            numbers = _numbers(cells[0], comma)
+        else:
+            found = [_number(cell, comma) for cell in cells]
+            missing = found.count(None)
+            if 0 < missing < len(found):
+                raise ValueError(f"of the numbers {cells} some are missing; expected all or none")
+            numbers = None if missing else [n for n in found if n is not None]
+        if numbers is None or len(numbers) != _BOX:
+            return numbers
+        if self._columns.shape == "extent":
+            left, top, width, height = numbers
+            numbers = [left, top, left + width, top + height]
+        return list(from_box(*numbers))
 
 
-def _absolute(uri: str | None) -> str:
-    """What means no place at all stays as it is, and its row becomes an error when it is read."""
-    try:
-        return storage.absolute(uri) if uri else ""
-    except (RuntimeError, ValueError):  # another's home, a null byte
-        return uri or ""
+def _turned(rows: Sequence[_Row]) -> list[list[Any]]:
+    """Columns of the rows."""
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _inputs(table: pa.Table) -> pa.Table:
-    uris = [_absolute(uri) for uri in table["uri"].cast(pa.string()).to_pylist()]
-    missing = pa.nulls(len(uris))
-    etags = table["etag"] if "etag" in table.column_names else missing
-    return pa.table(
-        [
-            pa.array(uris, pa.string()),
-            etags.cast(pa.string()).fill_null(""),
-            missing.cast(pa.int64()),
-            pa.array(_regions(table), REGION),
-        ],
-        schema=SCHEMA,
-    )
-
-
-def _regions(table: pa.Table) -> list[list[float] | None]:
-    """Corners as the table gives them; a wrong number of them is left for the reader to reject."""
-    for name in ("polygon", "box"):
-        if name in table.column_names:
-            return [_corners(_numbers(value)) for value in table[name].to_pylist()]
-    if all(name in table.column_names for name in _BOX):
-        rows = zip(*(table[name].to_pylist() for name in _BOX), strict=True)
-        return [None if None in row else _corners([float(n) for n in row]) for row in rows]
-    return [None] * len(table)
-
-
-def _numbers(value: Any) -> list[float] | None:
-    """The numbers in a list, in a list of points, or in a text such as ``"1 2, 3 4"``."""
-    if value is None or value == "":
+def _number(value: Any, decimal_comma: bool) -> float | None:
+    """A number, also as text; None where there is none. ValueError for anything else."""
+    if not isinstance(value, str):
+        return None if value is None else float(value)
+    text = value.strip()
+    if text.casefold() in _NO_NUMBERS:
         return None
+    try:
+        return float(text.replace(",", ".") if decimal_comma else text)
+    except ValueError:
+        raise ValueError(f"{value!r} is no number") from None
+
+
+def _numbers(value: Any, decimal_comma: bool) -> list[float] | None:
+    """The numbers in a list, in a list of points, or in a text such as ``"1 2, 3 4"``."""
     if isinstance(value, str):
+        if value.strip().casefold() in _NO_NUMBERS:
+            return None
+        if _BETWEEN_NUMBERS.fullmatch(_NUMBER.sub("", value)) is None:
+            raise ValueError(f"{value!r} is no list of numbers")
         return [float(number) for number in _NUMBER.findall(value)]
+    if value is None:
+        return None
     flat = [n for part in value for n in (part if isinstance(part, (list, tuple)) else [part])]
-    return [float("nan") if number is None else float(number) for number in flat]
-
-
-def _corners(numbers: list[float] | None) -> list[float] | None:
-    return list(from_box(*numbers)) if numbers and len(numbers) == 4 else numbers
+    found = [_number(number, decimal_comma) for number in flat]
+    return [math.nan if number is None else number for number in found]

@@ -17,10 +17,13 @@ from crnn.errors import DataError, PictureError
 from crnn.picture_pool import Encoded
 from pipelines.prefixes import inside
 from pipelines.recognition.inputs import ROW_MARK
+from pipelines.recognition.lists import BAD_LINE
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 NOT_ALLOWED = "not_allowed"
 """Error of an input that lies outside the folders that a job may read."""
+UNOPENED = frozenset({"not_found", "unreadable", NOT_ALLOWED, BAD_LINE})
+"""Errors of inputs of which not a byte was read."""
 REMOTE_THREADS = 16
 _AHEAD_BYTES = 128 * 1024 * 1024
 _UNKNOWN_BYTES = 1024 * 1024
@@ -79,8 +82,8 @@ def _jobs(
     entries: Sequence[Entry], prefixes: Prefixes
 ) -> Iterator[tuple[int, Callable[[], list[Encoded]]]]:
     """Bytes to expect, and what reads them, for each run of inputs of one file."""
-    for malformed, run in groupby(entries, key=_is_malformed):
-        if malformed:
+    for refused, run in groupby(entries, key=_is_refused):
+        if refused:
             yield 0, _refusal(list(run))
             continue
         for shard, rows in groupby(run, key=lambda entry: shard_row(entry["uri"])[0]):
@@ -92,20 +95,26 @@ def _jobs(
                 yield members[0]["size"] or _UNKNOWN_BYTES, _file_job(uri, members, prefixes)
 
 
-def _is_malformed(entry: Entry) -> bool:
-    return entry["region"] is not None and len(entry["region"]) != 8
+def _is_refused(entry: Entry) -> bool:
+    return entry.get("problem") is not None or (
+        entry["region"] is not None and len(entry["region"]) != 8
+    )
 
 
 def _refusal(members: list[Entry]) -> Callable[[], list[Encoded]]:
-    errors = [
-        PictureError(
-            "bad_region",
-            f"the region {member['region']} has {len(member['region'])} numbers; "
-            "expected a box of 4 or a polygon of 8",
-        )
-        for member in members
-    ]
+    errors = [_refused(member) for member in members]
     return lambda: [Encoded(data=error) for error in errors]
+
+
+def _refused(entry: Entry) -> PictureError:
+    """Why there is nothing to read, told when it was listed; plans of old don't tell."""
+    problem, region = entry.get("problem"), entry["region"]
+    if problem is not None:
+        return PictureError(problem["code"], problem["message"])
+    return PictureError(
+        "bad_region",
+        f"the region {region} has {len(region)} numbers; expected a box of 4 or a polygon of 8",
+    )
 
 
 def _file_job(uri: str, members: list[Entry], prefixes: Prefixes) -> Callable[[], list[Encoded]]:
@@ -178,6 +187,7 @@ def _rows_of(
         return [_outside(shard)] * len(rows)
 
     def read() -> list[bytes | PictureError]:
+        storage.check_file(address)
         system, path = storage.resolve(address)
         with system.open_input_file(path) as file, pq.ParquetFile(file) as parquet:
             return _taken(parquet, shard, rows)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from crnn import storage
 from pipelines.recognition.inputs import NO_KEYS, SCHEMA, Keys, among, places, position
 from pipelines.recognition.known import REPLACES
+from pipelines.recognition.lists import BAD_LINE
 from pipelines.recognition.plan import Ledger, Plan
 from pipelines.recognition.rows import LOW_CONFIDENCE, as_results
 
@@ -47,11 +48,12 @@ def failed_inputs(ledger: Ledger) -> Iterator[pa.Table]:
     """Inputs whose row is an error that another try may mend, with ``REPLACES``."""
     for address in ledger.parts():
         rows = read_part(address, ["uri", "etag", "region", "error_code"])
-        failed = rows.filter(pc.fill_null(pc.not_equal(rows["error_code"], LOW_CONFIDENCE), False))
+        final = pc.is_in(rows["error_code"], pa.array([LOW_CONFIDENCE, BAD_LINE]))
+        failed = rows.filter(pc.and_(pc.is_valid(rows["error_code"]), pc.invert(final)))
         if len(failed):
-            sizes = pa.nulls(len(failed), pa.int64())
+            known = {name: failed[name] for name in ("uri", "etag", "region")}
             table = pa.table(
-                [failed["uri"], failed["etag"], sizes, failed["region"]], schema=SCHEMA
+                [known.get(f.name, pa.nulls(len(failed), f.type)) for f in SCHEMA], schema=SCHEMA
             )
             yield table.append_column(REPLACES, pa.repeat(pa.scalar(True), len(table)))
 

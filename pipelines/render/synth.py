@@ -20,6 +20,7 @@ from numpy.random import Generator
 
 from crnn import storage
 from crnn.errors import CrnnError, DataError
+from pipelines.at_work import at_work
 from pipelines.output import claim, part_address, read_parts, release
 from pipelines.render.choice import Faces, faces_of, some
 from pipelines.render.config import (
@@ -73,10 +74,15 @@ def render_set(
         The manifest; at once when the finished set of this configuration lies there already.
 
     Raises:
-        DataError: ``out_uri`` holds something else (and no ``overwrite``, or no rendered set),
-            or no font has all of the characters.
+        DataError: another job is at work in ``out_uri``, it holds something else (and no
+            ``overwrite``, or no rendered set), or no font has all of the characters.
     """
     check_inputs(config)
+    with at_work(out_uri):
+        return _rendered(out_uri, config, report)
+
+
+def _rendered(out_uri: str, config: RenderConfig, report: Callable[[int, int], None]) -> Manifest:
     recipe = recipe_of(config)
     finished = claim(out_uri, {"": recipe}, overwrite=config.overwrite)[""]
     if finished is not None:

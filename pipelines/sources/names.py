@@ -42,7 +42,10 @@ def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequ
 
 def _items(source: Opened) -> Iterator[Item]:
     pattern = check_pattern(source.options.label_pattern)
-    for path in picture_paths(source.uri):
+    for path, unlisted in _found(source.uri):
+        if unlisted:
+            yield unusable(path, "unreadable_file", unlisted)
+            continue
         match = pattern.search(path)
         if match is None or match["text"] is None:
             message = f"the name doesn't match {pattern.pattern!r}"
@@ -53,12 +56,21 @@ def _items(source: Opened) -> Iterator[Item]:
 
 
 def picture_paths(uri: str) -> Iterator[str]:
-    """Paths below ``uri`` of all files that have a picture's name."""
-    root = len(storage.split_options(storage.absolute(uri))[0].rstrip("/")) + 1
+    """Paths below ``uri`` of all files that have a picture's name, and of unreadable folders."""
+    return (path for path, _ in _found(uri))
+
+
+def _found(uri: str) -> Iterator[tuple[str, str]]:
+    """Those paths, and why one can't be looked into; empty for files."""
+    root = len(_place(uri).rstrip("/")) + 1
     for row in files_at(uri):
-        path = storage.split_options(row["uri"])[0][root:]
-        if is_picture_name(path):
-            yield path
+        path, unlisted = _place(row["uri"])[root:], row.get("unlisted", "")
+        if unlisted or is_picture_name(path):
+            yield path, unlisted
+
+
+def _place(uri: str) -> str:
+    return storage.local_path(uri) if storage.is_local(uri) else storage.split_options(uri)[0]
 
 
 NAMES = Format(find=_find, items=_items, reader=whole_files)

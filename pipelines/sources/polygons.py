@@ -1,6 +1,6 @@
 """Lines of scene-text ground truth → polygons with their words; polygons → four corners.
 
-A polygon of four corners that is convex stays as it is, turned clockwise. Any other becomes the
+A polygon of four corners that is convex stays as it is, made clockwise. Any other becomes the
 smallest rotated rectangle around it, its first corner where the polygon's reading begins: a word
 on a curve is cut out whole and straight, not bent straight.
 """
@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from crnn.region import Region, from_box
+from crnn.region import Region, clockwise, from_box
 from pipelines.sources.icdar import unquoted
 from pipelines.sources.ranged import text_lines
 
@@ -61,9 +61,11 @@ def corners_of(points: Points) -> Region:
     """Four corners, clockwise from the text's top left, of a box (two points) or a polygon."""
     if len(points) == _BOX:
         x0, y0, x1, y1 = points
-        return from_box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+        return from_box(x0, y0, x1, y1)
     xy = np.array(points, dtype=np.float64).reshape(-1, 2)
-    if _area(xy) < 0:  # it runs counter-clockwise
+    if len(xy) == 4:
+        xy = clockwise(xy)
+    elif _area(xy) < 0:
         xy = np.concatenate([xy[:1], xy[:0:-1]])
     if len(xy) != 4 or not _is_convex(xy):
         xy = _around(xy, reading=xy[len(xy) // 2 - 1] - xy[0] if len(xy) > 3 else xy[1] - xy[0])

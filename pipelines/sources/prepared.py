@@ -37,10 +37,15 @@ def _items(source: Opened) -> Iterator[Item]:
         if shard.name not in source.names:
             continue
         for group in range(len(shard.row_groups)):
-            table = read_row_group(source.uri, shard.name, group, ["id", "text", "source"])
-            rows = zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
-            for row, (id, text, origin) in enumerate(rows):
-                yield Item(id, text, picture=Place(shard.name, f"{group}:{row}"), source=origin)
+            table = read_row_group(source.uri, shard.name, group, ["id", "text", "source", "group"])
+            for row, values in enumerate(table.to_pylist()):
+                yield Item(
+                    values["id"],
+                    values["text"],
+                    values.get("group") or "",
+                    picture=Place(shard.name, f"{group}:{row}"),
+                    source=values["source"],
+                )
 
 
 @contextmanager

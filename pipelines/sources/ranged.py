@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from crnn import storage
 from crnn.errors import DataError
+from crnn.regular_file import open_regular
 
 BLOCK_BYTES = 1 << 20
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -23,8 +24,8 @@ def open_ranged(uri: str) -> io.BufferedReader:
         DataError: when it can't be read, then or later.
     """
     if storage.is_local(uri):
-        path = storage.absolute(uri)
-        return storage.attempt("read", uri, lambda: io.BufferedReader(io.FileIO(path)))
+        path = storage.local_path(uri)
+        return storage.attempt("read", uri, lambda: os.fdopen(open_regular(path), "rb"))
     return io.BufferedReader(_Remote(uri), BLOCK_BYTES)
 
 

@@ -19,7 +19,7 @@ from crnn.ctc import min_time_steps
 from crnn.errors import CharsetError, PictureError
 from crnn.image import PictureContract, Pixels
 from pipelines.augment import AugmentConfig, augment_batch
-from pipelines.holdout import is_held_out
+from pipelines.holdout import is_held_out, split_keys
 from pipelines.shards import read_row_group
 from pipelines.stream.plan import BATCH_PIXELS, Chunk, Source
 
@@ -43,13 +43,13 @@ class StreamConfig:
     augment: AugmentConfig | None = None
     """None for validation."""
     held_out_share: float = 0.0
-    """Share of the samples, by a hash of the id, that belong to validation."""
+    """Share of the samples, by a hash of the group or id, that belong to validation."""
     held_out: bool = False
     """Take that share instead of the rest."""
 
-    def takes(self, sample_id: str) -> bool:
-        """Whether the sample is on this stream's side of the hold-out."""
-        return is_held_out(sample_id, self.held_out_share) == self.held_out
+    def takes(self, key: str) -> bool:
+        """Whether a sample of this ``split_keys`` is on this stream's side of the hold-out."""
+        return is_held_out(key, self.held_out_share) == self.held_out
 
     def batch_size(self, width_px: int) -> int:
         """Samples in a full batch of this bucket."""
@@ -119,7 +119,8 @@ def assemble_chunk(config: StreamConfig, chunk: Chunk, done: int = 0) -> Iterato
     refusals. Refusals of labels come with the first batch, of pictures with their own.
     """
     table = pa.concat_tables(
-        read_row_group(config.sources[p.source].uri, p.shard, p.row_group) for p in chunk.pieces
+        (read_row_group(config.sources[p.source].uri, p.shard, p.row_group) for p in chunk.pieces),
+        promote_options="default",  # old sets have no groups
     )
     labels, refusals = _inspect(config, table)
     planned = _fill_buckets(config, chunk, labels) or [[]]
@@ -138,8 +139,8 @@ def _inspect(config: StreamConfig, table: pa.Table) -> tuple[list[Label], list[R
     columns = [table.column(name).to_pylist() for name in ("id", "text", "width", "height")]
     checked = [
         inspect_label(config, row, *values)
-        for row, values in enumerate(zip(*columns, strict=True))
-        if config.takes(values[0])
+        for row, (key, *values) in enumerate(zip(split_keys(table), *columns, strict=True))
+        if config.takes(key)
     ]
     return (
         [entry for entry in checked if isinstance(entry, Label)],

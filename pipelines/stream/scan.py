@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import ray
 
+from pipelines.holdout import split_keys
 from pipelines.shards import read_row_group
 from pipelines.stream.assemble import Label, Refusal, StreamConfig, inspect_label
 from pipelines.stream.plan import Piece
@@ -80,10 +81,10 @@ def _scan_pieces(config: StreamConfig, pieces: Sequence[Piece]) -> Scan:
     total = Scan()
     for piece in pieces:
         uri = config.sources[piece.source].uri
-        table = read_row_group(uri, piece.shard, piece.row_group, columns=list(_COLUMNS))
+        table = read_row_group(uri, piece.shard, piece.row_group, columns=[*_COLUMNS, "group"])
         columns = [table.column(name).to_pylist() for name in _COLUMNS]
-        for row, values in enumerate(zip(*columns, strict=True)):
-            if config.takes(values[0]):
+        for row, (key, *values) in enumerate(zip(split_keys(table), *columns, strict=True)):
+            if config.takes(key):
                 _count(total, config, values[1], inspect_label(config, row, *values))
     return total
 

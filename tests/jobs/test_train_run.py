@@ -129,12 +129,13 @@ def test_a_failed_overwriting_leaves_the_old_run(home: Path, folder: Path) -> No
 
 @pytest.mark.slow
 def test_overwriting_starts_anew(home: Path, folder: Path, local_ray: None) -> None:
-    (folder / "left-over").touch()
+    left_over = folder / "audit/left-over"
+    left_over.touch()
     again = ("--overwrite", "--num-workers", "1", "--epochs", "1")
     done = within(train.main, *COMMAND, *again, cwd=home)
     assert done.returncode == 0, done.stderr
     assert "resum" not in done.stdout
-    assert not (folder / "left-over").exists()
+    assert not left_over.exists()
     (start,) = Audit(folder).starts
     assert start.ranks == 1
     assert Audit(folder).surviving(0) == Counter(f"good-{i}" for i in range(SAMPLES))

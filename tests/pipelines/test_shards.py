@@ -30,7 +30,13 @@ from pipelines.shards import (
 def sample(number: int, *, text: str = "ab", size: int = 10, width: int = 40) -> Sample:
     image = number.to_bytes(4, "little") * (size // 4 + 1)
     return Sample(
-        id=f"{number}.jpg", image=image[:size], text=text, width=width, height=32, source="set"
+        id=f"{number}.jpg",
+        image=image[:size],
+        text=text,
+        width=width,
+        height=32,
+        source="set",
+        group=f"g{number // 3}" if number % 2 else None,
     )
 
 

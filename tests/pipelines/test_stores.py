@@ -5,8 +5,12 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from crnn import storage
+from crnn.errors import DataError
 from pipelines.stores import files_at, in_order, is_picture_name, names_in
+from tests.unprivileged import as_nobody, open_folder
 
 
 def test_names_come_in_order_however_many_there_are() -> None:
@@ -29,6 +33,38 @@ def test_a_folder_is_looked_into_here_and_on_s3(
         assert [name for name, is_folder in found if not is_folder] == ["a.txt", "b.jpg"]
         below = [row["uri"].removeprefix(root + "/") for row in files_at(root)]
         assert sorted(below) == ["a.txt", "b.jpg", "below/c.jpg", "below/deeper/d.jpg"]
+
+
+def test_what_may_not_be_looked_into_has_a_row_and_the_rest_is_listed() -> None:
+    with open_folder() as root:
+        for name in ("a/1.png", "secret/2.png", "z/3.png", "z/closed.png"):
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_bytes(b"1")
+        (root / "loop").symlink_to("loop")
+        (root / "gone.png").symlink_to("nowhere.png")
+        (root / "into").symlink_to("secret/below")
+        (root / os.fsdecode(b"z/caf\xe9.png")).write_bytes(b"12")
+        (root / "z/closed.png").chmod(0)
+        (root / "secret").chmod(0)
+        with as_nobody():
+            rows = {row["uri"]: row for row in files_at(str(root))}
+            closed = rows[f"{root}/z/closed.png"]
+            with pytest.raises(DataError, match=r"can't read .*closed.png: .*Permission denied"):
+                storage.read_bytes(closed["uri"])
+            assert storage.read_bytes(f"file://{root}/z/caf%E9.png") == b"12"
+            with pytest.raises(DataError, match=r"can't list .*secret: .*Permission denied"):
+                list(files_at(f"{root}/secret"))
+            with pytest.raises(DataError, match=r"can't list .*secret: .*Permission denied"):
+                list(names_in(f"{root}/secret"))
+            assert ("loop", False) in set(names_in(str(root)))
+    unlisted = {uri for uri, row in rows.items() if "unlisted" in row}
+    assert unlisted == {f"{root}/{name}" for name in ("secret", "loop", "into")}
+    assert rows.keys() - unlisted == {
+        f"{root}/a/1.png", f"{root}/gone.png", f"{root}/z/3.png", f"{root}/z/closed.png",
+        f"file://{root}/z/caf%E9.png",
+    }  # fmt: skip
+    assert "Permission denied" in rows[f"{root}/secret"]["unlisted"]
+    assert "Too many levels of symbolic links" in rows[f"{root}/loop"]["unlisted"]
 
 
 def test_pictures_are_told_by_their_names() -> None:

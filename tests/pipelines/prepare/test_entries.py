@@ -14,7 +14,9 @@ from pipelines.prepare.config import PrepareConfig, source_names
 from pipelines.prepare.entries import Entries, Entry, split_of
 from pipelines.prepare.seen import Seen
 from pipelines.sources import open_source
+from tests.pipelines.evaluation_cases import sample, write_set
 from tests.pipelines.sources.made import PICTURE, files
+from tests.unprivileged import as_nobody, open_folder
 
 
 def listed(
@@ -23,6 +25,17 @@ def listed(
     sources = [open_source(str(folder), options=config.options) for folder in folders]
     entries = Entries(sources, source_names(config, sources), config)
     return [entry for page in entries.pages() for entry in page], entries
+
+
+def test_groups_go_with_the_entry_and_come_back_from_a_prepared_set(tmp_path: Path) -> None:
+    rows = [{**sample(f"s{n}", str(n)), "group": f"g{n % 2}" if n else None} for n in range(4)]
+    write_set(tmp_path / "set", rows)  # type: ignore[arg-type]
+    source = open_source(str(tmp_path / "set"))
+    (page,) = Entries([source], ["set"], PrepareConfig()).pages()
+    assert [entry.group for _, entry in page] == ["", "g1", "g0", "g1"]
+    by_pattern = PrepareConfig(group_pattern=r"s(\d)")
+    (page,) = Entries([source], ["set"], by_pattern).pages()
+    assert [entry.group for _, entry in page] == ["0", "1", "2", "3"]
 
 
 def test_an_id_counts_once_and_rejects_before_it_do_not_take_it(tmp_path: Path) -> None:
@@ -115,6 +128,15 @@ def test_a_name_that_is_no_unicode_becomes_a_reject(tmp_path: Path) -> None:
         ("b.jpg", "", True),
         ("caf\\udce9.jpg", "bad_name", False),
     ]
+
+
+def test_a_folder_that_may_not_be_read_is_a_reject_with_its_path() -> None:
+    with open_folder() as root:
+        files(root, {"a.jpg": PICTURE, "secret/b.jpg": PICTURE})
+        (root / "secret").chmod(0)
+        with as_nobody():
+            found, _ = listed([root], PrepareConfig(label_pattern=r"(?P<text>.+)\.jpg"))
+    assert [(e.id, e.reason) for _, e in found] == [("a.jpg", ""), ("secret", "unreadable_file")]
 
 
 @settings(max_examples=30, deadline=None)

@@ -99,8 +99,10 @@ def test_what_a_list_names_elsewhere_is_not_read(
     ]
     found = outcomes(write_list(f"{allowed}/list.parquet", [*good, *bad, None]), allowed)
     assert [found.pop(uri) for uri in good] == [GOOD] * 3
+    nameless = f"{allowed}/list.parquet#row {len(good) + len(bad) + 1}"
+    assert found.pop(nameless) == "bad_line", found
     assert set(found.values()) == {"not_allowed"}, found
-    assert "" in found and len(found) == len(bad), "two are the same file; one has no address"
+    assert len(found) == len(bad) - 1, "two are the same file"
     assert came == []
     everything = outcomes(f"{allowed}/list.parquet")
     assert everything[f"{bucket}/private/s.png"] == SECRET, "nobody forbade it"
@@ -165,6 +167,8 @@ def test_what_is_no_shard_of_pictures_is_an_error_of_its_rows(tmp_path: Path) ->
     uris += ["http://x/y.parquet#1", "~nobody-of-this-name/x.parquet#1", "~nobody-of-this-name/x"]
     found = outcomes(write_list(f"{tmp_path}/list.parquet", [*uris, "", None]))
     assert found.pop(f"{tmp_path}/gone.parquet#0") == "not_found"
+    for row in (8, 9):
+        assert found.pop(f"{tmp_path}/list.parquet#row {row}") == "bad_line"
     assert set(found.values()) == {"unreadable"}, found
 
 

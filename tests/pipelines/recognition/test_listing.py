@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from crnn import storage
 from crnn.errors import DataError, PictureError
 from pipelines.recognition.listing import list_inputs
 from pipelines.recognition.source import encoded, picture_bytes
 from tests.pipelines.evaluation_cases import rendered, sample, write_set
+from tests.unprivileged import as_nobody, open_folder
 
 
 def rows(uri: Path | str, **options: Any) -> list[dict[str, Any]]:
@@ -42,6 +45,53 @@ def test_a_pattern_begins_where_its_first_mark_is(tmp_path: Path) -> None:
     assert found == {str(tmp_path / "2026/x.png"), str(tmp_path / "2026/deep/y.png")}
 
 
+def test_what_has_the_very_name_is_no_pattern(
+    tmp_path: Path, new_bucket: Callable[[], str]
+) -> None:
+    for root in (str(tmp_path / "r [1]"), f"{new_bucket()}/r [1]"):
+        for name in (
+            "x[1].png",
+            "x1.png",
+            "f [2024]/a.png",
+            "f [2024]/b.txt",
+            "f 2/a.png",
+            "x?.png",
+        ):
+            storage.write_bytes(f"{root}/{name}", name.encode())
+
+        def names(uri: str, root: str = root) -> set[str]:
+            return {row["uri"].removeprefix(f"{root}/") for row in rows(f"{root}/{uri}")}
+
+        assert names("x[1].png") == {"x[1].png"}
+        assert names("x[12].png") == {"x1.png"}
+        assert names("f [2024]") == names("f [2024]/*.png") == {"f [2024]/a.png"}
+        assert names("f [29]/*.png") == {"f 2/a.png"}
+        assert names("x?.png") == {"x?.png"}
+        assert names("x*.png") == {"x[1].png", "x1.png", "x?.png"}
+        assert names("none [1]/a.png") == set()
+
+
+def test_what_may_not_be_looked_into_is_an_error_of_its_own(tmp_path: Path) -> None:
+    with open_folder() as root:
+        (root / "secret").mkdir()
+        (root / "secret/1.png").write_bytes(b"1")
+        (root / "loop").symlink_to("loop")
+        (root / os.fsdecode(b"caf\xe9.png")).write_bytes(b"12")
+        (root / "gone.png").symlink_to("nowhere.png")
+        (root / "secret").chmod(0)
+        with as_nobody():
+            found = rows(root)
+            read = list(encoded([found]))
+    codes = {
+        row["uri"].removeprefix(f"{root}/"): getattr(file.data, "reason", file.data)
+        for row, file in zip(found, read, strict=True)
+    }
+    assert codes == {
+        "secret": "unreadable", "loop": "unreadable", "gone.png": "not_found",
+        f"file://{root}/caf%E9.png": b"12",
+    }  # fmt: skip
+
+
 BOX = [1, 2, 5, 2, 5, 8, 1, 8]
 
 
@@ -49,7 +99,7 @@ BOX = [1, 2, 5, 2, 5, 8, 1, 8]
     ("columns", "regions"),
     [
         ({}, [None, None]),
-        ({"x0": [1, None], "y0": [2, 0], "x1": [5, 1], "y1": [8, 1]}, [BOX, None]),
+        ({"x0": [1, None], "y0": [2, None], "x1": [5, None], "y1": [8, None]}, [BOX, None]),
         ({"box": [[1.0, 2.0, 5.0, 8.0], None]}, [BOX, None]),
         ({"polygon": [[1.0, 2.0, 5.0, 2.5, 5.0, 8.0, 1.0, 7.5], None]},
          [[1, 2, 5, 2.5, 5, 8, 1, 7.5], None]),
@@ -74,8 +124,8 @@ def test_a_csv_with_boxes(tmp_path: Path) -> None:
 
 
 def test_a_list_without_addresses_says_what_it_has(tmp_path: Path) -> None:
-    (tmp_path / "list.csv").write_text("path,x0\n/a.png,1\n")
-    with pytest.raises(DataError, match=r"\['path', 'x0'\]; expected one 'uri'"):
+    (tmp_path / "list.csv").write_text("picture,x0\n/a.png,1\n")
+    with pytest.raises(DataError, match=r"\['picture', 'x0'\]; expected one 'uri'"):
         rows(tmp_path / "list.csv")
 
 

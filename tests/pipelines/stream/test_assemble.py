@@ -3,9 +3,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.augment import AugmentConfig
+from pipelines.holdout import is_held_out
 from pipelines.stream.assemble import AssembledBatch, StreamConfig, assemble_chunk
 from pipelines.stream.plan import epoch_chunks
 from pipelines.stream.rows import deliveries, to_row
@@ -32,6 +34,29 @@ def test_every_good_sample_once_and_every_bad_one_with_its_reason(config: Stream
     assert Counter(ids(found)) == Counter(f"good-{i}" for i in range(150))
     refusals = {r.id: r.reason for batch in found for r in batch.refusals}
     assert refusals == {row["id"]: row["id"].removeprefix("bad-") for row in bad()}
+
+
+def test_a_group_stays_on_one_side_of_the_hold_out(tmp_path: Path) -> None:
+    rows = [{**row, "group": f"receipt {n % 20}"} for n, row in enumerate(good(150))]
+    config = config_for(write_set(tmp_path / "set", rows))  # type: ignore[arg-type]
+    sides = [
+        {int(id.removeprefix("good-")) for id in ids(batches(side))}
+        for held_out in (False, True)
+        for side in [replace(config, held_out_share=0.3, held_out=held_out)]
+    ]
+    assert sides[0] | sides[1] == set(range(150))
+    groups = [{number % 20 for number in side} for side in sides]
+    assert groups[0] and groups[1] and not groups[0] & groups[1]
+
+
+def test_a_set_without_groups_is_read_and_split_by_its_ids(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "old", good(150))
+    (shard,) = Path(folder).glob("*.parquet")
+    table = pq.read_table(shard).drop_columns("group")
+    pq.write_table(table, shard, row_group_size=40)
+    config = replace(config_for(folder), held_out_share=0.3, held_out=True)
+    expected = {id for id in table["id"].to_pylist() if is_held_out(id, 0.3)}
+    assert set(ids(batches(config))) == expected
 
 
 def test_a_batch_holds_one_bucket_and_no_more_than_its_pixels(config: StreamConfig) -> None:

@@ -1,0 +1,66 @@
+"""One job at a time in an output folder, where its file system can tell: a second one is refused.
+
+The folder itself is locked (``flock``), so nothing lies in it for that, and a job that is killed
+leaves no lock behind. Object stores, and network file systems without locks, tell nothing: there a
+job finds out when what it relies on is gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from crnn import storage
+from crnn.errors import DataError
+
+
+class Hold:
+    """An output folder that is this job's until it is released, or the process ends."""
+
+    def __init__(self, uri: str) -> None:
+        """Take the folder, made first if there is none.
+
+        Raises:
+            DataError: when another job is at work there, or it can't be made.
+        """
+        self._fd = -1
+        if not storage.is_local(uri):
+            return
+        path = Path(storage.local_path(uri))
+        storage.attempt("make", uri, lambda: path.mkdir(parents=True, exist_ok=True))
+        self._fd = storage.attempt("open", uri, lambda: os.open(path, os.O_RDONLY))
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise DataError(
+                f"another job is at work in {uri}; wait until it has ended and run this one "
+                "again, or choose another folder"
+            ) from None
+        except OSError:  # this file system has no locks
+            self.release()
+
+    def release(self) -> None:
+        """Let others have it; again, nothing."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.release()
+
+
+@contextmanager
+def at_work(uri: str) -> Iterator[None]:
+    """The folder is this job's meanwhile; DataError as ``Hold``. Left empty, it goes."""
+    hold = Hold(uri)
+    try:
+        yield
+    finally:
+        if storage.is_local(uri):
+            with suppress(OSError):
+                Path(storage.local_path(uri)).rmdir()
+        hold.release()
