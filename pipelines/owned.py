@@ -33,7 +33,7 @@ def delete_ours(
 ) -> None:
     """Delete the files below ``uri`` that are ours, those named ``first`` and ``last`` in turn.
 
-    Folders that are empty then go too. Other files, and where links lead to, stay as they are.
+    Folders below that are empty then go too. Other files, and what links lead to, stay.
 
     Raises:
         DataError: when one can't be deleted.
@@ -70,5 +70,6 @@ def _raise(error: OSError) -> None:
 
 def _delete_empty_folders(root: Path) -> None:
     for folder, _, _ in os.walk(root, topdown=False):
-        with suppress(OSError):  # something is in it
-            Path(folder).rmdir()
+        if Path(folder) != root:
+            with suppress(OSError):  # something is in it
+                Path(folder).rmdir()
