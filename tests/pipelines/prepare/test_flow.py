@@ -114,7 +114,7 @@ def test_a_killed_job_run_again_ends_in_the_same_data(
 
     out = tmp_path / "killed"
     do_parts(begin([source], str(out), config), [0, 3])
-    (out / ".0123.tmp").write_bytes(b"half a shard")
+    (out / f".{'01' * 16}.tmp").write_bytes(b"half a shard")
     (out / "part-00001-000.parquet").write_bytes(b"a shard whose part file was not written")
     done = {path: path.stat().st_mtime_ns for path in out.glob("part-0000[03]*")}
     assert len(done) == 2
