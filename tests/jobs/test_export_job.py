@@ -15,7 +15,7 @@ from crnn.recognizer import Recognizer
 from jobs import export
 from jobs.export import from_sets
 from tests.crnn.networks import CHARSET, PICTURE, noise, sharp_model
-from tests.jobs.runs import PROJECT, refused, run, within
+from tests.jobs.runs import PROJECT, Run, here_and_as_a_process, refused, within
 from tests.pipelines.evaluation_cases import digits, write_set
 
 JOB = PROJECT / "jobs" / "export.py"
@@ -38,9 +38,10 @@ def saved(folder: Path | str, factor: float = 1.0) -> str:
     )
 
 
-def test_from_any_folder_on_rendered_pictures(tmp_path: Path) -> None:
+@here_and_as_a_process(export.main, JOB)
+def test_from_any_folder_on_rendered_pictures(job: Run, tmp_path: Path) -> None:
     digest = saved(tmp_path / "bundle")
-    done = run("--bundle", "bundle", "--pictures", "150", "--rounds", "3", cwd=tmp_path, job=JOB)
+    done = job("--bundle", "bundle", "--pictures", "150", "--rounds", "3", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     bundle = load_bundle(tmp_path / "bundle")
     assert bundle.onnx is not None and bundle.digest == digest
