@@ -100,7 +100,12 @@ def local_ray(s3_endpoint: str) -> Iterator[None]:
     from jobs.cluster import connect
 
     before = dict(os.environ)
-    os.environ.update({"RAY_idle_worker_killing_time_threshold_ms": "600000"})
+    os.environ.update(
+        {
+            "RAY_idle_worker_killing_time_threshold_ms": "600000",
+            "RAY_worker_niceness": "0",  # or other tests take the cores
+        }
+    )
     connect(None, local_cpus=2)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
