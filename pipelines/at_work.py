@@ -55,12 +55,18 @@ class Hold:
 
 @contextmanager
 def at_work(uri: str) -> Iterator[None]:
-    """The folder is this job's meanwhile; DataError as ``Hold``. Left empty, it goes."""
+    """The folder is this job's meanwhile; DataError as ``Hold``.
+
+    Left empty, it goes, and so do those above it that weren't there before.
+    """
+    folder = Path(storage.local_path(uri)) if storage.is_local(uri) else None
+    new = [path for path in (folder.parents if folder else ()) if not path.exists()]
     hold = Hold(uri)
     try:
         yield
     finally:
-        if storage.is_local(uri):
+        if folder:
             with suppress(OSError):
-                Path(storage.local_path(uri)).rmdir()
+                for path in (folder, *new):
+                    path.rmdir()
         hold.release()

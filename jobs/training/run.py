@@ -56,7 +56,7 @@ DONE_FILE = "done.json"
 RUN_FILES = re.compile(
     r"config\.yaml|history\.json|done\.json|report\.(html|json)|curves\.png|rejects\.parquet|"
     r"rejects/part-\d+\.parquet|tensorboard/[^/]*tfevents[^/]*|audit/.+|"
-    r"bundle/(bundle\.json|MODEL_CARD\.md|model\.(safetensors|onnx))|"
+    r"bundle/(bundle\.json|MODEL_CARD\.md|reliability\.svg|model\.(safetensors|onnx))|"
     r"checkpoint_[^/]+/.+|checkpoint_manager_snapshot\.json|\.validate_storage_marker|(.*/)?\.[0-9a-f]{32}\..+"
 )
 """Paths in a run's folder, those that Ray Train writes included."""

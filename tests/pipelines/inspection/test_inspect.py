@@ -233,7 +233,8 @@ def test_the_limit_holds_for_each_set(tmp_path: Path) -> None:
 
 def test_the_json_is_what_its_schema_says(tmp_path: Path) -> None:
     rows = [*clean(60, seed=1), row("long", "word " * 12 + "end"), row("junk", "x", b"junk")]
-    config = replace(PLAIN, charset="alnum_cased")
+    narrow = PictureContract(widths=(64, 96, 128, 192, 256, 384, 512))
+    config = replace(PLAIN, charset="alnum_cased", picture=narrow)
     values = inspect([prepared(tmp_path / "set", rows)], config).to_dict()
     assert values == json.loads(json.dumps(values, allow_nan=False))
     assert list(values) == [
