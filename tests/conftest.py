@@ -14,16 +14,17 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from tests.by_cluster import ByCluster
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
+    from xdist.remote import Producer
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 # A machine that is busy is slow, which is no fault of what is tested.
 _PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("project", max_examples=50, **_PATIENT)
 settings.register_profile("nightly", max_examples=500, **_PATIENT)
-_SHARED = {"local_ray": "ray", "service": "service", "strict": "strict"}
-"""Fixtures that cost seconds, and the group of tests that share one: a worker each."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,21 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByCluster:
+    return ByCluster(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests of one file run in one worker, and so do all that share a cluster; the latter first."""
-    users = {
-        item.path: _SHARED[name]
-        for item in items
-        if isinstance(item, pytest.Function)
-        for name in _SHARED.keys() & set(item.fixturenames)
-        if item._fixtureinfo.name2fixturedefs[name][-1].scope == "session"
-    }
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            name = users.get(item.path, item.nodeid.partition("::")[0])
-            item.add_marker(pytest.mark.xdist_group(name))
-    items.sort(key=lambda item: item.path not in users)
     for item in items:
         if "nightly" in item.keywords and not config.getoption("--nightly"):
             item.add_marker(pytest.mark.skip(reason="nightly; give --nightly"))

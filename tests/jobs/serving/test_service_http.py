@@ -14,7 +14,6 @@ from tests.jobs.serving.guarded import BODY_MIB, TOKEN, Pictures, guarded_servic
 from tests.jobs.serving.services import Service, files, word_pictures
 from tests.jobs.serving.test_recognize_http import problem
 
-pytestmark = pytest.mark.xdist_group("strict")  # shares its service
 SECRET_TEXT = "ZEBRA-CROSSING-7431"
 
 
