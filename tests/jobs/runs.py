@@ -31,10 +31,17 @@ TINY = (
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Without the project on the path and without a cluster: the job must see to both."""
-    hidden = ("PYTHONPATH", "RAY_ADDRESS")
-    kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    """Without the project on the path, a cluster, and what ``local_ray`` has set for its own:
+    the job must see to all of it."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONPATH" and (name in _OF_RAY or not name.startswith("RAY_"))
+    }
     return kept | dict(extra or {})
+
+
+_OF_RAY = ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED")
 
 
 def run(
