@@ -166,6 +166,7 @@ def _pages(entries: int) -> Iterator[pa.Table]:
                 pa.array([tags[32 * i : 32 * i + 32] for i in range(rows)]),
                 pa.array(rng.integers(1000, 4000, rows)),
                 pa.nulls(rows, SCHEMA.field("region").type),
+                pa.nulls(rows, SCHEMA.field("problem").type),
             ],
             schema=SCHEMA,
         )

@@ -57,13 +57,13 @@ def exported(name: str) -> Bundle:
     return replace(bundle, onnx=ProvenOnnx(data=export_onnx(bundle), proof=proof))
 
 
-LARGE = ("vgg16_bn", "resnet")
-"""Their export takes as long as that of all others."""
+OTHERS = NETWORKS.keys() - {"mobile"}
+"""Whose exports take a minute."""
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in NETWORKS],
+    params=[pytest.param(n, marks=pytest.mark.slow) if n in OTHERS else n for n in NETWORKS],
 )
 def bundle(request: pytest.FixtureRequest) -> Bundle:
     return exported(request.param)

@@ -19,7 +19,16 @@ from PIL import Image
 
 from jobs import recognize
 from tests.jobs.processes import VICTIMS
-from tests.jobs.runs import PROJECT, KillPoints, environment, refused, run, within
+from tests.jobs.runs import (
+    PROJECT,
+    KillPoints,
+    Run,
+    environment,
+    here_and_as_a_process,
+    refused,
+    run,
+    within,
+)
 from tests.pipelines.evaluation_cases import random_bundle, rendered
 
 JOB = PROJECT / "jobs" / "recognize.py"
@@ -50,11 +59,12 @@ def uris(folder: Path) -> Counter[str]:
     )
 
 
-def test_a_folder_and_again(tmp_path: Path) -> None:
+@here_and_as_a_process(recognize.main, JOB)
+def test_a_folder_and_again(job: Run, tmp_path: Path, local_ray: None) -> None:
     random_bundle(tmp_path / "bundle")
     pictures = crops(tmp_path, 60)
     command = ("--bundle", "bundle", "--input", "crops", "--output", "out")
-    first = run(*command, cwd=tmp_path, job=JOB)
+    first = job(*command, cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     assert "60 rows, 60 read, errors: none" in first.stdout
     assert uris(tmp_path / "out") == {str(p): 1 for p in pictures.iterdir()}

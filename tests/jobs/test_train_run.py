@@ -17,7 +17,7 @@ from crnn.training.optim_config import OptimConfig
 from jobs import train
 from tests.crnn.training.pictures import drawn
 from tests.jobs.audits import Audit
-from tests.jobs.runs import TINY, refused, run, within, without_control_characters
+from tests.jobs.runs import TINY, refused, within, without_control_characters
 from tests.pipelines.stream.sets import bad, good, write_set
 
 SAMPLES, EPOCHS = 230, 2
@@ -28,12 +28,12 @@ COMMAND = (
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Path:
     """A folder with a set, of which some is unfit, and a run trained on it."""
     folder = tmp_path_factory.mktemp("run")
     write_set(folder / "set", [*good(SAMPLES), *bad()])
     write_set(folder / "val", good(40))
-    done = run(*COMMAND, cwd=folder)
+    done = within(train.main, *COMMAND, cwd=folder)
     (folder / "stdout").write_text(done.stdout)
     assert done.returncode == 0, done.stderr
     return folder
