@@ -120,6 +120,8 @@ class Answerer:
             )
         except PictureError as error:
             found = error
+        except MemoryError:
+            found = self._out_of_memory()
         enough = True
         for region in request.regions:
             answer = self._prepared(found, region)

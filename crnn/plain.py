@@ -52,6 +52,8 @@ _MOST_INFLATED = 1032
 """Bytes that one of deflate can become."""
 _LITTLE_BYTES = 4 << 20
 """Inflated within some milliseconds."""
+_INFLATED_AT_ONCE = 1 << 20
+"""Bytes: a large picture's data is counted in pieces, not held in memory whole."""
 
 
 class Header(NamedTuple):
@@ -223,9 +225,11 @@ def _ends_with_its_rows(packed: list[bytes], header: Header) -> bool:
     inflating = zlib.decompressobj()
     try:
         for part in packed:
-            left -= len(inflating.decompress(part, left + 1))
-            if left < 0 or inflating.unconsumed_tail:
-                return False
+            while part:
+                left -= len(inflating.decompress(part, min(left + 1, _INFLATED_AT_ONCE)))
+                if left < 0:
+                    return False
+                part = inflating.unconsumed_tail
     except zlib.error:
         return False
     return inflating.eof
