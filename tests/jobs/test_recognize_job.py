@@ -92,6 +92,22 @@ def test_bad_input_is_one_message_and_a_status(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_list_of_nothing_that_is_there_is_no_success(tmp_path: Path, local_ray: None) -> None:
+    """Each address has its row, the status says that the list is wrong; one picture changes it."""
+    random_bundle(tmp_path / "bundle")
+    (tmp_path / "list.csv").write_text("uri\nno/1.png\nno/2.png\n")
+    command = ("--bundle", "bundle", "--input", "list.csv", "--output", "out")
+    refused(
+        within(recognize.main, *command, cwd=tmp_path), 1, "list.csv", "2 not_found", "no/1.png"
+    )
+    assert uris(tmp_path / "out") == {str(tmp_path / f"no/{i}.png"): 1 for i in (1, 2)}
+    crops(tmp_path, 1)
+    (tmp_path / "list.csv").write_text("uri\nno/1.png\nno/2.png\ncrops/0.png\n")
+    found = within(recognize.main, *command, cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert "3 rows, 1 read, errors: 2 not_found" in found.stdout
+
+
 @pytest.mark.slow
 @pytest.mark.fault
 def test_killed_at_the_worst_moments_every_input_has_one_row(
