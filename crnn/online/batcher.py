@@ -22,9 +22,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from crnn.online.request import Entry
+from crnn.prepare import Small
 
 LET_BEFORE = 256
 """Pictures that came later and go before a request's second one, at most."""
+DECODED_AT_ONCE = 4 << 20
+"""Bytes of one batch that an engine's thread decodes, so that nobody waits long for the pictures of
+others: some tens of milliseconds at worst, and more than 128 usual crops have."""
 LOOK_S = 0.25
 """How often a spare engine looks whether cores rest."""
 
@@ -184,10 +188,22 @@ class Batcher:
     def _pop(self, width: int) -> Batch:
         bucket, size = self._buckets[width], self._full(width)
         entries: list[Entry] = []
+        decoding_bytes = 0
         while bucket and len(entries) < size:
-            entry = heapq.heappop(bucket)[2]
+            entry = bucket[0][2]
+            decoding_bytes += _decoding_bytes(entry)
+            if entries and decoding_bytes > DECODED_AT_ONCE:
+                break
+            heapq.heappop(bucket)
             if not entry.request.is_over:
                 entries.append(entry)
         if not bucket:
             del self._buckets[width]
         return Batch(width, entries)
+
+
+def _decoding_bytes(entry: Entry) -> int:
+    """What is decoded when the picture is read; 0 if it was before, or nobody waits for it."""
+    if entry.request.is_over or not isinstance(entry.picture, Small):
+        return 0
+    return entry.picture.decoding_bytes

@@ -7,8 +7,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnn.online.batcher import LET_BEFORE, Batcher
+from crnn.online.batcher import DECODED_AT_ONCE, LET_BEFORE, Batcher
 from crnn.online.request import Entry, Request
+from crnn.plain import Header
+from crnn.prepare import Small
 from tests.crnn.online.test_batcher import entry, request, taken
 
 WIDTH = 32
@@ -51,6 +53,19 @@ def test_nobody_is_put_off_for_ever_by_a_stream_of_callers_with_one_picture_each
     assert first == 0
     assert LET_BEFORE - 3 <= second <= LET_BEFORE + 1
     assert 2 * LET_BEFORE - 3 <= third <= 2 * LET_BEFORE + 2
+
+
+def test_a_batch_holds_as_much_to_decode_as_takes_little_time() -> None:
+    batcher = Batcher(lambda width: 64, 0.0)
+    large = Small(bytes(DECODED_AT_ONCE // 4), Header(WIDTH, 32, 1, False))
+    batcher.add_unexpected([replace(one, picture=large) for one in pictures(10)])
+    sizes = []
+    while sum(sizes) < 10:
+        sizes.append(len(taken(batcher).entries))
+    assert sizes == [3, 3, 3, 1]
+    huge = Small(bytes(DECODED_AT_ONCE + 1), Header(WIDTH, 32, 1, False))
+    batcher.add_unexpected([replace(one, picture=huge) for one in pictures(2)])
+    assert [len(taken(batcher).entries) for _ in range(2)] == [1, 1]
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=8), st.integers(1, 5))
