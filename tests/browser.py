@@ -11,8 +11,12 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-PATIENCE_MS = 180_000
+PATIENCE_MS = 60_000
 """On a machine that is busy with other things."""
+MAY_STALL = pytest.mark.flaky(reruns=1, only_rerun=[r"Timeout \d+ms exceeded", "Locator expected"])
+"""Beside other work Chromium now and then never delivers an event, a download's or that of another
+tab, however long one waits; the cause isn't known. Such a test is tried once more in a browser as
+if unused, and counted as rerun; whatever else fails, fails."""
 
 
 @contextmanager

@@ -44,7 +44,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByClust
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    from tests.browser import MAY_STALL
+
     for item in items:
+        if "context" in getattr(item, "fixturenames", ()):
+            item.add_marker(MAY_STALL)
         if "nightly" in item.keywords and not config.getoption("--nightly"):
             item.add_marker(pytest.mark.skip(reason="nightly; give --nightly"))
         elif "slow" in item.keywords and not (
