@@ -192,3 +192,12 @@ _CASES: dict[str, Callable[[str], str]] = {
     "lower_tr": lambda text: text.translate(_TURKISH_LOWER).lower(),
     "upper_tr": lambda text: text.translate(_TURKISH_UPPER).upper(),
 }
+
+
+def is_unicode(text: str) -> bool:
+    """Whether it has no lone surrogate, such as a name that isn't UTF-8 is read with."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -12,7 +12,7 @@ from crnn.region import Region
 from pipelines.prepare.config import PrepareConfig
 from pipelines.prepare.seen import Seen
 from pipelines.sources import Item, Source
-from pipelines.textrules import LabelError
+from pipelines.textrules import LabelError, is_unicode
 
 PAGE_ITEMS = 4096
 _MENTIONED = "\0"
@@ -72,7 +72,7 @@ class Entries:
         """The entry of an item, and its group."""
         reason, message, text = item.reason, item.message, item.text
         id = self._id(number, item.id)
-        if not _is_unicode(id):
+        if not is_unicode(id):
             id, reason = id.encode("utf-8", "backslashreplace").decode(), "bad_name"
             message = "its name is not UTF-8; rename the file"
         group, has_group = self._group_of(id, item.group)
@@ -146,11 +146,3 @@ def split_of(group: str, config: PrepareConfig) -> str:
     if place < config.val_share:
         return "val"
     return "test" if place < config.val_share + config.test_share else "train"
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -23,6 +23,7 @@ from crnn import storage
 from crnn.errors import DataError
 from pipelines.recognition.list_columns import URI, Columns, cleaned
 from pipelines.sources.ranged import open_ranged
+from pipelines.textrules import is_unicode
 
 BLOCK_ROWS = 4096
 _DELIMITERS = ",;\t|"
@@ -125,7 +126,7 @@ def _csv_blocks(uri: str, rows: Any, width: int, delimiter: str) -> Iterator[Blo
             if len(row) != width:
                 problems[place] = f"it has {len(row)} fields; the header has {width}"
                 row = [""] * width
-            elif not _is_unicode("".join(row)):
+            elif not is_unicode("".join(row)):
                 problems[place] = "it isn't UTF-8; save the list as UTF-8"
                 row = [""] * width
             whole.append(row)
@@ -222,11 +223,3 @@ def _values(column: pa.Array) -> tuple[list[Any], dict[int, str]]:
             except UnicodeDecodeError:
                 values[row], problems[row] = None, "it isn't UTF-8"
     return values, problems
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
