@@ -42,6 +42,9 @@ def close_it() -> None:
         )
     for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):  # what ranks listen on
         os.environ.setdefault(name, _loopback_interface())
+    # Ray's own agent, which starts submitted jobs, and their drivers take the loopback address of
+    # the cluster for that of the machine otherwise, where nothing listens.
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     Config.initialize("")  # Ray has read the environment when it was imported
     AuthenticationTokenLoader.instance().reset_cache()
 
