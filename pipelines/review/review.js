@@ -237,7 +237,9 @@
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob(lines, { type: "text/tab-separated-values" }));
     link.download = at("save").dataset.name;
+    document.body.append(link);
     link.click();
+    link.remove();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
     const { left } = count();
     say(`Saved ${lines.length} ${lines.length === 1 ? "line" : "lines"}; ${left} left.`);
@@ -264,6 +266,16 @@
     update(index);
     count();
   });
+  // A tab that slept, or was put away, was not told.
+  for (const shows of ["focus", "pageshow", "visibilitychange"]) {
+    (shows === "visibilitychange" ? document : window).addEventListener(shows, () => {
+      items.forEach((_, index) => {
+        recall(index);
+        update(index);
+      });
+      count();
+    });
+  }
   const { left } = count();
   const first = left ? items.findIndex((_, index) => kind(index) === "left") : 0;
   draw(Math.floor(first / PAGE_ITEMS));
