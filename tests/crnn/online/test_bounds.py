@@ -26,6 +26,7 @@ from crnn.errors import (
     WorkersLostError,
 )
 from crnn.online import OnlineConfig, OnlineRecognizer
+from crnn.picture_handler import FAILED_STARTS
 from tests.crnn import poison
 from tests.crnn.networks import bundle_of, sharp_model
 from tests.crnn.online.callers import (
@@ -103,10 +104,10 @@ def test_decoding_processes_that_are_killed_cost_nobody_a_result() -> None:
         online.warm_up()
 
         async def read() -> None:
-            for turn in range(8):
+            for turn in range(FAILED_STARTS - 1):  # none can die more often before it is ready
                 calls = [online.read(GOOD[n : n + 4], timeout_s=60) for n in range(0, 40, 4)]
                 reading = asyncio.gather(*calls)
-                await asyncio.sleep(0.002 * turn)
+                await asyncio.sleep(0.004 * turn)
                 for pid in online.process_ids():
                     os.kill(pid, signal.SIGKILL)
                 check_same(list(chain.from_iterable(await reading)), EXPECTED)
