@@ -33,7 +33,8 @@ CHARSETS: dict[str, str] = {
     "codes": DIGITS + string.ascii_uppercase + "$€.,:/-",
 }
 
-
+BREAKS = ("Cc", "Zl", "Zp")
+"""Unicode categories of control characters and separators of lines: never part of a line."""
 _MOST_SHOWN = 60
 
 
@@ -92,8 +93,19 @@ class Charset:
 
     @classmethod
     def named(cls, name_or_characters: str, text_order: TextOrder = "auto") -> Charset:
-        """A registered charset by its name, else the given characters themselves."""
-        return cls(CHARSETS.get(name_or_characters, name_or_characters), text_order)
+        """A registered charset by its name, else the given characters themselves.
+
+        Raises:
+            CharsetError: also for what is no character of a line of text.
+        """
+        characters = CHARSETS.get(name_or_characters, name_or_characters)
+        unfit = [c for c in characters if unicodedata.category(c) in (*BREAKS, "Cs")]
+        if unfit:
+            raise CharsetError(
+                f"the charset has {shown(unfit)}, no character of a line of text; leave it out (a "
+                "file's last line end, and the one that YAML's | and > keep, come in by mistake)"
+            )
+        return cls(characters, text_order)
 
     @classmethod
     def of_texts(cls, texts: Iterable[str], text_order: TextOrder = "auto") -> Charset:

@@ -7,21 +7,20 @@ Exit status: 0 done, 1 a ``CrnnError`` (bad data, bundle, placement), 2 bad argu
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 import select
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 
 import tyro
 import yaml
 
 from jobs.command import COMMANDS, PROGRAM
 from jobs.failures import ours, text_of
+from jobs.yaml_file import flags_from
 
 Config = TypeVar("Config")
 
@@ -34,7 +33,7 @@ def parse(config_type: type[Config], argv: Sequence[str], *, description: str) -
         SystemExit: status 2 for bad flags, 0 after ``--help``.
     """
     paths, flags = _take_config(list(argv))
-    given = [arg for path in paths for arg in _yaml_flags(config_type, Path(path))]
+    given = [arg for path in paths for arg in flags_from(config_type, Path(path))]
     overridden = {flag.split("=")[0].replace("_", "-") for flag in flags if flag.startswith("--")}
     kept = _without(given, overridden)
     called = as_called(description, sys.argv[0])
@@ -134,97 +133,13 @@ def _take_config(argv: list[str]) -> tuple[list[str], list[str]]:
     return paths, rest
 
 
-def _yaml_flags(config_type: type, path: Path) -> list[str]:
-    if not path.is_file():
-        raise ValueError(f"--config {path} is not a file; expected a YAML file")
-    try:
-        text = path.read_text(encoding="utf-8")
-        mapping = yaml.safe_load(text) or {}
-        written = yaml.load(text, Loader=yaml.BaseLoader) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"--config {path} is not YAML: {error}") from None
-    if not isinstance(mapping, dict):
-        raise ValueError(
-            f"--config {path} holds {type(mapping).__name__}; expected keys and values"
-        )
-    return list(_flags_of(config_type, mapping, written, "", path))
-
-
-def _flags_of(
-    config_type: type, mapping: dict[str, Any], written: dict[str, Any], prefix: str, path: Path
-) -> Iterator[str]:
-    """Flags of values as they are ``written``: numbers aren't written anew."""
-    types = get_type_hints(config_type)
-    for key, value in mapping.items():
-        if key not in types:
-            raise ValueError(
-                f"{path} has the key {prefix + str(key)!r}; expected one of {', '.join(types)}"
-            )
-        flag = f"--{prefix}{key}".replace("_", "-")
-        if dataclasses.is_dataclass(types[key]):
-            if not isinstance(value, dict):
-                raise ValueError(f"{path}: {prefix}{key} is {value!r}; expected keys and values")
-            below = written.get(str(key), value)
-            yield from _flags_of(types[key], value, below, f"{prefix}{key}.", path)
-            continue
-        as_written = written.get(str(key), value)
-        _check_texts(types[key], value, as_written, f"{path}: {prefix}{key}")
-        if isinstance(value, bool):
-            name = flag.removeprefix("--")
-            *room, last = name.split(".")
-            yield flag if value else "--" + ".".join([*room, f"no-{last}"])
-        elif isinstance(value, dict):
-            pairs = zip(value.items(), as_written.items(), strict=True)
-            given = [zip(one, other, strict=True) for one, other in pairs]
-            yield from [flag, *(_argument(*part) for pair in given for part in pair)]
-        elif isinstance(value, list):
-            yield from [flag, *map(_argument, value, as_written)]
-        else:
-            yield from [flag, _argument(value, as_written)]
-
-
-def _argument(value: Any, written: Any) -> str:
-    """A value as an argument: a number as it is written, 0100 a hundred and 1e3 a thousand."""
-    return str(value if value is None or isinstance(value, bool) else written)
-
-
-def _check_texts(expected: Any, value: Any, written: Any, where: str) -> None:
-    """Raise ValueError where a text is expected and YAML reads something else: 0123, 1.50, no."""
-    options = get_args(expected) if get_origin(expected) in (Union, UnionType) else (expected,)
-    if value is None and type(None) in options:
-        return
-    if isinstance(value, list) and isinstance(written, list):
-        inner = next((get_args(o)[:1] for o in options if get_origin(o) in (tuple, list)), ())
-        for kind in inner:
-            for one, as_written in zip(value, written, strict=True):
-                _check_texts(kind, one, as_written, where)
-    elif isinstance(value, dict) and isinstance(written, dict):
-        inner = next((get_args(o) for o in options if get_origin(o) is Mapping), ())
-        pairs = zip(value.items(), written.items(), strict=True)
-        for pair, pair_written in pairs if inner else ():
-            for kind, one, as_written in zip(inner, pair, pair_written, strict=True):
-                _check_texts(kind, one, as_written, where)
-    elif value is None:
-        raise ValueError(f"{where} has no value; give one, or leave the key out")
-    elif any(map(_is_text, options)) and not isinstance(value, str):
-        raise ValueError(
-            f"{where} is a text, and YAML reads {written} as {value!r}, no text; quote it: "
-            f"{json.dumps(str(written), ensure_ascii=False)}"
-        )
-
-
-def _is_text(kind: Any) -> bool:
-    named = get_args(kind) if get_origin(kind) is Literal else ()
-    return kind is str or bool(named and all(isinstance(name, str) for name in named))
-
-
 def _without(given: list[str], overridden: set[str]) -> list[str]:
     """YAML's flags less those that stand on the command line too."""
     kept, dropping = [], False
     positive = {_positive(flag) for flag in overridden}
     for argument in given:
         if argument.startswith("--"):
-            dropping = _positive(argument) in positive
+            dropping = _positive(argument.partition("=")[0]) in positive
         if not dropping:
             kept.append(argument)
     return kept

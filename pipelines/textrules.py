@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
-from crnn.charset import Charset, normalise, shown
+from crnn.charset import BREAKS, Charset, normalise, shown
 
 UNICODE_FORMS = {"nfc": "NFC", "nfkc": "NFKC"}
 PUNCTUATION = str.maketrans(
@@ -33,8 +33,6 @@ PUNCTUATION = str.maketrans(
 """Typographic marks → what a keyboard has in their place."""
 _INVISIBLE = ("Cc", "Cf")
 """Control and format characters: byte-order marks, zero-width spaces, soft hyphens."""
-_BREAKS = ("Cc", "Zl", "Zp")
-"""Control characters and separators of lines: never part of a text on one line."""
 PICTURE_PATH = re.compile(
     r"[^\s\"'\x00-\x1f\x7f]+\.(?:png|jpe?g|tiff?|bmp|webp|gif)\b", re.IGNORECASE
 )
@@ -136,7 +134,7 @@ class TextRules:
 
 def _refuse_breaks(text: str) -> None:
     """Raise LabelError for a character that ends a line or steers a device."""
-    found = next((c for c in text if unicodedata.category(c) in _BREAKS), None)
+    found = next((c for c in text if unicodedata.category(c) in BREAKS), None)
     if found is None:
         return
     path = PICTURE_PATH.search(text)

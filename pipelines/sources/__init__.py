@@ -10,6 +10,7 @@ One file for each format, ``FORMATS`` names them all. Nothing here holds a whole
 from __future__ import annotations
 
 import io
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from pipelines.sources.format import (
 )
 from pipelines.sources.icdar import ICDAR
 from pipelines.sources.item import Item, Place
-from pipelines.sources.labels import LABELS, LIST_SUFFIXES
+from pipelines.sources.labels import LABELS, is_list
 from pipelines.sources.lmdb_file import LMDB
 from pipelines.sources.mjsynth import MJSYNTH
 from pipelines.sources.names import NAMES, check_pattern
@@ -56,6 +57,7 @@ FORMATS: Mapping[str, Format] = {
     "names": NAMES,
     "scene": SCENE,
 }
+_LOOKED_INTO = 20
 _LAST_RESORT = "scene"
 """Looked for only where no other format fits: it opens files."""
 
@@ -145,7 +147,7 @@ def _choose(
     folder: Folder, format: str, options: SourceOptions, lists: Sequence[str]
 ) -> tuple[str, Sequence[str]]:
     """The one format that fits, and what it found."""
-    if format == "auto" and lists and all(name.endswith(LIST_SUFFIXES) for name in lists):
+    if format == "auto" and lists and all(is_list(folder, name) for name in lists):
         format = "labels"
     fitting: dict[str, Sequence[str]] = {}
     lacking: dict[str, str] = {}
@@ -165,7 +167,17 @@ def _choose(
         )
     tried = "".join(f"\n  {name}: lacks {what}" for name, what in lacking.items())
     kind = "format fits" if format == "auto" else "such source is at"
-    raise DataError(f"no {kind} {folder.uri}; tried:{tried}")
+    raise DataError(f"no {kind} {folder.uri}; tried:{tried}{_of_lists(folder)}")
+
+
+def _of_lists(folder: Folder) -> str:
+    """Which flag reads files that may be lists of labels, though they aren't called so."""
+    found = [name for name in folder.names[:_LOOKED_INTO] if is_list(folder, name)]
+    if not found:
+        return ""
+    return (
+        f"\nif {found[0]!r} lists pictures and texts, read it with --lists {shlex.quote(found[0])}"
+    )
 
 
 def _cut(items: Sequence[Item], data: Encoded) -> list[Encoded]:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from crnn.errors import DataError
 from pipelines.sources.format import SourceOptions
 from pipelines.sources.item import Item, unusable
-from pipelines.sources.values import NotTextError, text_of
+from pipelines.sources.values import NotTextError, group_of, text_of
+from pipelines.stores import is_picture_name
 
 PATH_COLUMNS = (
     *("path", "file", "image", "filename", "file_name"),
@@ -48,9 +49,10 @@ def columns_in(name: str, found: Sequence[str], options: SourceOptions) -> Colum
             )
             if names
         ]
+        headless = "; a line above it must name them" if any(map(is_picture_name, found)) else ""
         raise DataError(
-            f"{name} has the columns {list(by_name)}; expected {' and '.join(wanted)}; name others "
-            "with --image-column, --text-column and --group-column"
+            f"{name} has the columns {list(by_name)}; expected {' and '.join(wanted)}{headless}; "
+            "name others with --image-column, --text-column and --group-column"
         )
     return Columns(path, text, group)
 
@@ -84,9 +86,8 @@ def row_item(where: str, row: Mapping[str, Any], columns: Columns, pictured: Pic
             values.append(text_of(row.get(name)))
         except NotTextError as error:
             return unusable(where, "bad_line", f"{name}: {error}")
-    group = row.get(columns.group) if columns.group else None
     try:
-        belongs = "" if group is None else text_of(str(group))
+        belongs = group_of(row.get(columns.group)) if columns.group else ""
     except NotTextError as error:
         return unusable(where, "bad_line", f"{columns.group}: {error}")
     return pictured(where, values[0], values[1], belongs)

@@ -10,6 +10,7 @@ from crnn.region import Region
 from pipelines.stores import is_picture_name
 
 _UNPRINTED = re.compile(r"[\x00-\x1f\x7f]")
+_BOXES = re.compile(r'"transcription"\s*:.*"points"\s*:|"points"\s*:.*"transcription"\s*:')
 _DRIVE = re.compile(r"[A-Za-z]:/")
 
 
@@ -50,6 +51,12 @@ def pictured(where: str, path: str, text: str, group: str = "") -> Item:
         return unusable(where, "bad_line", f"{path[:80]!r} is not a path below the source")
     if "." in text and is_picture_name(text) and not is_picture_name(inside):
         message = f"the label is {text[:80]!r}, the path {path[:80]!r}: the other way round?"
+        return unusable(where, "bad_line", message)
+    if text.startswith("[") and _BOXES.search(text):
+        message = (
+            f"the label is PaddleOCR's list of boxes on a page, {text[:40]!r}, no text; give its "
+            "rec_gt.txt with the words cut out, or a gt_*.txt of boxes for each picture"
+        )
         return unusable(where, "bad_line", message)
     return Item(inside, text, group, Place(inside))
 

@@ -57,6 +57,14 @@ def has_tabs(address: str) -> bool:
     return bool(tab) and ("," not in path or is_picture_name(path.strip(' "')))
 
 
+def is_list(folder: Folder, name: str) -> bool:
+    """Whether a file is a list of labels by its name's end, or has a path and a tab first."""
+    if name.lower().endswith(LIST_SUFFIXES):
+        return True
+    is_text = name.lower().endswith(".txt") and folder.has(name)
+    return is_text and has_tabs(storage.join(folder.uri, name))
+
+
 def _items(source: Opened) -> Iterator[Item]:
     for name in source.names:
         suffix = name.lower().rpartition(".")[2]
@@ -87,13 +95,21 @@ def _read_tsv(source: Opened, name: str, pictured: Pictured) -> Iterator[Item]:
                 yield pictured(f"{name}:{record.line}", path, text, "")
     else:
         for number, line, complaint in numbered_lines(address):
-            path, tab, text = line.partition("\t")
-            where = f"{name}:{number}"
-            if complaint or not tab:
-                complaint = complaint or f"no tab in {line[:80]!r}; expected path<TAB>text"
+            where, fields = f"{name}:{number}", line.split("\t")
+            if complaint or len(fields) != 2:
+                complaint = complaint or _no_pair(line, len(fields))
                 yield unusable(where, "bad_line", complaint)
             else:
-                yield pictured(where, path, text, "")
+                yield pictured(where, fields[0], fields[1], "")
+
+
+def _no_pair(line: str, found: int) -> str:
+    if found == 1:
+        return f"no tab in {line[:80]!r}; expected path<TAB>text"
+    return (
+        f"expected path<TAB>text, found {found} fields: {line[:80]!r}; columns that are no label "
+        "go below a line that names all of them (file<TAB>text<TAB>…)"
+    )
 
 
 def _header(line: str) -> bool:

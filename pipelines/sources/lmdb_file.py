@@ -5,7 +5,6 @@ store is copied to every machine that reads it.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from pipelines.sources.item import Item, Place, unusable
 
 DATA_NAME = "data.mdb"
 COUNT_KEY = b"num-samples"
+_DIGITS = 9
 
 
 def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequence[str]:
@@ -34,7 +34,7 @@ def _items(source: Opened) -> Iterator[Item]:
         count = _count(transaction, source.uri)
         cursor = transaction.cursor()
         for number in range(1, count + 1):
-            image, label = f"image-{number:09d}", f"label-{number:09d}"
+            image, label = f"image-{number:0{_DIGITS}d}", f"label-{number:0{_DIGITS}d}"
             there = cursor.set_key(image.encode())
             text = transaction.get(label.encode())
             place = Place("", image) if there else None
@@ -49,21 +49,28 @@ def _items(source: Opened) -> Iterator[Item]:
 
 
 def _beyond(transaction: Any, count: int) -> Iterator[Item]:
-    """What has a number that the count leaves out: pictures counted from 0, or added later."""
-    for number in itertools.chain((0,), itertools.count(count + 1)):
-        keys = [f"{kind}-{number:09d}" for kind in ("image", "label")]
-        there = [key for key in keys if transaction.get(key.encode()) is not None]
-        if there:
-            message = f"it is not among the {count} from 1 on that {COUNT_KEY.decode()} counts"
-            place = Place("", keys[0]) if keys[0] in there else None
-            yield unusable(there[0], "not_counted", message, place)
-        elif number:
-            return
+    """What the count leaves out: counted from 0, added later, beyond a gap, written otherwise."""
+    message = f"it is not among the {count} from 1 on that {COUNT_KEY.decode()} counts"
+    for key in _uncounted(transaction, b"image-", count):
+        yield unusable(key, "not_counted", message, Place("", key))
+    for key in _uncounted(transaction, b"label-", count):
+        if transaction.get(b"image-" + key.encode().removeprefix(b"label-")) is None:
+            yield unusable(key, "not_counted", message)
+
+
+def _uncounted(transaction: Any, prefix: bytes, count: int) -> Iterator[str]:
+    cursor = transaction.cursor()
+    there = cursor.set_range(prefix)
+    while there and (key := bytes(cursor.key())).startswith(prefix):
+        number = key.removeprefix(prefix)
+        if len(number) != _DIGITS or not number.isdigit() or not 1 <= int(number) <= count:
+            yield key.decode("utf-8", "backslashreplace")
+        there = cursor.next()
 
 
 def _item(key: str, label: bytes, place: Place | None) -> Item:
     try:
-        return Item(key, bytes(label).decode("utf-8"), picture=place)
+        return Item(key, bytes(label).decode("utf-8-sig"), picture=place)
     except UnicodeDecodeError as error:
         return unusable(key, "bad_line", f"its label is not UTF-8: {error}", place)
 

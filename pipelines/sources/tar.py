@@ -25,7 +25,7 @@ from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, Rea
 from pipelines.sources.item import Item, Place, unusable
 from pipelines.sources.pairs import TEXT_SUFFIXES, key_of, paired, plain_text
 from pipelines.sources.ranged import open_ranged
-from pipelines.sources.values import parse_json, text_of
+from pipelines.sources.values import group_of, parse_json, text_of
 from pipelines.stores import is_picture_name, names_in
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -195,7 +195,7 @@ def _from_fields(id: str, name: str, fields: object, place: Place, options: Sour
         wanted = options.text_column or ", ".join(TEXT_COLUMNS)
         return unusable(id, "no_label", f"{name} has no text under {wanted}", place)
     group = pick(by_name, options.group_column, ())
-    return Item(id, text_of(known[key]), str(known[group]) if group else "", place)
+    return Item(id, text_of(known[key]), group_of(known[group]) if group else "", place)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def text_of(value: Any) -> str:
     """
     if isinstance(value, bytes):
         try:
-            return value.decode("utf-8")
+            return value.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise NotTextError(f"not UTF-8: {error}") from None
     if isinstance(value, str):
@@ -45,6 +45,19 @@ def text_of(value: Any) -> str:
         return str(value)
     kind = _NAMES.get(type(value), type(value).__name__)
     raise NotTextError(f"expected a text, found {kind}: {repr(value)[:80]}")
+
+
+def group_of(value: Any) -> str:
+    """What a value says that a sample belongs to; nothing for null.
+
+    Raises:
+        NotTextError: for a list or an object.
+    """
+    if isinstance(value, (list, dict)):
+        raise NotTextError(f"expected what the sample belongs to, found {repr(value)[:80]}")
+    if value is None:
+        return ""
+    return text_of(value if isinstance(value, (str, bytes)) else str(value))
 
 
 def parse_json(text: str) -> Any:

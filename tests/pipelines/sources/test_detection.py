@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,3 +92,22 @@ def test_names_that_look_like_patterns_are_names(
     lists = {"l[1]*?.tsv": f"{name}\tb\n", "l1xy.tsv": "no.png\tx\n", name: PICTURE}
     asked = items_of(put(folder, lists), lists=["l[1]*?.tsv"])
     assert [(item.id, item.text) for item in asked] == [(name, "b")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("train.csv", "file,text\n1.png,a\n"),
+        ("Labels.TSV", "1.png\ta\n"),
+        ("my labels.txt", "1.png\ta\n"),
+        ("train.json", '{"1.png": "a"}'),
+    ],
+)
+def test_a_list_under_another_name_is_read_with_the_flag_that_is_told(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    files(tmp_path, {name: content, "1.png": PICTURE, "readme.txt": "x"})
+    with pytest.raises(DataError) as told:
+        rows(tmp_path)
+    assert shlex.split(str(told.value).splitlines()[-1])[-2:] == ["--lists", name]
+    assert rows(tmp_path, lists=[name]) == [("1.png", "a", "")]

@@ -33,7 +33,7 @@ def test_labels_tsv_in_all_its_shapes(tmp_path: Path) -> None:
     assert rows(tmp_path) == [
         ("images/1.jpg", "plain", ""),
         ("images/2.jpg", " two words ", ""),
-        ("images/3.jpg", "tab\tinside", ""),
+        ("labels.tsv:3", "", "bad_line"),
         ("images/e\u0301.jpg", "cafe\u0301", ""),
         ("images/4.jpg", "  ", ""),
         ("labels.tsv:7", "", "bad_line"),

@@ -74,6 +74,24 @@ def test_pictures_that_the_count_of_an_lmdb_leaves_out_are_rejects(tmp_path: Pat
     ]
 
 
+def test_keys_beyond_a_gap_and_of_another_form_are_rejects(tmp_path: Path) -> None:
+    entries = {
+        "num-samples": b"1",
+        "image-000000001": PICTURES[1],
+        "label-000000001": "\ufeffx".encode(),
+        "image-000000009": PICTURES[2],
+        "label-000000009": b"y",
+        "image-00000001": PICTURES[3],
+        "image-2": PICTURES[0],
+        "label-two": b"z",
+    }
+    assert rows(database(tmp_path / "set", entries)) == [
+        ("image-000000001", "x", ""),
+        *((key, "", "not_counted") for key in ("image-000000009", "image-00000001", "image-2")),
+        ("label-two", "", "not_counted"),
+    ]
+
+
 def test_an_lmdb_on_an_object_store_is_copied_once_and_anew_when_it_changes(
     tmp_path: Path, new_bucket: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -182,3 +182,30 @@ def test_utf_16_without_a_mark_says_so_too(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_bytes("file,text\na.png,x\n".encode("utf-16-le"))
     with pytest.raises(DataError, match="UTF-16"):
         rows(tmp_path)
+
+
+def test_a_line_with_more_tabs_is_a_reject_that_says_how_to_name_columns(tmp_path: Path) -> None:
+    files(tmp_path, {"labels.tsv": "1.png\ta\ten\n2.png\tb\n"})
+    found = items_of(tmp_path)
+    assert [(item.id, item.text, item.reason) for item in found] == [
+        ("labels.tsv:1", "", "bad_line"),
+        ("2.png", "b", ""),
+    ]
+    assert "found 3 fields" in found[0].message and "file<TAB>text" in found[0].message
+    files(tmp_path, {"labels.tsv": "file\ttext\tlanguage\n1.png\ta\ten\n"})
+    assert rows(tmp_path) == [("1.png", "a", "")]
+
+
+@pytest.mark.parametrize("name", ["gt.txt", "labels.tsv", "rec_gt_train.txt"])
+def test_boxes_of_a_page_are_no_label(tmp_path: Path, name: str) -> None:
+    boxes = '[{"transcription": "A", "points": [[0, 0], [9, 0], [9, 9], [0, 9]]}]'
+    files(tmp_path, {name: f'1.png\t{boxes}\n2.png\t["points"]\n'})
+    found = items_of(tmp_path)
+    assert [(item.text, item.reason) for item in found] == [("", "bad_line"), ('["points"]', "")]
+    assert "rec_gt.txt" in found[0].message
+
+
+def test_a_csv_without_a_header_is_told_that_one_is_missing(tmp_path: Path) -> None:
+    files(tmp_path, {"labels.csv": "1.png,a\n2.png,b\n"})
+    with pytest.raises(DataError, match="a line above it must name them"):
+        rows(tmp_path)

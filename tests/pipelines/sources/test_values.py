@@ -157,3 +157,20 @@ def test_ids_follow_the_same_rule(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "t.parquet")
     with pytest.raises(DataError, match="--id-column"):
         rows(tmp_path / "t.parquet", options=options(id_column="key"))
+
+
+@pytest.mark.parametrize(
+    ("written", "group"), [("null", ""), ('"p1"', "p1"), ("7", "7"), ('["p1"]', None), ("{}", None)]
+)
+def test_a_group_is_one_value_or_none_in_every_format(
+    tmp_path: Path, written: str, group: str | None
+) -> None:
+    row = f'{{"file": "1.png", "text": "a", "page": {written}}}'
+    sources = {
+        "lines": files(tmp_path / "lines", {"labels.jsonl": row}),
+        "array": files(tmp_path / "array", {"labels.json": f"[{row}]"}),
+        "packed": files(tmp_path / "packed", {"a.tar": tar({"1.png": PICTURE, "1.json": row})}),
+    }
+    for folder in sources.values():
+        (found,) = items_of(folder, options=options(group_column="page"))
+        assert (found.group, found.reason) == (group or "", "bad_line" if group is None else "")
