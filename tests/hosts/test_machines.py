@@ -11,7 +11,7 @@ import pytest
 
 from tests.hosts.machines import NETWORKS, Host, Network, part, wait_for
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.slow]
 ENV = {"PATH": os.environ["PATH"]}
 PORT = 8000
 

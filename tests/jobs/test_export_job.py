@@ -62,6 +62,7 @@ def test_from_any_folder_on_rendered_pictures(job: Run, tmp_path: Path) -> None:
         assert all(abs(ours.confidence - theirs.confidence) < 1e-3 for ours, theirs in pairs)
 
 
+@pytest.mark.slow
 def test_a_bundle_in_an_object_store_with_a_broken_model_on_a_prepared_set(
     tmp_path: Path, new_bucket: Callable[[], str]
 ) -> None:

@@ -63,8 +63,9 @@ def _pictures(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [prepare, *(pytest.param(f, marks=pytest.mark.slow, id=f.__name__)
-                for f in (recognize, evaluate, inspect, synthesize, train))],
+    [pytest.param(train, marks=pytest.mark.slow),
+     *(pytest.param(job, marks=pytest.mark.nightly)
+       for job in (prepare, recognize, evaluate, inspect, synthesize))],
 )  # fmt: skip
 def test_a_job_listens_on_this_machine_alone_and_its_cluster_asks_for_a_token(
     tmp_path: Path, arguments: Callable[[Path], tuple[str, ...]]
@@ -138,6 +139,7 @@ def test_an_operator_s_own_choice_stands_and_is_said(
     assert os.environ["GLOO_SOCKET_IFNAME"] == "lo"
 
 
+@pytest.mark.slow
 def test_the_store_of_ranks_listens_on_this_machine_alone() -> None:
     """Where PyTorch's own is reached from everywhere."""
     program = """

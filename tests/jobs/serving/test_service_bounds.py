@@ -18,6 +18,7 @@ from tests.jobs.serving.guarded import TOKEN, Pictures
 from tests.jobs.serving.services import SHIPPED, Service, files, word_pictures
 from tests.jobs.serving.test_recognize_http import problem
 
+pytestmark = pytest.mark.slow
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 

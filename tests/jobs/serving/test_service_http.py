@@ -14,10 +14,11 @@ from tests.jobs.serving.guarded import BODY_MIB, TOKEN, Pictures, guarded_servic
 from tests.jobs.serving.services import Service, files, word_pictures
 from tests.jobs.serving.test_recognize_http import problem
 
+pytestmark = pytest.mark.slow
 SECRET_TEXT = "ZEBRA-CROSSING-7431"
 
 
-@pytest.fixture(scope="module", params=["haproxy", pytest.param("proxy", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["haproxy", "proxy"])
 def guarded(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,

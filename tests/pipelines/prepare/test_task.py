@@ -79,6 +79,7 @@ def test_words_are_cut_out_of_photographs(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("local_ray")
+@pytest.mark.slow
 def test_pictures_that_harm_decoders_are_rejects_and_their_neighbours_samples(
     tmp_path: Path, words_folder: Callable[..., Path]
 ) -> None:

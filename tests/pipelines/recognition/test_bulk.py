@@ -214,6 +214,7 @@ def test_nothing_to_read_is_an_error(bundle: str, tmp_path: Path) -> None:
         plan_work(bundle, str(tmp_path / "nowhere"), str(tmp_path / "out"), BulkConfig())
 
 
+@pytest.mark.slow
 def test_a_bucket_past_one_page_with_odd_keys(
     bundle: str, new_bucket: Callable[[], str], tmp_path: Path
 ) -> None:

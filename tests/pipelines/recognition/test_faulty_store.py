@@ -22,6 +22,7 @@ def filled(bucket: str, names: list[str]) -> None:
         client.put_object(Bucket=bucket.removeprefix("s3://"), Key=f"in/{name}", Body=rendered("1"))
 
 
+@pytest.mark.slow
 def test_what_passes_is_read_and_what_stays_is_a_row(
     tmp_path: Path, s3_endpoint: str, new_bucket: Callable[[], str]
 ) -> None:

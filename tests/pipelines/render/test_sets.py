@@ -96,6 +96,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.usefixtures("local_ray")
+@pytest.mark.slow
 def test_one_worker_and_two_leave_the_same_bytes(tmp_path: Path) -> None:
     """In a process of its own with one worker, and on this session's cluster with two."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
