@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from crnn.bundle import Bundle, load_bundle, save_bundle
     from crnn.calibration import Calibration
+    from crnn.cascade import Cascade
     from crnn.charset import Charset
     from crnn.errors import BundleError, CrnnError
     from crnn.image import PictureContract
@@ -27,6 +28,7 @@ __all__ = [
     "Bundle",
     "BundleError",
     "Calibration",
+    "Cascade",
     "CharResult",
     "Charset",
     "CrnnError",
@@ -43,6 +45,7 @@ __all__ = [
 _HOMES = {
     "bundle": ("Bundle", "load_bundle", "save_bundle"),
     "calibration": ("Calibration",),
+    "cascade": ("Cascade",),
     "charset": ("Charset",),
     "errors": ("BundleError", "CrnnError"),
     "image": ("PictureContract",),

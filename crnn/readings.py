@@ -50,8 +50,8 @@ class Readings:
     """Of each character, px."""
     bounds: NDArray[np.int64]
     """Picture n owns the characters ``bounds[n]`` up to ``bounds[n + 1]``."""
-    model: str
-    """The bundle's digest."""
+    models: list[str]
+    """Digests: which bundle's reading it is."""
     errors: Mapping[int, PictureError] = field(default_factory=dict)
     """By the number of the picture."""
 
@@ -70,8 +70,57 @@ class Readings:
             x0=none,
             x1=none,
             bounds=np.zeros(len(errors) + 1, dtype=np.int64),
-            model=model,
+            models=[model] * len(errors),
             errors=dict(enumerate(errors)),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Readings]) -> Readings:
+        """One's pictures after another's."""
+        starts = np.cumsum([0, *(len(part) for part in parts)]).tolist()
+        counts = np.concatenate([np.diff(part.bounds) for part in parts])
+        return cls(
+            texts=[text for part in parts for text in part.texts],
+            confidences=np.concatenate([part.confidences for part in parts]),
+            log_probabilities=np.concatenate([part.log_probabilities for part in parts]),
+            squeezed=np.concatenate([part.squeezed for part in parts]),
+            turned=np.concatenate([part.turned for part in parts]),
+            code_points=np.concatenate([part.code_points for part in parts]),
+            probabilities=np.concatenate([part.probabilities for part in parts]),
+            x0=np.concatenate([part.x0 for part in parts]),
+            x1=np.concatenate([part.x1 for part in parts]),
+            bounds=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)]),
+            models=[model for part in parts for model in part.models],
+            errors={
+                start + n: error
+                for start, part in zip(starts, parts, strict=False)
+                for n, error in part.errors.items()
+            },
+        )
+
+    def take(self, order: NDArray[np.int64]) -> Readings:
+        """The pictures of these places, in this order."""
+        counts = np.diff(self.bounds)
+        starts = self.bounds[:-1]
+        bounds = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts[order])])
+        moved = np.repeat(starts[order] - bounds[:-1], counts[order])
+        source = np.arange(bounds[-1]) + moved
+        places = order.tolist()
+        return Readings(
+            texts=[self.texts[n] for n in places],
+            confidences=self.confidences[order],
+            log_probabilities=self.log_probabilities[order],
+            squeezed=self.squeezed[order],
+            turned=self.turned[order],
+            code_points=self.code_points[source],
+            probabilities=self.probabilities[source],
+            x0=self.x0[source],
+            x1=self.x1[source],
+            bounds=bounds,
+            models=[self.models[n] for n in places],
+            errors={place: self.errors[n] for place, n in enumerate(places) if n in self.errors}
+            if self.errors
+            else {},
         )
 
     def __len__(self) -> int:
@@ -92,51 +141,34 @@ class Readings:
             )
         )
         results = [
-            Result(text, confidence, tuple(found[start:end]), self.model, squeezed, turned=turned)
-            for text, confidence, (start, end), squeezed, turned in zip(
+            Result(text, confidence, tuple(found[start:end]), model, squeezed, turned=turned)
+            for text, confidence, (start, end), model, squeezed, turned in zip(
                 self.texts,
                 self.confidences.tolist(),
                 pairwise(self.bounds.tolist()),
+                self.models,
                 self.squeezed.tolist(),
                 self.turned.tolist(),
                 strict=True,
             )
         ]
         for place, error in self.errors.items():
-            results[place] = Result("", 0.0, (), self.model, False, error.reason, str(error))
+            results[place] = Result(
+                "", 0.0, (), self.models[place], False, error.reason, str(error)
+            )
         return results
 
 
-def in_order(parts: Sequence[tuple[Sequence[int], Readings]], model: str) -> Readings:
+def in_order(parts: Sequence[tuple[Sequence[int], Readings]]) -> Readings:
     """One ``Readings`` of several, whose pictures have these numbers, from 0 on.
 
     Of a picture that was read more than once counts what ``crnn.reading_policy.kept`` takes.
     """
     if not parts:
-        return Readings.failed([], model)
+        return Readings.failed([], "")
     places = np.concatenate([np.asarray(numbers, dtype=np.int64) for numbers, _ in parts])
-    log_probabilities = np.concatenate([part.log_probabilities for _, part in parts])
-    order = _kept(places, log_probabilities)
-    texts = [text for _, part in parts for text in part.texts]
-    counts = np.concatenate([np.diff(part.bounds) for _, part in parts])
-    starts = np.cumsum(counts) - counts
-    bounds = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts[order])])
-    moved = np.repeat(starts[order] - bounds[:-1], counts[order])
-    source = np.arange(bounds[-1]) + moved
-    return Readings(
-        texts=[texts[n] for n in order.tolist()],
-        confidences=np.concatenate([part.confidences for _, part in parts])[order],
-        log_probabilities=log_probabilities[order],
-        squeezed=np.concatenate([part.squeezed for _, part in parts])[order],
-        turned=np.concatenate([part.turned for _, part in parts])[order],
-        code_points=np.concatenate([part.code_points for _, part in parts])[source],
-        probabilities=np.concatenate([part.probabilities for _, part in parts])[source],
-        x0=np.concatenate([part.x0 for _, part in parts])[source],
-        x1=np.concatenate([part.x1 for _, part in parts])[source],
-        bounds=bounds,
-        model=model,
-        errors={numbers[n]: error for numbers, part in parts for n, error in part.errors.items()},
-    )
+    readings = Readings.joined([part for _, part in parts])
+    return readings.take(_kept(places, readings.log_probabilities))
 
 
 def _kept(places: NDArray[np.int64], log_probabilities: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -175,7 +175,7 @@ class Recognizer:
         What the bundle's reading policy has read again waits with the others of its bucket, so
         that those batches are full too.
         """
-        reading = _Reading(self, decode, chars)
+        reading = self.batches(decode, chars=chars)
         failed: dict[int, PictureError] = {}
         for index, picture in enumerate(pictures):
             if isinstance(picture, PictureError):
@@ -186,7 +186,11 @@ class Recognizer:
         if failed:
             nothing = Readings.failed(list(failed.values()), self.bundle.digest)
             parts.append((list(failed), nothing))
-        return in_order(parts, self.bundle.digest)
+        return in_order(parts)
+
+    def batches(self, decode: Decoder, *, chars: bool = True) -> Batches:
+        """What ``read_prepared`` reads with, for pictures that come one by one."""
+        return Batches(self, decode, chars)
 
     def again(self, first: Prepared, log_probability: float) -> list[Prepared]:
         """What else of a picture the bundle has read, after its first reading."""
@@ -197,9 +201,10 @@ class Recognizer:
         return max(1, self.batch_pixels // (width_px * self.bundle.picture.height))
 
     def _read(self, pictures: Iterable[Picture], decode: Decoder, chars: bool) -> list[Result]:
-        return self.read_prepared(map(self._prepared, pictures), decode, chars=chars).results()
+        return self.read_prepared(map(self.prepared, pictures), decode, chars=chars).results()
 
-    def _prepared(self, picture: Picture) -> Prepared | PictureError:
+    def prepared(self, picture: Picture) -> Prepared | PictureError:
+        """As the bundle takes it, or why that can't be; TypeError as ``prepare``."""
         try:
             return prepare(picture, self.bundle.picture)
         except PictureError as error:
@@ -238,12 +243,12 @@ class Recognizer:
             x0=np.minimum(decoded.first * px, last_x),
             x1=np.minimum(decoded.end * px, last_x),
             bounds=decoded.bounds,
-            model=self.bundle.digest,
+            models=[self.bundle.digest] * len(texts),
         )
 
 
-class _Reading:
-    """Pictures of one call on their way: waiting by bucket, read in full batches."""
+class Batches:
+    """Pictures on their way: waiting by bucket, read in full batches."""
 
     def __init__(self, recognizer: Recognizer, decode: Decoder, chars: bool) -> None:
         self._recognizer, self._decode, self._chars = recognizer, decode, chars
@@ -253,6 +258,7 @@ class _Reading:
         """A picture's first reading comes before its others."""
 
     def add(self, number: int, picture: Prepared, *, is_first: bool = True) -> None:
+        """Let it wait; a bucket that is full now is read."""
         width = picture.pixels.shape[1]
         bucket = self._waiting.setdefault(width, [])
         bucket.append((number, picture, is_first))
@@ -260,7 +266,7 @@ class _Reading:
             self._read(width)
 
     def finish(self) -> list[tuple[Sequence[int], Readings]]:
-        """All that was read; what is left is read in smaller batches."""
+        """All that was read, for ``in_order``; what is left is read in smaller batches."""
         while self._waiting:  # the narrowest first: what is read again is wider
             self._read(min(self._waiting))
         return self._parts

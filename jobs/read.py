@@ -38,9 +38,11 @@ class ReadSettings(ReadOptions):
     bundle: str = ""
     """The bundle: a folder, s3:// or gs:// address. Default: bundles/mobile, which is included."""
     digest: str = ""
-    """Digest that the bundle must have (SHA-256); another bundle is refused."""
+    """Digest that the bundle must have (SHA-256), with --then that of both together; another is
+    refused."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.pictures:
             raise ValueError("no picture is named; expected at least one, or a folder or a pattern")
 
@@ -52,7 +54,7 @@ def main(argv: Sequence[str]) -> None:
     from jobs.read_here import check_digest, read_here
 
     bundle = settings.bundle or default_bundle()
-    check_digest(bundle, settings.digest)
+    check_digest(bundle, settings, settings.digest)
     if read_here(settings.pictures, bundle, settings, as_json=settings.json):
         sys.exit(1)
 

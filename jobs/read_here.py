@@ -12,8 +12,10 @@ from typing import Any
 
 from crnn import storage
 from crnn.bundle import load_bundle
-from crnn.decode import CharNgram
+from crnn.cascade import Cascade
+from crnn.decode import CharNgram, Decoder
 from crnn.decode.lexicon import read_lexicon
+from crnn.doubt import Then
 from crnn.errors import BundleError, DataError
 from crnn.recognizer import Recognizer
 from crnn.result import Result
@@ -37,17 +39,8 @@ def read_here(names: Sequence[str], bundle: str, options: ReadOptions, *, as_jso
         ValueError: for a decoder that there isn't, or arguments that it doesn't take.
         DataError: when nothing is where a pattern or a folder points, or it is a prepared set.
     """
-    recognizer = Recognizer.load(
-        bundle,
-        device=options.device,
-        batch_pixels=options.batch_pixels,
-        engine=options.engine,
-    )
-    decode = recognizer.decoder(
-        options.decoder or None,
-        lexicon=read_lexicon(options.lexicon) if options.lexicon else None,
-        ngram=CharNgram.load(options.ngram) if options.ngram else None,
-    )
+    recognizer = _recognizer(bundle, options)
+    decode = _decoder(recognizer, options)
     pictures, failed = _pictures(names, options), 0
     while some := list(islice(pictures, _AT_ONCE)):
         results = recognizer.read(some, decoder=decode, chars=as_json and options.chars)
@@ -57,16 +50,48 @@ def read_here(names: Sequence[str], bundle: str, options: ReadOptions, *, as_jso
     return failed
 
 
-def check_digest(bundle: str, digest: str) -> None:
-    """BundleError when the bundle isn't the one that was meant; an empty digest means any."""
+def check_digest(bundle: str, options: ReadOptions, digest: str) -> None:
+    """BundleError when it isn't what was meant, with ``--then`` both bundles together; an empty
+    digest means any."""
     if not digest:
         return
-    found = load_bundle(bundle, with_onnx=False).digest
+    first = load_bundle(bundle, with_onnx=False)
+    found = first.digest
+    if options.then:
+        second = load_bundle(options.then, with_onnx=False)
+        found = Then(bundle=second, below=options.below).digest(first)
     if found != digest:
+        named = f"{bundle}, then {options.then}," if options.then else bundle
         raise BundleError(
-            f"{bundle} has the digest {found}, expected {digest}: another bundle was put there; "
+            f"{named} has the digest {found}, expected {digest}: another bundle was put there; "
             "give the one that was meant, or leave --digest out"
         )
+
+
+def _recognizer(bundle: str, options: ReadOptions) -> Recognizer | Cascade:
+    first, *others = [
+        Recognizer.load(
+            uri,
+            device=options.device,
+            batch_pixels=options.batch_pixels,
+            engine=options.engine,
+        )
+        for uri in (bundle, options.then)
+        if uri
+    ]
+    return Cascade(first, others[0], below=options.below) if others else first
+
+
+def _decoder(recognizer: Recognizer | Cascade, options: ReadOptions) -> Decoder | None:
+    """The decoder that is asked for; None for each bundle's own."""
+    if not (options.decoder or options.lexicon or options.ngram):
+        return None
+    first = recognizer if isinstance(recognizer, Recognizer) else recognizer.first
+    return first.decoder(
+        options.decoder or None,
+        lexicon=read_lexicon(options.lexicon) if options.lexicon else None,
+        ngram=CharNgram.load(options.ngram) if options.ngram else None,
+    )
 
 
 def _pictures(names: Sequence[str], options: ReadOptions) -> Iterator[str]:

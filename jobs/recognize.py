@@ -3,6 +3,7 @@
     python jobs/recognize.py picture.png
     python jobs/recognize.py --json 'crops/*.png' other.jpg
     python jobs/recognize.py --bundle runs/first/bundle --input crops/ --output results/
+    python jobs/recognize.py --then STRONG --below 0.9 --input crops/ --output results/
     python jobs/recognize.py --bundle s3://b/bundle --input s3://b/crops --output s3://b/results
     ray job submit -- python jobs/recognize.py --bundle B --input 's3://b/2026/*.png' --output O
 
@@ -60,7 +61,8 @@ class RecognizeSettings(BulkConfig):
     address: str = ""
     """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
     digest: str = ""
-    """Digest that the bundle must have (SHA-256); another bundle is refused."""
+    """Digest that the bundle must have (SHA-256), with --then that of both together; another is
+    refused."""
     progress: str = ""
     """JSON file to write the job's progress to, for other programs: a path, s3:// or gs://."""
 
@@ -97,13 +99,13 @@ def main(argv: Sequence[str]) -> None:
 
     settings = replace(settings, bundle=settings.bundle or default_bundle())
     if settings.pictures:
-        check_digest(settings.bundle, settings.digest)
+        check_digest(settings.bundle, settings, settings.digest)
         if read_here(settings.pictures, settings.bundle, settings, as_json=settings.json):
             sys.exit(1)
         return
     file = ProgressFile(settings.progress)
     with file.telling():
-        check_digest(settings.bundle, settings.digest)
+        check_digest(settings.bundle, settings, settings.digest)
         work = plan_work(settings.bundle, settings.input, settings.output, settings)
         file.begin(_rows_there(work) if settings.progress else 0)
         outcome = _carried_out(work, settings, file)
@@ -162,9 +164,12 @@ def describe(outcome: Outcome) -> str:
         if outcome.read
         else ""
     )
+    by = ", ".join(f"{one['read']:,} by {one['name']}" for one in report["read_by"])
+    each = f" ({by})" if len(report["read_by"]) > 1 else ""
+    rows = f"{report['rows']:,} rows, {report['read']:,} read{each}"
     return (
         f"read {outcome.read:,} pictures in this run{pace}\n"
-        f"{outcome.results_uri} is complete: {report['rows']:,} rows, {report['read']:,} read, "
+        f"{outcome.results_uri} is complete: {rows}, "
         f"errors: {errors or 'none'}\nreport: {outcome.page}"
     )
 

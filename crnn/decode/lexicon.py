@@ -27,6 +27,7 @@ from crnn.errors import CharsetError, DataError
 log = logging.getLogger(__name__)
 _TEXTS_AT_ONCE = 64
 _WORDS_NAMED = 10
+_CHARSETS_KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ class LexiconDecoder:
         self._exhaustive_words = exhaustive_words
         self._max_distance = max_distance
         self._max_neighbours = max_neighbours
-        self._last: _Writable | None = None
+        self._known: list[_Writable] = []
+        """Of the last charsets: two where what one bundle doubts another reads."""
 
     def __call__(self, log_probs_TNC: Tensor, charset: Charset) -> list[Decoded]:
         """The most probable word for each sample.
@@ -126,30 +128,35 @@ class LexiconDecoder:
         return np.sort(near[order]).tolist()
 
     def _writable(self, charset: Charset) -> _Writable:
-        if self._last is None or self._last.charset != charset:
-            folded = {word: charset.in_known_case(word) for word in self._words}
-            kept: dict[str, str] = {}
-            for word, known in folded.items():
-                if known is not None and (known not in kept or word == known):
-                    kept[known] = word
-            if not kept:
-                missing = charset.unknown("".join(self._words))[:20]
-                raise CharsetError(
-                    f"none of the lexicon's {len(self._words)} words can be written with the "
-                    f"charset's {len(charset.characters)} characters; it lacks {missing!r}"
-                )
-            skipped = [word for word, known in folded.items() if known is None]
-            if skipped:
-                log.warning(
-                    "lexicon: %d of %d words are never read, as the charset can't write them: %s",
-                    len(skipped),
-                    len(folded),
-                    ", ".join(map(repr, skipped[:_WORDS_NAMED])),
-                )
-            targets = list(map(charset.encode, kept))
-            seen = list(map(charset.seen, targets))
-            self._last = _Writable(charset, list(kept.values()), targets, seen)
-        return self._last
+        known = next((one for one in self._known if one.charset == charset), None)
+        if known is None:
+            known = self._made_writable(charset)
+            self._known = [known, *self._known[: _CHARSETS_KEPT - 1]]
+        return known
+
+    def _made_writable(self, charset: Charset) -> _Writable:
+        folded = {word: charset.in_known_case(word) for word in self._words}
+        kept: dict[str, str] = {}
+        for word, writable in folded.items():
+            if writable is not None and (writable not in kept or word == writable):
+                kept[writable] = word
+        if not kept:
+            missing = charset.unknown("".join(self._words))[:20]
+            raise CharsetError(
+                f"none of the lexicon's {len(self._words)} words can be written with the "
+                f"charset's {len(charset.characters)} characters; it lacks {missing!r}"
+            )
+        skipped = [word for word, writable in folded.items() if writable is None]
+        if skipped:
+            log.warning(
+                "lexicon: %d of %d words are never read, as the charset can't write them: %s",
+                len(skipped),
+                len(folded),
+                ", ".join(map(repr, skipped[:_WORDS_NAMED])),
+            )
+        targets = list(map(charset.encode, kept))
+        seen = list(map(charset.seen, targets))
+        return _Writable(charset, list(kept.values()), targets, seen)
 
 
 def read_lexicon(uri: str) -> list[str]:

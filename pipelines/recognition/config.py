@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crnn.doubt import BELOW, check_below
 from crnn.engines import AUTO, BATCH_PIXELS
 from pipelines.prefixes import check_prefix
 
@@ -19,6 +20,10 @@ class ReadOptions:
     """Text file with the allowed words, one a line."""
     ngram: str = ""
     """A character n-gram for the beam decoder (JSON)."""
+    then: str = ""
+    """A second bundle, which reads what the first one doubts: a folder, s3:// or gs:// address."""
+    below: float = BELOW
+    """With --then: a reading whose confidence (0 to 1) is lower is doubtful."""
     chars: bool = True
     """Include the probability and position of each character."""
     all_files: bool = False
@@ -35,6 +40,13 @@ class ReadOptions:
     def device(self) -> str:
         """Where the model runs."""
         return "cuda" if self.use_gpu else "cpu"
+
+    def __post_init__(self) -> None:
+        check_below(self.below, "--below")
+        if self.below != BELOW and not self.then:
+            raise ValueError(
+                f"--below is {self.below}, and --then names no bundle to read what is doubtful"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +74,7 @@ class BulkConfig(ReadOptions):
     """Time limit for decoding one picture, seconds; a slower one becomes an error."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.min_confidence <= 1:
             raise ValueError(f"--min-confidence is {self.min_confidence}; expected 0 to 1")
         if self.workers < 0:

@@ -20,9 +20,10 @@ import pyarrow as pa
 import ray
 
 from crnn import storage
-from crnn.bundle import load_bundle
+from crnn.bundle import Bundle, load_bundle
 from crnn.decode import CharNgram
 from crnn.decode.lexicon import read_lexicon
+from crnn.doubt import Then
 from crnn.engines import OF_TORCH, REDUCED, check_engine, engine_for
 from crnn.errors import DataError
 from crnn.recognizer import Recognizer
@@ -88,17 +89,20 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
     """Load the bundle, and begin to list the inputs and to write down what is new; without Ray.
 
     Raises:
-        BundleError: as ``load_bundle``.
-        EngineError: when the bundle can't be read with the engine.
+        BundleError: as ``load_bundle``; when both bundles of a cascade are the same.
+        EngineError: when a bundle can't be read with the engine.
         ValueError: for a decoder that there isn't, or arguments that it doesn't take.
         DataError: when there is nothing at ``input_uri``, or ``out_uri`` has rows of this bundle
             that were made with other options, or links that lead out of the folders allowed.
     """
     bundle = load_bundle(bundle_uri)
+    then = Then(bundle=load_bundle(config.then), below=config.below) if config.then else None
+    digest = then.digest(bundle) if then else bundle.digest
     lexicon = read_lexicon(config.lexicon) if config.lexicon else None
     ngram = CharNgram.load(config.ngram) if config.ngram else None
-    check_engine(config.engine, bundle, config.device)
-    Recognizer(bundle).decoder(config.decoder or None, lexicon=lexicon, ngram=ngram)
+    for one in (bundle, then.bundle) if then else (bundle,):
+        check_engine(config.engine, one, config.device)
+        Recognizer(one).decoder(config.decoder or None, lexicon=lexicon, ngram=ngram)
     out_uri = storage.absolute(out_uri)
     listing = list_inputs(
         input_uri,
@@ -108,9 +112,9 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
         ignore_columns=config.ignore_columns,
     )
     inputs = _not_empty(input_uri, listing)
-    ledger = Ledger(out_uri, bundle.digest)
+    ledger = Ledger(out_uri, digest)
     _check_output(config.prefixes, out_uri, ledger.results_uri, ledger.work_uri)
-    ledger.claim(_recipe(bundle.digest, config))
+    ledger.claim(_recipe(bundle, then, config))
     storage.delete(storage.join(out_uri, REPORT_FILE))  # from here on there may be more to read
     if config.retry_failed:
         list(ledger.add(failed_inputs(ledger)))
@@ -118,6 +122,7 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
         ledger=ledger,
         read=ReadConfig(
             bundle=bundle,
+            then=then,
             lexicon=lexicon,
             ngram=ngram,
             options=config,
@@ -157,7 +162,7 @@ def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: No
     run = RunFigures(
         pictures=done, seconds=ended - began, started=_utc(begin), finished=_utc(time.time())
     )
-    report = summarise(work.ledger, bundle=work.read.bundle, run=run)
+    report = summarise(work.ledger, bundle=work.read.bundle, then=work.read.then, run=run)
     pictures = thumbnails(report["least_confident"], work.read.options.prefixes)
     page = write_summary(report, work.out_uri, pictures)
     return Outcome(
@@ -204,10 +209,12 @@ def _plans(ledger: Ledger, inputs: Iterator[pa.Table]) -> Iterator[Plan]:
     yield from ledger.add(known.fresh(page) for page in inputs)
 
 
-def _recipe(digest: str, config: BulkConfig) -> dict[str, Any]:
+def _recipe(bundle: Bundle, then: Then | None, config: BulkConfig) -> dict[str, Any]:
     """What decides the rows, but for the pictures."""
     return {
-        "bundle": digest,
+        "bundle": bundle.digest,
+        "then": then.bundle.digest if then else None,
+        "below": then.below if then else None,
         "decoder": config.decoder or None,
         "lexicon": _digest(config.lexicon),
         "ngram": _digest(config.ngram),
@@ -228,9 +235,13 @@ def _utc(moment: float) -> str:
 def _outcomes(work: Work) -> Iterator[ChunkOutcome]:
     config_ref: ray.ObjectRef | None = None
     options = work.read.options
-    engine = engine_for(options.engine, work.read.bundle, options.device)
+    then = work.read.then
+    engines = {
+        engine_for(options.engine, bundle, options.device)
+        for bundle in ((work.read.bundle, then.bundle) if then else (work.read.bundle,))
+    }
     processes = Processes(
-        use_gpu=options.use_gpu, most=options.workers, keep_heap=engine in OF_TORCH
+        use_gpu=options.use_gpu, most=options.workers, keep_heap=bool(engines & OF_TORCH)
     )
     while True:
         ready = work.agenda.wait()

@@ -169,10 +169,24 @@ def _what(report: Mapping[str, Any]) -> Markup:
         "results": report["results"],
         "files": number(report["files"]),
         "model": report["model"]["name"],
-        "weights, SHA-256": report["model"]["digest"],
+        "digest, SHA-256": report["model"]["digest"],
+        **_read_by(report),
         **{name: moment(when) for name, when in times.items() if when},
     }
     return tag("section", tag("h2", "What was run"), facts(entries))
+
+
+def _read_by(report: Mapping[str, Any]) -> dict[str, str]:
+    """Of a cascade, what each bundle has read."""
+    bundles = report["read_by"]
+    if len(bundles) < 2:
+        return {}
+    return {
+        f"read by {one['name']}, {one['digest'][:12]}": (
+            f"{number(one['read'])}, {_share(one['read'], report['read'])}"
+        )
+        for one in bundles
+    }
 
 
 def where(entry: Mapping[str, Any]) -> str:

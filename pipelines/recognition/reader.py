@@ -16,13 +16,14 @@ import torch
 
 from crnn import storage
 from crnn.bundle import Bundle
-from crnn.decode import CharNgram
-from crnn.picture_pool import PicturePool
-from crnn.readings import Readings
+from crnn.decode import CharNgram, Decoder
+from crnn.doubt import Then
+from crnn.picture_pool import Encoded, PicturePool
 from crnn.recognizer import Recognizer
 from pipelines.recognition.config import BulkConfig
 from pipelines.recognition.plan import Chunk, read_chunk
 from pipelines.recognition.rows import result_table
+from pipelines.recognition.second import Read, SecondReader
 from pipelines.recognition.source import Entry, encoded
 from pipelines.spread import is_second_try
 
@@ -32,6 +33,8 @@ class ReadConfig:
     """Everything that a process needs to read chunks."""
 
     bundle: Bundle
+    then: Then | None = None
+    """What reads what the bundle doubts."""
     lexicon: Sequence[str] | None
     ngram: CharNgram | None
     options: BulkConfig
@@ -61,22 +64,9 @@ class ChunkReader:
         if not options.use_gpu:
             torch.set_num_threads(1)
             cv2.setNumThreads(1)
-        self._recognizer = Recognizer(
-            config.bundle,
-            device=options.device,
-            batch_pixels=options.batch_pixels,
-            engine=options.engine,
-        )
-        self._decode = self._recognizer.decoder(
-            options.decoder or None, lexicon=config.lexicon, ngram=config.ngram
-        )
+        self._recognizer, self._decode, self._pictures = self._parts(config.bundle)
         self._decodes_small = not (options.decoders or options.use_gpu)
-        self._pictures = PicturePool(
-            config.bundle.picture,
-            processes=options.decoders or 1,
-            memory_bytes=options.decode_memory_mb << 20,
-            timeout_s=options.decode_timeout_s,
-        )
+        self._second = None if config.then is None else self._second_reader(config.then)
 
     def __call__(self, chunks: Sequence[Chunk]) -> Iterator[ChunkOutcome]:
         """Read these chunks and put each one's results file in place.
@@ -92,23 +82,65 @@ class ChunkReader:
             there = {chunk.part: self._found(chunk) for chunk in chunks}
             yield from filter(None, there.values())
             chunks = [chunk for chunk in chunks if there[chunk.part] is None]
-        inputs: deque[pa.Table] = deque()
-        files = encoded(_entries(chunks, inputs), self._config.options.prefixes)
-        pictures = chain.from_iterable(
-            self._pictures.prepare(files, small_here=self._decodes_small and not is_retried)
-        )
         writing: Future[ChunkOutcome] | None = None
         with ThreadPoolExecutor(1) as writer:
-            for chunk in chunks:
-                began = time.time()
-                readings = self._recognizer.read_prepared(
-                    islice(pictures, chunk.rows), self._decode, chars=self._config.options.chars
-                )
+            for read in self._read(chunks, small_here=self._decodes_small and not is_retried):
                 if writing:
                     yield writing.result()
-                writing = writer.submit(self._write, chunk, inputs.popleft(), readings, began)
+                writing = writer.submit(self._write, read)
             if writing:
                 yield writing.result()
+
+    def _read(self, chunks: Sequence[Chunk], *, small_here: bool) -> Iterator[Read]:
+        """The chunks in their order, with what was read."""
+        inputs: deque[pa.Table] = deque()
+        files = encoded(_entries(chunks, inputs), self._config.options.prefixes)
+        if self._second is None:
+            return self._read_first(chunks, inputs, files, small_here)
+        files = self._second.holding(files)
+        reads = self._read_first(chunks, inputs, files, small_here)
+        return self._second.settled(reads, small_here=small_here)
+
+    def _read_first(
+        self,
+        chunks: Sequence[Chunk],
+        inputs: deque[pa.Table],
+        files: Iterator[Encoded],
+        small_here: bool,
+    ) -> Iterator[Read]:
+        pictures = chain.from_iterable(self._pictures.prepare(files, small_here=small_here))
+        for chunk in chunks:
+            began = time.time()
+            readings = self._recognizer.read_prepared(
+                islice(pictures, chunk.rows), self._decode, chars=self._config.options.chars
+            )
+            yield Read(chunk=chunk, inputs=inputs.popleft(), readings=readings, began=began)
+
+    def _parts(self, bundle: Bundle) -> tuple[Recognizer, Decoder, PicturePool]:
+        """What reads with a bundle: its engine, its decoder, the processes that decode for it."""
+        config, options = self._config, self._config.options
+        recognizer = Recognizer(
+            bundle,
+            device=options.device,
+            batch_pixels=options.batch_pixels,
+            engine=options.engine,
+        )
+        decode = recognizer.decoder(
+            options.decoder or None, lexicon=config.lexicon, ngram=config.ngram
+        )
+        pictures = PicturePool(
+            bundle.picture,
+            processes=options.decoders or 1,
+            memory_bytes=options.decode_memory_mb << 20,
+            timeout_s=options.decode_timeout_s,
+        )
+        return recognizer, decode, pictures
+
+    def _second_reader(self, then: Then) -> SecondReader:
+        options = self._config.options
+        return SecondReader(
+            then, *self._parts(then.bundle), chars=options.chars, prefixes=options.prefixes
+        )
 
     def _found(self, chunk: Chunk) -> ChunkOutcome | None:
         """Of a chunk whose results file is there."""
@@ -119,18 +151,16 @@ class ChunkReader:
         now = time.time()
         return _outcome(chunk, table, now, now)
 
-    def _write(
-        self, chunk: Chunk, inputs: pa.Table, readings: Readings, began: float
-    ) -> ChunkOutcome:
-        options = self._config.options
+    def _write(self, read: Read) -> ChunkOutcome:
+        options, chunk = self._config.options, read.chunk
         table = result_table(
-            inputs, readings, min_confidence=options.min_confidence, chars=options.chars
+            read.inputs, read.readings, min_confidence=options.min_confidence, chars=options.chars
         )
         address = storage.join(self._config.results_uri, chunk.part)
         file = pa.BufferOutputStream()  # a node whose disk is full goes on
         pq.write_table(table, file, compression="zstd")
         storage.write_bytes(address, file.getvalue())
-        return _outcome(chunk, table, began, time.time())
+        return _outcome(chunk, table, read.began, time.time())
 
 
 def _entries(chunks: Sequence[Chunk], inputs: deque[pa.Table]) -> Iterator[list[Entry]]:

@@ -69,7 +69,7 @@ def result_table(
         else pa.nulls(len(readings), pa.list_(CHAR)),
         "error_code": codes,
         "error_message": messages,
-        "model": [readings.model] * len(readings),
+        "model": readings.models,
     }
     return pa.table(columns, schema=RESULT_SCHEMA)
 

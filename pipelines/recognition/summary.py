@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from crnn import storage
 from crnn.bundle import Bundle
+from crnn.doubt import Then
 from pipelines.recognition.page import PictureOf, page
 from pipelines.recognition.plan import Ledger
 from pipelines.recognition.sweep import read_part
@@ -28,7 +29,7 @@ LEAST_CONFIDENT = 48
 ERROR_EXAMPLES = 10
 _THREADS = 8
 _AHEAD = 32
-_COUNTED = ["text", "confidence", "error_code"]
+_COUNTED = ["text", "confidence", "error_code", "model"]
 _SHOWN = ["uri", "region", "text", "confidence", "chars", "error_message"]
 
 
@@ -51,8 +52,12 @@ class RunFigures:
         return {**vars(self), "pictures_per_s": rate}
 
 
-def summarise(ledger: Ledger, *, bundle: Bundle, run: RunFigures | None = None) -> dict[str, Any]:
+def summarise(
+    ledger: Ledger, *, bundle: Bundle, then: Then | None = None, run: RunFigures | None = None
+) -> dict[str, Any]:
     """Counts over all rows of this bundle, and examples; a few results files at a time in memory.
+
+    Of a cascade, ``read_by`` says how many rows each of the two bundles has read.
 
     The confidences are of all readings, those that an error calls too unsure included.
 
@@ -60,12 +65,20 @@ def summarise(ledger: Ledger, *, bundle: Bundle, run: RunFigures | None = None) 
         DataError: when a results file can't be read.
     """
     count = _Count()
+    bundles = (bundle, then.bundle) if then else (bundle,)
     parts = ledger.parts()
     for address, table in _tables(parts):
         count.take_in(address, table)
     rows = _rows([*count.doubtful, *(row for found in count.failed.values() for row in found)])
     return {
-        "model": {"name": bundle.name, "digest": bundle.digest},
+        "model": {
+            "name": then.name(bundle) if then else bundle.name,
+            "digest": then.digest(bundle) if then else bundle.digest,
+        },
+        "read_by": [
+            {"name": one.name, "digest": one.digest, "read": count.models[one.digest]}
+            for one in bundles
+        ],
         "results": ledger.results_uri,
         "files": len(parts),
         "rows": count.rows,
@@ -115,6 +128,8 @@ class _Count:
 
     rows: int = 0
     errors: Counter[str] = field(default_factory=Counter)
+    models: Counter[str] = field(default_factory=Counter)
+    """Rows read, by the bundle's digest."""
     lengths: Counter[int] = field(default_factory=Counter)
     confidences: np.ndarray = field(
         default_factory=lambda: np.zeros(CONFIDENCE_BINS, dtype=np.int64)
@@ -131,6 +146,8 @@ class _Count:
         confidences = table["confidence"].take(read).to_numpy().astype(np.float64)
         for entry in pc.value_counts(pc.utf8_length(table["text"].take(read))).to_pylist():
             self.lengths[entry["values"]] += entry["counts"]
+        for entry in pc.value_counts(table["model"].take(read)).to_pylist():
+            self.models[entry["values"]] += entry["counts"]
         least = np.argsort(confidences, kind="stable")[:LEAST_CONFIDENT]
         rows = (_Row(float(confidences[i]), address, int(read[i])) for i in least)
         self.doubtful = heapq.nsmallest(LEAST_CONFIDENT, [*self.doubtful, *rows])

@@ -32,7 +32,7 @@ def readings(texts: list[str]) -> Readings:
         x0=place,
         x1=place + 1,
         bounds=np.cumsum([0, *lengths]),
-        model="m",
+        models=["m"] * len(texts),
     )
 
 
@@ -53,7 +53,7 @@ def test_batches_come_back_in_the_order_of_their_pictures(
     numbers = iter(order)
     placed = [([next(numbers) for _ in range(len(part))], part) for part in parts]
 
-    whole = in_order(placed, "m").results()
+    whole = in_order(placed).results()
 
     expected = [result(text) for text in texts]
     expected += [Result("", 0.0, (), "m", False, "undecodable", str(error)) for error in errors]
@@ -61,7 +61,7 @@ def test_batches_come_back_in_the_order_of_their_pictures(
 
 
 def test_no_batches_are_no_pictures() -> None:
-    assert len(in_order([], "m")) == 0 and in_order([], "m").results() == []
+    assert len(in_order([])) == 0 and in_order([]).results() == []
 
 
 @given(probable=st.lists(st.sampled_from([-np.inf, np.nan, -2.0, -1.0, 0.0]), min_size=1))
@@ -75,5 +75,5 @@ def test_of_several_readings_the_most_probable_counts_and_the_first_of_equals(
     ranks = [-np.inf if np.isnan(value) else value for value in zero]
     best = ranks.index(max(ranks))
     texts = [*[f"{n:04}" for n in range(1, len(probable))], "y"]
-    assert in_order(parts, "m").texts == [texts[best], "0000"]
+    assert in_order(parts).texts == [texts[best], "0000"]
     assert kept(zero) == best

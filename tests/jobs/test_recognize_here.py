@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from crnn import Recognizer
-from jobs import recognize
+from crnn import Cascade, Recognizer
+from jobs import read, recognize
 from jobs.recognize import RecognizeSettings
 from tests.jobs.runs import PROJECT, refused, run, within
-from tests.pipelines.evaluation_cases import random_bundle, rendered
+from tests.pipelines.evaluation_cases import random_bundle, rendered, unlike_bundle
 
 JOB = PROJECT / "jobs" / "recognize.py"
 
@@ -79,6 +79,32 @@ def test_json_has_what_a_program_needs(folder: Path) -> None:
         assert [char["x1"] for char in entry["chars"]] == [char.x1 for char in result.chars]
     assert bad["id"] == names[1]
     assert bad["error"]["code"] == "undecodable"
+
+
+def test_a_second_bundle_reads_what_the_first_one_doubts(folder: Path) -> None:
+    first, second = random_bundle(folder / "first"), unlike_bundle(folder / "second")
+    names = [f"crops/{name}.png" for name in ("17", "389", "2024")]
+    sure = max(result.confidence for result in Recognizer.load(first).read(_paths(folder, names)))
+    flags = ("--bundle", "first", "--then", "second", "--below", str(sure), "--json")
+    done = here(*flags, *names, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    entries = [json.loads(line) for line in done.stdout.splitlines()]
+    cascade = Cascade.load(first, then=second, below=sure)
+    results = cascade.read(_paths(folder, names))
+    assert [(e["text"], e["model"]) for e in entries] == [(r.text, r.model) for r in results]
+    assert [result.model for result in results].count(cascade.second.bundle.digest) == 2
+
+    done = here(*flags, "--digest", cascade.digest, *names, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    only_first = cascade.first.bundle.digest
+    refused(here(*flags, "--digest", only_first, *names, cwd=folder), 1, cascade.digest, "then")
+    refused(here("--below", "0.5", *names, cwd=folder), 2, "--then names no bundle")
+    read_job = within(read.main, "--below", "0.5", *names, cwd=folder, extra=NO_CLUSTER)
+    refused(read_job, 2, "--then names no bundle")
+
+
+def _paths(folder: Path, names: list[str]) -> list[Path]:
+    return [folder / name for name in names]
 
 
 def test_a_lexicon_and_no_chars(folder: Path) -> None:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from crnn import load_bundle
 from jobs import recognize
 from tests.jobs.processes import VICTIMS
 from tests.jobs.runs import (
@@ -29,7 +30,7 @@ from tests.jobs.runs import (
     run,
     within,
 )
-from tests.pipelines.evaluation_cases import random_bundle, rendered
+from tests.pipelines.evaluation_cases import random_bundle, rendered, unlike_bundle
 
 JOB = PROJECT / "jobs" / "recognize.py"
 COUNT = 8000
@@ -110,13 +111,15 @@ def test_a_list_of_nothing_that_is_there_is_no_success(tmp_path: Path, local_ray
 
 @pytest.mark.slow
 @pytest.mark.fault
+@pytest.mark.parametrize("more", [(), ("--then", "second", "--below", "1.0")])
 def test_killed_at_the_worst_moments_every_input_has_one_row(
-    tmp_path: Path, local_ray: None
+    more: tuple[str, ...], tmp_path: Path, local_ray: None
 ) -> None:
     """A worker that has written rows and told nobody, then the driver before its report."""
     random_bundle(tmp_path / "bundle")
+    second = load_bundle(unlike_bundle(tmp_path / "second")).digest
     pictures = crops(tmp_path, 1100)
-    command = ("--bundle", "bundle", "--input", "crops", "--output", "out")
+    command = ("--bundle", "bundle", "--input", "crops", "--output", "out", *more)
     points, at = KillPoints(tmp_path / "points"), ("after part-*.parquet", "before _report.json")
     killed = points.run(JOB, *command, at=at, cwd=tmp_path)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -127,7 +130,10 @@ def test_killed_at_the_worst_moments_every_input_has_one_row(
     done = within(recognize.main, *command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert uris(tmp_path / "out") == {str(p): 1 for p in pictures.iterdir()}
-    assert json.loads((tmp_path / "out/_report.json").read_text())["rows"] == 1100
+    report = json.loads((tmp_path / "out/_report.json").read_text())
+    assert report["rows"] == 1100
+    read_by = {one["digest"]: one["read"] for one in report["read_by"]}
+    assert (read_by.get(second, 0) > 1000) == bool(more)
 
 
 @pytest.mark.nightly

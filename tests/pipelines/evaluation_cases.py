@@ -16,6 +16,8 @@ from crnn.image import PictureContract
 from crnn.model import CRNN, ModelConfig
 from crnn.recognizer import Recognizer
 from pipelines.shards import Sample, ShardWriter, finish
+from tests.crnn.networks import CONFIG as SHARP
+from tests.crnn.networks import sharp_model
 
 CHARSET = Charset("0123456789")
 CONTRACT = PictureContract(widths=(32, 64, 96, 128))
@@ -38,6 +40,22 @@ def random_bundle(folder: Path) -> str:
         picture=CONTRACT,
         calibration=CALIBRATION,
         name="random <b>digits</b>",
+        data_digest="none",
+        metrics={},
+    )
+    return str(folder)
+
+
+def unlike_bundle(folder: Path) -> str:
+    """One that shares neither characters nor contract with it, and reads letters; its address."""
+    charset = Charset("uvwxyz")
+    picture = PictureContract(height=48, channels=3, widths=(64, 160))
+    save_bundle(
+        folder,
+        model=sharp_model(SHARP, charset, picture),
+        charset=charset,
+        picture=picture,
+        name="unlike",
         data_digest="none",
         metrics={},
     )

@@ -1,0 +1,65 @@
+"""When a second bundle reads what a first one read, and which of the two readings counts.
+
+The rule of a cascade (``crnn.cascade``), without what reads: a command line needs only this much.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crnn.errors import BundleError
+from crnn.result import Result
+
+if TYPE_CHECKING:
+    from crnn.bundle import Bundle
+
+BELOW = 0.9
+"""The usual bound."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Then:
+    """The second bundle of a cascade, and when it reads."""
+
+    bundle: Bundle
+    below: float = BELOW
+    """The first bundle's reading is doubtful at a calibrated confidence below this, up to 1."""
+
+    def __post_init__(self) -> None:
+        check_below(self.below)
+
+    def digest(self, first: Bundle) -> str:
+        """Identity of the cascade in results and ledgers: SHA-256 over both digests and the bound.
+
+        Raises:
+            BundleError: when both bundles are the same.
+        """
+        if first.digest == self.bundle.digest:
+            raise BundleError(
+                f"both bundles of the cascade have the digest {first.digest}; expected another "
+                "one to read what the first doubts"
+            )
+        parts = {"first": first.digest, "then": self.bundle.digest, "below": self.below}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def name(self, first: Bundle) -> str:
+        """What people call the cascade."""
+        return f"{first.name}, then {self.bundle.name} below {self.below:g}"
+
+    def is_doubtful(self, first: Result) -> bool:
+        """Whether the second bundle is to read the picture too."""
+        return first.error_code is None and first.confidence < self.below
+
+
+def check_below(below: float, name: str = "below") -> None:
+    """Raise ValueError unless it is a bound that something can be below."""
+    if not 0 < below <= 1:
+        raise ValueError(f"{name} is {below}; expected a confidence above 0, up to 1")
+
+
+def settled(first: Result, second: Result) -> Result:
+    """Which of a doubtful picture's readings counts."""
+    return second if second.text and second.error_code is None else first
