@@ -63,3 +63,10 @@ def check_below(below: float, name: str = "below") -> None:
 def settled(first: Result, second: Result) -> Result:
     """Which of a doubtful picture's readings counts."""
     return second if second.text and second.error_code is None else first
+
+
+def check_bound(then: str, below: float) -> None:
+    """Raise ValueError unless ``--below`` is a bound, and goes with ``--then``."""
+    check_below(below, "--below")
+    if below != BELOW and not then:
+        raise ValueError(f"--below is {below}, and --then names no bundle to read what is doubtful")

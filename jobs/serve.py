@@ -2,6 +2,7 @@
 
     python jobs/serve.py                                     on this machine, until Ctrl-C
     python jobs/serve.py --bundle s3://b/bundle --host 0.0.0.0 --token-file token
+    python jobs/serve.py --then s3://b/strong --below 0.9    a second one reads what is doubtful
     serve run jobs.serve:app bundle=runs/first/bundle
     python jobs/serve.py --bundle B --write-config serve.yaml, then serve deploy serve.yaml
     ray job submit -- python jobs/serve.py --bundle B
@@ -60,11 +61,13 @@ def main(argv: Sequence[str]) -> None:
 
 def app(arguments: Mapping[str, Any]) -> Application:
     """The Serve application, for ``serve run`` and ``serve deploy``; arguments as the flags."""
+    from crnn import storage
     from jobs.serving.deployment import application
     from jobs.serving.shipped import address
 
     settings = from_arguments(arguments)
-    return application(replace(settings, bundle=address(settings.bundle)[0]))
+    then = settings.then and storage.absolute(settings.then)
+    return application(replace(settings, bundle=address(settings.bundle)[0], then=then))
 
 
 if __name__ == "__main__":

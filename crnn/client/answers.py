@@ -121,6 +121,7 @@ def problem_of(response: httpx.Response) -> dict[str, Any]:
 
 
 def _result(entry: Mapping[str, Any], digest: str) -> Result:
+    digest = entry.get("model", digest)  # of a cascade, whichever bundle read it
     if error := entry.get("error"):
         return Result("", 0.0, (), digest, False, error["code"], error["message"])
     chars = tuple(

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from crnn.online.request import Entry
+from crnn.online.request import Bucket, Entry
 from crnn.prepare import Small
 
 LET_BEFORE = 256
@@ -37,8 +37,13 @@ LOOK_S = 0.25
 class Batch:
     """Pictures of one bucket, by their turns; or, of no bucket, those that can't be read."""
 
-    bucket_width: int | None
+    bucket: Bucket | None
     entries: list[Entry]
+
+    @property
+    def bucket_width(self) -> int | None:
+        """Of its pictures, px."""
+        return None if self.bucket is None else self.bucket.width_px
 
 
 class Batcher:
@@ -49,6 +54,7 @@ class Batcher:
         batch_size: Callable[[int], int],
         wait_s: float,
         *,
+        second_size: Callable[[int], int] | None = None,
         engines: int = sys.maxsize,
         cores_rest: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -57,13 +63,15 @@ class Batcher:
         Args:
             batch_size: of a bucket's width.
             wait_s: the longest such wait.
+            second_size: as ``batch_size``, of what a second bundle reads.
             engines: that have cores of their own; who takes batches beside so many is spare.
             cores_rest: tells it of the last moments, quickly.
         """
-        self._full, self._wait_s = batch_size, wait_s
+        self._sizes = batch_size, second_size or batch_size
+        self._wait_s = wait_s
         self._engines, self._cores_rest = engines, cores_rest
         self._changed = threading.Condition(threading.Lock())
-        self._buckets: dict[int, list[tuple[int, int, Entry]]] = {}
+        self._buckets: dict[Bucket, list[tuple[int, int, Entry]]] = {}
         """Heaps of turn, number and picture."""
         self._numbers = itertools.count()
         self._unreadable: list[Entry] = []
@@ -89,18 +97,18 @@ class Batcher:
         """One of those that were expected has come."""
         with self._changed:
             self._num_decoding -= 1
-            if entry.bucket_width is None:
+            if entry.bucket is None:
                 self._unreadable.append(entry)
                 self._changed.notify()
-            elif self._put(entry, entry.bucket_width) or not self._num_decoding:
+            elif self._put(entry, entry.bucket) or not self._num_decoding:
                 self._changed.notify()
 
     def add_unexpected(self, entries: Sequence[Entry]) -> None:
         """Pictures of buckets, all at once."""
         with self._changed:
             for entry in entries:
-                assert entry.bucket_width is not None
-                if self._put(entry, entry.bucket_width):
+                assert entry.bucket is not None
+                if self._put(entry, entry.bucket):
                     self._changed.notify()
 
     def take(self) -> Batch | None:
@@ -113,9 +121,9 @@ class Batcher:
                 if self._unreadable:
                     entries, self._unreadable = self._unreadable, []
                     return self._taken(Batch(None, entries))
-                width, wait_s = self._due()
-                if width is not None:
-                    return self._taken(self._pop(width))
+                bucket, wait_s = self._due()
+                if bucket is not None:
+                    return self._taken(self._pop(bucket))
                 self._num_watching += wait_s is not None
                 self._changed.wait(wait_s)
                 self._num_watching -= wait_s is not None
@@ -139,12 +147,16 @@ class Batcher:
             self._changed.notify()
         return batch
 
-    def _put(self, entry: Entry, width: int) -> bool:
+    def _full(self, bucket: Bucket) -> int:
+        """Pictures that make a full batch."""
+        return self._sizes[bucket.is_second](bucket.width_px)
+
+    def _put(self, entry: Entry, bucket: Bucket) -> bool:
         """Whether an engine thread should look: the first of a bucket, or enough of it."""
         number = next(self._numbers)
-        bucket = self._buckets.setdefault(width, [])
-        heapq.heappush(bucket, (number + LET_BEFORE * entry.index, number, entry))
-        return len(bucket) in (1, self._full(width)) and self._may_wake()
+        waiting = self._buckets.setdefault(bucket, [])
+        heapq.heappush(waiting, (number + LET_BEFORE * entry.index, number, entry))
+        return len(waiting) in (1, self._full(bucket)) and self._may_wake()
 
     def _may_wake(self) -> bool:
         """Whether a free engine has to know: if it mustn't work, one that looks later will do."""
@@ -154,7 +166,7 @@ class Batcher:
         """Whether a free engine has a core."""
         return self._num_busy < self._engines or self._cores_rest()
 
-    def _due(self) -> tuple[int | None, float | None]:
+    def _due(self) -> tuple[Bucket | None, float | None]:
         """The bucket whose time has come; else how long to wait, if anything waits at all."""
         self._forget_the_gone()
         if not self._buckets:
@@ -162,44 +174,44 @@ class Batcher:
         if not self._may_work():
             return None, LOOK_S
         now_s, gathers = time.monotonic(), self._may_gather()
-        left_s = {w: has[0][2].ready_s + self._wait_s - now_s for w, has in self._buckets.items()}
-        due = [width for width, left in left_s.items() if left <= 0 or not gathers]
+        left_s = {b: has[0][2].ready_s + self._wait_s - now_s for b, has in self._buckets.items()}
+        due = [bucket for bucket, left in left_s.items() if left <= 0 or not gathers]
         if due:
             return min(due, key=self._turn), None
-        full = [width for width, has in self._buckets.items() if len(has) >= self._full(width)]
+        full = [bucket for bucket, has in self._buckets.items() if len(has) >= self._full(bucket)]
         return (min(full, key=self._turn), None) if full else (None, min(left_s.values()))
 
     def _may_gather(self) -> bool:
         """Whether waiting makes larger batches without leaving a core idle."""
         return self._num_decoding > 0 or (self._num_busy > 0 and not self._cores_rest())
 
-    def _turn(self, width: int) -> int:
+    def _turn(self, bucket: Bucket) -> int:
         """Of a bucket's first picture."""
-        return self._buckets[width][0][0]
+        return self._buckets[bucket][0][0]
 
     def _forget_the_gone(self) -> None:
         """No bucket begins with a picture that nobody waits for any more."""
-        for width, bucket in list(self._buckets.items()):
-            while bucket and bucket[0][2].request.is_over:
-                heapq.heappop(bucket)
-            if not bucket:
-                del self._buckets[width]
+        for bucket, waiting in list(self._buckets.items()):
+            while waiting and waiting[0][2].request.is_over:
+                heapq.heappop(waiting)
+            if not waiting:
+                del self._buckets[bucket]
 
-    def _pop(self, width: int) -> Batch:
-        bucket, size = self._buckets[width], self._full(width)
+    def _pop(self, bucket: Bucket) -> Batch:
+        waiting, size = self._buckets[bucket], self._full(bucket)
         entries: list[Entry] = []
         decoding_bytes = 0
-        while bucket and len(entries) < size:
-            entry = bucket[0][2]
+        while waiting and len(entries) < size:
+            entry = waiting[0][2]
             decoding_bytes += _decoding_bytes(entry)
             if entries and decoding_bytes > DECODED_AT_ONCE:
                 break
-            heapq.heappop(bucket)
+            heapq.heappop(waiting)
             if not entry.request.is_over:
                 entries.append(entry)
-        if not bucket:
-            del self._buckets[width]
-        return Batch(width, entries)
+        if not waiting:
+            del self._buckets[bucket]
+        return Batch(bucket, entries)
 
 
 def _decoding_bytes(entry: Entry) -> int:

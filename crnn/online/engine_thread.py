@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from crnn.decode import Decoder, greedy
+from crnn.doubt import settled
 from crnn.errors import EngineError, PictureError, WorkersLostError
 from crnn.online.batcher import Batch, Batcher
 from crnn.online.observer import Observer
@@ -42,6 +43,9 @@ class EngineThread(threading.Thread):
         decode_apart: Callable[[list[Entry]], None],
         deliver: Callable[[list[Answer]], None],
         fail: Callable[[WorkersLostError], None],
+        second: Recognizer | None = None,
+        is_doubtful: Callable[[Result], bool] = lambda result: False,
+        read_again: Callable[[list[tuple[Entry, Result]]], None] = lambda doubtful: None,
     ) -> None:
         """Make it; ``start`` it.
 
@@ -53,11 +57,16 @@ class EngineThread(threading.Thread):
             decode_apart: takes small pictures that turned out not to be sound, from any thread.
             deliver: takes answers, from any thread.
             fail: told when reading is over for good.
+            second: of the second bundle of a cascade, to be used as ``recognizer`` is.
+            is_doubtful: whether that one is to read a picture too, by what was read first.
+            read_again: takes such pictures, and what was read first, from any thread.
         """
         super().__init__(name="online-engine", daemon=True)
         self._recognizer, self._batcher, self._observer = recognizer, batcher, observer
         self._slow_decoding, self._decode_apart = slow_decoding, decode_apart
         self._deliver, self._fail = deliver, fail
+        self._second = second or recognizer
+        self._is_doubtful, self._read_again = is_doubtful, read_again
         self._failures = 0
 
     def run(self) -> None:
@@ -71,20 +80,22 @@ class EngineThread(threading.Thread):
             raise
 
     def _read(self, batch: Batch) -> None:
-        if batch.bucket_width is None:
+        bucket = batch.bucket
+        if bucket is None:
             self._hand_over(batch.entries, [self._error(entry) for entry in batch.entries])
             return
         began_s = time.monotonic()
-        entries, pictures = self._prepared(batch.entries)
+        recognizer = self._second if bucket.is_second else self._recognizer
+        entries, pictures = self._prepared(batch.entries, recognizer)
         if not entries:
             return
         decoded_s = time.monotonic()
         try:
-            log_probs_TNC = self._recognizer.read_batch_pixels(
+            log_probs_TNC = recognizer.read_batch_pixels(
                 np.stack([picture.pixels for picture in pictures])
             )
         except Exception as error:
-            self._engine_failed(batch.bucket_width, entries, error)
+            self._engine_failed(recognizer, bucket.width_px, entries, error)
             return
         self._failures = 0
         engine_s = time.monotonic() - decoded_s
@@ -97,14 +108,16 @@ class EngineThread(threading.Thread):
                     log_probs_TNC[:, places],
                 )
             if decode is greedy:
-                self._decode(*part, decode, chars)
+                self._decode(recognizer, *part, decode, chars)
             else:
-                self._slow_decoding.submit(self._decode, *part, decode, chars)
-        self._tell_batch(batch.bucket_width, entries, began_s, decoded_s - began_s, engine_s)
+                self._slow_decoding.submit(self._decode, recognizer, *part, decode, chars)
+        self._tell_batch(bucket.width_px, entries, began_s, decoded_s - began_s, engine_s)
 
-    def _prepared(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[Prepared]]:
+    def _prepared(
+        self, entries: Sequence[Entry], recognizer: Recognizer
+    ) -> tuple[list[Entry], list[Prepared]]:
         """Those that are ready or can be made ready here, and their pictures."""
-        contract = self._recognizer.bundle.picture
+        contract = recognizer.bundle.picture
         ready: list[Entry] = []
         pictures: list[Prepared] = []
         unsound: list[Entry] = []
@@ -123,6 +136,7 @@ class EngineThread(threading.Thread):
 
     def _decode(
         self,
+        recognizer: Recognizer,
         entries: Sequence[Entry],
         pictures: Sequence[Prepared],
         log_probs_TNC: torch.Tensor,
@@ -130,37 +144,60 @@ class EngineThread(threading.Thread):
         chars: bool,
     ) -> None:
         try:
-            readings = self._recognizer.readings(pictures, log_probs_TNC, decode, chars=chars)
+            readings = recognizer.readings(pictures, log_probs_TNC, decode, chars=chars)
         except Exception as error:  # a decoder is the caller's: so is its failure
             self._deliver([(entry, error) for entry in entries])
             return
         found = zip(readings.results(), readings.log_probabilities.tolist(), strict=True)
         done: list[tuple[Entry, Result]] = []
+        doubtful: list[tuple[Entry, Result]] = []
         for entry, picture, (result, log_probability) in zip(entries, pictures, found, strict=True):
-            counts = self._counts(entry, picture, result, log_probability)
-            if counts is not None:
+            counts = self._counts(recognizer, entry, picture, result, log_probability)
+            if counts is None:
+                continue
+            if entry.first is not None:
+                done.append((entry, settled(entry.first, counts)))
+            elif self._is_doubtful(counts):
+                doubtful.append((entry, counts))
+            else:
                 done.append((entry, counts))
+        if doubtful:
+            self._read_again(doubtful)
         if done:
             self._hand_over(*map(list, zip(*done, strict=True)))
 
     def _counts(
-        self, entry: Entry, picture: Prepared, result: Result, log_probability: float
+        self,
+        recognizer: Recognizer,
+        entry: Entry,
+        picture: Prepared,
+        result: Result,
+        log_probability: float,
     ) -> Result | None:
-        """The picture's result; None while others of its readings are to come.
+        """What the bundle reads in the picture; None while others of its readings are to come.
 
         Those that the bundle's reading policy wants wait in the batcher like any picture. They
         take no place of their own in the queue: the first reading's pixels are gone by then.
         """
         if entry.attempts is not None:
             return entry.attempts.put(entry.number, result, log_probability)
-        others = self._recognizer.again(picture, log_probability)
+        others = recognizer.again(picture, log_probability)
         if not others:
             return result
         attempts, now_s = Attempts(result, log_probability, len(others)), time.monotonic()
         self._batcher.add_unexpected(
             [
-                Entry(entry.request, entry.index, other, other.pixels.shape[1], now_s, attempts, n)
-                for n, other in enumerate(others, 1)
+                Entry(
+                    entry.request,
+                    entry.index,
+                    other,
+                    other.pixels.shape[1],
+                    now_s,
+                    attempts,
+                    number,
+                    entry.first,
+                )
+                for number, other in enumerate(others, 1)
             ]
         )
         return None
@@ -194,13 +231,17 @@ class EngineThread(threading.Thread):
 
     def _error(self, entry: Entry) -> Result:
         assert isinstance(entry.picture, PictureError)
+        if entry.first is not None:  # the second bundle couldn't prepare it
+            return entry.first
         return self._recognizer.error(entry.picture)
 
-    def _engine_failed(self, bucket_width: int, entries: Sequence[Entry], error: Exception) -> None:
+    def _engine_failed(
+        self, recognizer: Recognizer, bucket_width: int, entries: Sequence[Entry], error: Exception
+    ) -> None:
         log.error("the engine failed", exc_info=error)
         self._failures += 1
         answer = EngineError(
-            f"engine {self._recognizer.engine!r} failed on {len(entries)} pictures of "
+            f"engine {recognizer.engine!r} failed on {len(entries)} pictures of "
             f"{bucket_width} px: {error!r}"
         )
         self._deliver([(entry, answer) for entry in entries])
@@ -212,13 +253,14 @@ class EngineThread(threading.Thread):
 
 def _waited_s(entry: Entry) -> float:
     """For being decoded; a second reading didn't."""
-    return entry.ready_s - entry.request.accepted_s if entry.attempts is None else 0.0
+    is_again = entry.attempts is not None or entry.is_second
+    return 0.0 if is_again else entry.ready_s - entry.request.accepted_s
 
 
 def _by_decoder(entries: Sequence[Entry]) -> list[tuple[Decoder, bool, list[int]]]:
     """The places of the pictures that are decoded alike."""
     found: dict[tuple[int, bool], tuple[Decoder, bool, list[int]]] = {}
     for place, entry in enumerate(entries):
-        decode, chars = entry.request.decode, entry.request.chars
+        decode, chars = entry.decode, entry.request.chars
         found.setdefault((id(decode), chars), (decode, chars, []))[2].append(place)
     return list(found.values())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -13,11 +12,10 @@ from functools import partial
 from typing import TypeVar
 
 import cv2
-import numpy as np
-from PIL import Image
 
 from crnn.bundle import Bundle
 from crnn.decode import Decoder
+from crnn.doubt import Then
 from crnn.errors import ClosedError, DeadlineError, PictureError, WorkersLostError
 from crnn.online.batcher import Batcher
 from crnn.online.config import OnlineConfig
@@ -26,9 +24,9 @@ from crnn.online.engine_thread import Answer, EngineThread
 from crnn.online.observer import Observer, Unobserved
 from crnn.online.places import Places
 from crnn.online.request import Decoding, Entry, Request
-from crnn.picture_pool import Encoded, PicturePool
-from crnn.prepare import Prepared, Small, small_picture
-from crnn.recognizer import Recognizer
+from crnn.online.side import Side
+from crnn.picture_pool import Encoded
+from crnn.prepare import Small
 from crnn.result import Result
 
 _Argument = TypeVar("_Argument")
@@ -46,56 +44,57 @@ class OnlineRecognizer:
         bundle: Bundle,
         config: OnlineConfig = OnlineConfig(),  # noqa: B008  (frozen)
         observer: Observer | None = None,
+        then: Then | None = None,
     ) -> None:
         """Start processes and threads; the engine is built by ``warm_up``, or the first picture.
 
+        ``then`` has what the bundle doubts read by another.
+
         Raises:
             ValueError: for an unknown engine.
+            BundleError: when both bundles are the same.
         """
-        self.bundle, self.config = bundle, config
+        self.bundle, self.config, self.then = bundle, config, then
+        self.name = then.name(bundle) if then else bundle.name
+        self.digest = then.digest(bundle) if then else bundle.digest
+        """What decides its readings, both bundles and the bound of a cascade."""
         if config.decodes_small:
             cv2.setNumThreads(1)  # engines are what goes on side by side
         engines = config.engines(len(os.sched_getaffinity(0)))
-        self._recognizers = [
-            Recognizer(
-                bundle,
-                device=config.device,
-                batch_pixels=config.batch_pixels,
-                engine=config.engine,
-                threads=config.threads,
-            )
-            for _ in range(engines + config.spare_engines)
-        ]
-        self.decoder = self._recognizers[0].decoder
+        count = engines + config.spare_engines
+        self._first = Side(bundle, config, engines=count)
+        self._second = Side(then.bundle, config, engines=count) if then else None
+        self._sides = [self._first, *([self._second] if self._second else [])]
+        self.decoder = self._first.recognizers[0].decoder
         """As ``Recognizer.decoder``: what ``read`` takes, from names and words."""
-        self._bundle_decoder = self.decoder()
         self._places = Places(config.queue_pictures, config.queue_mb << 20)
-        size, wait_s = self._recognizers[0].batch_size, config.batch_wait_ms / 1000
-        self._batcher = Batcher(size, wait_s, engines=engines, cores_rest=Cores())
+        self._batcher = Batcher(
+            self._first.recognizers[0].batch_size,
+            config.batch_wait_ms / 1000,
+            second_size=self._sides[-1].recognizers[0].batch_size,
+            engines=engines,
+            cores_rest=Cores(),
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._requests: set[Request] = set()
         self._drained = asyncio.Event()
         self._is_closing = False
         self._failure: WorkersLostError | None = None
-        self._pool = PicturePool(
-            bundle.picture,
-            processes=config.decoders,
-            memory_bytes=config.decode_memory_mb << 20,
-            timeout_s=config.decode_timeout_s,
-            max_pixels=config.max_pixels,
-        )
         self._slow_decoding = ThreadPoolExecutor(1, thread_name_prefix="online-decoder")
         self._threads = [
             EngineThread(
-                recognizer,
+                self._first.recognizers[number],
                 self._batcher,
                 observer or Unobserved(),
                 self._slow_decoding,
-                partial(self._on_loop, self._decode_unsound),
+                partial(self._on_loop, self._decode_apart),
                 self._deliver,
                 self._fail,
+                second=self._second.recognizers[number] if self._second else None,
+                is_doubtful=then.is_doubtful if then else lambda result: False,
+                read_again=self._read_again,
             )
-            for recognizer in self._recognizers
+            for number in range(count)
         ]
         for thread in self._threads:
             thread.start()
@@ -103,7 +102,11 @@ class OnlineRecognizer:
     @property
     def engine(self) -> str:
         """What runs the model, by name."""
-        return self._recognizers[0].engine
+        return self._first.engine
+
+    def engines(self) -> list[tuple[Bundle, str]]:
+        """Each bundle, and the engine that it runs in."""
+        return [(side.bundle, side.engine) for side in self._sides]
 
     @property
     def pictures(self) -> int:
@@ -117,28 +120,17 @@ class OnlineRecognizer:
 
     def process_ids(self) -> list[int]:
         """Of the processes that decode, at the moment."""
-        return self._pool.process_ids()
+        return [pid for side in self._sides for pid in side.pool.process_ids()]
 
     def warm_up(self) -> None:
         """Read a blank picture of every bucket, alone and in a full batch; blocks.
 
         Raises:
-            EngineError: when the engine can't run here, or wasn't proven.
+            EngineError: when an engine can't run here, or wasn't proven.
             WorkersLostError: when processes can't be started.
         """
-        blanks = [
-            self._pool.submit(Encoded(data=self._blank(w))) for w in self.bundle.picture.widths
-        ]
-        for blank in blanks:
-            [prepared] = blank.result()
-            assert isinstance(prepared, Prepared)
-            size = self._recognizers[0].batch_size(prepared.pixels.shape[1])
-            for recognizer in self._recognizers:
-                for count in {1, size}:
-                    log_probs_TNC = recognizer.read_batch_pixels(
-                        np.stack([prepared.pixels] * count)
-                    )
-                    recognizer.readings([prepared] * count, log_probs_TNC, self._bundle_decoder)
+        for side in self._sides:
+            side.warm_up()
 
     async def read(
         self,
@@ -157,7 +149,7 @@ class OnlineRecognizer:
         Args:
             pictures: the bytes of files.
             timeout_s: for all of it.
-            decoder: by default the bundle's; ``self.decoder`` makes others.
+            decoder: by default each bundle's own; ``self.decoder`` makes others.
             chars: whether to report each character's probability and place.
 
         Raises:
@@ -172,12 +164,13 @@ class OnlineRecognizer:
         self._check(pictures, timeout_s)
         if not pictures:
             return []
-        small = [self._small(data) for data in pictures]
+        small = [self._first.small(data) for data in pictures]
         request = Request(
             pictures,
-            decoder or self._bundle_decoder,
+            decoder or self._first.decoder,
+            decode_again=decoder or self._sides[-1].decoder,
             chars=chars,
-            extra=sum(self._weight(one) - 1 for one in small),
+            extra=sum(self._first.weight(one) - 1 for one in small),
             now_s=time.monotonic(),
         )
         self._places.take(request.num_pictures, request.num_bytes, request.extra)
@@ -206,7 +199,8 @@ class OnlineRecognizer:
         """End processes and threads now; calls that still wait raise ClosedError."""
         self._is_closing = True
         self._batcher.close()
-        self._pool.close()
+        for side in self._sides:
+            side.pool.close()
         for thread in self._threads:
             thread.join()
         self._threads = []  # they refer back to this recognizer, and its memory is wanted now
@@ -228,18 +222,6 @@ class OnlineRecognizer:
         if isinstance(pictures, bytes) or not all(isinstance(data, bytes) for data in pictures):
             raise ValueError("expected a sequence of pictures, each the bytes of a file")
 
-    def _small(self, data: bytes) -> Small | None:
-        """The picture, if an engine thread may decode it."""
-        picture = small_picture(data) if self.config.decodes_small else None
-        if picture is None or picture.header.num_pixels > self.config.max_pixels:
-            return None
-        return picture
-
-    def _weight(self, picture: Small | None) -> int:
-        """What it weighs, as far as is known before it is decoded."""
-        contract = self.bundle.picture
-        return 1 if picture is None else contract.weight(picture.bucket_width(contract))
-
     def _take_up(
         self, request: Request, pictures: Sequence[bytes], found: Sequence[Small | None]
     ) -> None:
@@ -255,28 +237,64 @@ class OnlineRecognizer:
         self._batcher.add_unexpected(small)
         self._decode(request, [(index, pictures[index]) for index in others])
 
-    def _decode_unsound(self, entries: Sequence[Entry]) -> None:
-        """Small ones that an engine thread couldn't decode: a process tells what is wrong."""
-        for entry in entries:
-            assert isinstance(entry.picture, Small)
-            if not entry.request.is_over:
-                with contextlib.suppress(ClosedError, WorkersLostError):  # they fail every request
-                    self._decode(entry.request, [(entry.index, entry.picture.data)])
+    def _read_again(self, doubtful: list[tuple[Entry, Result]]) -> None:
+        """To the second bundle: pictures that the first one read so; from any thread.
 
-    def _decode(self, request: Request, pictures: Sequence[tuple[int, bytes]]) -> None:
-        """Send pictures, with their places, to the processes; they come back to ``_decoded``."""
+        They keep their places in the queue.
+        """
+        assert self._second is not None
+        contract, now_s = self._second.bundle.picture, time.monotonic()
+        small: list[Entry] = []
+        others: list[Entry] = []
+        for entry, first in doubtful:
+            request, index = entry.request, entry.index
+            data = request.data(index)
+            if data is None:
+                continue
+            picture = self._second.small(data)
+            if picture is None:
+                others.append(Entry(request, index, entry.picture, None, now_s, first=first))
+            else:
+                width = picture.bucket_width(contract)
+                small.append(Entry(request, index, picture, width, now_s, first=first))
+        self._batcher.add_unexpected(small)
+        if others:
+            self._on_loop(self._decode_apart, others)
+
+    def _decode_apart(self, entries: Sequence[Entry]) -> None:
+        """Pictures that an engine thread can't decode, or that aren't sound: a process tells."""
+        for entry in entries:
+            request, index = entry.request, entry.index
+            data = request.data(index)
+            if data is not None:
+                with contextlib.suppress(ClosedError, WorkersLostError):  # they fail every request
+                    self._decode(request, [(index, data)], entry.first)
+
+    def _decode(
+        self,
+        request: Request,
+        pictures: Sequence[tuple[int, bytes]],
+        first: Result | None = None,
+    ) -> None:
+        """Send pictures, with their places, to the processes; they come back to ``_decoded``.
+
+        ``first``: what the first bundle read, of one that the second is to read.
+        """
+        side = self._first if first is None else self._sides[-1]
         self._batcher.expect(len(pictures))
         for number, (index, data) in enumerate(pictures):
             try:
-                decoding = self._pool.submit(Encoded(data=data))
+                decoding = side.pool.submit(Encoded(data=data))
             except (WorkersLostError, ValueError) as error:
                 self._batcher.give_up(len(pictures) - number)
                 raise self._as_lost(error) from error
             request.decodings.append(decoding)
-            decoding.add_done_callback(partial(self._decoded, request, index))
+            decoding.add_done_callback(partial(self._decoded, request, index, first))
 
-    def _decoded(self, request: Request, index: int, decoding: Decoding) -> None:
-        """In one of the pool's threads, or where it was cancelled."""
+    def _decoded(
+        self, request: Request, index: int, first: Result | None, decoding: Decoding
+    ) -> None:
+        """In one of a pool's threads, or where it was cancelled."""
         error = None if decoding.cancelled() else decoding.exception()
         if decoding.cancelled() or error is not None:
             self._batcher.give_up()
@@ -285,9 +303,10 @@ class OnlineRecognizer:
             return
         [picture] = decoding.result()
         width = None if isinstance(picture, PictureError) else picture.pixels.shape[1]
-        if width is not None and (weight := self.bundle.picture.weight(width)) > 1:
+        weight = 1 if width is None or first else self.bundle.picture.weight(width)
+        if weight > 1:
             self._on_loop(partial(self._grow, request), weight - 1)
-        self._batcher.add(Entry(request, index, picture, width, time.monotonic()))
+        self._batcher.add(Entry(request, index, picture, width, time.monotonic(), first=first))
 
     def _grow(self, request: Request, extra: int) -> None:
         if not request.is_over:
@@ -333,8 +352,3 @@ class OnlineRecognizer:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # closed
                 self._loop.call_soon_threadsafe(call, argument)
-
-    def _blank(self, width: int) -> bytes:
-        buffer = io.BytesIO()
-        Image.new("L", (width, self.bundle.picture.height), 255).save(buffer, "PNG")
-        return buffer.getvalue()

@@ -1,4 +1,7 @@
-"""One caller's pictures on their way. Belongs to the event loop's thread but for ``is_over``."""
+"""One caller's pictures on their way.
+
+Belongs to the event loop's thread but for ``is_over`` and ``data``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from crnn.decode import Decoder
 from crnn.errors import PictureError
@@ -18,6 +22,14 @@ Decoding = Future[list[Prepared | PictureError]]
 """What ``PicturePool.submit`` gives."""
 
 
+class Bucket(NamedTuple):
+    """Whose pictures share a batch."""
+
+    width_px: int
+    is_second: bool = False
+    """Whether the second bundle of a cascade reads them."""
+
+
 class Request:
     """Results as they come, in the caller's order, and the future that the caller awaits."""
 
@@ -26,11 +38,15 @@ class Request:
         pictures: Sequence[bytes],
         decode: Decoder,
         *,
+        decode_again: Decoder | None = None,
         chars: bool,
         now_s: float,
         extra: int = 0,
     ) -> None:
+        """``decode_again``: of a cascade's second bundle, by default ``decode`` too."""
         self.decode, self.chars, self.accepted_s = decode, chars, now_s
+        self.decode_again = decode_again or decode
+        self._pictures = pictures
         self.num_pictures = len(pictures)
         self.num_bytes = sum(map(len, pictures))
         self.extra = extra
@@ -41,6 +57,11 @@ class Request:
         self.done: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
         self._results: list[Result | None] = [None] * len(pictures)
         self._left = len(pictures)
+
+    def data(self, index: int) -> bytes | None:
+        """Picture ``index``, encoded, to be prepared once more; None once nobody waits for it."""
+        pictures = self._pictures  # from any thread
+        return pictures[index] if pictures else None
 
     def answer(self, index: int, result: Result) -> None:
         """Picture ``index`` is done."""
@@ -58,6 +79,7 @@ class Request:
     def end(self) -> None:
         """Nobody waits any more: pictures that weren't read yet won't be."""
         self.is_over = True
+        self._pictures = ()
         if self._left:
             for decoding in self.decodings:
                 decoding.cancel()
@@ -100,3 +122,20 @@ class Entry:
     """Of a picture that is read again: where its result goes."""
     number: int = 0
     """Its place there."""
+    first: Result | None = None
+    """Of a picture that the second bundle of a cascade is to read: what the first one read."""
+
+    @property
+    def bucket(self) -> Bucket | None:
+        """Pictures of one bucket share batches; None as ``bucket_width``."""
+        return None if self.bucket_width is None else Bucket(self.bucket_width, self.is_second)
+
+    @property
+    def is_second(self) -> bool:
+        """Whether the second bundle of a cascade is to read it."""
+        return self.first is not None
+
+    @property
+    def decode(self) -> Decoder:
+        """What its request wants it decoded with."""
+        return self.request.decode_again if self.is_second else self.request.decode

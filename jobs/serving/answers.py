@@ -15,14 +15,23 @@ LOW_CONFIDENCE = "low_confidence"
 
 
 def recognized(
-    model: str, digest: str, ids: Sequence[str], results: Sequence[Result], options: Options
+    model: str,
+    digest: str,
+    ids: Sequence[str],
+    results: Sequence[Result],
+    options: Options,
+    *,
+    with_models: bool = False,
 ) -> bytes:
-    """The document: the model, and a result or an error for each picture, in request order."""
+    """The document: the model, and a result or an error for each picture, in request order.
+
+    ``with_models``: each result says which bundle of a cascade read it.
+    """
     return orjson.dumps(
         {
             "model": {"name": model, "digest": digest},
             "results": [
-                _entry(picture, result, options)
+                _entry(picture, result, options, with_model=with_models)
                 for picture, result in zip(ids, results, strict=True)
             ],
         }
@@ -43,8 +52,10 @@ def verdict(result: Result, min_confidence: float) -> tuple[str, str] | None:
     return None
 
 
-def _entry(picture: str, result: Result, options: Options) -> dict[str, Any]:
+def _entry(picture: str, result: Result, options: Options, *, with_model: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {"id": picture}
+    if with_model:
+        entry["model"] = result.model
     if result.error_code is None:
         entry["text"] = result.text
         entry["confidence"] = result.confidence

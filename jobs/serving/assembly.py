@@ -44,7 +44,9 @@ def _bulk_jobs(service: Service) -> BulkJobs | None:
 
     def deployed() -> Deployed:
         uri, digest = service.in_use
-        return Deployed(uri=uri, digest=digest)
+        return Deployed(
+            uri=uri, digest=digest, then=service.settings.then, below=service.settings.below
+        )
 
     return BulkJobs(service.settings.bulk, deployed)
 

@@ -6,6 +6,7 @@ Its ``args`` are settings of replicas: changing one of them replaces the replica
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def document(here: Here, settings: ServeSettings) -> str:
                 "name": here.name,
                 "route_prefix": "/",
                 "import_path": "jobs.serve:app",
-                "args": _arguments(settings),
+                "args": _arguments(replace(settings, then=bundle.then)),
                 "deployments": [
                     {
                         "name": DEPLOYMENT,

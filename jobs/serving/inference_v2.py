@@ -17,7 +17,7 @@ from fastapi import APIRouter
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse, Response
 
-from crnn.bundle import Bundle
+from crnn.online import OnlineRecognizer
 from jobs.serving.asked import check_options
 from jobs.serving.bodies import ClientGoneError, read_body
 from jobs.serving.exchange import Request, WhileWanted
@@ -51,10 +51,10 @@ def router(service: Service) -> APIRouter:
         return _readiness(service)
 
     async def metadata(request: StarletteRequest) -> Response:
-        return JSONResponse(_metadata(_bundle(service, request), request.path_params["name"]))
+        return JSONResponse(_metadata(_model(service, request), request.path_params["name"]))
 
     async def model_ready(request: StarletteRequest) -> Response:
-        _bundle(service, request)
+        _model(service, request)
         return _readiness(service)
 
     async def infer(request: StarletteRequest) -> Response:
@@ -98,7 +98,7 @@ def _with_errors(endpoint: Endpoint) -> Endpoint:
 
 
 async def _infer(service: Service, request: StarletteRequest) -> Response:
-    _bundle(service, request)
+    _model(service, request)
     asked_of = Request.of(request.scope, request.receive, service.limits.request_s)
     body = await read_body(
         asked_of.receive, asked_of.headers, service.limits, service.held, asked_of.deadline_s
@@ -110,7 +110,7 @@ async def _infer(service: Service, request: StarletteRequest) -> Response:
             online, results = await service.read(asked.pictures, asked.options, asked_of.deadline_s)
     finally:
         service.held.give_back(len(body))
-    name, version = request.path_params["name"], _version(online.bundle)
+    name, version = request.path_params["name"], _version(online)
     content, length = response(asked, results, name=name, version=version)
     headers = {"content-type": "application/json"}
     if length is not None:
@@ -121,21 +121,21 @@ async def _infer(service: Service, request: StarletteRequest) -> Response:
     return Response(content, headers=headers)
 
 
-def _bundle(service: Service, request: StarletteRequest) -> Bundle:
-    """The bundle in use, if it is the one in the path; raises ProblemError otherwise."""
-    bundle = service.online.bundle
+def _model(service: Service, request: StarletteRequest) -> OnlineRecognizer:
+    """What reads, if it is the one in the path; raises ProblemError otherwise."""
+    online = service.online
     name, version = request.path_params["name"], request.path_params.get("version")
-    if name not in (MODEL_NAME, bundle.name) or version not in (None, _version(bundle)):
+    if name not in (MODEL_NAME, online.name) or version not in (None, _version(online)):
         wanted = name if version is None else f"{name}, version {version}"
         raise ProblemError(
             "not_found",
-            f"there is no model {wanted[:100]}; it is {MODEL_NAME}, version {_version(bundle)}",
+            f"there is no model {wanted[:100]}; it is {MODEL_NAME}, version {_version(online)}",
         )
-    return bundle
+    return online
 
 
-def _version(bundle: Bundle) -> str:
-    return bundle.digest[:_DIGITS]
+def _version(online: OnlineRecognizer) -> str:
+    return online.digest[:_DIGITS]
 
 
 def _readiness(service: Service) -> Response:
@@ -144,11 +144,11 @@ def _readiness(service: Service) -> Response:
     return JSONResponse({"ready": True})
 
 
-def _metadata(bundle: Bundle, name: str) -> dict[str, Any]:
+def _metadata(online: OnlineRecognizer, name: str) -> dict[str, Any]:
     outputs = [{"name": n, "datatype": kind, "shape": [-1]} for n, kind in OUTPUTS.items()]
     return {
         "name": name,
-        "versions": [_version(bundle)],
+        "versions": [_version(online)],
         "platform": "crnn",
         "inputs": [{"name": INPUT, "datatype": "BYTES", "shape": [-1]}],
         "outputs": outputs,

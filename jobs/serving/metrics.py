@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -49,6 +49,11 @@ PICTURES = Kind(
     help="Pictures answered: read, or the code of their error.",
     labels=("outcome",),
 )
+READ_BY = Kind(
+    name="crnn_pictures_read",
+    help="Pictures read, by the digest of the bundle whose reading counts.",
+    labels=("digest",),
+)
 BATCH_PICTURES = Kind(
     name="crnn_batch_pictures",
     help="Pictures in a pass of the engine.",
@@ -77,13 +82,13 @@ WAITING = Kind(
 HELD = Kind(name="crnn_body_bytes", help="Bytes of bodies that are being received.", is_gauge=True)
 MODEL = Kind(
     name="crnn_model",
-    help="1 for the bundle in use.",
+    help="1 for the bundle in use, for each of the two of a cascade.",
     labels=("name", "digest", "engine"),
     is_gauge=True,
 )
 KINDS = (
-    REQUESTS, REQUEST_S, PICTURES, BATCH_PICTURES, DECODE_S, QUEUE_S, ENGINE_S, CONFIDENCE, ROLLS,
-    WAITING, HELD, MODEL,
+    REQUESTS, REQUEST_S, PICTURES, READ_BY, BATCH_PICTURES, DECODE_S, QUEUE_S, ENGINE_S,
+    CONFIDENCE, ROLLS, WAITING, HELD, MODEL,
 )  # fmt: skip
 
 
@@ -126,10 +131,12 @@ class Tally:
 
     def results(self, results: Sequence[Result]) -> None:
         """As ``crnn.online.Observer`` has it."""
-        read = [result.confidence for result in results if result.error_code is None]
+        read = [result for result in results if result.error_code is None]
         if read:
             self.add(PICTURES, len(read), outcome="read")
-            self.observe(CONFIDENCE, read)
+            self.observe(CONFIDENCE, [result.confidence for result in read])
+            for digest, count in Counter(result.model for result in read).items():
+                self.add(READ_BY, count, digest=digest)
         for result in results:
             if result.error_code is not None:
                 self.add(PICTURES, outcome=result.error_code)

@@ -29,5 +29,13 @@ class Recognize:
                 online, results = await service.read(pictures, asked.options, request.deadline_s)
         finally:
             service.held.give_back(len(body))
-        bundle = online.bundle
-        return Answer(recognized(bundle.name, bundle.digest, asked.ids, results, asked.options))
+        return Answer(
+            recognized(
+                online.name,
+                online.digest,
+                asked.ids,
+                results,
+                asked.options,
+                with_models=online.then is not None,
+            )
+        )

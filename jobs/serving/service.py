@@ -35,6 +35,7 @@ from jobs.serving.limits import MIB
 from jobs.serving.metrics import HELD, MODEL, ROLLS, WAITING, Kind, Labels, Tally
 from jobs.serving.problems import RETRY_AFTER_S, ProblemError
 from jobs.serving.settings import ServeSettings
+from jobs.serving.shipped import second
 
 log = logging.getLogger(__name__)
 LEXICONS_BYTES = 64 << 20
@@ -81,8 +82,8 @@ class Service:
 
     @property
     def in_use(self) -> tuple[str, str]:
-        """Address and digest of the bundle."""
-        return self._uri, self.online.bundle.digest
+        """Address of the bundle, and the digest of what reads."""
+        return self._uri, self.online.digest
 
     @property
     def is_ready(self) -> bool:
@@ -148,10 +149,10 @@ class Service:
         online = self._online
         found: list[tuple[Kind, Labels, float]] = [(HELD, (), self.held.bytes)]
         if online is not None:
-            bundle = online.bundle
             found.append((WAITING, (), online.pictures))
-            labels = (("name", bundle.name), ("digest", bundle.digest), ("engine", online.engine))
-            found.append((MODEL, labels, 1))
+            for bundle, engine in online.engines():
+                labels = (("name", bundle.name), ("digest", bundle.digest), ("engine", engine))
+                found.append((MODEL, labels, 1))
         return found
 
     def describe(self) -> dict[str, Any]:
@@ -159,8 +160,9 @@ class Service:
         online = self.online
         bundle = online.bundle
         return {
-            "name": bundle.name,
-            "digest": bundle.digest,
+            "name": online.name,
+            "digest": online.digest,
+            "cascade": _cascade(online),
             "engine": online.engine,
             "device": self.settings.online.device,
             "charset": bundle.charset.characters,
@@ -190,7 +192,7 @@ class Service:
         if words is None:
             return None if options.decoder is None else online.decoder(options.decoder)
         content = "\n".join(words).encode("utf-8", errors="surrogatepass")
-        key = online.bundle.digest, hashlib.sha256(content).digest()
+        key = online.digest, hashlib.sha256(content).digest()
         found = self._lexicons.get(key)
         if found is None:
             size = _BYTES_A_LETTER * len(content) + _BYTES_A_WORD * len(words)
@@ -221,13 +223,15 @@ class Service:
 
 def _warmed_up(uri: str, digest: str, settings: ServeSettings, tally: Tally) -> OnlineRecognizer:
     began_s = time.monotonic()
-    bundle = load_bundle(uri)
-    if digest and bundle.digest != digest:
+    bundle, then = load_bundle(uri), second(settings)
+    found = then.digest(bundle) if then else bundle.digest
+    if digest and found != digest:
+        named = f"{uri}, then {settings.then}," if then else uri
         raise BundleError(
-            f"{uri} has the digest {bundle.digest}, the configuration wants {digest}; "
+            f"{named} has the digest {found}, the configuration wants {digest}; "
             "give the digest of the bundle that lies there, or copy the right one"
         )
-    online = OnlineRecognizer(bundle, settings.online, tally)
+    online = OnlineRecognizer(bundle, settings.online, tally, then)
     try:
         online.warm_up()
     except BaseException:
@@ -263,16 +267,28 @@ async def _read(
     ]
 
 
+def _cascade(online: OnlineRecognizer) -> dict[str, Any] | None:
+    """The two bundles, as ``GET /v1/model`` gives them; None where one reads alone."""
+    if online.then is None:
+        return None
+    bundles = [
+        {"name": bundle.name, "digest": bundle.digest, "engine": engine}
+        for bundle, engine in online.engines()
+    ]
+    return {"bundles": bundles, "below": online.then.below}
+
+
 def _error(online: OnlineRecognizer, error: PictureError) -> Result:
     return Result("", 0.0, (), online.bundle.digest, False, error.reason, str(error))
 
 
 def _lexicon_decoder(online: OnlineRecognizer, words: Sequence[str]) -> Decoder:
-    charset = online.bundle.charset
-    if all(charset.in_known_case(normalise(word)) is None for word in words):
-        raise ProblemError(
-            "invalid",
-            f"none of the lexicon's {len(words)} words can be written with the model's "
-            f"{len(charset.characters)} characters",
-        )
+    for bundle, _ in online.engines():
+        charset = bundle.charset
+        if all(charset.in_known_case(normalise(word)) is None for word in words):
+            raise ProblemError(
+                "invalid",
+                f"none of the lexicon's {len(words)} words can be written with the model's "
+                f"{len(charset.characters)} characters",
+            )
     return online.decoder("lexicon", lexicon=words)

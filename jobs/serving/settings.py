@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import tyro
 
+from crnn.doubt import BELOW, check_bound
 from crnn.online import OnlineConfig
 from jobs.serving.bulk.settings import BulkSettings
 from jobs.serving.limits import Limits
@@ -31,8 +32,13 @@ class ServeSettings:
 
     bundle: str = ""
     """The bundle: a folder, s3:// or gs:// address. Default: bundles/mobile, which is included."""
+    then: str = ""
+    """A second bundle, which reads what the first one doubts: a folder, s3:// or gs:// address."""
+    below: float = BELOW
+    """With --then: a reading whose confidence (0 to 1) is lower is doubtful."""
     digest: str = ""
-    """The digest (SHA-256) that the bundle must have; another bundle is refused."""
+    """The digest (SHA-256) that the bundle must have, with --then that of both together; another is
+    refused."""
     min_replicas: int = 0
     """Minimum number of replicas. 0: one; on a cluster started on this machine, one for each core,
     four at most. A replica takes half a GB of memory."""
@@ -91,6 +97,7 @@ class ServeSettings:
         )
 
     def __post_init__(self) -> None:
+        check_bound(self.then, self.below)
         if not 0 <= self.min_replicas <= (self.max_replicas or self.min_replicas):
             raise ValueError(
                 f"--min-replicas is {self.min_replicas} and --max-replicas {self.max_replicas}; "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crnn import storage
 from crnn.bundle import BUNDLE_FILE, load_bundle
+from crnn.doubt import Then
 from crnn.errors import BundleError
 from crnn.shipped import default_bundle
 from jobs.serving.settings import ServeSettings
@@ -31,15 +32,25 @@ def chosen(settings: ServeSettings) -> Chosen:
             another digest than the one given.
     """
     uri, why = address(settings.bundle)
+    settings = replace(settings, bundle=uri, then=settings.then and storage.absolute(settings.then))
     bundle = load_bundle(uri, with_onnx=False)
-    if settings.digest and settings.digest != bundle.digest:
+    then = second(settings, with_onnx=False)
+    digest = then.digest(bundle) if then else bundle.digest
+    if settings.digest and settings.digest != digest:
+        named = f"{uri}, then {settings.then}," if then else uri
         raise BundleError(
-            f"{uri} has the digest {bundle.digest}, --digest is {settings.digest}; give "
+            f"{named} has the digest {digest}, --digest is {settings.digest}; give "
             "the right bundle, or its digest"
         )
-    return Chosen(
-        settings=replace(settings, bundle=uri, digest=bundle.digest), name=bundle.name, why=why
-    )
+    name = then.name(bundle) if then else bundle.name
+    return Chosen(settings=replace(settings, digest=digest), name=name, why=why)
+
+
+def second(settings: ServeSettings, *, with_onnx: bool = True) -> Then | None:
+    """What reads what the bundle doubts, if anything; raises as ``load_bundle``."""
+    if not settings.then:
+        return None
+    return Then(bundle=load_bundle(settings.then, with_onnx=with_onnx), below=settings.below)
 
 
 def address(given: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crnn.doubt import BELOW, check_below
+from crnn.doubt import BELOW, check_bound
 from crnn.engines import AUTO, BATCH_PIXELS
 from pipelines.prefixes import check_prefix
 
@@ -42,11 +42,7 @@ class ReadOptions:
         return "cuda" if self.use_gpu else "cpu"
 
     def __post_init__(self) -> None:
-        check_below(self.below, "--below")
-        if self.below != BELOW and not self.then:
-            raise ValueError(
-                f"--below is {self.below}, and --then names no bundle to read what is doubtful"
-            )
+        check_bound(self.then, self.below)
 
 
 @dataclass(frozen=True, kw_only=True)

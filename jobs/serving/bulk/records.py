@@ -20,6 +20,7 @@ from typing import Any
 from pyarrow import fs
 
 from crnn import storage
+from crnn.doubt import BELOW
 from crnn.errors import DataError
 from jobs.progress_file import JobProgress, read_progress
 
@@ -41,7 +42,11 @@ class Record:
     bundle: str
     """Address of the bundle in use then."""
     digest: str
-    """Of its weights; the job reads with these or not at all."""
+    """Of what read then, both bundles of a cascade; the job reads with it or not at all."""
+    then: str = ""
+    """Address of the bundle that reads what this one doubts."""
+    below: float = BELOW
+    """The cascade's bound."""
     lexicon: str = ""
     """Address of the words allowed."""
 
@@ -78,7 +83,7 @@ class Records:
         """What the job was asked to do; None where there is no such job."""
         try:
             entries = json.loads(storage.read_bytes(self._address(job_id, _JOB)))
-            return Record(**{f.name: entries[f.name] for f in fields(Record)})
+            return Record(**{f.name: entries[f.name] for f in fields(Record) if f.name in entries})
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:

@@ -16,6 +16,7 @@ from threading import Lock
 from typing import Any
 
 from crnn import storage
+from crnn.doubt import BELOW
 from jobs.progress_file import FAILED, FINISHED, LISTING, JobProgress
 from jobs.serving.bulk.addresses import check_allowed
 from jobs.serving.bulk.cluster import RayJobs, Run
@@ -39,6 +40,11 @@ class Deployed:
 
     uri: str
     digest: str
+    """Of what reads: of both bundles together in a cascade."""
+    then: str = ""
+    """Address of the bundle that reads what this one doubts."""
+    below: float = BELOW
+    """The cascade's bound."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +195,8 @@ class BulkJobs:
             options=_noted(options),
             bundle=storage.absolute(deployed.uri),
             digest=deployed.digest,
+            then=deployed.then and storage.absolute(deployed.then),
+            below=deployed.below,
             lexicon=lexicon,
         )
         self._records.write(record)
@@ -199,6 +207,8 @@ class BulkJobs:
         given = {
             "bundle": record.bundle,
             "digest": record.digest,
+            "then": record.then,
+            "below": record.below,
             "input": record.input,
             "output": record.output,
             "progress": self._records.progress_uri(record.id),

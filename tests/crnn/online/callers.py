@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 from crnn import Bundle, Recognizer, Result
+from crnn.doubt import Then
 from crnn.online import Observer, OnlineConfig, OnlineRecognizer
 from tests.crnn.networks import bundle_of, sharp_model
 
@@ -24,10 +25,14 @@ class Running:
     """An online recognizer and the loop that its calls run in, for tests that are no coroutines."""
 
     def __init__(
-        self, config: OnlineConfig, observer: Observer | None = None, bundle: Bundle = BUNDLE
+        self,
+        config: OnlineConfig,
+        observer: Observer | None = None,
+        bundle: Bundle = BUNDLE,
+        then: Then | None = None,
     ) -> None:
         self._runner = asyncio.Runner()
-        self.online = OnlineRecognizer(bundle, config, observer)
+        self.online = OnlineRecognizer(bundle, config, observer, then)
 
     def run(self, doing: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(doing)
@@ -39,9 +44,12 @@ class Running:
 
 @contextlib.contextmanager
 def running(
-    config: OnlineConfig = CONFIG, observer: Observer | None = None, bundle: Bundle = BUNDLE
+    config: OnlineConfig = CONFIG,
+    observer: Observer | None = None,
+    bundle: Bundle = BUNDLE,
+    then: Then | None = None,
 ) -> Iterator[Running]:
-    one = Running(config, observer, bundle)
+    one = Running(config, observer, bundle, then)
     try:
         yield one
     finally:
