@@ -57,12 +57,15 @@ def train_step(
     *,
     clip_norm: float,
     device: torch.device,
+    samples: int | None = None,
 ) -> StepResult:
     """Forward, backward, clip and move; or skip, with the batch statistics put back.
 
     Every rank calls it the same number of times; a rank without batches passes an empty list.
+    ``samples`` is the size of the global batch; without it the ranks sum theirs.
     """
-    samples = int(sum_over_ranks([float(sum(map(len, batches)))], device)[0])
+    if samples is None:
+        samples = int(sum_over_ranks([float(sum(map(len, batches)))], device)[0])
     buffers = [buffer.clone() for buffer in model.buffers()]
     optimizer.zero_grad(set_to_none=True)
     losses = _backward(model, batches, samples, device)

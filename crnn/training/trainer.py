@@ -76,8 +76,10 @@ class Trainer:
         """Samples seen as a share of the run's."""
         return self.progress.samples / max(1, self.total_samples)
 
-    def train(self, batches: Sequence[ReadyBatch]) -> StepResult:
+    def train(self, batches: Sequence[ReadyBatch], *, samples: int | None = None) -> StepResult:
         """One step over the global batch of which ``batches`` is this rank's part.
+
+        ``samples`` is the size of the global batch, where the ranks have agreed on it before.
 
         Raises:
             NonFiniteLossError: on every rank, after too many skipped steps in a row.
@@ -90,6 +92,7 @@ class Trainer:
             batches,
             clip_norm=self.config.clip_norm,
             device=self.device,
+            samples=samples,
         )
         self._count(result)
         if not result.skipped and self.config.ema_decay:

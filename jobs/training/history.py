@@ -1,4 +1,4 @@
-"""What a run has shown so far: curves, validations, rejects; kept in every checkpoint.
+"""What a run has shown so far: curves and validations; kept in every checkpoint.
 
 Rank 0 owns the curves. Validations and early stopping are kept by every rank, from figures
 that are equal on all of them.
@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections import Counter, deque
-from collections.abc import Iterable
+from collections import deque
 from typing import Any
 
 from crnn import storage
 from crnn.training.step import StepResult
 from crnn.training.trainer import Trainer, Validation
 from jobs.progress import clock
-from pipelines.stream.assemble import Refusal
 
 NOT_VALIDATED = -1.0
 _POST_EVERY_S = 0.5
@@ -25,7 +23,7 @@ _POINT_EVERY_S = 1.0
 _MAX_POINTS = 4000
 _RATE_WINDOW_S = 15.0
 _LOSS_MEMORY = 0.95
-_KEPT = ("points", "validations", "examples", "rejects", "stopped_early", "train_s")
+_KEPT = ("points", "validations", "examples", "stopped_early", "train_s")
 
 
 class History:
@@ -34,7 +32,6 @@ class History:
     def __init__(self) -> None:
         self.points: list[dict[str, float]] = []
         self.validations: list[dict[str, Any]] = []
-        self.rejects: dict[str, tuple[str, str]] = {}
         self.examples: list[tuple[str, str]] = []
         self.stopped_early = False
         self.train_s = 0.0
@@ -93,14 +90,6 @@ class History:
 
     # what every rank keeps
 
-    def refuse(self, refusals: Iterable[Refusal], bad: Iterable[tuple[str, str]]) -> None:
-        """Samples set aside, each once, by id."""
-        for refusal in refusals:
-            self.rejects.setdefault(refusal.id, (refusal.reason, refusal.message))
-        for sample_id, reason in bad:
-            message = "its training step was skipped on all workers"
-            self.rejects.setdefault(sample_id, (reason, message))
-
     def validated(self, trainer: Trainer, validation: Validation, *, patience: int) -> None:
         """A validation; decides on early stopping."""
         best = max((v["exact"] for v in self.validations), default=NOT_VALIDATED)
@@ -154,10 +143,6 @@ class History:
         validated = bool(self.validations) and self.validations[-1]["samples"] == samples
         return validated and self._reported_samples == samples
 
-    def reject_counts(self) -> dict[str, int]:
-        """Rejects by reason."""
-        return dict(Counter(reason for reason, _ in self.rejects.values()).most_common())
-
     # keeping it
 
     def state_dict(self) -> dict[str, Any]:
@@ -174,7 +159,6 @@ class History:
         history = cls()
         for key in _KEPT:
             setattr(history, key, state[key])
-        history.rejects = {key: (r, m) for key, (r, m) in state["rejects"].items()}
         history._without_gain = state["without_gain"]
         history._reported_samples = state["reported_samples"]
         return history

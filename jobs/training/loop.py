@@ -34,6 +34,7 @@ from jobs.training.audit import AuditLog
 from jobs.training.curves import EventWriter
 from jobs.training.history import History
 from jobs.training.network import new_network
+from jobs.training.rejects import RejectParts
 from jobs.training.settings import TrainSettings
 from pipelines.stream import flow
 from pipelines.stream.assemble import Refusal, StreamConfig
@@ -43,6 +44,7 @@ from pipelines.stream.rows import Delivery, deliveries
 STATE_FILE = "state.pt"
 PROGRESS_FILE = "progress.json"
 BUNDLE_FOLDER = "bundle"
+_SKIPPED = "its training step was skipped on all workers"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,7 @@ class Unreported:
 
     done: list[tuple[int, int, int]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
-    bad: list[tuple[str, str]] = field(default_factory=list)
+    """Samples set aside, of the first epoch: the stream refuses the same ones in every epoch."""
 
 
 def train_worker(config: dict[str, WorkerOrders]) -> str | None:
@@ -134,6 +136,8 @@ class Worker:
         )
         self.cursor, self.history = Cursor(), History()
         self.unreported = Unreported()
+        self.refused: list[Refusal] = []
+        self.rejects = RejectParts(orders.run_uri)
         self.events: EventWriter | None = None
         self.audit = AuditLog(orders.run_uri, self.rank) if self.settings.audit else None
         self._restore()
@@ -161,9 +165,11 @@ class Worker:
         share = self._batches_per_rank()
         while True:
             taken = feed.take(self.cursor.epoch, share)
-            if sum_over_ranks([float(len(taken))], self.device)[0] == 0:
+            samples = float(sum(len(delivery.batch) for delivery in taken))
+            anywhere, samples = sum_over_ranks([float(len(taken)), samples], self.device)
+            if not anywhere:
                 break
-            self._step(taken)
+            self._step(taken, int(samples))
             if self.due.checkpoint(self.trainer.progress.samples):
                 self._report(validate=self.due.validation(self.trainer.progress.samples))
                 if self.history.stopped_early:
@@ -175,12 +181,16 @@ class Worker:
         if not self.settings.validate_every:
             self._report(validate=True)
 
-    def _step(self, taken: list[Delivery]) -> None:
+    def _step(self, taken: list[Delivery], samples: int) -> None:
+        """One step over the global batch of ``samples`` of which ``taken`` is this rank's part."""
         batches: list[ReadyBatch] = [d.batch for d in taken if len(d.batch)]
-        result = self.trainer.train(batches)
+        result = self.trainer.train(batches, samples=samples)
         self.unreported.done += [(d.chunk, d.index, d.batches) for d in taken]
-        self.unreported.refusals += [r for d in taken for r in d.refusals]
-        self.unreported.bad += result.bad
+        if self.cursor.epoch == 0:
+            self.unreported.refusals += [r for d in taken for r in d.refusals]
+        self.unreported.refusals += [
+            Refusal(id=i, reason=reason, message=_SKIPPED) for i, reason in result.bad
+        ]
         if self.audit:
             loss = result.loss_sum / max(1, result.samples)
             self.audit.step(self.trainer.progress.steps, self.cursor.epoch, batches, loss)
@@ -189,12 +199,12 @@ class Worker:
             self.history.post(self.orders.board, self.settings.epochs)
 
     def _collect(self) -> None:
-        """Every rank's doings since the last checkpoint into the cursor and the history."""
+        """Every rank's doings since the last checkpoint into the cursor and the rejects."""
         gathered = gather_objects(self.unreported)
         self.unreported = Unreported()
         for part in gathered:
             self.cursor.add(part.done)
-            self.history.refuse(part.refusals, part.bad)
+            self.refused += part.refusals
 
     def _report(self, *, validate: bool) -> None:
         """A checkpoint of the moment, with or without a validation, reported by every rank."""
@@ -208,8 +218,11 @@ class Worker:
             self.audit.checkpoint(self.trainer.progress.steps)
         metrics = self.history.metrics(self.trainer, fresh_validation=validate)
         if self.rank != 0:
+            self.refused = []
             ray.train.report(metrics)
             return
+        self.rejects.write(self.trainer.progress.samples, self.refused)
+        self.refused = []
         with tempfile.TemporaryDirectory() as folder:
             self._write_checkpoint(Path(folder), validation)
             checkpoint = ray.train.Checkpoint.from_directory(folder)
@@ -260,6 +273,11 @@ class Worker:
         self.cursor = Cursor.from_state_dict(progress["cursor"])
         self.history = History.from_state_dict(progress["history"])
         if self.rank == 0:
+            self.rejects.forget_after(self.trainer.progress.samples)
+            older = progress["history"].get("rejects", {})  # of a run begun before there were parts
+            self.rejects.write(
+                0, [Refusal(id=i, reason=r, message=m) for i, (r, m) in older.items()]
+            )
             self.orders.board.say.remote(
                 f"resumed at epoch {self.cursor.epoch + 1}, "
                 f"{self.trainer.progress.samples:,} samples, on {self.world} worker(s) "

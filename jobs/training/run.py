@@ -20,8 +20,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import ray
 import ray.train
 import yaml
@@ -44,6 +42,7 @@ from jobs.training.history import History
 from jobs.training.loop import BUNDLE_FOLDER, PROGRESS_FILE, WorkerOrders, train_worker
 from jobs.training.meeting import torch_config
 from jobs.training.network import first_network, origin
+from jobs.training.rejects import RejectParts
 from jobs.training.settings import TrainSettings, differences
 from pipelines.at_work import at_work
 from pipelines.evaluation import Evaluation, evaluate
@@ -327,10 +326,12 @@ def _finish(
     words = f"{evaluation.total.exact_accuracy:.2%} of words"
     title = f"{settings.name}: {settings.model.backbone}, {words}"
     storage.write_bytes(storage.join(run_uri, "curves.png"), plot_curves(history, title))
-    _write_rejects(run_uri, history)
-    _show(evaluation, history)
-    done = {"rejects": history.reject_counts(), "metrics": evaluation.total.to_dict()}
+    rejects = RejectParts(run_uri)
+    counts = rejects.merge()
+    _show(evaluation, history, counts)
+    done = {"rejects": counts, "metrics": evaluation.total.to_dict()}
     storage.write_bytes(storage.join(run_uri, DONE_FILE), json.dumps(done, indent=1).encode())
+    rejects.clear()
     return bundle_uri
 
 
@@ -350,18 +351,7 @@ def _facts(
     }
 
 
-def _write_rejects(run_uri: str, history: History) -> None:
-    rows = [
-        {"id": sample_id, "reason": reason, "message": message}
-        for sample_id, (reason, message) in sorted(history.rejects.items())
-    ]
-    schema = pa.schema([(name, pa.string()) for name in ("id", "reason", "message")])
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink)
-    storage.write_bytes(storage.join(run_uri, "rejects.parquet"), sink.getvalue())
-
-
-def _show(evaluation: Evaluation, history: History) -> None:
+def _show(evaluation: Evaluation, history: History, rejects: dict[str, int]) -> None:
     """What a person wants to see last: some words, the accuracy, what was set aside."""
     for label, reading in history.examples[:_EXAMPLES]:
         print(f"  {label:<16} {'read as' if label == reading else 'MISREAD as'} {reading}")
@@ -371,4 +361,4 @@ def _show(evaluation: Evaluation, history: History) -> None:
             f"{name}: {sums.exact_accuracy:.2%} of {sums.count:,} read exactly "
             f"(95% interval {low:.2%} to {high:.2%}), CER {sums.character_error_rate:.2%}"
         )
-    print(f"rejects: {history.reject_counts() or 'none'}", flush=True)
+    print(f"rejects: {rejects or 'none'}", flush=True)
