@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ray._common.network_utils import node_ip_address_from_perspective
 from ray.cluster_utils import Cluster
 
 from tests.jobs.nodes import head_node
@@ -38,9 +39,11 @@ def test_a_node_dies_and_every_input_has_one_row(tmp_path: Path) -> None:
     pictures = crops(tmp_path, COUNT)
     out = tmp_path / "out"
     path = {"PYTHONPATH": str(PROJECT), "RAY_AUTH_MODE": "disabled"}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "env_vars": path})
+    # The machine's own, also where this process has a cluster on the loopback address.
+    node = {"env_vars": path, "node_ip_address": node_ip_address_from_perspective()}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **node})
     try:
-        nodes = [cluster.add_node(num_cpus=1, env_vars=path) for _ in range(2)]
+        nodes = [cluster.add_node(num_cpus=1, **node) for _ in range(2)]
         command = [sys.executable, str(JOB), "--bundle", "bundle", "--input", "crops"]
         command += ["--output", "out", "--address", cluster.address]
         with subprocess.Popen(command, cwd=tmp_path, env=environment(path)) as job:
@@ -49,7 +52,7 @@ def test_a_node_dies_and_every_input_has_one_row(tmp_path: Path) -> None:
             assert job.poll() is None
             cluster.remove_node(nodes[0], allow_graceful=False)
             before = len(parts(out))
-            cluster.add_node(num_cpus=1, env_vars=path)
+            cluster.add_node(num_cpus=1, **node)
             status = job.wait(timeout=400)
     finally:
         cluster.shutdown()
