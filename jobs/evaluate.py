@@ -1,22 +1,25 @@
 """Measure how well a bundle reads prepared sets.
 
     python jobs/evaluate.py --bundle runs/first/bundle --data shards/val
+    python jobs/evaluate.py --bundle bundles/mobile --then STRONG --data shards/val
     python jobs/evaluate.py --bundle s3://b/bundle --data s3://b/iiit s3://b/svt --out s3://b/report
     ray job submit -- python jobs/evaluate.py --bundle runs/first/bundle --data shards/val
 
 Writes report.html (for people), report.json (for programs, written last) and every prediction as
-Parquet in predictions/.
+Parquet in predictions/. With --then, evaluates that bundle too (its report in then/) and
+proposes the bound of a cascade of the two: --then and --below of recognize and serve.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 if not __package__:  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -30,7 +33,11 @@ from jobs import cli
 from jobs.progress import ProgressLines
 
 if TYPE_CHECKING:
-    from pipelines.evaluation import Evaluation
+    from pipelines.evaluation import Evaluation, Planned
+    from pipelines.evaluation.bounds import Bounds
+
+PREDICTIONS_FOLDER, THEN_FOLDER, CASCADE_FILE = "predictions", "then", "cascade.json"
+SHOWN_BOUNDS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +50,12 @@ class EvaluateSettings:
     """Prepared sets; the report names each by the last part of its address."""
     out: str = ""
     """Folder of the report; default: evaluation-<time> beside a bundle on this machine."""
+    then: str = ""
+    """A second bundle, for which to propose the bound below which it should read too."""
+    points: float = 0.3
+    """With --then: points of accuracy that the proposed bound may lose against the best one."""
+    measure: Literal["exact", "alnum"] = "exact"
+    """With --then, what counts as right: every character, or letters and digits in any case."""
     decoder: str = ""
     """greedy, beam or lexicon; default: lexicon with --lexicon, else the bundle's own."""
     lexicon: str = ""
@@ -62,40 +75,72 @@ class EvaluateSettings:
     def __post_init__(self) -> None:
         if not self.data:
             raise ValueError("--data names no set; expected at least one prepared set")
+        if not self.points >= 0:
+            raise ValueError(f"--points is {self.points}; expected at least 0")
 
 
 def main(argv: Sequence[str]) -> None:
     """Evaluate as the arguments say, print the figures and where the report is."""
     settings = cli.parse(EvaluateSettings, argv, description=__doc__ or "")
-    from crnn.decode.lexicon import read_lexicon
     from jobs.cluster import connect
-    from pipelines.evaluation import carry_out, plan_evaluation, set_names
-    from pipelines.report import begin_report, write_report
 
-    sets = set_names(settings.data)
     out = settings.out or default_out(settings.bundle)
-    lexicon = read_lexicon(settings.lexicon) if settings.lexicon else None
-    planned = plan_evaluation(
-        settings.bundle,
-        sets,
+    outs = {settings.bundle: out}
+    if settings.then:
+        outs = {settings.bundle: out, settings.then: storage.join(out, THEN_FOLDER)}
+        if len(outs) == 1:
+            raise ValueError(f"--then is {settings.then}, the same as --bundle")
+    planned = {uri: _planned(uri, settings) for uri in outs}
+    connect(settings.address or None)
+    found = [_evaluated(planned[uri], folder) for uri, folder in outs.items()]
+    if settings.then:
+        print(_proposal(found, list(outs.values()), settings), flush=True)
+
+
+def _planned(bundle: str, settings: EvaluateSettings) -> Planned:
+    from crnn.decode.lexicon import read_lexicon
+    from pipelines.evaluation import plan_evaluation, set_names
+
+    return plan_evaluation(
+        bundle,
+        set_names(settings.data),
         decoder=settings.decoder or None,
-        lexicon=lexicon,
+        lexicon=read_lexicon(settings.lexicon) if settings.lexicon else None,
         engine=settings.engine,
         held_out_share=settings.held_out_share,
         limit=settings.limit,
         use_gpu=settings.use_gpu,
     )
-    connect(settings.address or None)
+
+
+def _evaluated(planned: Planned, out: str) -> Evaluation:
+    """Carried out, with its report in place and its figures printed."""
+    from pipelines.evaluation import carry_out
+    from pipelines.report import begin_report, write_report
+
     begin_report(out)
     lines = ProgressLines("evaluating")
     evaluation = carry_out(
         planned,
-        predictions_uri=storage.join(out, "predictions"),
+        predictions_uri=storage.join(out, PREDICTIONS_FOLDER),
         on_progress=lambda progress: lines(progress.rows, progress.total_rows),
     )
     address = write_report(evaluation, out)
     print(describe(evaluation))
     print(f"report: {address}", flush=True)
+    return evaluation
+
+
+def _proposal(found: Sequence[Evaluation], outs: Sequence[str], settings: EvaluateSettings) -> str:
+    """The bounds of a cascade of two evaluated bundles, written to ``cascade.json``, in lines."""
+    from pipelines.evaluation.bounds import bounds_of, read_predictions
+
+    first, second = (read_predictions(storage.join(out, PREDICTIONS_FOLDER)) for out in outs)
+    bounds = bounds_of(first, second, measure=settings.measure, points=settings.points)
+    text = json.dumps(bounds.to_dict(), indent=1)
+    storage.write_bytes(storage.join(outs[0], CASCADE_FILE), text.encode())
+    paces = [evaluation.images_per_s for evaluation in found]
+    return describe_bounds(bounds, paces, settings)
 
 
 def default_out(bundle: str) -> str:
@@ -130,6 +175,32 @@ def describe(evaluation: Evaluation) -> str:
     if problems:
         lines.append(f"counted as wrong, out of reach: {', '.join(problems)}")
     lines.append(f"{evaluation.seconds:.1f} s, {evaluation.images_per_s:,.0f} pictures/s")
+    return "\n".join(lines)
+
+
+def describe_bounds(bounds: Bounds, paces: Sequence[float], settings: EvaluateSettings) -> str:
+    """A table of some bounds and the proposed one, which is also given as flags.
+
+    ``paces``: pictures a second of each bundle, from which those of the cascade follow.
+    """
+    proposed = bounds.proposed
+    shown = {proposed.below, *SHOWN_BOUNDS}
+    heads = ("below", "read again", str(settings.measure), "pictures/s, about")
+    rows: list[tuple[str, str, str, str]] = [heads]
+    for bound in map(bounds.at, sorted(shown)):
+        seconds = 1 / paces[0] + bound.share / paces[1]
+        mark = "  <- proposed" if bound == proposed else ""
+        cells = (f"{bound.below:.2f}", f"{bound.share:.1%}", f"{bound.accuracy:.2%}")
+        rows.append((*cells, f"{1 / seconds:,.0f}{mark}"))
+    lines = ["", *(f"{a:>5}  {b:>10}  {c:>7}  {d}" for a, b, c, d in rows)]
+    if proposed.below:
+        flags = f"--bundle {settings.bundle} --then {settings.then} --below {proposed.below:g}"
+        lines.append(f"proposed, at most {settings.points:g} points below the best: {flags}")
+    else:
+        lines.append(
+            f"{settings.bundle} alone is within {settings.points:g} points of the best: "
+            "--then isn't worth its time on these pictures"
+        )
     return "\n".join(lines)
 
 

@@ -12,7 +12,13 @@ from jobs import evaluate
 from jobs.evaluate import default_out
 from pipelines.evaluation import set_names
 from tests.jobs.runs import PROJECT, Run, here_and_as_a_process, refused, within
-from tests.pipelines.evaluation_cases import digits, prepared_cases, random_bundle, write_set
+from tests.pipelines.evaluation_cases import (
+    digits,
+    prepared_cases,
+    random_bundle,
+    unlike_bundle,
+    write_set,
+)
 
 JOB = PROJECT / "jobs" / "evaluate.py"
 
@@ -83,3 +89,24 @@ def test_lexicon_files(tmp_path: Path) -> None:
         read_lexicon(str(path))
     with pytest.raises(DataError, match="no such file"):
         read_lexicon(str(tmp_path / "none.txt"))
+
+
+def test_a_second_bundle_gets_a_bound(tmp_path: Path, local_ray: None) -> None:
+    prepared_cases(tmp_path)
+    unlike_bundle(tmp_path / "strong", "0123456789")
+    command = ("--bundle", "bundle", "--then", "strong", "--data", "second", "--out", "out")
+    done = within(evaluate.main, *command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    *_, last = done.stdout.splitlines()
+    cascade = json.loads((tmp_path / "out/cascade.json").read_text())
+    reports = [
+        json.loads((tmp_path / f"out/{one}report.json").read_text()) for one in ("", "then/")
+    ]
+    alone, *_, always = cascade["bounds"]
+    assert (alone["below"], alone["doubtful"]) == (0.0, 0) and always["below"] == 1.0
+    assert alone["right"] == reports[0]["total"]["exact"]
+    assert [report["total"]["count"] for report in reports] == [alone["count"]] * 2 == [25] * 2
+    assert last.startswith("bundle alone is within 0.3 points of the best")  # it reads nonsense
+    refused(within(evaluate.main, *command, "--points", "-1", cwd=tmp_path), 2, "--points is -1")
+    same = ("--bundle", "bundle", "--then", "bundle", "--data", "second", "--out", "out")
+    refused(within(evaluate.main, *same, cwd=tmp_path), 2, "the same as --bundle")

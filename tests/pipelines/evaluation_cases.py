@@ -46,9 +46,9 @@ def random_bundle(folder: Path) -> str:
     return str(folder)
 
 
-def unlike_bundle(folder: Path) -> str:
-    """One that shares neither characters nor contract with it, and reads letters; its address."""
-    charset = Charset("uvwxyz")
+def unlike_bundle(folder: Path, characters: str = "uvwxyz") -> str:
+    """One of another contract and, unless they are given, other characters; its address."""
+    charset = Charset(characters)
     picture = PictureContract(height=48, channels=3, widths=(64, 160))
     save_bundle(
         folder,

@@ -1,0 +1,155 @@
+"""What a cascade would read at each bound, from the predictions of its two bundles; and which to
+take.
+
+Nothing is read again: for every sample both readings are known, and the bound decides which counts
+(``crnn.doubt``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from crnn import storage
+from crnn.errors import DataError
+
+Measure = Literal["exact", "alnum"]
+MEASURES: dict[Measure, str] = {"exact": "exact", "alnum": "alnum_exact"}
+"""What counts as right, and its column: every character; letters and digits in any case."""
+STEPS = 100
+"""Bounds that are looked at: multiples of a hundredth."""
+_KEY = ["set", "id"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """What a cascade with this bound reads of the samples."""
+
+    below: float
+    """0: the first bundle alone."""
+    count: int
+    """Samples that the measure counts."""
+    doubtful: int
+    """Of these, those that the second bundle reads too."""
+    right: int
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples that are read right."""
+        return self.right / self.count
+
+    @property
+    def share(self) -> float:
+        """Share of samples that the second bundle reads too."""
+        return self.doubtful / self.count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """All bounds, ascending, and the one to take."""
+
+    bounds: tuple[Bound, ...]
+    proposed: Bound
+    """The lowest that loses at most the given points against the best; ``below`` is 0 where the
+    second bundle isn't worth asking."""
+
+    def at(self, below: float) -> Bound:
+        """The one nearest to ``below``."""
+        return min(self.bounds, key=lambda bound: abs(bound.below - below))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "proposed": self.proposed.below,
+            "bounds": [
+                {**vars(bound), "accuracy": bound.accuracy, "share": bound.share}
+                for bound in self.bounds
+            ],
+        }
+
+
+def bounds_of(
+    first: pa.Table, second: pa.Table, *, measure: Measure = "exact", points: float = 0.3
+) -> Bounds:
+    """What the two bundles' predictions of the same samples make of every bound.
+
+    Args:
+        first: of ``PREDICTION_SCHEMA``, of the bundle that reads everything.
+        second: the same, of the one that reads what is doubtful.
+        measure: what counts as right.
+        points: of accuracy, percent, that the proposed bound may lose against the best one.
+
+    Raises:
+        DataError: when they aren't of the same samples, or the measure counts none.
+        ValueError: for points below 0.
+    """
+    if not points >= 0:
+        raise ValueError(f"points is {points}; expected at least 0")
+    first, second = (
+        first.sort_by([(k, "ascending") for k in _KEY]),
+        second.sort_by([(k, "ascending") for k in _KEY]),
+    )
+    if not first.select(_KEY).equals(second.select(_KEY)):
+        raise DataError(
+            f"the predictions are of {len(first):,} and {len(second):,} samples that aren't the "
+            "same; evaluate both bundles on the same sets, with the same share and limit"
+        )
+    counted = first[MEASURES[measure]].is_valid().to_numpy()
+    if not counted.any():
+        raise DataError(f"no sample's label counts by {measure!r}; expected labelled samples")
+    right, right_then = (_right(table, measure)[counted] for table in (first, second))
+    stays = np.array([not text for text in second["text"].to_pylist()])[counted]
+    was_read = first["log_probability"].is_valid().to_numpy()[counted]
+    confidences = np.where(was_read, first["confidence"].to_numpy()[counted], np.inf)
+    gains = np.where(stays, 0, right_then.astype(int) - right.astype(int))
+    return _proposed(_all_bounds(confidences, gains, int(right.sum())), points)
+
+
+def read_predictions(uri: str) -> pa.Table:
+    """What ``carry_out`` wrote to ``uri``, the columns that ``bounds_of`` needs."""
+    columns = [*_KEY, "text", "log_probability", "confidence", *MEASURES.values()]
+    infos = storage.list_files(uri, suffix=".parquet")
+    tables = [
+        pq.read_table(pa.BufferReader(storage.read_bytes(info.uri)), columns=columns)
+        for info in infos
+    ]
+    return pa.concat_tables(tables)
+
+
+def _right(table: pa.Table, measure: Measure) -> NDArray[np.bool_]:
+    right: NDArray[np.bool_] = table[MEASURES[measure]].fill_null(False).to_numpy()
+    return right
+
+
+def _all_bounds(
+    confidences: NDArray[np.float64], gains: NDArray[np.int64], right: int
+) -> list[Bound]:
+    """``gains``: of each sample, what asking the second bundle adds to the right ones."""
+    order = np.argsort(confidences, kind="stable")
+    ascending = confidences[order]
+    total = np.concatenate([[0], np.cumsum(gains[order])])
+    found = []
+    for step in range(STEPS + 1):
+        below = step / STEPS
+        doubtful = int(np.searchsorted(ascending, below, side="left"))
+        found.append(
+            Bound(
+                below=below,
+                count=len(confidences),
+                doubtful=doubtful,
+                right=right + int(total[doubtful]),
+            )
+        )
+    return found
+
+
+def _proposed(bounds: Sequence[Bound], points: float) -> Bounds:
+    best = max(bound.accuracy for bound in bounds)
+    enough = (bound for bound in bounds if bound.accuracy >= best - points / 100 - 1e-12)
+    return Bounds(bounds=tuple(bounds), proposed=next(enough))
