@@ -16,6 +16,7 @@ from pipelines.manifest import MANIFEST_NAME
 from pipelines.output import SPLITS
 from pipelines.shards import check_sizes, load_manifest
 from pipelines.sources import Item, Source, open_source
+from pipelines.sources.item import with_unicode_name
 
 PREPARED = "prepared"
 RANGE_ITEMS = 1024
@@ -124,6 +125,6 @@ def _of_shards(data: DataSet, number: int) -> Iterator[Piece]:
 
 
 def _of_source(source: Source, number: int) -> Iterator[Piece]:
-    items = source.items()
+    items = map(with_unicode_name, source.items())
     while some := tuple(islice(items, RANGE_ITEMS)):
         yield Piece(set=number, start=0, rows=len(some), items=some)

@@ -12,7 +12,8 @@ from crnn.region import Region
 from pipelines.prepare.config import PrepareConfig
 from pipelines.prepare.seen import Seen
 from pipelines.sources import Item, Source
-from pipelines.textrules import LabelError, is_unicode
+from pipelines.sources.item import with_unicode_name
+from pipelines.textrules import LabelError
 
 PAGE_ITEMS = 4096
 _MENTIONED = "\0"
@@ -70,11 +71,9 @@ class Entries:
 
     def _entry(self, number: int, item: Item) -> tuple[str, Entry]:
         """The entry of an item, and its group."""
+        item = with_unicode_name(item)
         reason, message, text = item.reason, item.message, item.text
         id = self._id(number, item.id)
-        if not is_unicode(id):
-            id, reason = id.encode("utf-8", "backslashreplace").decode(), "bad_name"
-            message = "its name is not UTF-8; rename the file"
         group, has_group = self._group_of(id, item.group)
         if not reason:
             text, reason, message = self._text(id, item.text)
@@ -83,7 +82,7 @@ class Entries:
             message = f"the id doesn't match --group-pattern {self._config.group_pattern!r}"
         default = self._names[number]
         named = default if self._config.source_name else item.source or default
-        place = item.picture if reason not in ("filtered", "bad_name") else None
+        place = item.picture if reason != "filtered" else None
         return group, Entry(
             id,
             "" if reason else text,

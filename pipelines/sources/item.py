@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from crnn.region import Region
 from pipelines.stores import is_picture_name
+from pipelines.textrules import is_unicode
 
 _UNPRINTED = re.compile(r"[\x00-\x1f\x7f]")
 _BOXES = re.compile(r'"transcription"\s*:.*"points"\s*:|"points"\s*:.*"transcription"\s*:')
@@ -87,3 +88,11 @@ class ListedPaths:
 def unusable(id: str, reason: str, message: str, picture: Place | None = None) -> Item:
     """A line that gives no sample."""
     return Item(id, picture=picture, reason=reason, message=message)
+
+
+def with_unicode_name(item: Item) -> Item:
+    """The item, or a reject where its name isn't UTF-8: nothing can be stored under it."""
+    if is_unicode(item.id):
+        return item
+    name = item.id.encode("utf-8", "backslashreplace").decode()
+    return unusable(name, "bad_name", "its name is not UTF-8; rename the file")
