@@ -36,6 +36,7 @@ def test_the_model_says_what_it_is(client: httpx.Client) -> None:
     assert client.get("/readyz").json() == {"status": "ready"}
 
 
+@pytest.mark.slow
 def test_metrics_count_requests_pictures_and_batches(client: httpx.Client) -> None:
     before = settled(client)
     for _ in range(3):
@@ -76,6 +77,7 @@ def settled(client: httpx.Client) -> dict[str, float]:
     raise AssertionError("the counts don't settle")
 
 
+@pytest.mark.slow
 def test_buckets_of_a_histogram_hold_those_below_them(client: httpx.Client) -> None:
     client.post("/v1/recognize", files=files(word_pictures(2)))
     settled(client)

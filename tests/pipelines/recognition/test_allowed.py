@@ -59,6 +59,7 @@ def elsewhere() -> Iterator[tuple[str, list[bytes]]]:
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_what_a_list_names_elsewhere_is_not_read(
     tmp_path: Path, new_bucket: Callable[[], str], elsewhere: tuple[str, list[bytes]]
 ) -> None:

@@ -19,6 +19,7 @@ HOG_SIDES_PX = (7_900, 8_000)
 """With its alpha channel, a picture of more bytes than that in the steps of decoding it."""
 
 
+@pytest.mark.slow
 def test_each_is_a_text_or_an_error_and_its_neighbours_are_read(tmp_path: Path) -> None:
     bundle, folder = random_bundle(tmp_path / "bundle"), tmp_path / "in"
     folder.mkdir()
