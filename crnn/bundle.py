@@ -5,7 +5,7 @@ and ``bundle.json`` (everything else), written in this order: a folder without `
 unfinished. ``model.onnx``, the same model for other runtimes, is there once ``jobs/export.py`` has
 proven it. Only safetensors, JSON and ONNX graphs are ever read, so that loading a stranger's bundle
 runs none of its code. The weights file carries the charset too, hence its SHA-256 identifies what a
-class id means.
+class id means. A bundle of kind ``imported`` (``crnn.imported``) has ``model.onnx`` alone.
 """
 
 from __future__ import annotations
@@ -13,45 +13,46 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
 from crnn import storage
+from crnn.bundle_json import (
+    BUNDLE_FILE,
+    FORMAT_VERSION,
+    finish,
+    from_json,
+    read_about,
+    read_file,
+    to_json,
+)
 from crnn.calibration import Calibration, ConfidenceBin
-from crnn.charset import Charset, shown
+from crnn.charset import Charset
 from crnn.decode import DECODERS
-from crnn.errors import BundleError, CharsetError, DataError
+from crnn.errors import BundleError, CharsetError
 from crnn.image import PictureContract
+from crnn.imported import IMPORTED, Imported
 from crnn.model import CRNN, ModelConfig
-from crnn.model_card import model_card
 from crnn.onnx_file import ONNX_FILE, ProvenOnnx, onnx_entry, read_onnx
 from crnn.reading_policy import READ_ONCE, ReadingPolicy
 from crnn.reduced import Loss
-from crnn.reliability import RELIABILITY_FILE, reliability_svg
+from crnn.reliability import RELIABILITY_FILE
 from crnn.text_order import turning
-
-BUNDLE_FILE = "bundle.json"
-WEIGHTS_FILE = "model.safetensors"
-CARD_FILE = "MODEL_CARD.md"
-FORMAT_VERSION = 1
-_HEAD = "head.weight"
-_Config = TypeVar(
-    "_Config", ModelConfig, PictureContract, ReadingPolicy, Calibration, ConfidenceBin, Loss
-)
+from crnn.weights_file import WEIGHTS_FILE, check_charset, weights_file
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
     """A bundle in memory, as ``load_bundle`` gives it."""
 
-    model: CRNN
-    """In eval mode, float32."""
-    model_config: ModelConfig
+    model: CRNN | None
+    """In eval mode, float32; None of an imported recognizer, which is ``onnx`` alone."""
+    model_config: ModelConfig | None
     charset: Charset
     picture: PictureContract
     decoder: str
@@ -77,6 +78,28 @@ class Bundle:
     """How often its confidences were right, in those intervals that had readings."""
     reduced: Mapping[str, Loss] = field(default_factory=dict)
     """What is lost with engines of reduced precision, by their name, where it was measured."""
+    imported: Imported | None = None
+    """Where an imported recognizer comes from."""
+
+    def network(self) -> CRNN:
+        """The model that PyTorch runs and trains.
+
+        Raises:
+            BundleError: when the recognizer was imported.
+        """
+        if self.model is None:
+            raise BundleError(
+                f"the bundle {self.name!r} is of kind {IMPORTED!r}, an ONNX graph without weights "
+                "for PyTorch: it is read with the engines 'onnx' and 'openvino', and neither "
+                "trained nor exported; let it teach a bundle of kind 'crnn' instead"
+            )
+        return self.model
+
+    def time_steps(self, width_px: int) -> int:
+        """T for pictures of this bucket."""
+        if self.imported is not None:
+            return self.imported.time_steps[width_px]
+        return self.network().time_steps(width_px)
 
 
 def save_bundle(
@@ -113,7 +136,7 @@ def save_bundle(
     """
     _check_head(model, charset)
     _check_decoder(decoder)
-    weights = _weights(model, charset, float16=float16)
+    weights = weights_file(model, charset, float16=float16)
     weights_sha256 = hashlib.sha256(weights).hexdigest()
     about = {
         "format_version": FORMAT_VERSION,
@@ -121,7 +144,7 @@ def save_bundle(
         "model": asdict(model.config),
         "charset": charset.characters,
         "text_order": charset.text_order,
-        "picture": asdict(picture),
+        "picture": picture.stated(),
         "reading": asdict(reading),
         "decoder": decoder,
         "calibration": asdict(calibration),
@@ -131,13 +154,13 @@ def save_bundle(
         "reliability": [asdict(b) for b in reliability if b.count],
         "weights": {"file": WEIGHTS_FILE, "sha256": weights_sha256, "float16": float16},
     }
-    text = _to_json(about)
+    text = to_json(about)
     uri = str(folder)
     storage.delete(storage.join(uri, BUNDLE_FILE))
     for file in (ONNX_FILE, RELIABILITY_FILE):  # of the weights that were there
         storage.delete(storage.join(uri, file))
     storage.write_bytes(storage.join(uri, WEIGHTS_FILE), weights)
-    _finish(uri, text, model)
+    finish(uri, text, num_parameters=_count(model))
     return reading_digest(json.loads(text))
 
 
@@ -146,10 +169,14 @@ def reading_digest(about: Mapping[str, Any]) -> str:
 
     That is the weights (with their charset), the picture contract, the reading policy, the
     calibration and the order of its texts: two bundles of one digest give the same text with the
-    same confidence. One that reads once has the digest of its weights, as all had before policies.
+    same confidence. One that reads once has the digest of its weights, as all had before policies;
+    an imported one never has, as its graph doesn't tell what pictures it takes.
     """
     weights: str = about["weights"]["sha256"]
-    if about.get("reading") in (None, json.loads(json.dumps(asdict(READ_ONCE)))):
+    if "imported" not in about and about.get("reading") in (
+        None,
+        json.loads(json.dumps(asdict(READ_ONCE))),
+    ):
         return weights
     parts = {key: about.get(key) for key in ("picture", "reading", "calibration", "text_order")}
     text = json.dumps({"weights": weights, **parts}, sort_keys=True)
@@ -167,10 +194,10 @@ def keep_onnx(folder: Path | str, bundle: Bundle, onnx: ProvenOnnx) -> None:
     uri = str(folder)
     about = _about_of(uri, bundle, "the ONNX model was proven")
     if about.pop("onnx", None) is not None:  # its digest would be wrong for the new file
-        storage.write_bytes(storage.join(uri, BUNDLE_FILE), _to_json(about).encode())
+        storage.write_bytes(storage.join(uri, BUNDLE_FILE), to_json(about).encode())
     storage.write_bytes(storage.join(uri, ONNX_FILE), onnx.data)
     about["onnx"] = onnx_entry(onnx, weights_sha256=bundle.weights_sha256)
-    _finish(uri, _to_json(about), bundle.model)
+    finish(uri, to_json(about), num_parameters=_count(bundle.network()))
 
 
 def keep_reduced(folder: Path | str, bundle: Bundle, losses: Mapping[str, Loss]) -> None:
@@ -183,12 +210,12 @@ def keep_reduced(folder: Path | str, bundle: Bundle, losses: Mapping[str, Loss])
     about = _about_of(uri, bundle, "the loss was measured")
     measured = {name: asdict(loss) for name, loss in losses.items()}
     about["reduced"] = {**about.get("reduced", {}), **measured}
-    _finish(uri, _to_json(about), bundle.model)
+    finish(uri, to_json(about), num_parameters=_count(bundle.network()))
 
 
 def _about_of(uri: str, bundle: Bundle, what: str) -> dict[str, Any]:
     """bundle.json at ``uri``, if the weights there are those of ``bundle``."""
-    about = _read_about(uri)
+    about = read_about(uri)
     stated = _settings(uri, about)[1]
     if stated != bundle.weights_sha256:
         raise BundleError(
@@ -198,17 +225,29 @@ def _about_of(uri: str, bundle: Bundle, what: str) -> dict[str, Any]:
     return about
 
 
-def _finish(uri: str, text: str, model: CRNN) -> None:
-    """Write the card with its plot and, last, ``bundle.json``."""
-    num_parameters = sum(parameter.numel() for parameter in model.parameters())
-    about = json.loads(text)
-    bins = [ConfidenceBin(**entry) for entry in about.get("reliability", ())]
-    if bins:
-        plot = reliability_svg(bins)
-        storage.write_bytes(storage.join(uri, RELIABILITY_FILE), plot.encode())
-    card = model_card(about, num_parameters=num_parameters)
-    storage.write_bytes(storage.join(uri, CARD_FILE), card.encode())
-    storage.write_bytes(storage.join(uri, BUNDLE_FILE), text.encode())
+def keep_calibration(
+    folder: Path | str,
+    bundle: Bundle,
+    calibration: Calibration,
+    reliability: Sequence[ConfidenceBin] = (),
+) -> str:
+    """Give the bundle there, which ``bundle`` was read from, another calibration; its digest.
+
+    Raises:
+        BundleError: when other weights lie there by now, or no bundle.
+    """
+    uri = str(folder)
+    about = _about_of(uri, bundle, "the calibration was fitted")
+    about["calibration"] = asdict(calibration)
+    about["reliability"] = [asdict(b) for b in reliability if b.count]
+    storage.delete(storage.join(uri, RELIABILITY_FILE))
+    count = None if bundle.model is None else _count(bundle.model)
+    finish(uri, to_json(about), num_parameters=count)
+    return reading_digest(about)
+
+
+def _count(model: CRNN) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def load_bundle(
@@ -225,9 +264,11 @@ def load_bundle(
             when it names a ``model.onnx`` that is missing, or that isn't the one it was.
     """
     uri = str(uri)
-    about = _read_about(uri)
+    about = read_about(uri)
     settings, stated = _settings(uri, about)
-    weights = _read(uri, WEIGHTS_FILE)
+    if settings["imported"] is not None:
+        return _imported(uri, about, settings, stated, with_onnx=with_onnx)
+    weights = read_file(uri, WEIGHTS_FILE)
     digest = hashlib.sha256(weights).hexdigest()
     if digest != stated:
         raise BundleError(
@@ -247,26 +288,45 @@ def load_bundle(
     )
 
 
+def _imported(
+    uri: str, about: dict[str, Any], settings: dict[str, Any], stated: str, *, with_onnx: bool
+) -> Bundle:
+    """The bundle of a graph alone, which is its weights."""
+    onnx = read_onnx(uri, about.get("onnx"), weights_sha256=stated) if with_onnx else None
+    if onnx is not None and hashlib.sha256(onnx.data).hexdigest() != stated:
+        raise BundleError(
+            f"{uri}/{BUNDLE_FILE} states two digests of {ONNX_FILE}; import the recognizer again"
+        )
+    return Bundle(
+        model=None, digest=reading_digest(about), weights_sha256=stated, onnx=onnx, **settings
+    )
+
+
 def _settings(uri: str, about: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """The fields of ``Bundle`` that bundle.json states, and the weights' SHA-256."""
     try:
+        imported = Imported.of(about)
         settings = {
-            "model_config": _config(ModelConfig, about["model"]),
+            "model_config": None if imported else from_json(ModelConfig, about["model"]),
+            "imported": imported,
             "charset": _charset(about),
-            "picture": _config(PictureContract, about["picture"]),
-            "calibration": _config(Calibration, about["calibration"]),
+            "picture": from_json(PictureContract, about["picture"]),
+            "calibration": from_json(Calibration, about["calibration"]),
             **{key: about[key] for key in ("decoder", "name", "data_digest", "metrics")},
             "training": about.get("training"),  # older bundles lack these
             "reading": (
-                _config(ReadingPolicy, about["reading"]) if "reading" in about else READ_ONCE
+                from_json(ReadingPolicy, about["reading"]) if "reading" in about else READ_ONCE
             ),
             "reliability": tuple(
-                _config(ConfidenceBin, entry) for entry in about.get("reliability", ())
+                from_json(ConfidenceBin, entry) for entry in about.get("reliability", ())
             ),
             "reduced": {
-                name: _config(Loss, entry) for name, entry in dict(about.get("reduced", {})).items()
+                name: from_json(Loss, entry)
+                for name, entry in dict(about.get("reduced", {})).items()
             },
         }
+        if imported:
+            imported.check_widths(settings["picture"])
         _check_decoder(settings["decoder"])
         return settings, about["weights"]["sha256"]
     except KeyError as error:
@@ -289,7 +349,7 @@ def _model(uri: str, settings: dict[str, Any], weights: bytes) -> CRNN:
     except (SafetensorError, ValueError) as error:
         raise BundleError(f"{uri}/{WEIGHTS_FILE} is not a safetensors file: {error}") from error
     charset, picture = settings["charset"], settings["picture"]
-    _check_charset(uri, state, header.get("__metadata__", {}), charset)
+    check_charset(uri, state, header.get("__metadata__", {}), charset)
     try:
         with torch.random.fork_rng(devices=[]):  # a load leaves the caller's random numbers alone
             model = CRNN(
@@ -304,80 +364,6 @@ def _model(uri: str, settings: dict[str, Any], weights: bytes) -> CRNN:
     return model
 
 
-def _check_charset(
-    uri: str, state: dict[str, torch.Tensor], metadata: dict[str, str], charset: Charset
-) -> None:
-    rows = state[_HEAD].shape[0] if _HEAD in state else None
-    if rows != charset.num_classes:
-        raise BundleError(
-            f"{uri}: the weights have {rows} classes, the charset in {BUNDLE_FILE} makes "
-            f"{charset.num_classes} ({len(charset.characters)} characters and the blank)"
-        )
-    if metadata.get("charset") != charset.characters:
-        raise BundleError(
-            f"{uri}: the weights were trained for another charset than {BUNDLE_FILE} states, "
-            f"{_difference(metadata.get('charset') or '', charset.characters)}; class ids would "
-            "mean other characters"
-        )
-
-
-def _difference(left: str, right: str) -> str:
-    """Where two charsets begin to differ, and how."""
-    pairs = zip(left, right, strict=False)
-    place = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
-    return f"from place {place}: {shown(left[place:])} against {shown(right[place:])}"
-
-
-def _weights(model: CRNN, charset: Charset, *, float16: bool) -> bytes:
-    """The weights file: one metadata entry only, because several have no stable order."""
-    state = {}
-    for name, tensor in model.state_dict().items():
-        kept = tensor.detach().to("cpu", copy=True).contiguous()
-        half = kept.half() if float16 and kept.is_floating_point() and kept.dim() > 1 else kept
-        state[name] = half if bool(torch.isfinite(half).all()) else kept
-    return safetensors.torch.save(state, metadata={"charset": charset.characters})
-
-
-def _read_about(uri: str) -> dict[str, Any]:
-    try:
-        about = json.loads(_read(uri, BUNDLE_FILE))
-    except ValueError as error:
-        raise BundleError(f"{uri}/{BUNDLE_FILE} is not JSON: {error}") from error
-    version = about.get("format_version") if isinstance(about, dict) else None
-    if version != FORMAT_VERSION:
-        raise BundleError(
-            f"{uri} has bundle format version {version!r}, this program reads {FORMAT_VERSION}; "
-            "load it with the program that wrote it, or save it again"
-        )
-    return dict(about)
-
-
-def _read(uri: str, file: str) -> bytes:
-    try:
-        return storage.read_bytes(storage.join(uri, file))
-    except FileNotFoundError:
-        if not storage.exists(uri):
-            raise BundleError(f"{uri}: no such bundle; give the folder of {BUNDLE_FILE}") from None
-        raise BundleError(
-            f"{uri} has no {file}: an unfinished bundle, or another folder; save it again"
-        ) from None
-    except DataError as error:
-        raise BundleError(f"{error}; a bundle is the folder of {BUNDLE_FILE}") from error
-
-
-def _config(kind: type[_Config], values: dict[str, Any]) -> _Config:
-    if not isinstance(values, dict):
-        raise ValueError(f"the settings of {kind.__name__} are {values!r}; expected an object")
-    known = [field.name for field in fields(kind)]
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise ValueError(f"unknown settings {unknown} of {kind.__name__}; it has {known}")
-    given: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-    }
-    return kind(**given)
-
-
 def _check_head(model: CRNN, charset: Charset) -> None:
     if model.head.out_features != charset.num_classes:
         raise ValueError(
@@ -389,10 +375,3 @@ def _check_head(model: CRNN, charset: Charset) -> None:
 def _check_decoder(name: str) -> None:
     if name not in DECODERS:
         raise ValueError(f"decoder is {name!r}; expected one of {sorted(DECODERS)}")
-
-
-def _to_json(about: dict[str, Any]) -> str:
-    try:
-        return json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"metrics, name and digest must be plain finite JSON: {error}") from error

@@ -11,9 +11,10 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -38,6 +39,8 @@ Upright = Image.Image | Pixels
 """A whole picture, upright and opaque: an image in ``L`` or ``RGB``, or pixels, ``HW`` or RGB
 ``HWC``."""
 _PILLOW_MODULES = r"PIL\."
+_SHRINKING = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR}
+_ROUNDING: Mapping[str, Callable[[float], int]] = {"nearest": round, "up": math.ceil}
 _NO_MEMORY = ("out of memory", "decoder error -9")
 """How Pillow says that a decoder written in C got no memory."""
 
@@ -55,10 +58,17 @@ class PictureContract:
     widths: tuple[int, ...] = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
     """Bucket widths, px, ascending; exactly one with ``fixed``. The usual ones hold a printed line,
     64 times as wide as high."""
+    padding: int = PAD_GREY
+    """Grey to the right of a picture, up to its bucket's width, 0 (black) to 255."""
+    shrinking: Literal["area", "linear"] = "area"
+    """How a larger picture is scaled down: the mean of the pixels that become one, or between the
+    nearest four alone, as many imported recognizers were trained."""
+    rounding: Literal["nearest", "up"] = "nearest"
+    """To which whole pixel the scaled width goes."""
 
     def __post_init__(self) -> None:
-        if self.height < 8 or self.height % 8:
-            raise ValueError(f"height is {self.height}; expected a multiple of 8 of at least 8 px")
+        if self.height < 8:
+            raise ValueError(f"height is {self.height}; expected at least 8 px")
         if self.channels not in (1, 3):
             raise ValueError(f"channels is {self.channels}; expected 1 (grey) or 3 (RGB)")
         if self.mode not in ("bucket", "fixed"):
@@ -67,6 +77,23 @@ class PictureContract:
             raise ValueError(f"widths are {self.widths}; expected distinct ascending px, from 8 up")
         if self.mode == "fixed" and len(self.widths) != 1:
             raise ValueError(f"fixed mode has one width, not {len(self.widths)}: {self.widths}")
+        if not 0 <= self.padding <= 255:
+            raise ValueError(f"padding is {self.padding}; expected a grey of 0 to 255")
+        if self.shrinking not in _SHRINKING:
+            raise ValueError(f"shrinking is {self.shrinking!r}; expected one of {[*_SHRINKING]}")
+        if self.rounding not in _ROUNDING:
+            raise ValueError(f"rounding is {self.rounding!r}; expected one of {[*_ROUNDING]}")
+
+    def stated(self) -> dict[str, Any]:
+        """Its settings as ``bundle.json`` has them, by which a bundle is known too: those that were
+        added later only where they are another than they always were."""
+        added = {"padding", "shrinking", "rounding"}
+        usual = {field.name: field.default for field in fields(self)}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in added or value != usual[name]
+        }
 
     def bucket_width(self, width_px: int, height_px: int) -> int:
         """The padded width of a picture of this size; the largest bucket if it is longer."""
@@ -81,7 +108,8 @@ class PictureContract:
         """The width at the contract's height with the aspect kept; the width itself if fixed."""
         if self.mode == "fixed":
             return self.widths[0]
-        return max(1, round(width_px * self.height / max(1, height_px)))
+        whole = _ROUNDING[self.rounding]
+        return max(1, whole(width_px * self.height / max(1, height_px)))
 
     def is_squeezed(self, width_px: int, height_px: int) -> bool:
         """Whether a picture of this size is longer than the largest bucket, so squeezed to it."""
@@ -101,7 +129,7 @@ class PictureContract:
         pixels = self._in_its_colours(picture)
         width = min(self.natural_width(pixels.shape[1], pixels.shape[0]), self.widths[-1])
         shrinking = pixels.shape[0] > self.height or pixels.shape[1] > width
-        how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+        how = _SHRINKING[self.shrinking] if shrinking else cv2.INTER_LINEAR
         scaled = cv2.resize(pixels, (width, self.height), interpolation=how)
         return np.ascontiguousarray(scaled, dtype=np.uint8).reshape(
             self.height, width, self.channels
@@ -116,9 +144,9 @@ class PictureContract:
         return np.asarray(picture.convert("L" if self.channels == 1 else "RGB"))
 
     def pad(self, content_HwC: Pixels, bucket_width: int) -> Pixels:
-        """``content_HwC`` laid at the left of a mid-grey canvas ``HWC`` of the bucket's width."""
+        """``content_HwC`` laid at the left of a grey canvas ``HWC`` of the bucket's width."""
         height, width, channels = content_HwC.shape
-        canvas = np.full((height, bucket_width, channels), PAD_GREY, dtype=np.uint8)
+        canvas = np.full((height, bucket_width, channels), self.padding, dtype=np.uint8)
         canvas[:, :width] = content_HwC
         return canvas
 

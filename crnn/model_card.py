@@ -11,17 +11,13 @@ from crnn.reduced import Loss
 from crnn.reliability import RELIABILITY_FILE
 
 
-def model_card(about: dict[str, Any], *, num_parameters: int) -> str:
+def model_card(about: dict[str, Any], *, num_parameters: int | None) -> str:
     """Markdown that states what the bundle's JSON object ``about`` holds, and nothing else."""
-    model, picture, calibration = about["model"], about["picture"], about["calibration"]
+    picture, calibration = about["picture"], about["calibration"]
     calibrated = "" if calibration != {"slope": 1.0, "bias": 0.0} else " (not fitted)"
     facts = {
         "Weights": f"SHA-256 `{about['weights']['sha256']}`",
-        "Stored as": "float16" if about["weights"]["float16"] else "float32",
-        "Backbone": model["backbone"],
-        "Sequence part": f"{model['rnn_layers']} bidirectional {model['rnn'].upper()} layer(s) "
-        f"of {model['rnn_hidden']} units each way",
-        "Parameters": f"{num_parameters:,}",
+        **(_graph(about["imported"]) if "imported" in about else _network(about, num_parameters)),
         "Pictures": f"{picture['height']} px high, {_channels(picture['channels'])}, "
         f"{picture['mode']} widths {', '.join(map(str, picture['widths']))} px",
         "Reading": _reading(about.get("reading")),
@@ -29,10 +25,11 @@ def model_card(about: dict[str, Any], *, num_parameters: int) -> str:
         "Confidence": f"sigmoid({calibration['slope']:g} · logit(p) + {calibration['bias']:g})"
         + calibrated,
         "Training data": f"`{about['data_digest']}`" if about["data_digest"] else "not recorded",
-        **_onnx(about.get("onnx")),
+        **_onnx(about.get("onnx"), than="the source" if "imported" in about else "the weights"),
         **_reduced(about.get("reduced", {})),
     }
-    lines = [f"# {about['name']}", "", "A CRNN with CTC that reads one word or line per picture."]
+    kind = "An imported recognizer" if "imported" in about else "A CRNN"
+    lines = [f"# {about['name']}", "", f"{kind} with CTC that reads one word or line per picture."]
     lines += ["", "| | |", "|---|---|", *(_row(key, value) for key, value in facts.items())]
     lines += ["", f"## Characters ({len(about['charset'])})", "", *_fenced(about["charset"])]
     lines += ["", "It can't write any other character.", "", "## Measured", ""]
@@ -71,13 +68,32 @@ def _training(facts: dict[str, Any]) -> Iterator[str]:
     yield from ("| | |", "|---|---|", *(_row(key, value) for key, value in _flat(rest)))
 
 
-def _onnx(entry: dict[str, Any] | None) -> dict[str, str]:
+def _network(about: dict[str, Any], num_parameters: int | None) -> dict[str, str]:
+    model = about["model"]
+    return {
+        "Stored as": "float16" if about["weights"]["float16"] else "float32",
+        "Backbone": model["backbone"],
+        "Sequence part": f"{model['rnn_layers']} bidirectional {model['rnn'].upper()} layer(s) "
+        f"of {model['rnn_hidden']} units each way",
+        "Parameters": f"{num_parameters:,}",
+    }
+
+
+def _graph(imported: dict[str, Any]) -> dict[str, str]:
+    return {
+        "Imported from": f"{imported['source']}, SHA-256 `{imported['source_sha256']}`",
+        "Licence": imported["licence"],
+        **{key.capitalize(): value for key, value in imported["found"].items()},
+    }
+
+
+def _onnx(entry: dict[str, Any] | None, *, than: str) -> dict[str, str]:
     if entry is None:
         return {}
     proof = entry["proof"]
     engines = ", ".join(f"{name} {release}" for name, release in sorted(proof["engines"].items()))
     stated = (
-        f"`{entry['file']}`: on {proof['pictures']:,} pictures the same texts as the weights with "
+        f"`{entry['file']}`: on {proof['pictures']:,} pictures the same texts as {than} with "
         f"{engines}, probabilities at most {proof['max_probability_difference']:.1e} apart"
     )
     return {"ONNX": stated}

@@ -42,6 +42,7 @@ BATCH_PIXELS = 1 << 19
 """128 pictures of 32x128 px: enough to fill a CPU core; a GPU takes ten times as much."""
 PREFERRED: dict[str, tuple[str, ...]] = {"cpu": ("onnx", "openvino"), "cuda": ()}
 """By device, fastest first, as ``python bench/engines.py`` measures ``mobile``; then torch."""
+_ONNX = PREFERRED["cpu"]
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "openvino-bf16": "openvino"}
 """What each of those that run ``model.onnx`` imports."""
 
@@ -68,19 +69,19 @@ RUNTIMES: dict[str, Callable[[bytes, int], Engine]] = {
 def _build_torch(bundle: Bundle, device: torch.device, threads: int | None) -> Engine:
     from crnn.engines import torch_eager
 
-    return torch_eager.build(bundle.model, device, threads)
+    return torch_eager.build(bundle.network(), device, threads)
 
 
 def _build_compiled(bundle: Bundle, device: torch.device, threads: int | None) -> Engine:
     from crnn.engines import torch_compiled
 
-    return torch_compiled.build(bundle.model, device, threads)
+    return torch_compiled.build(bundle.network(), device, threads)
 
 
 def _build_torch_bf16(bundle: Bundle, device: torch.device, threads: int | None) -> Engine:
     from crnn.engines import torch_eager
 
-    return torch_eager.build(bundle.model, device, threads, bf16=True)
+    return torch_eager.build(bundle.network(), device, threads, bf16=True)
 
 
 def _build_from_onnx(
@@ -113,6 +114,11 @@ def _onnx_of(name: str, bundle: Bundle) -> bytes:
 
 
 def _not_proven(name: str, bundle: Bundle, has: str) -> EngineError:
+    if bundle.imported is not None:
+        return EngineError(
+            f"engine {name!r}: the imported bundle {bundle.name!r} {has}; where {PACKAGES[name]} "
+            "is installed, import it again (jobs/import_model.py), or read with another engine"
+        )
     return EngineError(
         f"engine {name!r}: the bundle {bundle.name!r} {has}; where {PACKAGES[name]} is "
         "installed, run: python jobs/export.py --bundle BUNDLE"
@@ -173,6 +179,11 @@ def check_engine(name: str, bundle: Bundle, device: torch.device | str = "cpu") 
     import torch
 
     chosen = engine_for(name, bundle, device)
+    if chosen in OF_TORCH and bundle.imported is not None:
+        raise EngineError(
+            f"engine {chosen!r} runs weights in PyTorch, and the bundle {bundle.name!r} was "
+            f"imported as an ONNX graph; expected one of {[AUTO, *RUNTIMES]}"
+        )
     if chosen in PACKAGES and torch.device(device).type != "cpu":
         raise ValueError(
             f"engine {chosen!r} runs on the CPU, not on {device}; expected 'torch' there"
@@ -197,6 +208,8 @@ def engine_for(name: str, bundle: Bundle, device: torch.device | str = "cpu") ->
     if name == AUTO:
         proven = bundle.onnx.proof.engines if bundle.onnx else {}
         wanted = PREFERRED.get(torch.device(device).type, ())
+        if bundle.imported is not None:  # there is nothing that torch could run
+            return next((e for e in _ONNX if e in proven and is_installed(e)), _ONNX[0])
         return next((e for e in wanted if e in proven and is_installed(e)), "torch")
     if name not in ENGINES and name not in REDUCED:
         known = [AUTO, *sorted({*ENGINES, *REDUCED})]

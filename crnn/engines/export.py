@@ -40,7 +40,7 @@ def export_onnx(bundle: Bundle) -> bytes:
             "run: pip install 'crnn-on-ray[onnx]'"
         ) from error
     contract = bundle.picture
-    graph = PixelsToLogProbs(copy.deepcopy(bundle.model).to("cpu", torch.float32)).eval()
+    graph = PixelsToLogProbs(copy.deepcopy(bundle.network()).to("cpu", torch.float32)).eval()
     shape = (_EXAMPLES, contract.height, contract.widths[-1], contract.channels)
     with _quiet():
         program = torch.onnx.export(

@@ -38,7 +38,7 @@ def measure_loss(bundle: Bundle, name: str, samples: Iterable[tuple[Picture, str
     if name not in REDUCED:
         raise ValueError(f"engine is {name!r}; expected one of {sorted(REDUCED)}")
     cpu = torch.device("cpu")
-    engines = torch_eager.build(bundle.model, cpu, None), REDUCED[name](bundle, cpu, None)
+    engines = torch_eager.build(bundle.network(), cpu, None), REDUCED[name](bundle, cpu, None)
     pictures = changed = right = right_reduced = 0
     difference = 0.0
     for pixels_NHWC, texts in _by_width(bundle, samples):

@@ -56,7 +56,7 @@ def prove(
     """
     names = _names(engines)
     count, batches = _by_width(bundle.picture, pictures)
-    reference = torch_eager.build(bundle.model, torch.device("cpu"), None)
+    reference = torch_eager.build(bundle.network(), torch.device("cpu"), None)
     expected = {w: read_in_batches(reference, p, (REFERENCE_BATCH,)) for w, p in batches.items()}
     worst = np.zeros(2)
     for name in names:

@@ -44,7 +44,7 @@ def first_network(settings: TrainSettings, charset: Charset) -> CRNN:
         load_imagenet_weights(model.backbone, settings.backbone_weights)
     start = starting_bundle(settings)
     if start:
-        report = load_matching(model, charset, start.model, start.charset)
+        report = load_matching(model, charset, start.network(), start.charset)
         print(f"starting from {_in_words(settings, start)}:\n{report}", flush=True)
         if charset.has_turns and start.charset.text_order != charset.text_order:
             print(
@@ -64,13 +64,16 @@ def starting_bundle(settings: TrainSettings) -> Bundle | None:
     if settings.init_from == RANDOM:
         return None
     if settings.init_from:
-        return load_bundle(settings.init_from)
+        given = load_bundle(settings.init_from)
+        given.network()  # an imported one has no weights to begin with, and says so
+        return given
     try:
         uri = default_bundle()
     except BundleError:  # an installation without bundles trains all the same
         return None
     bundle = load_bundle(uri, with_onnx=False)
-    own, theirs = (replace(m, dropout=0.0) for m in (settings.model, bundle.model_config))
+    configs = settings.model, bundle.network().config
+    own, theirs = (replace(config, dropout=0.0) for config in configs)
     same_input = all(
         getattr(settings.picture, name) == getattr(bundle.picture, name)
         for name in ("height", "channels")

@@ -309,7 +309,7 @@ def _finish(
     with tempfile.TemporaryDirectory() as local:
         save_bundle(
             Path(local) / BUNDLE_FOLDER,
-            model=bundle.model,
+            model=bundle.network(),
             charset=bundle.charset,
             picture=bundle.picture,
             reading=bundle.reading,

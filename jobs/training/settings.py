@@ -130,6 +130,10 @@ class TrainSettings:
                 f"--name is {self.name!r}; expected letters, digits, dots, dashes and underscores, "
                 f"and not {DATA_FOLDER!r}, where rendered strings are"
             )
+        if self.picture.height % 8:
+            raise ValueError(
+                f"--picture.height is {self.picture.height}; every network takes a multiple of 8 px"
+            )
         if self.val and not self.data:
             raise ValueError("--val goes with --data; rendered strings bring their own")
         low, high = self.worker_range()

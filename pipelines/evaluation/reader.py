@@ -175,7 +175,7 @@ class PieceReader:
             more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
             return "unknown_character", f"the charset has no {listed}{more}"
         bundle = self._config.bundle
-        steps = bundle.model.time_steps(bundle.reading.widest_bucket(*size, bundle.picture))
+        steps = bundle.time_steps(bundle.reading.widest_bucket(*size, bundle.picture))
         needed = min_time_steps(self._charset.encode(label))
         if needed > steps:
             return (

@@ -17,11 +17,11 @@ from moto.server import ThreadedMotoServer
 
 from crnn.bundle import (
     BUNDLE_FILE,
-    CARD_FILE,
     WEIGHTS_FILE,
     keep_onnx,
     load_bundle,
 )
+from crnn.bundle_json import CARD_FILE
 from crnn.calibration import Calibration, confidence_bins
 from crnn.charset import Charset
 from crnn.errors import BundleError

@@ -4,6 +4,7 @@ import io
 import pickle
 import warnings
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -74,17 +75,43 @@ def test_fixed_mode_stretches_every_picture_to_its_one_width() -> None:
 @pytest.mark.parametrize(
     ("settings_", "message"),
     [
-        ({"height": 20}, "height is 20"),
+        ({"height": 7}, "height is 7"),
         ({"channels": 2}, "channels is 2"),
         ({"mode": "crop"}, "'crop'"),
         ({"widths": ()}, "widths are"),
         ({"widths": (128, 64)}, "widths are"),
         ({"mode": "fixed"}, "one width, not 11"),
+        ({"padding": 256}, "padding is 256"),
+        ({"shrinking": "cubic"}, "shrinking is 'cubic'"),
+        ({"rounding": "down"}, "rounding is 'down'"),
     ],
 )
 def test_contracts_that_make_no_sense_are_refused(settings_: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PictureContract(**settings_)
+
+
+def test_settings_added_later_change_neither_what_a_bundle_states_nor_its_pixels() -> None:
+    contract = PictureContract(height=48, channels=3, widths=(64, 128))
+    before = {"height": 48, "channels": 3, "mode": "bucket", "widths": (64, 128)}
+    assert contract.stated() == before and PictureContract(**contract.stated()) == contract
+    other = PictureContract(**before, padding=0, shrinking="linear", rounding="up")
+    added = {"padding": 0, "shrinking": "linear", "rounding": "up"}
+    assert other.stated() == {**before, **added}
+
+
+def test_an_imported_contract_pads_rounds_and_shrinks_as_it_says() -> None:
+    stripes = np.zeros((96, 101), dtype=np.uint8)
+    stripes[:, ::2] = 200
+    usual = PictureContract(height=48, widths=(64,))
+    other = PictureContract(height=48, widths=(64,), padding=0, shrinking="linear", rounding="up")
+    assert [c.natural_width(101, 96) for c in (usual, other)] == [50, 51]
+    assert (usual.pad(usual.fit(stripes), 64)[:, 50:] == PAD_GREY).all()
+    assert (other.pad(other.fit(stripes), 64)[:, 51:] == 0).all()
+    linear = cv2.resize(stripes, (51, 48), interpolation=cv2.INTER_LINEAR)
+    area = cv2.resize(stripes, (50, 48), interpolation=cv2.INTER_AREA)
+    assert (other.fit(stripes)[..., 0] == linear).all()
+    assert (usual.fit(stripes)[..., 0] == area).all()
 
 
 def test_every_exif_orientation_comes_out_upright() -> None:
