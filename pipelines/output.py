@@ -17,6 +17,7 @@ from crnn import storage
 from crnn.errors import DataError
 from pipelines.manifest import MANIFEST_NAME, Manifest, Part, load_manifest
 from pipelines.owned import delete_ours
+from pipelines.stores import write_new
 
 PARTS_NAME = "_parts"
 SPLITS = ("train", "val", "test")
@@ -67,7 +68,7 @@ def claim(
         _clear(uri)
     for name, recipe in recipes.items():
         if found[name] is None:
-            _begin(storage.join(out_uri, name), recipe)
+            _begin(storage.join(out_uri, name), recipe, found_later)
     return found
 
 
@@ -150,11 +151,19 @@ def _refuse_foreign_files(uri: str) -> None:
         )
 
 
-def _begin(uri: str, recipe: Mapping[str, Any]) -> None:
+def _begin(uri: str, recipe: Mapping[str, Any], found_later: Collection[str]) -> None:
+    """Lay the recipe down; of two jobs at once with different ones the second is refused."""
     if storage.is_local(uri):  # object stores show whole files alone
         delete_ours(uri, _LEFTOVERS)
     text = json.dumps(recipe, ensure_ascii=False, indent=1)
-    storage.write_bytes(storage.join(uri, PARTS_NAME, _RECIPE_NAME), text.encode())
+    if write_new(storage.join(uri, PARTS_NAME, _RECIPE_NAME), text.encode()):
+        return
+    difference = _difference(uri, recipe, found_later)
+    if difference:
+        raise DataError(
+            f"another job began in {uri} at the same moment, with other settings: {difference}; "
+            "choose another folder"
+        )
 
 
 def _clear(uri: str) -> None:

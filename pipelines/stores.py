@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import heapq
 import os
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain, islice
@@ -28,6 +30,9 @@ PICTURE_SUFFIXES = frozenset(
         *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif"),
     }
 )
+_IS_THERE = (409, 412)
+"""Answers to a conditional write: another one at the same moment, or there is a file."""
+_NOT_KNOWN = (400, 405, 501)
 _RUN_NAMES = 1 << 16
 """Names of one folder that are sorted in memory; more are sorted in files."""
 _BLOCK_BYTES = 1 << 16
@@ -106,6 +111,65 @@ def names_in(uri: str) -> Iterator[tuple[str, bool]]:
                     yield entry["name"].rpartition("/")[2], False
             for prefix in page.get("prefixes", ()):
                 yield prefix.rstrip("/").rpartition("/")[2], True
+
+
+def write_new(uri: str, data: bytes) -> bool:
+    """Write a file where there is none; false where there is one, which stays as it is.
+
+    Of writers of different contents at once one alone gets true, on this machine and on stores of
+    S3 that know conditional writes. GCS and other stores of S3 are asked first whether there is
+    one, and two writers within the same moment may both get true.
+
+    Raises:
+        DataError: when it can't be written.
+    """
+    bare, options = storage.split_options(uri)
+    written: bool | None = None
+    if storage.is_local(uri):
+        written = storage.attempt("write", uri, lambda: _link_new(storage.local_path(uri), data))
+    elif bare.startswith("s3://"):
+        written = _put_new(bare, options, data)
+    if written is None and not storage.exists(uri):
+        storage.write_bytes(uri, data)
+        return True
+    return bool(written)
+
+
+def _link_new(target: str, data: bytes) -> bool | None:
+    """Whether it was written; None where this file system has no hard links."""
+    folder = Path(target).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f".{uuid.uuid4().hex}.tmp"
+    try:
+        path.write_bytes(data)
+        try:
+            os.link(path, target)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+                return None
+            raise
+    finally:
+        path.unlink(missing_ok=True)
+    return True
+
+
+def _put_new(bare: str, options: str, data: bytes) -> bool | None:
+    """Whether it was written; None where the store doesn't know conditional writes."""
+    bucket, _, key = bare.partition("://")[2].partition("/")
+    try:
+        s3_client(options).put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*")
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if status in _IS_THERE:  # or our own, whose answer was lost
+            return storage.read_bytes(bare + options) == data
+        if status in _NOT_KNOWN:
+            return None
+        raise DataError(f"can't write {bare}: {error}; check address and credentials") from error
+    except BotoCoreError as error:
+        raise DataError(f"can't write {bare}: {error}; check address and credentials") from error
+    return True
 
 
 def s3_client(options: str) -> Any:

@@ -25,6 +25,7 @@ from crnn import storage
 from crnn.errors import DataError
 from pipelines.recognition.inputs import SCHEMA
 from pipelines.recognition.known import REPLACES
+from pipelines.stores import write_new
 
 CHUNK_ROWS = 512
 FIRST_PLAN_CHUNKS, MOST_PLAN_CHUNKS = 8, 200
@@ -83,11 +84,9 @@ class Ledger:
             DataError: when there are rows of this bundle made with other options.
         """
         address = storage.join(self.work_uri, _RECIPE_FILE)
-        try:
-            before = json.loads(storage.read_bytes(address))
-        except FileNotFoundError:
-            storage.write_bytes(address, json.dumps(recipe, indent=1).encode())
+        if write_new(address, json.dumps(recipe, indent=1).encode()):
             return
+        before = json.loads(storage.read_bytes(address))
         differing = [
             f"{key}: {before.get(key)!r} → {recipe.get(key)!r}"
             for key in sorted({*before, *recipe})
@@ -149,17 +148,15 @@ class Ledger:
 
     def _write(self, number: int, chunks: list[pa.Table]) -> Plan:
         address = self._address(number, _PLAN)
-        if storage.exists(address):
+        file = pa.BufferOutputStream()
+        with pq.ParquetWriter(file, PLAN_SCHEMA, compression="zstd") as writer:
+            for chunk in chunks:
+                writer.write_table(chunk, row_group_size=len(chunk))
+        if not write_new(address, file.getvalue().to_pybytes()):
             raise DataError(
                 f"{address} was written by another job meanwhile; let one job at a time write to "
                 "an --output, and run this one again when the other has ended"
             )
-        with (
-            storage.replacing(address) as path,
-            pq.ParquetWriter(path, PLAN_SCHEMA, compression="zstd") as writer,
-        ):
-            for chunk in chunks:
-                writer.write_table(chunk, row_group_size=len(chunk))
         replaces = any(pc.any(chunk[REPLACES.name]).as_py() for chunk in chunks)
         groups = tuple(len(chunk) for chunk in chunks)
         return Plan(number=number, address=address, groups=groups, replaces=replaces)

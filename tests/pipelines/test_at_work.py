@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from crnn.errors import DataError
 from jobs.training.run import train
 from jobs.training.settings import TrainSettings
 from pipelines.at_work import Hold, at_work
+from pipelines.output import claim
 from pipelines.prepare import PrepareConfig, begin
+from pipelines.recognition.known import REPLACES
+from pipelines.recognition.plan import PLAN_SCHEMA, Ledger, read_chunk
 from pipelines.render.synth import RenderConfig, render_set
 from tests.pipelines.stream.sets import good, write_set
 
@@ -55,3 +60,45 @@ def test_every_job_that_writes_a_folder_says_so(
     with pytest.raises(DataError, match=BUSY):
         begin([source], str(out), PrepareConfig(overwrite=True))
     first.hold.release()
+
+
+def test_of_two_with_other_settings_at_once_on_a_store_the_second_is_refused(
+    new_bucket: Callable[[], str],
+) -> None:
+    uri = f"{new_bucket()}/out"
+    recipes = [{"": {"made_by": "prepare", "seed": number}} for number in range(6)]
+
+    def begun(recipe: dict[str, dict[str, object]]) -> str:
+        try:
+            claim(uri, recipe, overwrite=False)
+        except DataError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(6) as jobs:
+        told = list(jobs.map(begun, recipes))
+    assert told.count("") == 1
+    assert all("choose another folder" in message for message in told if message)
+    assert begun(recipes[told.index("")]) == "", "its own rerun goes on"
+
+
+def test_of_two_bulk_jobs_that_plan_at_once_on_a_store_the_second_is_told(
+    new_bucket: Callable[[], str],
+) -> None:
+    uri = f"{new_bucket()}/out"
+
+    def planned(number: int) -> str:
+        rows = [{"uri": f"{number}-{row}.png", "etag": "", REPLACES.name: False} for row in (1, 2)]
+        try:
+            plans = list(Ledger(uri, "d" * 64).add([pa.Table.from_pylist(rows, PLAN_SCHEMA)]))
+        except DataError as error:
+            return str(error)
+        return str(read_chunk(plans[0].chunks()[0])["uri"].to_pylist()[0])
+
+    with ThreadPoolExecutor(6) as jobs:
+        found = list(jobs.map(planned, range(6)))
+    kept = [name for name in found if name.endswith(".png")]
+    assert kept and len({plan.number for plan in Ledger(uri, "d" * 64).plans()}) == len(kept)
+    assert all(
+        name == f"{number}-1.png" or "another job" in name for number, name in enumerate(found)
+    )

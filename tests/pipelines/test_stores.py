@@ -3,13 +3,15 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from crnn import storage
 from crnn.errors import DataError
-from pipelines.stores import files_at, in_order, is_picture_name, names_in
+from pipelines.stores import files_at, in_order, is_picture_name, names_in, write_new
 from tests.unprivileged import as_nobody, open_folder
 
 
@@ -70,3 +72,24 @@ def test_what_may_not_be_looked_into_has_a_row_and_the_rest_is_listed() -> None:
 def test_pictures_are_told_by_their_names() -> None:
     assert all(map(is_picture_name, ("a.jpg", "b.PNG", "x/y.z.tiff")))
     assert not any(map(is_picture_name, ("a.txt", "jpg", ".png", "a.jpg.txt")))
+
+
+def test_of_many_writers_at_once_one_alone_makes_a_file(
+    tmp_path: Path, new_bucket: Callable[[], str]
+) -> None:
+    for folder in (str(tmp_path), new_bucket()):
+        uri = f"{folder}/below [1]/claim.json"
+        texts = [str(number).encode() for number in range(8)]
+        with ThreadPoolExecutor(8) as writers:
+            made = list(writers.map(partial(write_new, uri), texts))
+        assert sum(made) == 1
+        assert storage.read_bytes(uri) == texts[made.index(True)]
+        assert not write_new(uri, b"late")
+        assert [row["uri"] for row in files_at(folder)] == [uri], "nothing else is left"
+
+
+def test_a_claim_that_cannot_be_written_says_where() -> None:
+    with open_folder() as folder:
+        (folder / "file").write_bytes(b"")
+        with pytest.raises(DataError, match=r"can't write .*file/claim"):
+            write_new(str(folder / "file/claim"), b"x")

@@ -18,6 +18,8 @@ import requests
 from crnn import storage
 from crnn.errors import DataError
 from pipelines.prepare import PrepareConfig, begin, carry_out
+from pipelines.recognition.listing import list_inputs
+from pipelines.sources import open_source
 from pipelines.stores import files_at, names_in
 from tests.pipelines.conftest import encoded
 from tests.pipelines.prepare.outputs import samples_of
@@ -122,3 +124,18 @@ def test_a_source_on_gcs_to_gcs(kind: str, gcs: str) -> None:
     prepared = f"gs://{BUCKET}/{kind} prepared{gcs}"
     (anew,) = carry_out(begin([out], prepared, PrepareConfig()))
     assert anew.manifest.count == 7
+
+
+def test_names_that_look_like_patterns_are_read_literally(gcs: str) -> None:
+    name, decoy = "x[1]*?.png", "x1aa.png"
+    folder = storage.join(f"gs://{BUCKET}{gcs}", "set [2024]")
+    picture = encoded("literal")
+    storage.write_bytes(storage.join(folder, name), picture)
+    storage.write_bytes(storage.join(folder, decoy), encoded("decoy"))
+    storage.write_bytes(storage.join(folder, "labels.tsv"), f"{name}\ta\n".encode())
+    source = open_source(folder)
+    (item,) = source.items()
+    assert (item.id, item.text, source.read([item])) == (name, "a", [picture])
+    for asked, found in ((name, {name}), ("x[1]*.png", {decoy}), ("x*.png", {name, decoy})):
+        listed = [page["uri"].to_pylist() for page in list_inputs(storage.join(folder, asked))]
+        assert {uri for page in listed for uri in page} == {storage.join(folder, n) for n in found}
