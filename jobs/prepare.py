@@ -3,14 +3,15 @@
     python jobs/prepare.py words/ shards/words --val-share 0.05
     python jobs/prepare.py s3://bucket/mjsynth s3://bucket/shards --lists annotation_train.txt
     python jobs/prepare.py captchas/ shards/captchas --label-pattern '(?P<text>[^/]+)\\.jpg$'
+    python jobs/prepare.py results/ shards/read --min-confidence 0.8 --val-share 0.05
     python jobs/prepare.py shards/a shards/b shards/both --charset ascii_space --unknown fold
 
 SOURCE is one of these (several are merged): a folder with labels.tsv (path, tab, text), .csv,
 .jsonl or docTR's labels.json; gt.txt or rec_gt_*.txt with tabs; x.gt.txt beside x.png; pictures
 with the label in their names; an MJSynth tree; ICDAR's gt.txt; scene pictures with boxes or
-polygons; an LMDB; WebDataset tars; Parquet tables; a prepared set; docs/labels.md has the rules.
-All addresses may be local, s3:// or gs://. If it is killed, the same command continues where it
-stopped.
+polygons; an LMDB; WebDataset tars; Parquet tables; a prepared set; the results of
+jobs/recognize.py, as labels. docs/labels.md has the rules. All addresses may be local, s3:// or
+gs://. If it is killed, the same command continues where it stopped.
 """
 
 from __future__ import annotations

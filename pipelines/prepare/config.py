@@ -22,7 +22,8 @@ class PrepareConfig(SourceOptions, TextRules):
     """How labelled pictures become shards."""
 
     format: str = "auto"
-    """auto, labels, pairs, names, mjsynth, icdar, scene, lmdb, webdataset, parquet or prepared."""
+    """auto, labels, pairs, names, mjsynth, icdar, scene, lmdb, webdataset, parquet, prepared or
+    results."""
     lists: tuple[str, ...] = ()
     """List files to read, e.g. annotation_train.txt; default: all lists of the format."""
     source_name: tuple[str, ...] = ()
@@ -73,6 +74,8 @@ class PrepareConfig(SourceOptions, TextRules):
                 f"--val-share {self.val_share} and --test-share {self.test_share} leave nothing "
                 "to train on; expected a sum of less than 1"
             )
+        if not 0 <= self.min_confidence <= 1:
+            raise ValueError(f"--min-confidence is {self.min_confidence}; expected 0 to 1")
         self._check_counts()
         for name in ("group_pattern", "keep_id", "keep_text"):
             _check_pattern(f"--{name.replace('_', '-')}", getattr(self, name))
@@ -135,13 +138,17 @@ def recipe(config: PrepareConfig, sources: Sequence[Source], split: str) -> dict
                 "uri": storage.split_options(source.uri)[0],
                 "name": name,
                 "format": source.format,
-                "lists": [] if source.format == "prepared" else list(source.names),
+                "lists": [] if source.format in ("prepared", "results") else list(source.names),
             }
             for source, name in zip(sources, source_names(config, sources), strict=True)
         ],
         "named": bool(config.source_name),
         "prefix_ids": config.prefix_ids and len(sources) > 1,
-        "options": asdict(config.options),
+        "options": {
+            name: value
+            for name, value in asdict(config.options).items()
+            if name != "min_confidence" or value  # which older recipes don't have
+        },
         "text": config.rules.recipe(),
         "keep": {name: getattr(config, name) for name in ("keep_id", "keep_text", "max_length")},
         "split": split,

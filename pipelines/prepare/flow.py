@@ -147,6 +147,11 @@ def begin(source_uris: Sequence[str], out_uri: str, config: PrepareConfig) -> Jo
         for uri in source_uris
     )
     names = source_names(config, sources)
+    if config.min_confidence and all(source.format != "results" for source in sources):
+        raise ValueError(
+            f"--min-confidence is {config.min_confidence}, and no source is the results of a bulk "
+            "job: other labels have no confidence"
+        )
     for source in sources:
         if next(source.items(), None) is None:
             lists = ", ".join(filter(None, source.names[:5])) or "pictures"

@@ -30,11 +30,12 @@ from crnn.recognizer import Recognizer
 from pipelines.agenda import Agenda
 from pipelines.prefixes import leads_out
 from pipelines.recognition.config import BulkConfig
+from pipelines.recognition.finished import REPORT_FILE
 from pipelines.recognition.known import Known
 from pipelines.recognition.listing import list_inputs
 from pipelines.recognition.plan import Chunk, Ledger, Plan
 from pipelines.recognition.reader import ChunkOutcome, ChunkReader, ReadConfig
-from pipelines.recognition.summary import REPORT_FILE, RunFigures, summarise, write_summary
+from pipelines.recognition.summary import RunFigures, summarise, write_summary
 from pipelines.recognition.sweep import failed_inputs, sweep
 from pipelines.recognition.thumbnails import thumbnails
 from pipelines.spread import Processes, spread

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from crnn.decode.decoded import characters
 from crnn.readings import Readings
+from pipelines.recognition.finished import LOW_CONFIDENCE
 from pipelines.recognition.inputs import REGION
 
 CHAR = pa.struct(
@@ -38,8 +39,6 @@ RESULT_SCHEMA = pa.schema(
 """``error_code`` is null where the reading is good, ``text`` where the picture wasn't read; an
 empty one, in which nothing was found, has confidence 0. ``squeezed`` and ``turned`` (degrees
 clockwise) as ``crnn.Result`` has them."""
-LOW_CONFIDENCE = "low_confidence"
-"""Error of a reading that is less sure than the caller wants; its row keeps the text."""
 
 
 def result_table(

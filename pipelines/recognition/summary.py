@@ -18,11 +18,10 @@ import pyarrow.compute as pc
 from crnn import storage
 from crnn.bundle import Bundle
 from crnn.doubt import Then
+from pipelines.recognition.finished import REPORT_FILE, read_part
 from pipelines.recognition.page import PictureOf, page
 from pipelines.recognition.plan import Ledger
-from pipelines.recognition.sweep import read_part
 
-REPORT_FILE = "_report.json"
 HTML_FILE = "_report.html"
 CONFIDENCE_BINS = 20
 LEAST_CONFIDENT = 48

@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from crnn import storage
+from pipelines.recognition.finished import LOW_CONFIDENCE, read_part
 from pipelines.recognition.inputs import NO_KEYS, SCHEMA, Keys, among, places, position
 from pipelines.recognition.known import REPLACES
 from pipelines.recognition.lists import BAD_LINE
 from pipelines.recognition.plan import Ledger, Plan
-from pipelines.recognition.rows import LOW_CONFIDENCE, as_results
+from pipelines.recognition.rows import as_results
 
 
 def sweep(ledger: Ledger) -> int:
@@ -31,17 +32,6 @@ def sweep(ledger: Ledger) -> int:
     for plan in plans:
         ledger.mark_swept(plan)
     return removed
-
-
-def read_part(address: str, columns: list[str] | None = None) -> pa.Table:
-    """A results file, all columns or the given ones; passing errors are tried again."""
-    system, path = storage.resolve(address)
-
-    def read() -> pa.Table:
-        with system.open_input_file(path) as file:
-            return pq.read_table(file, columns=columns)
-
-    return storage.attempt("read", address, read)
 
 
 def failed_inputs(ledger: Ledger) -> Iterator[pa.Table]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -16,14 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crnn import storage
-from crnn.errors import DataError
-from pipelines.recognition.summary import REPORT_FILE
-from pipelines.recognition.sweep import read_part
+from pipelines.recognition.finished import check_finished, read_part, results_at
 from pipelines.review.config import ReviewConfig
 
-_FOLDER = "model="
 _JUDGED = ["uri", "region", "confidence"]
 _KEY_BYTES = 16
+_REMEDY = "run jobs/recognize.py again to complete them, or take them as they are: --unfinished"
 Row = dict[str, Any]
 """``uri, etag, region, text, confidence, chars, error_code, error_message``, as in the results."""
 
@@ -47,9 +44,9 @@ def select(results: str, config: ReviewConfig) -> Selection:
     Raises:
         DataError: when there are no results, those of several models, or they are unfinished.
     """
-    folder, parts = _results(storage.absolute(results))
+    folder, parts = results_at(storage.absolute(results))
     if not config.unfinished:
-        _check_finished(folder)
+        check_finished(folder, _REMEDY)
     total = found = 0
     best: list[_Candidate] = []
     for address in parts:
@@ -70,45 +67,6 @@ class _Candidate(NamedTuple):
     key: bytes
     address: str
     place: int
-
-
-def _results(uri: str) -> tuple[str, list[str]]:
-    """The ``model=…`` folder meant, and its files."""
-    by_folder: defaultdict[str, list[str]] = defaultdict(list)
-    try:
-        for info in storage.list_files(uri, suffix=".parquet", recursive=True):
-            folder = _parent(info.uri)
-            if storage.base_name(folder).startswith(_FOLDER):
-                by_folder[folder].append(info.uri)
-    except FileNotFoundError:
-        pass
-    if not by_folder:
-        raise DataError(
-            f"there are no results at {uri}; expected the --output folder of jobs/recognize.py, "
-            f"or a {_FOLDER}… folder in it"
-        )
-    if len(by_folder) > 1:
-        found = "\n  ".join(sorted(by_folder))
-        raise DataError(f"{uri} has the results of several models; give one of\n  {found}")
-    return next(iter(by_folder.items()))
-
-
-def _check_finished(folder: str) -> None:
-    """Raises DataError unless the report beside the folder is about it."""
-    address = storage.join(_parent(folder), REPORT_FILE)
-    remedy = "run jobs/recognize.py again to complete them, or take them as they are: --unfinished"
-    try:
-        digest = json.loads(storage.read_bytes(address))["model"]["digest"]
-    except FileNotFoundError:
-        raise DataError(f"the results {folder} are unfinished: no {address}; {remedy}") from None
-    except (ValueError, LookupError, TypeError) as error:
-        raise DataError(f"{address} is no report of a bulk job: {error!r}; {remedy}") from error
-    wanted = storage.base_name(folder).removeprefix(_FOLDER)
-    if not str(digest).startswith(wanted):
-        raise DataError(
-            f"{address} is about model {str(digest)[: len(wanted)]}, so whether {folder} is "
-            f"complete is not known; {remedy}"
-        )
 
 
 def _candidates(address: str, table: pa.Table, config: ReviewConfig) -> Iterator[_Candidate]:
@@ -137,8 +95,3 @@ def _rows(candidates: Sequence[_Candidate]) -> list[Row]:
         table = read_part(address).take([candidate.place for candidate in some])
         found |= zip(some, table.to_pylist(), strict=True)
     return [found[candidate] for candidate in candidates]
-
-
-def _parent(uri: str) -> str:
-    bare, options = storage.split_options(uri)
-    return bare.rstrip("/").rpartition("/")[0] + options

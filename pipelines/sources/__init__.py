@@ -40,6 +40,7 @@ from pipelines.sources.names import NAMES, check_pattern
 from pipelines.sources.pairs import PAIRS
 from pipelines.sources.parquet import PARQUET
 from pipelines.sources.prepared import PREPARED
+from pipelines.sources.results import RESULTS
 from pipelines.sources.scene import SCENE
 from pipelines.sources.tar import WEBDATASET
 
@@ -55,6 +56,7 @@ FORMATS: Mapping[str, Format] = {
     "parquet": PARQUET,
     "pairs": PAIRS,
     "names": NAMES,
+    "results": RESULTS,
     "scene": SCENE,
 }
 _LOOKED_INTO = 20

@@ -37,6 +37,9 @@ class SourceOptions:
     """Column of unique ids (.parquet); default: file and row."""
     group_column: str = ""
     """Column of the group of a sample (.csv, .jsonl, .parquet); see --group-pattern."""
+    min_confidence: float = 0.0
+    """Of the results of a bulk job: readings of lower confidence (0 to 1) become rejects
+    (low_confidence)."""
 
 
 @dataclass(frozen=True, kw_only=True)

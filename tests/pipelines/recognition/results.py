@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from crnn import storage
-from pipelines.recognition.sweep import read_part
+from pipelines.recognition.finished import read_part
 
 
 def rows_of(out: str) -> list[dict[str, Any]]:

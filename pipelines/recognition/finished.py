@@ -1,0 +1,81 @@
+"""The results of a bulk job for whoever uses them further: where they are, whether all are there.
+
+Needs neither Ray nor PyTorch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crnn import storage
+from crnn.errors import DataError
+
+REPORT_FILE = "_report.json"
+"""Written last, beside the folder of results."""
+LOW_CONFIDENCE = "low_confidence"
+"""Error of a reading that is less sure than the caller wants; its row keeps the text."""
+FOLDER = "model="
+"""What the name of a folder of results begins with; the digest goes on."""
+
+
+def results_at(uri: str) -> tuple[str, list[str]]:
+    """The ``model=…`` folder that an output folder has, or that ``uri`` is, and its files.
+
+    Raises:
+        DataError: when there are no results, or those of several models.
+    """
+    by_folder: defaultdict[str, list[str]] = defaultdict(list)
+    try:
+        for info in storage.list_files(uri, suffix=".parquet", recursive=True):
+            folder = parent(info.uri)
+            if storage.base_name(folder).startswith(FOLDER):
+                by_folder[folder].append(info.uri)
+    except FileNotFoundError:
+        pass
+    if not by_folder:
+        raise DataError(
+            f"there are no results at {uri}; expected the --output folder of jobs/recognize.py, "
+            f"or a {FOLDER}… folder in it"
+        )
+    if len(by_folder) > 1:
+        found = "\n  ".join(sorted(by_folder))
+        raise DataError(f"{uri} has the results of several models; give one of\n  {found}")
+    return next(iter(by_folder.items()))
+
+
+def check_finished(folder: str, remedy: str) -> None:
+    """Raises DataError, which ends with ``remedy``, unless the report beside it is about it."""
+    address = storage.join(parent(folder), REPORT_FILE)
+    try:
+        digest = json.loads(storage.read_bytes(address))["model"]["digest"]
+    except FileNotFoundError:
+        raise DataError(f"the results {folder} are unfinished: no {address}; {remedy}") from None
+    except (ValueError, LookupError, TypeError) as error:
+        raise DataError(f"{address} is no report of a bulk job: {error!r}; {remedy}") from error
+    wanted = storage.base_name(folder).removeprefix(FOLDER)
+    if not str(digest).startswith(wanted):
+        raise DataError(
+            f"{address} is about model {str(digest)[: len(wanted)]}, so whether {folder} is "
+            f"complete is not known; {remedy}"
+        )
+
+
+def read_part(address: str, columns: list[str] | None = None) -> pa.Table:
+    """A results file, all columns or the given ones; passing errors are tried again."""
+    system, path = storage.resolve(address)
+
+    def read() -> pa.Table:
+        with system.open_input_file(path) as file:
+            return pq.read_table(file, columns=columns)
+
+    return storage.attempt("read", address, read)
+
+
+def parent(uri: str) -> str:
+    """The folder that something lies in."""
+    bare, options = storage.split_options(uri)
+    return bare.rstrip("/").rpartition("/")[0] + options

@@ -1,0 +1,114 @@
+"""``results``: what a bulk job has read, as labels: how a student learns from a teacher.
+
+    OUTPUT/model=<digest>/part-*.parquet    one row a picture: address, region, text, confidence
+
+Pictures are fetched from where they lie; a region is cut out. A row that is an error, less sure
+than ``min_confidence``, or read turned is no sample, and says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from crnn import storage
+from crnn.errors import DataError, PictureError
+from pipelines.recognition.finished import (
+    FOLDER,
+    LOW_CONFIDENCE,
+    check_finished,
+    read_part,
+    results_at,
+)
+from pipelines.sources.files import ahead, read_file
+from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, Reader, SourceOptions
+from pipelines.sources.item import Item, Place
+
+_COLUMNS = ["uri", "region", "text", "confidence", "turned", "error_code", "error_message"]
+_REASONS = {"not_found": "missing_file", "unreadable": "unreadable_file"}
+"""Errors of shards' rows, as other formats call them."""
+_REMEDY = "run jobs/recognize.py again to complete them"
+
+
+def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequence[str]:
+    is_results = storage.base_name(folder.uri).startswith(FOLDER)
+    if not is_results and not any(name.startswith(FOLDER) for name in folder.folders):
+        raise Lacks(f"a {FOLDER}… folder of a bulk job")
+    found, parts = results_at(folder.uri)
+    check_finished(found, _REMEDY)
+    below = "" if is_results else f"{storage.base_name(found)}/"
+    names = [f"{below}{storage.base_name(part)}" for part in parts]
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise DataError(f"{folder.uri} has no {', '.join(unknown)}; it has {names[:20]}")
+    return list(wanted) or names
+
+
+def _items(source: Opened) -> Iterator[Item]:
+    for name in source.names:
+        for row in read_part(source.address(name), _COLUMNS).to_pylist():
+            yield _item(row, source.options.min_confidence)
+
+
+def _item(row: dict[str, Any], min_confidence: float) -> Item:
+    uri, region = row["uri"], row["region"]
+    bare = storage.split_options(uri)[0]
+    corners = ",".join(f"{value:g}" for value in region or ())
+    item = Item(
+        f"{bare}#{corners}" if region else bare,
+        row["text"] or "",
+        group=bare if region else "",
+        picture=Place(uri),
+        region=tuple(region) if region else None,
+    )
+    reason, message = _why_not(row, min_confidence)
+    if not reason:
+        return item
+    return item._replace(text="", picture=None, region=None, reason=reason, message=message)
+
+
+def _why_not(row: dict[str, Any], min_confidence: float) -> tuple[str, str]:
+    """Reason and message of a row that is no sample."""
+    if row["error_code"] is not None:
+        return row["error_code"], row["error_message"] or ""
+    if row["confidence"] < min_confidence:
+        return LOW_CONFIDENCE, f"{row['confidence']:.4f}; the minimum is {min_confidence:g}"
+    if row["turned"]:
+        message = f"read turned by {row['turned']}°; training takes pictures as they are"
+        return "turned", message
+    return "", ""
+
+
+@contextmanager
+def _reader(source: Opened) -> Iterator[Reader]:
+    from pipelines.recognition.source import shard_row  # whose lists are read as sources are
+
+    def read(places: Sequence[Place]) -> Iterator[Encoded]:
+        for in_shards, run in groupby(places, key=lambda place: bool(shard_row(place.file)[0])):
+            uris = [place.file for place in run]
+            yield from _of_shards(uris) if in_shards else _files(uris)
+
+    yield read
+
+
+def _files(uris: Sequence[str]) -> Iterator[Encoded]:
+    jobs = [partial(read_file, uri) for uri in uris]
+    return (job() for job in jobs) if all(map(storage.is_local, uris)) else ahead(jobs)
+
+
+def _of_shards(uris: Sequence[str]) -> Iterator[Encoded]:
+    """Rows of prepared sets, neighbours in one read."""
+    from pipelines.recognition.source import encoded
+
+    entries = [{"uri": uri, "size": None, "region": None} for uri in uris]
+    for file in encoded([entries]):
+        data = file.data
+        if isinstance(data, PictureError):
+            data = PictureError(_REASONS.get(data.reason, data.reason), str(data))
+        yield from [data] * len(file.regions)
+
+
+RESULTS = Format(find=_find, items=_items, reader=_reader, in_order=True)
