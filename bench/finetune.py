@@ -197,7 +197,8 @@ def shape_flags(uri: str) -> list[str]:
     flags += ["--model.rnn-hidden", str(model.rnn_hidden)]
     flags += ["--model.rnn-layers", str(model.rnn_layers)]
     flags += ["--picture.height", str(picture.height), "--picture.channels", str(picture.channels)]
-    return [*flags, "--picture.mode", picture.mode, "--picture.widths", *map(str, picture.widths)]
+    flags += ["--picture.mode", picture.mode, "--picture.stretch", str(picture.stretch)]
+    return [*flags, "--picture.widths", *map(str, picture.widths)]
 
 
 def run(script: str, *arguments: str) -> float:

@@ -35,7 +35,7 @@ from crnn.calibration import Calibration, ConfidenceBin
 from crnn.charset import Charset
 from crnn.decode import DECODERS
 from crnn.errors import BundleError, CharsetError
-from crnn.image import PictureContract
+from crnn.image import LATER_SETTINGS, PictureContract
 from crnn.imported import IMPORTED, Imported
 from crnn.model import CRNN, ModelConfig
 from crnn.onnx_file import ONNX_FILE, ProvenOnnx, onnx_entry, read_onnx
@@ -169,14 +169,13 @@ def reading_digest(about: Mapping[str, Any]) -> str:
 
     That is the weights (with their charset), the picture contract, the reading policy, the
     calibration and the order of its texts: two bundles of one digest give the same text with the
-    same confidence. One that reads once has the digest of its weights, as all had before policies;
-    an imported one never has, as its graph doesn't tell what pictures it takes.
+    same confidence. One that reads once, pictures of a usual contract, has the digest of its
+    weights, as all had before policies; an imported one never has, as its graph doesn't tell what
+    pictures it takes.
     """
     weights: str = about["weights"]["sha256"]
-    if "imported" not in about and about.get("reading") in (
-        None,
-        json.loads(json.dumps(asdict(READ_ONCE))),
-    ):
+    once = about.get("reading") in (None, json.loads(json.dumps(asdict(READ_ONCE))))
+    if once and "imported" not in about and LATER_SETTINGS.isdisjoint(about["picture"]):
         return weights
     parts = {key: about.get(key) for key in ("picture", "reading", "calibration", "text_order")}
     text = json.dumps({"weights": weights, **parts}, sort_keys=True)

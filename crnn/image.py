@@ -41,6 +41,8 @@ Upright = Image.Image | Pixels
 _PILLOW_MODULES = r"PIL\."
 _SHRINKING = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR}
 _ROUNDING: Mapping[str, Callable[[float], int]] = {"nearest": round, "up": math.ceil}
+LATER_SETTINGS = frozenset({"padding", "shrinking", "rounding", "stretch"})
+"""Those of a picture contract that bundles state only where they aren't what they always were."""
 _NO_MEMORY = ("out of memory", "decoder error -9")
 """How Pillow says that a decoder written in C got no memory."""
 
@@ -65,6 +67,9 @@ class PictureContract:
     nearest four alone, as many imported recognizers were trained."""
     rounding: Literal["nearest", "up"] = "nearest"
     """To which whole pixel the scaled width goes."""
+    stretch: float = 1.0
+    """Multiple of its width, with the aspect kept, to which a picture is scaled in ``bucket``
+    mode. Above 1 narrow letters get more time steps, at as much more computing."""
 
     def __post_init__(self) -> None:
         if self.height < 8:
@@ -83,33 +88,39 @@ class PictureContract:
             raise ValueError(f"shrinking is {self.shrinking!r}; expected one of {[*_SHRINKING]}")
         if self.rounding not in _ROUNDING:
             raise ValueError(f"rounding is {self.rounding!r}; expected one of {[*_ROUNDING]}")
+        if not 0.25 <= self.stretch <= 4:
+            raise ValueError(f"stretch is {self.stretch}; expected a multiple, 0.25 to 4")
+        if self.mode == "fixed" and self.stretch != 1:
+            raise ValueError(f"stretch is {self.stretch}; fixed mode has one width, leave it at 1")
 
     def stated(self) -> dict[str, Any]:
         """Its settings as ``bundle.json`` has them, by which a bundle is known too: those that were
         added later only where they are another than they always were."""
-        added = {"padding", "shrinking", "rounding"}
         usual = {field.name: field.default for field in fields(self)}
         return {
             name: value
             for name, value in asdict(self).items()
-            if name not in added or value != usual[name]
+            if name not in LATER_SETTINGS or value != usual[name]
         }
 
     def bucket_width(self, width_px: int, height_px: int) -> int:
         """The padded width of a picture of this size; the largest bucket if it is longer."""
-        natural = self.natural_width(width_px, height_px)
-        return next((w for w in self.widths if w >= natural), self.widths[-1])
+        return self.bucket_of(self.natural_width(width_px, height_px))
+
+    def bucket_of(self, content_width_px: int) -> int:
+        """The padded width of a picture that is scaled already; the largest bucket if longer."""
+        return next((w for w in self.widths if w >= content_width_px), self.widths[-1])
 
     def weight(self, bucket_width: int) -> int:
         """How many words of four heights cost about as much as a picture of this bucket."""
         return max(1, math.ceil(bucket_width / (4 * self.height)))
 
     def natural_width(self, width_px: int, height_px: int) -> int:
-        """The width at the contract's height with the aspect kept; the width itself if fixed."""
+        """The width at the contract's height, ``stretch`` included; the width itself if fixed."""
         if self.mode == "fixed":
             return self.widths[0]
         whole = _ROUNDING[self.rounding]
-        return max(1, whole(width_px * self.height / max(1, height_px)))
+        return max(1, whole(width_px * self.height * self.stretch / max(1, height_px)))
 
     def is_squeezed(self, width_px: int, height_px: int) -> bool:
         """Whether a picture of this size is longer than the largest bucket, so squeezed to it."""
@@ -128,6 +139,8 @@ class PictureContract:
         """Scaled pixels ``HwC`` (uint8), before padding."""
         pixels = self._in_its_colours(picture)
         width = min(self.natural_width(pixels.shape[1], pixels.shape[0]), self.widths[-1])
+        if self.stretch != 1 and self.shrinking == "area":
+            pixels = _averaged(pixels, width, self.height)
         shrinking = pixels.shape[0] > self.height or pixels.shape[1] > width
         how = _SHRINKING[self.shrinking] if shrinking else cv2.INTER_LINEAR
         scaled = cv2.resize(pixels, (width, self.height), interpolation=how)
@@ -149,6 +162,12 @@ class PictureContract:
         canvas = np.full((height, bucket_width, channels), self.padding, dtype=np.uint8)
         canvas[:, :width] = content_HwC
         return canvas
+
+
+def _averaged(pixels: Pixels, width: int, height: int) -> Pixels:
+    """No wider and no higher than this: OpenCV averages only where neither side grows."""
+    size = min(width, pixels.shape[1]), min(height, pixels.shape[0])
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:

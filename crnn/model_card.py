@@ -19,7 +19,8 @@ def model_card(about: dict[str, Any], *, num_parameters: int | None) -> str:
         "Weights": f"SHA-256 `{about['weights']['sha256']}`",
         **(_graph(about["imported"]) if "imported" in about else _network(about, num_parameters)),
         "Pictures": f"{picture['height']} px high, {_channels(picture['channels'])}, "
-        f"{picture['mode']} widths {', '.join(map(str, picture['widths']))} px",
+        f"{picture['mode']} widths {', '.join(map(str, picture['widths']))} px"
+        + (f", {picture['stretch']:g} times as wide" if "stretch" in picture else ""),
         "Reading": _reading(about.get("reading")),
         "Decoder": about["decoder"],
         "Confidence": f"sigmoid({calibration['slope']:g} · logit(p) + {calibration['bias']:g})"

@@ -61,7 +61,7 @@ class Prepared:
         content = cv2.resize(self.pixels[:, :before_px], size, interpolation=cv2.INTER_CUBIC)
         shape = contract.height, width_px, contract.channels
         content_HwC = np.asarray(content, dtype=np.uint8).reshape(shape)
-        bucket_width = contract.bucket_width(width_px, contract.height)
+        bucket_width = contract.bucket_of(width_px)
         return replace(
             self,
             pixels=contract.pad(content_HwC, bucket_width),

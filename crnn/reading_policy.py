@@ -67,7 +67,7 @@ class ReadingPolicy:
         buckets = [contract.bucket_width(width_px, height_px)]
         if contract.mode == "bucket":
             stretched = (round(natural_px * factor) for factor in self.stretches)
-            buckets += [contract.bucket_width(px, contract.height) for px in stretched]
+            buckets += [contract.bucket_of(px) for px in stretched]
         if self.turn_from and height_px >= self.turn_from * width_px:
             buckets.append(contract.bucket_width(height_px, width_px))
         return max(buckets)

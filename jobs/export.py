@@ -164,7 +164,7 @@ def speeds(bundle: Bundle, *, rounds: int) -> list[str]:
     names = (_REFERENCE, *bundle.onnx.proof.engines, *bundle.reduced)
     engines = {name: build_engine(name, bundle) for name in names}
     contract = bundle.picture
-    width = contract.bucket_width(_MEASURED_WIDTH_PX, contract.height)
+    width = contract.bucket_of(_MEASURED_WIDTH_PX)
     size = Recognizer(bundle).batch_size(width)
     shape = (size, contract.height, width, contract.channels)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)

@@ -172,6 +172,7 @@ class Service:
                 "channels": bundle.picture.channels,
                 "mode": bundle.picture.mode,
                 "widths": list(bundle.picture.widths),
+                "stretch": bundle.picture.stretch,
             },
             "data_digest": bundle.data_digest,
             "metrics": bundle.metrics,

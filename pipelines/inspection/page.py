@@ -147,7 +147,8 @@ def _settings(inspection: Inspection) -> Markup:
         **{f"digest of {d.name}": d.digest for d in inspection.sets if d.digest},
         "charset": "the data's own" if config.charset == AUTO else config.charset,
         "model": config.model.backbone,
-        "pictures": f"{picture.height} px high, {picture.channels} channel(s), {picture.mode}",
+        "pictures": f"{picture.height} px high, {picture.channels} channel(s), {picture.mode}, "
+        f"{picture.stretch:g} times as wide",
         "time steps": steps,
         "limit": number(config.limit) if config.limit else "none",
         "rare": f"fewer than {config.rare_below} times",

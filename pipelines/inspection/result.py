@@ -16,7 +16,7 @@
                 wider bucket than current; unsqueezed is null where it is the same
     histograms  {width_px, length, aspect, px_per_character: [{from, to, count}]}; to is null for
                 the last, open one
-    model       {backbone, height, channels, mode, time_steps: {width_px: T}}
+    model       {backbone, height, channels, mode, stretch, time_steps: {width_px: T}}
     near        {bits, most_difference, candidates, compared, near, left_out, crowded}
 
 ``of`` is what the share is taken of: samples, characters, or inputs for what preparation set
@@ -198,6 +198,7 @@ class Inspection:
             "height": picture.height,
             "channels": picture.channels,
             "mode": picture.mode,
+            "stretch": picture.stretch,
             "time_steps": {str(width): steps for width, steps in self.time_steps.items()},
         }
 

@@ -329,6 +329,8 @@ def test_bundles_that_read_otherwise_have_other_digests(tmp_path: Path) -> None:
         {"reading": replace(policy, below=0.5)},
         {"reading": READ_ONCE},
         {"picture": replace(PICTURE, widths=(64, 96))},
+        {"picture": replace(PICTURE, stretch=1.5)},
+        {"picture": replace(PICTURE, stretch=1.5), "reading": READ_ONCE},
         {"calibration": Calibration(slope=0.7)},
     ]
     bundles = []
@@ -341,3 +343,13 @@ def test_bundles_that_read_otherwise_have_other_digests(tmp_path: Path) -> None:
     assert len({bundle.weights_sha256 for bundle in bundles}) == 1
     assert save(tmp_path, model=model, reading=policy, name="another") == bundles[0].digest
     assert "again at 1.5 times the width" in (tmp_path / "MODEL_CARD.md").read_text()
+
+
+def test_a_stretch_of_one_is_not_stored_as_before_there_was_another(tmp_path: Path) -> None:
+    for stretch in (1.0, 1.5):
+        save(tmp_path, picture=replace(PICTURE, stretch=stretch))
+        about = json.loads((tmp_path / BUNDLE_FILE).read_text())
+        assert about["picture"].get("stretch", 1.0) == stretch
+        assert ("stretch" in about["picture"]) == (stretch != 1)
+        assert load_bundle(tmp_path).picture.stretch == stretch
+        assert ("1.5 times as wide" in (tmp_path / "MODEL_CARD.md").read_text()) == (stretch != 1)

@@ -72,6 +72,36 @@ def test_fixed_mode_stretches_every_picture_to_its_one_width() -> None:
         assert not contract.is_squeezed(*size)
 
 
+@given(width=SIZES, height=SIZES, stretch=st.sampled_from([0.5, 1.0, 1.5, 4.0]))
+def test_a_stretch_multiplies_the_width_and_the_bucket_holds_that(
+    width: int, height: int, stretch: float
+) -> None:
+    contract = PictureContract(stretch=stretch)
+    natural = contract.natural_width(width, height)
+    assert natural == max(1, round(stretch * 32 * width / height))
+    assert contract.bucket_width(width, height) == contract.bucket_of(natural)
+    assert contract.is_squeezed(width, height) == (natural > 2048)
+    content = contract.fit(Image.new("L", (width, height), 9))
+    assert content.shape == (32, min(2048, natural), 1) and (content == 9).all()
+
+
+def test_what_shrinks_is_averaged_though_the_other_side_grows() -> None:
+    stripes = np.zeros((96, 64), np.uint8)
+    stripes[1::3] = 240
+    content = PictureContract(stretch=4).fit(stripes)
+    assert content.shape == (32, 85, 1) and (content == 80).all()
+    ends = PictureContract(stretch=4).fit(np.repeat(stripes[:2].max(0)[None], 96, 0))
+    assert (ends == 240).all()
+
+
+def test_a_stretched_picture_lies_where_it_lay() -> None:
+    pixels = np.zeros((32, 80), np.uint8)
+    pixels[:, 40:] = 255
+    content = PictureContract(stretch=1.5).fit(pixels)[..., 0]
+    assert content.shape == (32, 120)
+    assert (content[:, :59] == 0).all() and (content[:, 61:] == 255).all()
+
+
 @pytest.mark.parametrize(
     ("settings_", "message"),
     [
@@ -84,6 +114,9 @@ def test_fixed_mode_stretches_every_picture_to_its_one_width() -> None:
         ({"padding": 256}, "padding is 256"),
         ({"shrinking": "cubic"}, "shrinking is 'cubic'"),
         ({"rounding": "down"}, "rounding is 'down'"),
+        ({"stretch": 0.0}, "stretch is 0.0; expected a multiple, 0.25 to 4"),
+        ({"stretch": float("nan")}, "stretch is nan"),
+        ({"mode": "fixed", "widths": (96,), "stretch": 1.5}, "leave it at 1"),
     ],
 )
 def test_contracts_that_make_no_sense_are_refused(settings_: dict, message: str) -> None:

@@ -99,6 +99,15 @@ def test_a_stretched_picture_keeps_the_columns_of_its_source() -> None:
         assert (char.x0, char.x1) == pytest.approx((first, past_last), abs=2)
 
 
+def test_a_time_step_stands_for_fewer_columns_of_its_source_by_the_contracts_stretch() -> None:
+    first = prepare(noise(1, 40, 64), replace(PICTURE, stretch=2.0))
+    assert (first.content_width_px, first.source_width_px) == (40, 40)
+    assert first.source_px_per_step(first.pixels.shape[1] // 4) == 4
+    [again] = ReadingPolicy().again(first, -1.0, replace(PICTURE, stretch=2.0))
+    assert again.content_width_px == 60
+    assert again.source_px_per_step(again.pixels.shape[1] // 4) == pytest.approx(4 / 1.5)
+
+
 def test_a_turned_picture_has_the_columns_of_the_turned_one() -> None:
     pixels = np.full((96, 32), 255, np.uint8)
     pixels[:8] = 10
@@ -125,6 +134,22 @@ def test_nothing_is_stretched_beyond_the_widest_bucket_or_in_fixed_mode() -> Non
     assert policy.again(again, -1.0, contract) == []
     fixed = PictureContract(mode="fixed", widths=(100,))
     assert policy.again(prepare(noise(1, 40), fixed), -1.0, fixed) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(width=st.integers(1, 90), height=st.integers(8, 90), stretch=st.sampled_from([1.0, 1.5]))
+def test_a_contracts_stretch_is_taken_once_and_the_widest_bucket_known_before(
+    width: int, height: int, stretch: float
+) -> None:
+    contract = replace(PICTURE, stretch=stretch)
+    first = prepare(noise(1, width, height), contract)
+    readings = [first, *POLICY.again(first, -1.0, contract)]
+    buckets = [one.pixels.shape[1] for one in readings]
+    assert max(buckets) <= POLICY.widest_bucket(width, height, contract)
+    if height < 2 * width:
+        assert max(buckets) == POLICY.widest_bucket(width, height, contract)
+        widths = {min(96, round(first.content_width_px * by)) for by in (1, 1.3, 2)}
+        assert {one.content_width_px for one in readings} == widths
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def test_the_model_says_what_it_is(client: httpx.Client) -> None:
     assert (model["name"], model["digest"]) == (bundle.name, bundle.digest)
     assert model["charset"] == bundle.charset.characters
     assert model["picture"]["widths"] == list(bundle.picture.widths)
+    assert model["picture"]["stretch"] == 1
     assert model["last_roll"]["state"] == "in_use"
     assert client.get("/healthz").json() == {"status": "live"}
     assert client.get("/readyz").json() == {"status": "ready"}
