@@ -88,21 +88,36 @@ def in_full_depth(image: Image.Image, data: bytes) -> Image.Image:
     """A colour picture, or one with transparency, whose file has 16 bits a channel.
 
     Pillow keeps the high byte alone, which is next to nothing where the file holds fewer bits:
-    then its values are taken from the file again. Any other picture as it is.
+    then its values are taken from the file again, and where a PNG names its transparent colour, in
+    16 bits as well, which no high byte equals. Any other picture as it is.
     """
-    channels = _wide_channels(image, data)
-    if channels is None or _greatest(image) > _LITTLE:
+    clear = _clear_colour(image, data)
+    channels = 3 if clear else _wide_channels(image, data)
+    if channels is None or (not clear and _greatest(image) > _LITTLE):
         return image
+    wide = _decoded_wide(image, data, channels)
+    if wide is None:
+        return image
+    if clear:
+        is_clear = (wide == np.array(clear[::-1])).all(axis=2)
+        wide = np.dstack([wide, np.where(is_clear, 0, 65535).astype(np.uint16)])
+    return _narrowed(wide, image, stated_max(image, data))
+
+
+def _decoded_wide(image: Image.Image, data: bytes, channels: int) -> NDArray[np.uint16] | None:
+    """What OpenCV makes of the file, ``HWC``; None where that isn't what was expected."""
     encoded = np.frombuffer(_bare_png(data) if data.startswith(_PNG) else data, dtype=np.uint8)
     try:
         wide = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED | cv2.IMREAD_ANYDEPTH)
     except cv2.error:  # no memory, or a kind of file that OpenCV doesn't read
-        return image
-    if wide is None or wide.dtype != np.uint16 or wide.shape[:2] != (image.height, image.width):
-        return image
-    if wide.ndim != 3 or wide.shape[2] != channels:
-        return image
-    return _narrowed(np.asarray(wide, dtype=np.uint16), image, stated_max(image, data))
+        return None
+    if wide is None or wide.dtype != np.uint16:
+        return None
+    return (
+        np.asarray(wide, dtype=np.uint16)
+        if wide.shape == (image.height, image.width, channels)
+        else None
+    )
 
 
 def _narrowed(wide: NDArray[np.uint16], image: Image.Image, stated: int | None) -> Image.Image:
@@ -122,6 +137,13 @@ def _narrowed(wide: NDArray[np.uint16], image: Image.Image, stated: int | None) 
     if turn is not None:
         narrow.getexif()[_ORIENTATION] = turn
     return narrow
+
+
+def _clear_colour(image: Image.Image, data: bytes) -> tuple[int, ...] | None:
+    """The transparent colour of a PNG of 16 bits in colour; None for any other picture."""
+    colour = image.info.get("transparency")
+    is_wide = data.startswith(_PNG) and len(data) > 25 and data[24] == 16 and image.mode == "RGB"
+    return tuple(colour) if is_wide and isinstance(colour, tuple) and len(colour) == 3 else None
 
 
 def _wide_channels(image: Image.Image, data: bytes) -> int | None:

@@ -1,8 +1,9 @@
 """One job at a time in an output folder, where its file system can tell: a second one is refused.
 
 The folder itself is locked (``flock``), so nothing lies in it for that, and a job that is killed
-leaves no lock behind. Object stores, and network file systems without locks, tell nothing: there a
-job finds out when what it relies on is gone.
+leaves no lock behind. Object stores, and network file systems without locks, tell nothing: there
+recipes and plans are written only where there are none (``stores.write_new``), so that a job with
+other settings or inputs is refused; else a job finds out when what it relies on is gone.
 """
 
 from __future__ import annotations

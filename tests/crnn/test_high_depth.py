@@ -136,3 +136,29 @@ def test_damage_is_a_picture_or_a_reject() -> None:
             decode_picture(whole[:cut])
         except PictureError as error:
             assert error.reason in ("undecodable", "empty_file")
+
+
+@pytest.mark.parametrize(
+    ("ground", "ink", "shown"),
+    [
+        ((0, 0, 0), (900, 900, 900), (255, 4)),  # black on black without the transparency
+        ((1000, 2000, 3000), (1001, 2000, 3000), (255, 12)),  # equal in their high bytes
+        ((9, 9, 9), (65535, 65535, 65535), (0, 255)),  # white ink is laid on black
+        ((59624, 53456, 47288), (232, 208, 184), (255, 1)),
+    ],
+)
+def test_a_transparent_colour_of_16_bits_is_transparent(
+    ground: tuple[int, ...], ink: tuple[int, ...], shown: tuple[int, int]
+) -> None:
+    values = np.full((12, 30, 3), ground[::-1], np.uint16)
+    values[4:8, 5:25] = ink[::-1]
+    values[5, 6] = (65535, 65535, 65535)  # the range is that of 16 bits
+    found = decode_picture(png(values, tRNS=struct.pack(">3H", *ground)))
+    picture = np.asarray(found.convert("RGB"))
+    assert (picture[0, 0] == shown[0]).all()
+    assert picture[6, 15].max() == shown[1]
+
+
+def test_without_a_transparent_colour_nothing_is() -> None:
+    values = np.full((6, 9, 3), 40000, np.uint16)
+    assert np.asarray(decode_picture(png(values))).max() == 156
