@@ -6,9 +6,12 @@ pip install rapidocr==3.10.0 && apt-get install tesseract-ocr && python bench/ac
 
 The folders are whatever ``jobs/prepare.py`` reads; none comes with the project. A picture counts
 as right when letters and digits are, in any case (``crnn.metrics.alnum_form``), without a lexicon;
-those whose label has neither are left out. Intervals are Wilson's, 95%. Rates are pictures read
-in a second of one core's time, decoding included. What a peer read of a set is kept in
-docs/accuracy.json, by the peer's version and the set's pictures, and not measured again.
+those whose label has neither are left out; a second table has what is right to the letter, case
+and punctuation too. Intervals are Wilson's, 95%. Rates are pictures read in a second of one core's
+time, decoding included, all in this run. What a peer read of a set is kept in docs/accuracy.json,
+by the peer's version and the set's pictures; ``--as-kept`` takes it from there, with the day beside
+the rate. ``--half a`` and ``--half b`` read one half of each set: what is chosen by one is quoted
+of the other.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import peers
-from bench.labelled import LabelledSet, labelled_set
+from bench.labelled import LabelledSet, half_of, labelled_set
 from crnn.calibration import (
     Calibration,
     confidence_bins,
@@ -41,7 +44,6 @@ from crnn.metrics import Sums, alnum_form, score, wilson_interval
 from crnn.recognizer import Recognizer
 from crnn.reliability import reliability_svg
 from pipelines.evaluation.result import CONFIDENCE_BINS
-from pipelines.holdout import is_held_out
 
 ROOT = Path(__file__).resolve().parent.parent
 CHUNK = 512
@@ -54,9 +56,21 @@ class Outcome:
     sums: Sums
     cpu_s: float
     """Of one core, decoding included."""
+    measured: str = ""
+    """The day, where it wasn't in this run."""
 
     def __add__(self, other: Outcome) -> Outcome:
-        return Outcome(sums=self.sums + other.sums, cpu_s=self.cpu_s + other.cpu_s)
+        return Outcome(
+            sums=self.sums + other.sums,
+            cpu_s=self.cpu_s + other.cpu_s,
+            measured=self.measured or other.measured,
+        )
+
+    @property
+    def rate(self) -> str:
+        """Pictures in a second of one core's time."""
+        rate = f"{self.sums.count / self.cpu_s:,.0f}" if self.cpu_s else ""
+        return f"{rate} on {self.measured}" if self.measured else rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,11 +179,11 @@ class Kept:
         self._tools = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
     def outcome(
-        self, tool: str, one: LabelledSet, measure: Callable[[LabelledSet], Outcome], afresh: bool
+        self, tool: str, one: LabelledSet, measure: Callable[[LabelledSet], Outcome], as_kept: bool
     ) -> Outcome:
-        """What is kept, else what ``measure`` finds, which is kept then."""
+        """What ``measure`` finds, which is kept; ``as_kept``: what is kept already, if it is."""
         sets = self._tools.setdefault(tool, {})
-        if afresh or one.key not in sets:
+        if not as_kept or one.key not in sets:
             print(f"{tool} reads {len(one.labels):,} pictures of {one.name}", flush=True)
             found = measure(one)
             sets[one.key] = {
@@ -180,8 +194,10 @@ class Kept:
             }
             text = json.dumps(self._tools, indent=1, sort_keys=True)
             self._file.write_text(text + "\n", encoding="utf-8")
+            return found
         entry = sets[one.key]
-        return Outcome(sums=Sums.from_dict(entry["sums"]), cpu_s=entry["cpu_s"])
+        sums = Sums.from_dict(entry["sums"])
+        return Outcome(sums=sums, cpu_s=entry["cpu_s"], measured=entry["measured"])
 
 
 def cpu_name() -> str:
@@ -191,7 +207,9 @@ def cpu_name() -> str:
 
 
 def accuracy_table(
-    sets: Sequence[LabelledSet], tools: Mapping[str, Mapping[str, Outcome]]
+    sets: Sequence[LabelledSet],
+    tools: Mapping[str, Mapping[str, Outcome]],
+    share: Callable[[Sums], str],
 ) -> list[str]:
     """Markdown: a row a tool, a column a set, and one over all sets of words."""
     words = [one.name for one in sets if not one.lines]
@@ -206,8 +224,8 @@ def accuracy_table(
     for tool, outcomes in tools.items():
         pooled = [_pooled(outcomes, names) for names in columns.values()]
         paces = [_pooled(outcomes, names) for names in _paces(words, lines).values()]
-        cells = [_share(one.sums) for one in pooled]
-        table.append(_row([tool, *cells, *(f"{p.sums.count / p.cpu_s:,.0f}" for p in paces)]))
+        cells = [share(one.sums) for one in pooled]
+        table.append(_row([tool, *cells, *(pace.rate for pace in paces)]))
     return table
 
 
@@ -224,9 +242,21 @@ def _size(one: LabelledSet) -> str:
     return f"{len(one.labels):,}" + (f" of {one.total:,}" if one.total > len(one.labels) else "")
 
 
-def _share(sums: Sums) -> str:
-    low, high = wilson_interval(sums.alnum_exact, sums.alnum_count)
-    return f"{100 * sums.alnum_accuracy:.1f} ({100 * low:.1f}–{100 * high:.1f})"
+def by_letters_and_digits(sums: Sums) -> str:
+    """The share that is right so, in percent, and its interval."""
+    return _share(sums.alnum_exact, sums.alnum_count)
+
+
+def to_the_letter(sums: Sums) -> str:
+    """The share of texts equal to their labels, in percent, and its interval."""
+    return _share(sums.exact, sums.count)
+
+
+def _share(right: int, count: int) -> str:
+    if not count:
+        return "none"
+    low, high = wilson_interval(right, count)
+    return f"{100 * right / count:.1f} ({100 * low:.1f}–{100 * high:.1f})"
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -256,10 +286,10 @@ def fitted(readings: Sequence[Reading]) -> Calibration:
 
 def cross_fitted(readings: Sequence[Reading]) -> list[float]:
     """A confidence for each reading, by the calibration that suits the other half best."""
-    halves = [is_held_out(f"{r.set}/{r.id}", 0.5) for r in readings]
+    halves = [half_of(r.set, r.id) for r in readings]
     of_other = {
         half: fitted([r for r, its in zip(readings, halves, strict=True) if its != half])
-        for half in (True, False)
+        for half in ("a", "b")
     }
     return [
         of_other[half].apply(r.log_probability) for r, half in zip(readings, halves, strict=True)
@@ -288,8 +318,9 @@ def write_plot(file: Path, read: BundleRead) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
-    sets = [labelled_set(one, lines=False, limit=arguments.limit) for one in arguments.words]
-    sets += [labelled_set(one, lines=True, limit=arguments.limit) for one in arguments.lines]
+    part = {"limit": arguments.limit, "half": arguments.half}
+    sets = [labelled_set(one, lines=False, **part) for one in arguments.words]
+    sets += [labelled_set(one, lines=True, **part) for one in arguments.lines]
     reads = [
         read_with(uri, sets, arguments.engine, forbidden=arguments.without)
         for uri in arguments.bundle
@@ -298,8 +329,11 @@ def main(arguments: argparse.Namespace) -> None:
     kept = Kept(arguments.kept)
     for version, measure in [PEERS[name] for name in arguments.peers]:
         tool = version()
-        tools[tool] = {one.name: kept.outcome(tool, one, measure, arguments.afresh) for one in sets}
-    print(*accuracy_table(sets, tools), sep="\n", flush=True)
+        tools[tool] = {
+            one.name: kept.outcome(tool, one, measure, arguments.as_kept) for one in sets
+        }
+    print(*accuracy_table(sets, tools, by_letters_and_digits), sep="\n", flush=True)
+    print("\nto the letter:", *accuracy_table(sets, tools, to_the_letter), sep="\n", flush=True)
     groups = {"words": [one.name for one in sets if not one.lines]}
     groups["lines"] = [one.name for one in sets if one.lines]
     groups["all"] = groups["words"] + groups["lines"]
@@ -326,7 +360,8 @@ if __name__ == "__main__":
         "--peers", nargs="*", default=list(PEERS), choices=list(PEERS), help="(%(default)s)"
     )
     parser.add_argument("--no-peers", dest="peers", action="store_const", const=[])
-    parser.add_argument("--afresh", action="store_true", help="measure the peers again")
+    parser.add_argument("--half", default="", choices=["a", "b"], help="of each set; else all")
+    parser.add_argument("--as-kept", action="store_true", help="peers from --kept, if there")
     parser.add_argument("--kept", type=Path, default=ROOT / "docs/accuracy.json")
     parser.add_argument("--readings", type=Path, help="TSV of the last bundle's readings")
     parser.add_argument("--reliability", type=Path, help="SVG of the last bundle's calibration")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crnn.metrics import alnum_form
+from pipelines.holdout import is_held_out
 from pipelines.sources import open_source
 
 SEED = 0
@@ -36,17 +37,23 @@ class LabelledSet:
         return f"{self.name}, {len(self.labels)} of {self.total}, {digest.hexdigest()[:16]}"
 
 
-def labelled_set(folder: str, *, lines: bool, limit: int = 0) -> LabelledSet:
-    """The set in ``folder``, or ``limit`` pictures of it, drawn with a fixed seed."""
-    source = open_source(folder)
+def half_of(set_name: str, picture_id: str) -> str:
+    """ "a" or "b", by a hash: what is chosen by one half of a set is quoted of the other."""
+    return "b" if is_held_out(f"{set_name}/{picture_id}", 0.5) else "a"
+
+
+def labelled_set(folder: str, *, lines: bool, limit: int = 0, half: str = "") -> LabelledSet:
+    """The set in ``folder``, or a half of it, or ``limit`` pictures, drawn with a fixed seed."""
+    source, name = open_source(folder), Path(folder).name
     items = [item for item in source.items() if item.picture and alnum_form(item.text)]
     total = len(items)
-    if 0 < limit < total:
+    items = [item for item in items if not half or half_of(name, item.id) == half]
+    if 0 < limit < len(items):
         items = random.Random(SEED).sample(items, limit)
     read = zip(items, source.read(items), strict=True)
     found = [(item, data) for item, data in read if isinstance(data, bytes)]
     return LabelledSet(
-        name=Path(folder).name,
+        name=name,
         lines=lines,
         ids=tuple(item.id for item, _ in found),
         labels=tuple(item.text for item, _ in found),

@@ -10,8 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from bench.accuracy import Kept, Outcome, Reading, cross_fitted, read_with
-from bench.labelled import LabelledSet, labelled_set
+from bench.accuracy import (
+    Kept,
+    Outcome,
+    Reading,
+    accuracy_table,
+    by_letters_and_digits,
+    counted,
+    cross_fitted,
+    read_with,
+    to_the_letter,
+)
+from bench.labelled import LabelledSet, half_of, labelled_set
 from crnn import Recognizer, load_bundle
 from crnn.metrics import score
 from crnn.shipped import SHIPPED_FOLDER
@@ -54,6 +64,30 @@ def test_a_draw_is_the_same_each_time(folder: Path) -> None:
     assert one.key != whole.key
 
 
+def test_the_halves_of_a_set_are_the_whole(tmp_path: Path) -> None:
+    folder, picture = tmp_path / "words", rendered("7")
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"{number}.png").write_bytes(picture)
+    (folder / "labels.tsv").write_text("".join(f"{number}.png\t7\n" for number in range(12)))
+    whole, a, b = (labelled_set(str(folder), lines=False, half=half) for half in ("", "a", "b"))
+    assert sorted(a.ids + b.ids) == sorted(whole.ids)
+    assert all(half_of("words", name) == "a" for name in a.ids)
+    assert all(half_of("words", name) == "b" for name in b.ids)
+    assert a.ids and b.ids and a.total == 12
+
+
+def test_tables_tell_letters_and_digits_from_every_character(folder: Path) -> None:
+    one = labelled_set(str(folder), lines=False)
+    tools = {"ours": {"words": counted(["2024", "A-7", "x"], ["2024", "a-7", "wrong"], 0.5)}}
+    loose, strict = (
+        accuracy_table([one], tools, share)[-1].split(" | ")
+        for share in (by_letters_and_digits, to_the_letter)
+    )
+    assert (loose[1][:4], strict[1][:4]) == ("66.7", "33.3")
+    assert loose[2] == strict[2] == "6 |"
+
+
 def test_a_peer_is_measured_once_for_each_version_and_set(folder: Path) -> None:
     one = labelled_set(str(folder), lines=False)
     measured: list[str] = []
@@ -64,13 +98,16 @@ def test_a_peer_is_measured_once_for_each_version_and_set(folder: Path) -> None:
 
     file = folder.parent / "kept.json"
     for version in ("Peer 1", "Peer 1", "Peer 2"):
-        found = Kept(file).outcome(version, one, measure, False)
-        assert found == Outcome(sums=score("2024", "2024"), cpu_s=0.5)
+        found = Kept(file).outcome(version, one, measure, True)
+        assert (found.sums, found.cpu_s) == (score("2024", "2024"), 0.5)
     assert measured == ["words"] * 2
     lines = labelled_set(str(folder), lines=True)
-    Kept(file).outcome("Peer 1", lines, measure, False)
-    Kept(file).outcome("Peer 1", lines, measure, True)
+    fresh = [Kept(file).outcome("Peer 1", lines, measure, False) for _ in range(2)]
     assert len(measured) == 4
+    kept = Kept(file).outcome("Peer 1", lines, measure, True)
+    day = json.loads(file.read_text())["Peer 1"][lines.key]["measured"]
+    assert len(measured) == 4 and fresh[1].rate == "2"
+    assert kept.rate == (kept + fresh[0]).rate == f"2 on {day}", "a rate of another run says so"
     assert sorted(json.loads(file.read_text())) == ["Peer 1", "Peer 2"]
 
 
