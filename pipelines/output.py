@@ -143,7 +143,9 @@ def _difference(uri: str, recipe: Mapping[str, Any], found_later: Collection[str
 def _refuse_foreign_files(uri: str) -> None:
     if not storage.exists(uri):
         return
-    first = next(storage.list_files(uri, recursive=True), None)
+    ours = f"/{PARTS_NAME}/{_RECIPE_NAME}"  # laid down meanwhile
+    found = storage.list_files(uri, recursive=True)
+    first = next((i for i in found if not storage.split_options(i.uri)[0].endswith(ours)), None)
     if first is not None:
         raise DataError(
             f"{uri} holds files that are no prepared data, such as {first.uri}; "

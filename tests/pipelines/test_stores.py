@@ -74,18 +74,22 @@ def test_pictures_are_told_by_their_names() -> None:
     assert not any(map(is_picture_name, ("a.txt", "jpg", ".png", "a.jpg.txt")))
 
 
-def test_of_many_writers_at_once_one_alone_makes_a_file(
-    tmp_path: Path, new_bucket: Callable[[], str]
-) -> None:
-    for folder in (str(tmp_path), new_bucket()):
+def test_a_file_is_made_once_here_and_on_s3(tmp_path: Path, new_bucket: Callable[[], str]) -> None:
+    for folder in (str(tmp_path / "a"), new_bucket()):
         uri = f"{folder}/below [1]/claim.json"
-        texts = [str(number).encode() for number in range(8)]
-        with ThreadPoolExecutor(8) as writers:
-            made = list(writers.map(partial(write_new, uri), texts))
-        assert sum(made) == 1
-        assert storage.read_bytes(uri) == texts[made.index(True)]
+        assert write_new(uri, b"first")
         assert not write_new(uri, b"late")
+        assert storage.read_bytes(uri) == b"first"
         assert [row["uri"] for row in files_at(folder)] == [uri], "nothing else is left"
+
+
+def test_of_many_writers_at_once_one_alone_makes_a_file(tmp_path: Path) -> None:
+    uri = str(tmp_path / "claim.json")
+    texts = [str(number).encode() for number in range(8)]
+    with ThreadPoolExecutor(8) as writers:
+        made = list(writers.map(partial(write_new, uri), texts))
+    assert sum(made) == 1
+    assert storage.read_bytes(uri) == texts[made.index(True)]
 
 
 def test_a_claim_that_cannot_be_written_says_where() -> None:
