@@ -6,7 +6,8 @@
 
 DATA are prepared sets (such as OUT/train and OUT/val), or sources that jobs/prepare.py reads:
 paths, s3:// or gs:// addresses. Leaks are searched for between all of them; the first one is taken
-as the training set. Writes report.html (for people) and report.json (for programs, written last).
+as the training set. Writes report.html (for people), findings.parquet (every finding, which
+jobs/prepare.py --drop leaves out) and report.json (for programs, written last).
 """
 
 from __future__ import annotations

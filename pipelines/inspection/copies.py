@@ -6,6 +6,7 @@ one another for no reason of interest, so they are left out.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,20 @@ from pipelines.inspection.tally import READABLE, VARIED, Example, Features, Ref
 
 MOST_PAIRS = 20_000
 """Pairs of near looks whose pictures are read again and compared; more are not."""
+NO_SIDE, TRAINING, MEASURING = 0, 1, 2
+"""Sides of a leak: of two sets that share a picture the earlier one is trained on."""
 Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Links:
+    """Samples of one kind of finding, each with another one; indices run over all sets."""
+
+    samples: Numbers
+    others: Numbers
+    """The sample that stays; where none is better than the other, one that tells why."""
+    sides: Numbers
+    """Of a leak, else ``NO_SIDE``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +45,8 @@ class Copies:
     equal_bytes: int
     """Of these, equal byte for byte to the one that comes first."""
     examples: list[Example]
+    links: Links
+    """Every sample; of a leak those of both sides, where ``counts`` has the later sets' alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,19 +135,49 @@ def near(
     texts = samples.column("text")
     found = {name: _Collected(samples, most_examples) for name in
              ("near_copy", "near_leak", "near_picture_other_text")}  # fmt: skip
+    equal = _Equal(samples.column("pixels"))
     earlier: dict[int, int] = {}
     for indices in sorted(pairs):
         one, other = (int(place) for place in np.searchsorted(samples.index, indices))
         if texts[one] != texts[other]:
             found["near_picture_other_text"].add([one, other], [one, other])
-        if samples.set[one] != samples.set[other]:
-            found["near_leak"].add([one, other], [other])
-        elif texts[one] == texts[other]:
+            found["near_picture_other_text"].link([one, other], [other, one])
+        _leaking(found["near_leak"], samples, equal.to(one), equal.to(other))
+        if samples.set[one] == samples.set[other] and texts[one] == texts[other]:
             low, high = sorted((_first(earlier, one), _first(earlier, other)))
             if low != high:
                 earlier[high] = low
                 found["near_copy"].add([one, other], [high])
+    for high in sorted(earlier):
+        found["near_copy"].link([high], [_first(earlier, high)])
     return {name: collected.done() for name, collected in found.items()}
+
+
+class _Equal:
+    """Which pictures are equal to one, itself among them."""
+
+    def __init__(self, pixels: NDArray[Any]) -> None:
+        _, self._group = np.unique(pixels, return_inverse=True)
+        self._order: Numbers = np.argsort(self._group, kind="stable")
+        self._begins = np.searchsorted(self._group[self._order], np.arange(len(pixels) + 1))
+
+    def to(self, place: int) -> Numbers:
+        """Places, in order of sets and rows."""
+        group = self._group[place]
+        return self._order[self._begins[group] : self._begins[group + 1]]
+
+
+def _leaking(leaks: _Collected, samples: Samples, some: Numbers, like: Numbers) -> None:
+    """Note all of ``some`` and ``like`` them (in order) that stand in different sets."""
+    for here, there in ((some, like), (like, some)):
+        sets, others = samples.set[here], samples.set[there]
+        after = np.searchsorted(others, sets, side="right")
+        trained = np.flatnonzero(after < len(there))
+        leaks.link(here[trained], there[after[trained]], TRAINING)
+        measured = here[sets > others[0]]
+        if len(measured):
+            leaks.add([int(there[0]), int(measured[0])], measured.tolist())
+            leaks.link(measured, np.full(len(measured), there[0]), MEASURING)
 
 
 def _first(earlier: dict[int, int], place: int) -> int:
@@ -152,10 +198,14 @@ def _sort_out(
     if (texts[places] != texts[places[0]]).any():
         _, distinct = np.unique(texts[places], return_index=True)
         found["same_picture_other_text"].add(places[np.sort(distinct)].tolist(), places.tolist())
+        differs = texts[places] != texts[places[0]]
+        others = np.where(differs, places[0], places[differs][0])
+        found["same_picture_other_text"].link(places, others)
     later = places[samples.set[places] != samples.set[places[0]]].tolist()
     if later:
         equal = int((encoded[later] == encoded[places[0]]).sum())
         found["leak"].add([int(places[0]), later[0]], later, equal_bytes=equal)
+        _leaking(found["leak"], samples, places, places)
     seen: dict[tuple[int, int], int] = {}
     keys = zip(samples.set[places].tolist(), texts[places].tolist(), strict=True)
     for place, key in zip(places.tolist(), keys, strict=True):
@@ -163,6 +213,7 @@ def _sort_out(
         if original != place:
             equal = int(encoded[original] == encoded[place])
             found["copy"].add([original, place], [place], equal_bytes=equal)
+            found["copy"].link([place], [original])
 
 
 class _Collected:
@@ -173,6 +224,15 @@ class _Collected:
         self._members = np.zeros(len(samples.index), bool)
         self._examples: list[Example] = []
         self._equal_bytes = 0
+        self._links = array("q")
+        """Places of a sample and of the other one, and the side."""
+
+    def link(
+        self, places: Sequence[int] | Numbers, others: Sequence[int] | Numbers, side: int = NO_SIDE
+    ) -> None:
+        """The samples are found because of the others."""
+        for place, other in zip(places, others, strict=True):
+            self._links.extend((int(place), int(other), side))
 
     def add(self, shown: Sequence[int], counted: Sequence[int], *, equal_bytes: int = 0) -> None:
         self._equal_bytes += equal_bytes
@@ -188,4 +248,12 @@ class _Collected:
             counts=Counter(sets.tolist()),
             equal_bytes=self._equal_bytes,
             examples=self._examples,
+            links=self._linked(),
         )
+
+    def _linked(self) -> Links:
+        """By sample, each once for each side."""
+        places, others, sides = np.array(self._links, np.int64).reshape(-1, 3).T
+        _, first = np.unique(places * 3 + sides, return_index=True)
+        index = self._samples.index
+        return Links(samples=index[places[first]], others=index[others[first]], sides=sides[first])

@@ -20,6 +20,7 @@ from pipelines.inspection import copies
 from pipelines.inspection.again import AgainConfig, Shown, Signed, Wanted, show, sign, wanted
 from pipelines.inspection.alphabet import alphabet
 from pipelines.inspection.buckets import measure
+from pipelines.inspection.every import EveryFinding
 from pipelines.inspection.inputs import DataSet, find_sets, set_aside
 from pipelines.inspection.judge import Judge
 from pipelines.inspection.labels import differing
@@ -92,8 +93,9 @@ def carry_out(planned: Planned, report: Report = lambda _: None) -> Inspection:
         raise DataError(f"{names}: no samples; expected labelled pictures")
     judge = Judge(planned.sets, total)
     judge.samples()
-    judge.outliers(outliers(total.features, config.examples))
-    near = _copies(planned, total, judge, report)
+    far = outliers(total.features, config.examples)
+    judge.outliers(far)
+    near, links = _copies(planned, total, judge, report)
     characters = alphabet(total, planned.charset, config.rare_below)
     judge.characters(characters)
     judge.set_aside({d.name: set_aside(d, config.examples) for d in planned.sets if d.rejects})
@@ -110,6 +112,15 @@ def carry_out(planned: Planned, report: Report = lambda _: None) -> Inspection:
         time_steps=_time_steps(planned),
         near=near,
         shown=shown,
+        every=EveryFinding(
+            sets=planned.sets,
+            limit=config.limit,
+            features=total.features,
+            notes=total.notes,
+            links=links,
+            outliers=far,
+            characters=judge.found_characters(),
+        ),
     )
 
 
@@ -135,20 +146,23 @@ def _look(planned: Planned, report: Report) -> Total:
     return total
 
 
-def _copies(planned: Planned, total: Total, judge: Judge, report: Report) -> NearSummary:
-    """Equal and nearly equal pictures."""
+def _copies(
+    planned: Planned, total: Total, judge: Judge, report: Report
+) -> tuple[NearSummary, dict[str, copies.Links]]:
+    """Equal and nearly equal pictures: how they were looked for, and which they are."""
     most = planned.config.examples
     samples = copies.Samples(total.features)
-    judge.copies(copies.exact(samples, most))
     found = copies.candidates(samples)
     near = _compare(planned, samples, found.pairs, report)
-    judge.copies(copies.near(samples, near, most))
-    return NearSummary(
+    kinds = {**copies.exact(samples, most), **copies.near(samples, near, most)}
+    judge.copies(kinds)
+    summary = NearSummary(
         candidates=len(found.pairs) + found.left_out,
         compared=len(found.pairs),
         near=len(near),
         crowded=found.crowded,
     )
+    return summary, {kind: some.links for kind, some in kinds.items()}
 
 
 def _compare(

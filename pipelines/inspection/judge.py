@@ -73,6 +73,11 @@ class Judge:
             {c: f"occurs {_times(new[c])}, never in {self._names[0]}" for c in sorted(new)},
         )  # fmt: skip
 
+    def found_characters(self) -> dict[str, Mapping[str, str]]:
+        """By kind of finding, what is said of each character."""
+        found = (f for f in self._found.values() if f.kind.unit == "character")
+        return {finding.code: finding.details["characters"] for finding in found}
+
     def set_aside(self, first: Mapping[str, Sequence[tuple[str, str, str]]]) -> None:
         """What preparation had set aside; ``first`` are the first such inputs of each set."""
         counts = {d.name: sum(d.rejects.values()) for d in self._sets if d.rejects}

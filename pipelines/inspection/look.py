@@ -14,6 +14,7 @@ from crnn.errors import PictureError
 from crnn.text_order import turning
 from pipelines.inspection.inputs import DataSet, Piece
 from pipelines.inspection.labels import troubles
+from pipelines.inspection.notes import pack
 from pipelines.inspection.pictures import digest, look_at
 from pipelines.inspection.reading import PieceReader, Row
 from pipelines.inspection.settings import InspectConfig
@@ -63,6 +64,7 @@ def look(config: LookConfig, reader: PieceReader, piece: Piece) -> Tally:
     sample = _Sample(config, tally)
     for number, row in enumerate(reader.rows(piece)):
         sample.look(number, row)
+    tally.packed, tally.noted = pack(tally.noted), []
     return tally
 
 

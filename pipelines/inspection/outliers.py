@@ -33,6 +33,17 @@ class Outliers(NamedTuple):
     """By set."""
     examples: list[Example]
     """The farthest first."""
+    sets: NDArray[np.int64]
+    """Of each of them."""
+    rows: NDArray[np.int64]
+    per_character: NDArray[np.float64]
+    """Pixels a character, at the contract's height."""
+    usual: NDArray[np.float64]
+
+    def message(self, place: int) -> str:
+        """What is said of the one at ``place``."""
+        found, usual = self.per_character[place], self.usual[place]
+        return f"{found:.1f} px a character, usual are {usual:.1f}"
 
 
 def outliers(features: Sequence[Features], most_examples: int) -> dict[str, Outliers]:
@@ -52,16 +63,15 @@ def outliers(features: Sequence[Features], most_examples: int) -> dict[str, Outl
     found = {}
     for code, sign in (("label_too_long", -1), ("label_too_short", 1)):
         which = np.flatnonzero(sign * away >= 1)
-        order = which[np.lexsort((which, -np.abs(away[which])))][:most_examples]
-        examples = [
-            Example(
-                (Ref(int(sets[i]), int(rows[i])),),
-                f"{per_character[i]:.1f} px a character, usual are {np.exp(usual[i]):.1f}",
-            )
-            for i in order
-        ]
         counts = np.bincount(sets[which], minlength=len(features))
-        found[code] = Outliers([int(n) for n in counts], examples)
+        some = Outliers(
+            [int(n) for n in counts], [],
+            sets[which], rows[which], per_character[which], np.exp(usual[which]),
+        )  # fmt: skip
+        for i in np.lexsort((which, -np.abs(away[which])))[:most_examples]:
+            ref = Ref(int(some.sets[i]), int(some.rows[i]))
+            some.examples.append(Example((ref,), some.message(i)))
+        found[code] = some
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from pipelines.inspection.cards import finding_section
+from pipelines.inspection.every import FINDINGS_NAME
 from pipelines.inspection.kinds import SEVERITIES, Severity
 from pipelines.inspection.near import MOST_BITS
 from pipelines.inspection.pictures import NEAR_DIFFERENCE, SIGNATURE_HEIGHT
@@ -91,7 +92,11 @@ def _overview(inspection: Inspection) -> Markup:
     heads = [tag("th", "finding"), tag("th"), tag("th", "count", class_="n"),
              tag("th", "share", class_="n"), tag("th", "sets")]  # fmt: skip
     rows = [_overview_row(finding) for finding in inspection.findings]
-    return tag("section", tag("h2", "Findings"), table(heads, rows), class_="overview")
+    note = tag(
+        "p", "Every sample that is meant, not only the examples below, is in ",
+        tag("code", FINDINGS_NAME), "; crnn prepare --drop leaves them out.", class_="soft",
+    )  # fmt: skip
+    return tag("section", tag("h2", "Findings"), note, table(heads, rows), class_="overview")
 
 
 def _overview_row(finding: Finding) -> Markup:

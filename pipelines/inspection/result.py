@@ -33,6 +33,7 @@ from typing import Any
 from pipelines.inspection.again import Shown
 from pipelines.inspection.alphabet import Alphabet
 from pipelines.inspection.buckets import Buckets
+from pipelines.inspection.every import EveryFinding
 from pipelines.inspection.inputs import DataSet
 from pipelines.inspection.kinds import KINDS, SEVERITIES, Kind, Severity
 from pipelines.inspection.near import MOST_BITS
@@ -113,6 +114,8 @@ class Inspection:
     near: NearSummary
     shown: Mapping[Ref, Shown]
     """The samples of all examples."""
+    every: EveryFinding
+    """All findings, sample by sample."""
 
     @property
     def samples(self) -> int:

@@ -1,6 +1,7 @@
 """What one task found in its rows, and the sum of all of them.
 
-Per sample 39 bytes stay (``FEATURES``); everything else is counts, and the first few examples.
+Per sample 39 bytes stay (``FEATURES``); everything else is counts, the first few examples, and the
+notes of what is wrong, which go to disk.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipelines.inspection.notes import Note, Notes
 
 READABLE, VARIED, LABELLED = 1, 2, 4
 """Flags: the picture decodes; it is not all one value; its label has something to see."""
@@ -65,6 +68,10 @@ class Tally:
     """Labels by character that the charset lacks."""
     labels_of: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     """The first rows whose labels have a character: at most ``rare_below``, and one at least."""
+    noted: list[Note] = field(default_factory=list)
+    """Every finding, in the task; packed when the piece is done."""
+    packed: bytes = b""
+    """The same as it travels, see ``notes``."""
 
     @property
     def rows(self) -> int:
@@ -74,6 +81,7 @@ class Tally:
     def note(self, code: str, row: int, message: str, reason: str = "") -> None:
         """Row ``row`` of the set has the trouble ``code``."""
         self.counts[code] += 1
+        self.noted.append(Note(row, code, message))
         if reason:
             self.reasons[code, reason] += 1
         if len(self.examples[code]) < self.most_examples:
@@ -99,6 +107,7 @@ class Total:
         self.unknown: Counter[str] = Counter()
         self.features: list[Features] = []
         """Of each set, its rows in order; after ``finish``."""
+        self.notes = Notes()
         self._parts: list[dict[int, Features]] = [{} for _ in range(num_sets)]
         self._examples: defaultdict[tuple[str, int], list[Example]] = defaultdict(list)
         self._labels_of: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
@@ -111,6 +120,7 @@ class Total:
         self.characters[number].update(tally.characters)
         self.unknown.update(tally.unknown)
         self._parts[number][tally.start] = tally.features
+        self.notes.add(number, tally.start, tally.packed)
         for code, found in tally.examples.items():
             kept = self._examples[code, number]
             kept[:] = sorted([*kept, *found], key=lambda e: e.refs)[: self.most_examples]
