@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, replace
 
 from crnn import storage
+from crnn.bundle import Bundle
 from crnn.charset import CHARSETS, Charset, shown
 from crnn.errors import DataError
 from crnn.training.optim import build_optimizer
@@ -44,8 +45,11 @@ class TrainingData:
     """Identity of all data, of both streams."""
 
 
-def check_inputs(settings: TrainSettings) -> None:
+def check_inputs(settings: TrainSettings) -> Bundle | None:
     """A look at what the settings name, before a cluster is joined or started.
+
+    Returns:
+        The bundle to begin from; None for random weights.
 
     Raises:
         DataError: when a set is missing, unfinished, or not as large as its manifest says.
@@ -58,8 +62,8 @@ def check_inputs(settings: TrainSettings) -> None:
     named = _sets(settings) if settings.data else ([], [])
     for uri in (*named[0], *named[1]):
         check_sizes(uri, flow.load_source(uri)[1])
-    starting_bundle(settings)
     build_optimizer(new_network(settings, num_classes=2), settings.optim)
+    return starting_bundle(settings)
 
 
 def gather(settings: TrainSettings) -> TrainingData:

@@ -32,17 +32,12 @@ def new_network(settings: TrainSettings, num_classes: int) -> CRNN:
     return model
 
 
-def first_network(settings: TrainSettings, charset: Charset) -> CRNN:
-    """The network as training begins with it; says what came from another bundle.
-
-    Raises:
-        BundleError: when the bundle to begin from can't be loaded.
-    """
+def first_network(settings: TrainSettings, charset: Charset, start: Bundle | None) -> CRNN:
+    """The network as training begins with it; says what came from ``start``."""
     torch.manual_seed(settings.seed)
     model = new_network(settings, charset.num_classes)
     if settings.backbone_weights and isinstance(model.backbone, Vgg16Bn):
         load_imagenet_weights(model.backbone, settings.backbone_weights)
-    start = starting_bundle(settings)
     if start:
         report = load_matching(model, charset, start.network(), start.charset)
         print(f"starting from {_in_words(settings, start)}:\n{report}", flush=True)
@@ -81,9 +76,8 @@ def starting_bundle(settings: TrainSettings) -> Bundle | None:
     return bundle if own == theirs and same_input else None
 
 
-def origin(settings: TrainSettings) -> str:
+def origin(settings: TrainSettings, start: Bundle | None) -> str:
     """What training begins with, in words."""
-    start = starting_bundle(settings)
     return _in_words(settings, start) if start else "random weights"
 
 

@@ -26,7 +26,7 @@ import yaml
 from ray.train.torch import TorchTrainer
 
 from crnn import storage
-from crnn.bundle import load_bundle, save_bundle
+from crnn.bundle import Bundle, load_bundle, save_bundle
 from crnn.errors import CheckpointMismatchError, NonFiniteLossError, WorkersLostError
 from crnn.heap import kept_heap
 from crnn.metrics import wilson_interval
@@ -91,14 +91,14 @@ def train(settings: TrainSettings) -> str:
 
 def _trained(run_uri: str, settings: TrainSettings, began_s: float) -> str:
     """The run itself, from its inputs to its bundle's address."""
-    check_inputs(settings)
+    start = check_inputs(settings)
     _, most = settings.worker_range()
     cluster.connect(settings.address or None, local_cpus=most + settings.cpus_per_data_task)
     settings = _placed(settings)
     print(f"run {settings.name} → {run_uri}", flush=True)
     data = gather(settings)
-    started_from = _claim(run_uri, settings, data)
-    result = _fit(run_uri, settings, data)
+    started_from = _claim(run_uri, settings, data, origin(settings, start))
+    result = _fit(run_uri, settings, data, start)
     bundle_uri = _finish(run_uri, settings, data, result, started_from)
     print(f"complete after {clock(time.monotonic() - began_s)}: {bundle_uri}", flush=True)
     return bundle_uri
@@ -167,7 +167,7 @@ def _check_same(
     return before
 
 
-def _claim(run_uri: str, settings: TrainSettings, data: TrainingData) -> str:
+def _claim(run_uri: str, settings: TrainSettings, data: TrainingData, started_from: str) -> str:
     """Writes the configuration of a new run, in place of one to be overwritten; or checks it.
 
     Returns:
@@ -189,14 +189,15 @@ def _claim(run_uri: str, settings: TrainSettings, data: TrainingData) -> str:
         before = _check_same(run_uri, settings, facts)
         print(f"resuming {settings.name}", flush=True)
         return str(before.get("started_from", "unknown"))
-    started_from = origin(settings)
     config = {"settings": as_mapping(settings), "facts": facts, "started_from": started_from}
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     storage.write_bytes(config_uri, text.encode())
     return started_from
 
 
-def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train.Result:
+def _fit(
+    run_uri: str, settings: TrainSettings, data: TrainingData, start: Bundle | None
+) -> ray.train.Result:
     """Training under Ray Train, watched on the board.
 
     Raises:
@@ -204,7 +205,7 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
     """
     low, most = settings.worker_range()
     board = new_board()
-    model = first_network(settings, data.train.charset)
+    model = first_network(settings, data.train.charset, start)
     _announce(settings, data, model)
     orders = WorkerOrders(
         settings=settings,
@@ -241,16 +242,21 @@ def _fit(run_uri: str, settings: TrainSettings, data: TrainingData) -> ray.train
         ),
     )
     with BoardReader(board):
-        try:
-            result = trainer.fit()
-        except SystemExit:  # what Ray Train's own handler makes of Ctrl-C
-            raise KeyboardInterrupt from None
-        except ray.train.TrainingFailedError as error:
-            raise ours(error) or WorkersLostError(
-                f"training failed more often than --max-failures {settings.max_failures} allows; "
-                "the log above says which workers stopped, and why. The same command continues "
-                "from the last checkpoint"
-            ) from error
+        return _result(trainer, settings)
+
+
+def _result(trainer: TorchTrainer, settings: TrainSettings) -> ray.train.Result:
+    """What came out of it, or the error that a user understands."""
+    try:
+        result = trainer.fit()
+    except SystemExit:  # what Ray Train's own handler makes of Ctrl-C
+        raise KeyboardInterrupt from None
+    except ray.train.TrainingFailedError as error:
+        raise ours(error) or WorkersLostError(
+            f"training failed more often than --max-failures {settings.max_failures} allows; "
+            "the log above says which workers stopped, and why. The same command continues "
+            "from the last checkpoint"
+        ) from error
     gave_up = getattr(result, "return_value", None)
     if gave_up:
         raise NonFiniteLossError(str(gave_up))

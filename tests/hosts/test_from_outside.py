@@ -16,7 +16,7 @@ from crnn.bundle import load_bundle
 from crnn.training.batch import ReadyBatch
 from crnn.training.trainer import Trainer
 from jobs import cli
-from jobs.training.network import first_network
+from jobs.training.network import first_network, starting_bundle
 from jobs.training.settings import TrainSettings
 from tests.crnn.training.pictures import CHARSET, PICTURE, batch_of, drawn
 from tests.hosts.cluster import SERVE_PORT, Cluster
@@ -71,7 +71,7 @@ def test_the_losses_are_those_of_one_process_on_the_same_global_batches(run: str
     (start,) = audit_of(run).starts
     torch.set_num_threads(1)
     trainer = Trainer(
-        first_network(settings, CHARSET),
+        first_network(settings, CHARSET, starting_bundle(settings)),
         CHARSET,
         settings.optim,
         total_samples=SAMPLES * EPOCHS,

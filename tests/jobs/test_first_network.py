@@ -23,7 +23,8 @@ MOST_MIB = 20
 
 
 def test_the_default_model_starts_from_the_shipped_bundle() -> None:
-    model = first_network(TrainSettings(), CHARSET)
+    start = starting_bundle(TrainSettings())
+    model = first_network(TrainSettings(), CHARSET, start)
     shipped = load_bundle(default_bundle())
     assert torch.equal(
         model.state_dict()["backbone.layers.0.0.weight"],
@@ -31,7 +32,7 @@ def test_the_default_model_starts_from_the_shipped_bundle() -> None:
     )
     row, theirs = CHARSET.encode("b")[0], shipped.charset.encode("b")[0]
     assert torch.equal(model.head.weight[row], shipped.model.head.weight[theirs])
-    assert origin(TrainSettings()) == f"{shipped.name}, {shipped.digest[:12]}"
+    assert origin(TrainSettings(), start) == f"{shipped.name}, {shipped.digest[:12]}"
 
 
 @pytest.mark.parametrize(
@@ -48,14 +49,15 @@ def test_random_weights_where_these_are_asked_for_or_the_shape_is_another(
     settings: TrainSettings,
 ) -> None:
     assert starting_bundle(settings) is None
-    assert origin(settings) == "random weights"
+    assert origin(settings, None) == "random weights"
 
 
 def test_a_bundle_that_is_named_is_taken_whatever_its_shape(tmp_path: Path) -> None:
     tiny_bundle(tmp_path / "tiny")
     settings = TrainSettings(init_from=str(tmp_path / "tiny"))
-    assert starting_bundle(settings) is not None
-    assert origin(settings).startswith(f"{tmp_path}/tiny, ")
+    start = starting_bundle(settings)
+    assert start is not None
+    assert origin(settings, start).startswith(f"{tmp_path}/tiny, ")
 
 
 def test_an_installation_without_bundles_starts_from_random_weights(

@@ -19,7 +19,7 @@ from crnn.recognizer import Recognizer
 from crnn.training.batch import ReadyBatch
 from crnn.training.trainer import Trainer
 from jobs import cli, prepare
-from jobs.training.network import first_network
+from jobs.training.network import first_network, starting_bundle
 from jobs.training.settings import TrainSettings
 from pipelines.shards import load_manifest
 from tests.jobs.runs import run, within
@@ -106,7 +106,7 @@ def test_other_backbones_learn_them_too(backbone: str) -> None:
     settings = cli.parse(TrainSettings, flags(backbone), description="")
     charset = Charset.named("digits")
     trainer = Trainer(
-        first_network(settings, charset),
+        first_network(settings, charset, starting_bundle(settings)),
         charset,
         settings.optim,
         total_samples=settings.epochs * COUNT,
