@@ -5,6 +5,7 @@
     python jobs/prepare.py captchas/ shards/captchas --label-pattern '(?P<text>[^/]+)\\.jpg$'
     python jobs/prepare.py results/ shards/read --min-confidence 0.8 --val-share 0.05
     python jobs/prepare.py shards/a shards/b shards/both --charset ascii_space --unknown fold
+    python jobs/prepare.py shards/train shards/clean --drop inspection --kinds copy leak
 
 SOURCE is one of these (several are merged): a folder with labels.tsv (path, tab, text), .csv,
 .jsonl or docTR's labels.json; gt.txt or rec_gt_*.txt with tabs; x.gt.txt beside x.png; pictures
@@ -85,6 +86,11 @@ def describe(made: Prepared) -> str:
         lines.append(f"  rows whose picture isn't there: {made.missing}")
     if made.unlabelled.count:
         lines.append(f"  pictures without a row in the lists: {made.unlabelled}")
+    drop = manifest.recipe.get("drop")
+    if drop and any(kind.endswith("leak") for kind in drop["kinds"]):
+        lines.append(f"  leaks are dropped from the {drop['leak_side']} side (--leak-side)")
+    if made.not_dropped.count:
+        lines.append(f"  findings whose sample isn't in the sources: {made.not_dropped}")
     return "\n".join(lines)
 
 

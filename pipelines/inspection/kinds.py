@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 Severity = Literal["error", "warning", "info"]
+Side = Literal["training", "measuring"]
+"""Of a leak: the set that was named earlier is trained on, the later one measures."""
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
@@ -227,3 +230,18 @@ KINDS: dict[str, Kind] = {
     ),
 }  # fmt: skip
 """In the order in which they are listed among those of the same severity."""
+DROPPABLE = tuple(kind for kind in KINDS if kind != "set_aside")
+"""Kinds of findings that are about samples, so that preparation can leave these out."""
+
+
+def check_kinds(kinds: Sequence[str]) -> None:
+    """Whether samples with findings of these kinds can be left out.
+
+    Raises:
+        ValueError: when one can't, listing those that can.
+    """
+    unknown = [kind for kind in kinds if kind not in DROPPABLE]
+    if unknown:
+        raise ValueError(
+            f"--kinds has {', '.join(map(repr, unknown))}; expected some of {', '.join(DROPPABLE)}"
+        )

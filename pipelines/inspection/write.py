@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crnn import storage
@@ -13,6 +15,7 @@ from pipelines.inspection.result import Inspection
 
 HTML_NAME = "report.html"
 JSON_NAME = "report.json"
+ROW_GROUP_ROWS = 1 << 16
 
 
 def write(inspection: Inspection, out_uri: str) -> str:
@@ -37,5 +40,17 @@ def _write_findings(inspection: Inspection, address: str) -> None:
         storage.replacing(address) as path,
         pq.ParquetWriter(path, schema, compression="zstd") as writer,
     ):
-        for table in inspection.every.tables():
+        for table in _large(inspection.every.tables()):
             writer.write_table(table.cast(schema))
+
+
+def _large(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in fewer tables, as row groups are read one by one."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(map(len, waiting)) >= ROW_GROUP_ROWS:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)

@@ -9,11 +9,12 @@ from typing import Any
 
 from crnn import storage
 from crnn.image import MAX_PIXELS
+from pipelines.inspection.kinds import Side, check_kinds
 from pipelines.output import SPLITS
 from pipelines.sources import Source, SourceOptions
 from pipelines.textrules import TextRules
 
-FOUND_LATER = ("listing_digest", "unlabelled")
+FOUND_LATER = ("listing_digest", "unlabelled", "not_dropped")
 """Keys of the recipe that only the whole listing tells."""
 
 
@@ -45,6 +46,14 @@ class PrepareConfig(SourceOptions, TextRules):
     """Regular expression to search in texts; samples without a match become rejects (filtered)."""
     max_length: int = 0
     """Longer texts become rejects (filtered), characters; 0: no limit."""
+    drop: str = ""
+    """findings.parquet of crnn inspect, or its folder: samples with the findings of --kinds become
+    rejects, with the kind as their reason."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of findings to drop, e.g. copy,leak; docs/findings.md has them all."""
+    leak_side: Side = "training"
+    """Which samples of leaks to drop: those of the set that was named earlier to crnn inspect
+    (training), or those of the later one (measuring)."""
     shuffle_seed: int = 0
     """Seed of the order of samples, which are shuffled within windows of up to 65,536; negative:
     keep the order of the lists. Samples inside larger files always keep their order."""
@@ -79,6 +88,9 @@ class PrepareConfig(SourceOptions, TextRules):
         self._check_counts()
         for name in ("group_pattern", "keep_id", "keep_text"):
             _check_pattern(f"--{name.replace('_', '-')}", getattr(self, name))
+        check_kinds(self.dropped_kinds)
+        if self.kinds and not self.drop:
+            raise ValueError("--kinds goes with --drop findings.parquet")
 
     def _check_counts(self) -> None:
         for name, least in (("part_rows", 0), ("max_length", 0), ("workers", 0), ("max_pixels", 1)):
@@ -91,6 +103,11 @@ class PrepareConfig(SourceOptions, TextRules):
             raise ValueError(f"--decode-memory-mb is {self.decode_memory_mb}; expected 256 or more")
         if not self.decode_timeout_s > 0:
             raise ValueError(f"--decode-timeout-s is {self.decode_timeout_s}; expected above 0")
+
+    @property
+    def dropped_kinds(self) -> tuple[str, ...]:
+        """``kinds``, also where commas stand between them."""
+        return tuple(kind for some in self.kinds for kind in some.split(",") if kind)
 
     @property
     def rules(self) -> TextRules:
@@ -129,9 +146,17 @@ def source_names(config: PrepareConfig, sources: Sequence[Source]) -> tuple[str,
     return names
 
 
-def recipe(config: PrepareConfig, sources: Sequence[Source], split: str) -> dict[str, Any]:
+def recipe(
+    config: PrepareConfig, sources: Sequence[Source], split: str, *, findings_digest: str = ""
+) -> dict[str, Any]:
     """All that decides the data of a split, but for what the sources hold."""
+    dropped = {
+        "findings": findings_digest,
+        "kinds": list(config.dropped_kinds),
+        "leak_side": config.leak_side,
+    }
     return {
+        **({"drop": dropped} if config.drop else {}),
         "made_by": "prepare",
         "sources": [
             {

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from crnn.region import Region
 from pipelines.prepare.config import PrepareConfig
+from pipelines.prepare.drop import Drops
 from pipelines.prepare.seen import Seen
 from pipelines.sources import Item, Source
 from pipelines.sources.item import with_unicode_name
@@ -43,9 +44,14 @@ class Entries:
     """All entries of some sources, page by page, in the order of the sources and their lists."""
 
     def __init__(
-        self, sources: Sequence[Source], names: Sequence[str], config: PrepareConfig
+        self,
+        sources: Sequence[Source],
+        names: Sequence[str],
+        config: PrepareConfig,
+        drops: Drops | None = None,
     ) -> None:
         self._sources, self._names, self._config = sources, names, config
+        self._drops = drops
         self._prefix = config.prefix_ids and len(sources) > 1
         self._rules = config.rules
         self._group = re.compile(config.group_pattern) if config.group_pattern else None
@@ -58,7 +64,7 @@ class Entries:
         for number, source in enumerate(self._sources):
             items = iter(source.items())
             while page := list(islice(items, PAGE_ITEMS)):
-                yield self._once([self._entry(number, item) for item in page])
+                yield self._once(self._kept(number, map(with_unicode_name, page)))
 
     def has(self, number: int, paths: Sequence[str]) -> list[bool]:
         """Whether a list of this source mentions each of these pictures."""
@@ -69,9 +75,22 @@ class Entries:
     def _id(self, number: int, id: str) -> str:
         return f"{self._names[number]}/{id}" if self._prefix else id
 
+    def _kept(self, number: int, items: Iterable[Item]) -> list[tuple[str, Entry]]:
+        """Entries and their groups; what is dropped is a reject that keeps its picture."""
+        page = list(items)
+        entries = [self._entry(number, item) for item in page]
+        if self._drops is None:
+            return entries
+        found = self._drops.of(number, [item.id for item in page])
+        return [
+            (group, entry)
+            if dropped is None or entry.reason
+            else (group, entry._replace(text="", reason=dropped.kind, message=dropped.message))
+            for (group, entry), dropped in zip(entries, found, strict=True)
+        ]
+
     def _entry(self, number: int, item: Item) -> tuple[str, Entry]:
         """The entry of an item, and its group."""
-        item = with_unicode_name(item)
         reason, message, text = item.reason, item.message, item.text
         id = self._id(number, item.id)
         group, has_group = self._group_of(id, item.group)

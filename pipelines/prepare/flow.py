@@ -21,6 +21,7 @@ from pipelines.at_work import Hold
 from pipelines.manifest import Manifest, Part, finish
 from pipelines.output import claim, read_parts, release
 from pipelines.prepare.config import FOUND_LATER, PrepareConfig, recipe, source_names
+from pipelines.prepare.drop import Drops, read_drops
 from pipelines.prepare.entries import PAGE_ITEMS, Entries
 from pipelines.prepare.plan import Chunk, Planner, Window
 from pipelines.prepare.task import PartMaker, PartOutcome, TaskConfig
@@ -72,6 +73,8 @@ class Prepared:
     """Rows whose picture isn't there."""
     unlabelled: Unmatched
     """Pictures of the sources that no row names."""
+    not_dropped: Unmatched
+    """Samples to drop that no source has."""
 
 
 @dataclass(kw_only=True)
@@ -97,6 +100,8 @@ class Job:
     """Of the output, until it is carried out."""
     agenda: Agenda[Chunk] = field(init=False)
     unlabelled: Unmatched = Unmatched()
+    drops: Drops | None = None
+    """What is left out, where findings were given."""
 
     @property
     def task(self) -> TaskConfig:
@@ -157,7 +162,10 @@ def begin(source_uris: Sequence[str], out_uri: str, config: PrepareConfig) -> Jo
             lists = ", ".join(filter(None, source.names[:5])) or "pictures"
             raise DataError(f"{source.uri} has no lines ({lists}); expected one for each picture")
     out_uri = storage.absolute(out_uri)
-    recipes = {split: recipe(config, sources, split) for split in config.splits}
+    drops, digest = _drops(config, source_uris)
+    recipes = {
+        split: recipe(config, sources, split, findings_digest=digest) for split in config.splits
+    }
     hold = Hold(out_uri)
     claimed = claim(out_uri, recipes, overwrite=config.overwrite, found_later=FOUND_LATER)
     splits = tuple(
@@ -175,9 +183,15 @@ def begin(source_uris: Sequence[str], out_uri: str, config: PrepareConfig) -> Jo
         )
         for name in config.splits
     )
-    job = Job(sources=sources, config=config, splits=splits, hold=hold)
-    job.agenda = Agenda([], _windows(job, Entries(sources, names, config)))
+    job = Job(sources=sources, config=config, splits=splits, hold=hold, drops=drops)
+    job.agenda = Agenda([], _windows(job, Entries(sources, names, config, drops)))
     return job
+
+
+def _drops(config: PrepareConfig, source_uris: Sequence[str]) -> tuple[Drops | None, str]:
+    if not config.drop:
+        return None, ""
+    return read_drops(config.drop, config.dropped_kinds, config.leak_side, source_uris)
 
 
 def carry_out(
@@ -259,20 +273,22 @@ def _outcomes(job: Job) -> Iterator[PartOutcome]:
 
 def _finish(job: Job, split: Split) -> Prepared:
     manifest = split.finished
-    unlabelled = job.unlabelled
     if manifest is None:
         manifest = _summed(job, split)
         release(split.uri)
-    else:
-        found = manifest.recipe.get("unlabelled") or {}
-        unlabelled = Unmatched(count=found.get("count", 0), first=tuple(found.get("first", ())))
     return Prepared(
         uri=split.uri,
         manifest=manifest,
         was_complete=split.finished is not None,
         missing=missing_of(split.uri, manifest.rejects),
-        unlabelled=unlabelled,
+        unlabelled=_noted(manifest, "unlabelled"),
+        not_dropped=_noted(manifest, "not_dropped"),
     )
+
+
+def _noted(manifest: Manifest, key: str) -> Unmatched:
+    found = manifest.recipe.get(key) or {}
+    return Unmatched(count=found.get("count", 0), first=tuple(found.get("first", ())))
 
 
 def _summed(job: Job, split: Split) -> Manifest:
@@ -295,6 +311,9 @@ def _summed(job: Job, split: Split) -> Manifest:
         "listing_digest": split.planner.digest,
         "unlabelled": {"count": job.unlabelled.count, "first": list(job.unlabelled.first)},
     }
+    if job.drops is not None:
+        count, first = job.drops.not_met(FIRST_NAMED)
+        found["not_dropped"] = {"count": count, "first": first}
     return finish(split.uri, (parts[name] for name in sorted(parts)), {**split.recipe, **found})
 
 

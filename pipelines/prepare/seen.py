@@ -24,7 +24,7 @@ class Seen:
 
     def add(self, ids: Sequence[str]) -> list[bool]:
         """Takes them in; for each one whether it is new."""
-        keys = _keys(ids)
+        keys = hashed(ids)
         before = self._among_runs(keys)
         new = []
         for key, known in zip(keys.tolist(), before.tolist(), strict=True):
@@ -38,7 +38,7 @@ class Seen:
 
     def has(self, ids: Sequence[str]) -> list[bool]:
         """For each id whether it was taken in."""
-        keys = _keys(ids)
+        keys = hashed(ids)
         known = self._among_runs(keys).tolist()
         return [k or key in self._fresh for k, key in zip(known, keys.tolist(), strict=True)]
 
@@ -56,7 +56,8 @@ class Seen:
         self._runs.append(run)
 
 
-def _keys(ids: Sequence[str]) -> NDArray[np.bytes_]:
+def hashed(ids: Sequence[str]) -> NDArray[np.bytes_]:
+    """16 bytes that stand for each id (BLAKE2b)."""
     digests = (
         hashlib.blake2b(id.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
         for id in ids
