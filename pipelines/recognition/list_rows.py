@@ -6,14 +6,14 @@ one row never decides what the others are.
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,11 +22,18 @@ import pyarrow.types as kinds
 from crnn import storage
 from crnn.errors import DataError
 from pipelines.recognition.list_columns import URI, Columns, cleaned
-from pipelines.sources.ranged import open_ranged
-from pipelines.textrules import is_unicode
+from pipelines.sources.delimited import Line, Record, records, split
+from pipelines.sources.ranged import lines_in, open_ranged
+from pipelines.stores import is_picture_name
 
 BLOCK_ROWS = 4096
 _DELIMITERS = ",;\t|"
+_NAMED_DELIMITER = "sep="
+"""What Excel understands on a first line."""
+_AROUND = ' "'
+"""What may stand around a field."""
+_SHOWN = 80
+"""Characters of a line that a message has."""
 _HEAD_BYTES = 1 << 16
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 """Byte-order marks of UTF-16, and of UTF-32, which begins with the same."""
@@ -37,7 +44,7 @@ class Block:
     """Some rows of a list, in order."""
 
     numbers: Sequence[int]
-    """Lines of the file (the last of a row of several), or rows from 1."""
+    """Lines of the file (the first of a row of several), or rows from 1."""
     columns: Sequence[Sequence[Any]]
     """In the header's order; None, text, numbers, lists of numbers."""
     problems: dict[int, str] = field(default_factory=dict)
@@ -62,20 +69,16 @@ def open_csv(uri: str, stack: ExitStack) -> ListFile:
         FileNotFoundError: when there is no such file.
         DataError: when it is empty, not UTF-8, or no table of text.
     """
-    file: IO[bytes] = stack.enter_context(open_ranged(uri))
+    file = stack.enter_context(open_ranged(uri))
     if storage.split_options(uri)[0].lower().endswith(".gz"):
-        file = io.BufferedReader(stack.enter_context(gzip.GzipFile(fileobj=file)))
-    head = _read(uri, lambda: file.peek(_HEAD_BYTES))  # type: ignore[attr-defined]
-    _refuse_encoding(uri, head)
-    text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
-    delimiter = _delimiter(head)
-    rows = csv.reader(text, delimiter=delimiter, strict=True)
-    header = _read(uri, lambda: next((row for row in rows if any(row)), None))
-    if header is None:
-        raise DataError(f"{uri} is empty; expected a line of column names, then one a picture")
+        unpacked: Any = stack.enter_context(gzip.GzipFile(fileobj=file))
+        file = io.BufferedReader(unpacked)
+    _refuse_encoding(uri, _read(uri, lambda: file.peek(_HEAD_BYTES)))
+    lines = lines_in(file)
+    delimiter, header = _header(uri, lines)
     return ListFile(
         header=header,
-        blocks=lambda _: _csv_blocks(uri, rows, len(header), delimiter),
+        blocks=lambda columns: _csv_blocks(uri, lines, len(header), delimiter, columns),
         decimal_comma=delimiter != ",",
     )
 
@@ -95,7 +98,7 @@ def _read(uri: str, action: Callable[[], Any]) -> Any:
     """What the action gives; DataError, with the list's address, where it can't."""
     try:
         return action()
-    except (csv.Error, EOFError, OSError, pa.ArrowException) as error:
+    except (EOFError, OSError, zlib.error, pa.ArrowException) as error:
         raise DataError(f"{uri} can't be read as a list of pictures: {error}") from error
 
 
@@ -104,49 +107,74 @@ def _refuse_encoding(uri: str, head: bytes) -> None:
         raise DataError(f"{uri} is UTF-16 (or no text at all); expected UTF-8: save it so")
 
 
-def _delimiter(head: bytes) -> str:
+def _header(uri: str, lines: Iterator[Line]) -> tuple[str, list[str]]:
+    """The character between fields, and the names of the columns."""
+    _, line, complaint = _read(uri, lambda: next(lines, (1, "", "")))
+    named = line[-1] if line.lower()[:-1] == _NAMED_DELIMITER else ""
+    if named:
+        _, line, complaint = _read(uri, lambda: next(lines, (2, "", "")))
+    if complaint:
+        raise DataError(f"the first line of {uri} is {complaint}; save the list as UTF-8")
+    if not line:
+        raise DataError(f"{uri} is empty; expected a line of column names, then one a picture")
+    delimiter = named or _delimiter(line)
+    try:
+        return delimiter, split(line, delimiter)[0]
+    except ValueError as error:
+        raise DataError(f"{uri} has no line of column names: {error}") from None
+
+
+def _delimiter(line: str) -> str:
     """The one that makes the first line a header with a column of addresses; else a comma."""
-    text = head.decode("utf-8-sig", "replace").lstrip("\r\n")
-    line = next(iter(text.splitlines()), "")
 
     def fits(delimiter: str) -> tuple[bool, int]:
-        names = [cleaned(name.strip('"')) for name in line.split(delimiter)]
+        names = [cleaned(name.strip(_AROUND)) for name in line.split(delimiter)]
         return any(name in URI for name in names), len(names)
 
     return max(_DELIMITERS, key=fits)
 
 
-def _csv_blocks(uri: str, rows: Any, width: int, delimiter: str) -> Iterator[Block]:
-    while some := _read_csv_rows(uri, rows):
+def _csv_blocks(
+    uri: str, lines: Iterator[Line], width: int, delimiter: str, columns: Columns
+) -> Iterator[Block]:
+    def is_row(fields: list[str]) -> bool:
+        row = _joined(fields, width, delimiter)
+        if len(row) != width:
+            return False
+        address = row[columns.uri].strip(_AROUND)
+        return "/" in address or is_picture_name(address)
+
+    rows = records(lines, delimiter, is_row)
+    while some := _read(uri, lambda: list(islice(rows, BLOCK_ROWS))):
         problems: dict[int, str] = {}
-        whole: list[Sequence[str | None]] = []
-        for place, (_, row) in enumerate(some):
-            if width == 1:  # then nothing needs to be told apart
-                row = [delimiter.join(row)]
-            if len(row) != width:
-                problems[place] = f"it has {len(row)} fields; the header has {width}"
-                row = [""] * width
-            elif not is_unicode("".join(row)):
-                problems[place] = "it isn't UTF-8; save the list as UTF-8"
-                row = [""] * width
-            whole.append(row)
-        columns = list(zip(*whole, strict=True))
-        yield Block(numbers=[number for number, _ in some], columns=columns, problems=problems)
+        whole: list[list[str]] = []
+        numbers: list[int] = []
+        for record in some:
+            fields = _joined(record.fields, width, delimiter)
+            wrong = _wrong_with(record, fields, width)
+            if not wrong and not any(map(str.strip, fields)):
+                continue
+            if wrong:
+                problems[len(whole)] = wrong
+                fields = [""] * width
+            whole.append(fields)
+            numbers.append(record.line)
+        if whole:
+            yield Block(numbers=numbers, columns=list(zip(*whole, strict=True)), problems=problems)
 
 
-def _read_csv_rows(uri: str, rows: Any) -> list[tuple[int, list[str]]]:
-    """Some rows with something in them, and their lines."""
-    try:
-        with_numbers = ((rows.line_num, row) for row in rows if any(map(str.strip, row)))
-        return list(islice(with_numbers, BLOCK_ROWS))
-    except csv.Error as error:
-        raise DataError(
-            f"{uri} can't be read as a list of pictures beyond line {rows.line_num}: {error}; a "
-            "quote is open there, or stands within a field: put such fields in quotes and "
-            "double theirs"
-        ) from error
-    except (EOFError, OSError) as error:
-        raise DataError(f"{uri} can't be read as a list of pictures: {error}") from error
+def _joined(fields: list[str], width: int, delimiter: str) -> list[str]:
+    """Fields of a row: in a list of one column nothing needs to be told apart."""
+    return [delimiter.join(fields)] if width == 1 and len(fields) > 1 else fields
+
+
+def _wrong_with(record: Record, fields: list[str], width: int) -> str:
+    """Why a row can't be understood; empty where it can."""
+    if record.complaint.startswith("not UTF-8"):
+        return f"it is {record.complaint}; save the list as UTF-8"
+    if record.complaint:
+        return f"{record.complaint}: {record.text[:_SHOWN]!r}"
+    return "" if len(fields) == width else f"it has {len(fields)} fields; the header has {width}"
 
 
 def _parquet_blocks(

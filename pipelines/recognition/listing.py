@@ -45,7 +45,8 @@ def list_inputs(
         ignore_columns: columns of a list that mean nothing; ``*`` for all others.
 
     Raises:
-        DataError: when there is nothing at ``uri``, it can't be listed, or it lies elsewhere.
+        DataError: when there is nothing at ``uri``, it can't be listed, is a file that is neither
+            a picture nor a list by its name, or lies elsewhere.
     """
     bare, options = storage.split_options(uri)
     bare = storage.absolute(bare) if storage.is_local(uri) else bare
@@ -53,9 +54,11 @@ def list_inputs(
     root, pattern = _split_pattern(bare, options)
     _check_inside(uri, root + options, prefixes)
     if not pattern and root.lower().endswith(LIST_SUFFIXES) and not is_folder(root + options):
-        return pages(listed(root + options, ignore_columns))
+        return pages(listed(root + options, ignore_columns, prefixes))
     if not pattern and storage.exists(storage.join(root + options, MANIFEST_NAME)):
         return samples_of(root + options, prefixes)
+    if not pattern and not all_files and not is_picture_name(_name(root)):
+        _refuse_file(root + options)
     left_out = _below(without) if without else ""
 
     def wanted(row: dict[str, Any]) -> bool:
@@ -73,6 +76,16 @@ def list_inputs(
 def _check_inside(uri: str, place: str, prefixes: tuple[str, ...]) -> None:
     if inside(place, prefixes) is None:
         raise DataError(f"{uri} lies outside the folders that may be read: {', '.join(prefixes)}")
+
+
+def _refuse_file(uri: str) -> None:
+    """Say of one file that isn't taken what else it could be."""
+    if storage.exists(uri) and not is_folder(uri):
+        raise DataError(
+            f"{uri} is no picture by its name; read it as one with --all-files. A list of pictures "
+            f"ends in {', '.join(LIST_SUFFIXES)}: a text with an address on each line is one as "
+            ".csv, below a first line 'uri'"
+        )
 
 
 def _below(uri: str) -> str:

@@ -36,8 +36,12 @@ _Row = tuple[str, str, None, list[float] | None, dict[str, str] | None]
 """A row of ``SCHEMA``."""
 
 
-def listed(uri: str, ignored: Collection[str] = ()) -> Iterator[pa.Table]:
+def listed(
+    uri: str, ignored: Collection[str] = (), prefixes: tuple[str, ...] = ()
+) -> Iterator[pa.Table]:
     """Tables of ``SCHEMA`` of a list with a column ``uri``; addresses are relative to the list.
+
+    Spaces around an address belong to it where there is a file of that name, and else don't.
 
     It may have an ``etag`` (without one, a file counts as unchanged for ever), and what is to be
     cut out of the picture: ``x0 y0 x1 y1``, a ``box`` of these four, or a ``polygon`` of eight
@@ -47,6 +51,7 @@ def listed(uri: str, ignored: Collection[str] = ()) -> Iterator[pa.Table]:
     Args:
         uri: ``.parquet``, or ``.csv`` or ``.tsv``, plain or with ``.gz``.
         ignored: columns that mean nothing; ``*`` for all others.
+        prefixes: folders outside of which it isn't looked whether a file is there.
 
     Raises:
         DataError: when it is missing, empty, can't be read or isn't UTF-8, or has no such column,
@@ -59,7 +64,7 @@ def listed(uri: str, ignored: Collection[str] = ()) -> Iterator[pa.Table]:
         except FileNotFoundError:
             raise DataError(f"there is no list of pictures at {uri}") from None
         columns = columns_of(uri, file.header, ignored)
-        taker = _Taker(uri, file, columns)
+        taker = _Taker(uri, file, columns, prefixes)
         is_empty = True
         for block in file.blocks(columns):
             is_empty = False
@@ -102,8 +107,11 @@ def _shard(address: str) -> dict[str, Any]:
 class _Taker:
     """Makes inputs of a list's rows."""
 
-    def __init__(self, uri: str, file: ListFile, columns: Columns) -> None:
+    def __init__(
+        self, uri: str, file: ListFile, columns: Columns, prefixes: tuple[str, ...]
+    ) -> None:
         self._columns, self._decimal_comma = columns, file.decimal_comma
+        self._prefixes = prefixes
         self._list, self._options = storage.split_options(storage.absolute(uri))
         self._unit = "row" if self._list.lower().endswith(".parquet") else "line"
 
@@ -133,7 +141,7 @@ class _Taker:
             region = None if wrong or not cells else self._region(cells)
         except ValueError as error:
             wrong = f"{error}, for {name!r}"
-        if not wrong and not name:
+        if not wrong and (not name or name.isspace()):
             wrong = "it names no picture"
         if not wrong:
             return self._address(name), "" if etag is None else str(etag), None, region, None
@@ -147,6 +155,21 @@ class _Taker:
 
         What means no place at all stays as it is, and its row becomes an error when it is read.
         """
+        bare = name.strip()
+        if bare == name:
+            return self._placed(name)
+        literal = self._placed(name)
+        return literal if self._is_there(literal) else self._placed(bare)
+
+    def _is_there(self, address: str) -> bool:
+        """Whether a file may be looked for at this address, and is there."""
+        try:
+            allowed = inside(address, self._prefixes)
+            return allowed is not None and storage.exists(allowed)
+        except (DataError, OSError, RuntimeError, ValueError):
+            return False
+
+    def _placed(self, name: str) -> str:
         if "://" not in name and not name.startswith(("/", "~")):
             return self._below(name)
         try:

@@ -43,7 +43,8 @@ def records(
     Args:
         with_quotes: whether quotes are more than characters of the fields.
         is_row: whether fields look like a whole row. Where a quote opens on one such line and
-            closes on or behind another, both ends are complaints and what lies between is read.
+            closes on or behind another, or such a line lies between, both ends are complaints and
+            what lies between is read.
     """
     pending, source = deque[Line](), iter(lines)
     spoiled: dict[int, int] = {}
@@ -111,7 +112,7 @@ def _quoted(
             held.append(pending[len(held) - 1][1])
             continue
         rows = [is_row(one.split(delimiter)) for one in held]
-        if len(held) > 1 and rows[0] and any(rows[1:]):
+        if len(held) > 1 and (any(rows[1:-1]) or (rows[0] and rows[-1])):
             end = pending[len(held) - 2][0]
             message = f"a quote opens here and closes on line {end}, with rows between"
             return Record(number, [], complaint=message, text=line), 0, end

@@ -82,13 +82,18 @@ def numbered_lines(uri: str) -> Iterator[tuple[int, str, str]]:
         head = file.peek(_HEAD_BYTES)[:_HEAD_BYTES]
         if head.startswith(_UTF16_MARKS) or (b"\0" in head and head.isascii()):
             raise DataError(f"{uri} is UTF-16; expected UTF-8: save it so")
-        text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape")
-        for number, ended in enumerate(text, start=1):
-            line = ended.removesuffix("\n")
-            if not line.strip(_BLANKS):
-                continue
-            complaint = "" if line.isascii() else _not_utf8(line)
-            yield number, "" if complaint else line, complaint
+        yield from lines_in(file)
+
+
+def lines_in(file: io.BufferedReader) -> Iterator[tuple[int, str, str]]:
+    """The same of a file that is open, and not in UTF-16."""
+    text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape")
+    for number, ended in enumerate(text, start=1):
+        line = ended.removesuffix("\n")
+        if not line.strip(_BLANKS):
+            continue
+        complaint = "" if line.isascii() else _not_utf8(line)
+        yield number, "" if complaint else line, complaint
 
 
 def text_lines(text: str) -> list[str]:

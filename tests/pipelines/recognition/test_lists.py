@@ -118,9 +118,83 @@ def test_rows_of_another_width_are_told_with_their_line(tmp_path: Path) -> None:
     assert "6 fields; the header has 5" in problems(found)["line 2"]
     path.write_text("uri\n/a,b.png\n")
     assert [row["uri"] for row in rows(path)] == ["/a,b.png"], "one column needs no separator"
-    path.write_text('uri,etag\n"/a.png,1\n/b.png,2\n')
-    with pytest.raises(DataError, match=rf"{path} can't be read.*a quote is open"):
-        rows(path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "bad"),
+    [
+        (['"/0.png,1', "/1.png,2", '/2.png",3', "/3.png,4"], [0, 2]),
+        (['"/0.png,1', "/1.png,2", "/2.png,3"], [0]),
+        (["/0.png,1", '/1.png,"2', "/2.png,3", '"/3.png,4', "/4.png,5"], [1, 3]),
+        (["/0.png,1", '/1.png,"2', "/2.png,3", '/3.png,4"', "/4.png,5"], [1, 3]),
+        (['"/0.png,1,9', "/1.png,2", '/2.png",3', "/3.png,4"], [0, 2]),
+        (['"/0.png,1', "/1.png,2", *(f"/{n}.png,3" for n in range(2, 300)), '"/300.png,1'],
+         [0, 300]),
+        (['"/0.png","1"', '"/1.png","2', '"/2.png","3"'], [1]),
+    ],
+)  # fmt: skip
+def test_a_lone_quote_spoils_its_own_lines_only(
+    tmp_path: Path, lines: list[str], bad: list[int]
+) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join(["uri,etag", *lines, ""]))
+    found = rows(path)
+    assert list(problems(found)) == [f"line {number + 2}" for number in bad]
+    whole = [row["uri"] for row in found if not row["problem"]]
+    assert whole == [f"/{number}.png" for number in range(len(lines)) if number not in bad]
+    assert all("quote" in message for message in problems(found).values())
+
+
+def test_quotes_in_a_list_of_one_column(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text('uri\n"/a.png\n/b.png\n/c.png"\n"/d,e.png"\n/f"g".png\n')
+    found = rows(path)
+    assert list(problems(found)) == ["line 2", "line 4"]
+    names = [row["uri"] for row in found if not row["problem"]]
+    assert names == ["/b.png", "/d,e.png", '/f"g".png']
+
+
+def test_spaces_around_an_address_count_only_where_a_file_has_them(
+    tmp_path: Path, new_bucket: Callable[[], str]
+) -> None:
+    for root in (str(tmp_path), new_bucket()):
+        for name in ("a.png", "b.png", " b.png"):
+            storage.write_bytes(f"{root}/{name}", b"1")
+        whole = f" {root}/a.png "
+        content = f"uri,etag\n a.png,1\n b.png,2\nb.png ,3\n{whole},4\n  ,5\n none.png,6\n"
+        storage.write_bytes(f"{root}/list.csv", content.encode())
+        found = rows(f"{root}/list.csv")
+        assert [row["uri"] for row in found if not row["problem"]] == [
+            f"{root}/{name}" for name in ("a.png", " b.png", "b.png", "a.png", "none.png")
+        ]
+        assert list(problems(found)) == ["line 6"]
+
+
+def test_it_is_not_looked_for_files_outside_the_folders_allowed(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("secret.png ", "in/open.png "):
+        (tmp_path / name).write_bytes(b"1")
+    path = tmp_path / "in/list.csv"
+    path.write_text(f"uri\n{tmp_path}/secret.png \nopen.png \n")
+    spaced = [f"{tmp_path}/secret.png ", f"{tmp_path}/in/open.png "]
+    assert [row["uri"] for row in rows(path)] == spaced
+    bounded = [row["uri"] for row in rows(path, prefixes=(str(tmp_path / "in"),))]
+    assert bounded == [f"{tmp_path}/secret.png", spaced[1]]
+
+
+@pytest.mark.parametrize("name", ["list.txt", "list.jsonl", "list.json", "list", "pages.pdf"])
+def test_a_file_that_is_neither_picture_nor_list_is_refused(
+    tmp_path: Path, new_bucket: Callable[[], str], name: str
+) -> None:
+    for root in (str(tmp_path), new_bucket()):
+        storage.write_bytes(f"{root}/{name}", b"a.png\n")
+        with pytest.raises(DataError, match=rf"{name} is no picture by its name.*--all-files"):
+            rows(f"{root}/{name}")
+        assert [row["uri"] for row in rows(f"{root}/{name}", all_files=True)] == [f"{root}/{name}"]
+
+
+def test_excel_names_its_separator(tmp_path: Path) -> None:
+    assert regions(tmp_path, "sep=;\nuri;x0;y0;x1;y1\n/a.png;1;2;5;8\n") == [BOX]
 
 
 @pytest.mark.parametrize(
