@@ -34,6 +34,7 @@ COMMANDS = {
     "compare": Command("compare_data", "lay sets side by side, with distances"),
     "synthesize": Command("synthesize", "render labelled words and lines"),
     "train": Command("train", "train a recognizer on shards"),
+    "teach": Command("teach", "train a small recognizer on what a strong one reads"),
     "evaluate": Command("evaluate", "measure how well a recognizer reads prepared sets"),
     "export": Command("export", "add an ONNX model, which runs faster on a CPU"),
     "recognize": Command("recognize", "read a folder, a bucket or a list into Parquet"),

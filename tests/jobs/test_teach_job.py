@@ -1,0 +1,71 @@
+"""A student taught by a teacher on unlabelled pictures, in one command, and again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crnn import load_bundle
+from jobs import teach
+from jobs.teach import TeachSettings
+from jobs.training.settings import TrainSettings
+from pipelines.prepare.config import PrepareConfig
+from pipelines.recognition.config import BulkConfig
+from tests.jobs.runs import within
+from tests.pipelines.evaluation_cases import digits, random_bundle, rendered, write_set
+
+COUNT = 120
+TINY = ("--train.charset", "digits", "--train.model.rnn-hidden", "32", "--train.epochs", "1",
+        "--train.picture.widths", "64", "96", "--train.threads-per-worker", "1")  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_student_is_taught_and_again_nothing_is_left_to_do(
+    tmp_path: Path, local_ray: None
+) -> None:
+    random_bundle(tmp_path / "teacher")
+    (tmp_path / "crops").mkdir()
+    for number in range(COUNT):
+        (tmp_path / f"crops/{number}.png").write_bytes(rendered(str(number)))
+    (tmp_path / "crops/bad.png").write_bytes(b"none")
+    write_set(tmp_path / "own", digits(20, seed=1))
+    command = ("--teacher", "teacher", "--input", "crops", "--output", "out", "--labelled", "own",
+               "--prepare.min-confidence", "0", "--prepare.val-share", "0.2", *TINY)  # fmt: skip
+    done = within(teach.main, *command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "out"
+    summary = json.loads((out / "teach.json").read_text())
+    assert (summary["read"]["rows"], summary["read"]["read"]) == (COUNT + 1, COUNT)
+    made = summary["prepared"]
+    assert made["learnt"] + made["held_out"] == COUNT and made["held_out"] > 5
+    assert made["left_out"] == {"undecodable": 1}
+    assert summary["agreement"]["count"] == made["held_out"]
+    assert summary["labelled"]["count"] == summary["teacher"]["count"] == 20
+    student = load_bundle(summary["student"])
+    report = json.loads((out / "agreement/report.json").read_text())
+    assert report["bundle"]["digest"] == student.digest
+    assert (out / "agreement/report.html").exists() and "where they differ" in done.stdout
+
+    (out / "teach.json").unlink()
+    again = within(teach.main, *command, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "is complete" in again.stdout
+    assert load_bundle(summary["student"]).digest == student.digest
+    figures = json.loads((out / "teach.json").read_text())
+    assert figures["prepared"] == made and figures["read"] == summary["read"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"train": TrainSettings(name="mine")}, "--train.name: this job decides that"),
+        ({"read": BulkConfig(then="b")}, "a cascade doesn't teach"),
+        ({"prepare": PrepareConfig()}, "--prepare.val-share is 0"),
+    ],
+)
+def test_what_does_not_go_together(changed: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        TeachSettings(teacher="t", input="i", output="o", **changed)
