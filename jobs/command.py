@@ -37,6 +37,8 @@ COMMANDS = {
     "teach": Command("teach", "train a small recognizer on what a strong one reads"),
     "evaluate": Command("evaluate", "measure how well a recognizer reads prepared sets"),
     "export": Command("export", "add an ONNX model, which runs faster on a CPU"),
+    "import": Command("import_model", "make a bundle of an ONNX recognizer that others made"),
+    "calibrate": Command("calibrate", "fit a bundle's confidences to labelled pictures"),
     "recognize": Command("recognize", "read a folder, a bucket or a list into Parquet"),
     "review": Command("review", "make a page to correct doubtful readings"),
     "serve": Command("serve", "answer requests over HTTP"),

@@ -16,9 +16,8 @@ cluster.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,10 +28,9 @@ import tyro
 
 from crnn import storage
 from crnn.engines import AUTO, REDUCED, RUNTIMES, build_engine, engine_for
-from crnn.errors import DataError
 from crnn.onnx_file import ONNX_FILE, ProvenOnnx
 from jobs import cli
-from pipelines.shards import load_manifest, read_row_group
+from pipelines.samples import from_sets, rendered
 
 if TYPE_CHECKING:
     from crnn.bundle import Bundle
@@ -84,7 +82,7 @@ def main(argv: Sequence[str]) -> None:
     if settings.data:
         samples = list(from_sets(settings.data, settings.pictures))
     else:
-        samples = list(rendered(bundle, settings.pictures))
+        samples = list(rendered(bundle.charset.characters, settings.pictures))
     _say("writing the ONNX model")
     model, pictures = export_onnx(bundle), [picture for picture, _ in samples]
     proof = prove(bundle, model, pictures, engines=settings.engine or None, report=_say)
@@ -97,43 +95,6 @@ def main(argv: Sequence[str]) -> None:
     kept = replace(proven, reduced=losses)
     print(describe(settings.bundle, kept), flush=True)
     print("\n".join(speeds(kept, rounds=settings.rounds)), flush=True)
-
-
-Sample = tuple[bytes, str]
-"""An encoded picture and its text."""
-
-
-def from_sets(addresses: Sequence[str], count: int) -> Iterator[Sample]:
-    """Up to ``count`` samples, equally many from the beginning of each prepared set.
-
-    Raises:
-        DataError: when a set is missing, unfinished or damaged.
-    """
-    share = -(-count // len(addresses))
-    return islice(chain.from_iterable(islice(_of_set(a), share) for a in addresses), count)
-
-
-def _of_set(address: str) -> Iterator[Sample]:
-    for shard in load_manifest(address).shards:
-        for index in range(len(shard.row_groups)):
-            rows = read_row_group(address, shard.name, index, ["image", "text"])
-            yield from zip(rows["image"].to_pylist(), rows["text"].to_pylist(), strict=True)
-
-
-def rendered(bundle: Bundle, count: int) -> Iterator[Sample]:
-    """``count`` samples of texts that the bundle can write.
-
-    Raises:
-        DataError: when no font of this machine has its characters.
-    """
-    from pipelines.render.synth import RenderConfig, chosen_fonts, render_samples
-
-    config = RenderConfig(count=count, charset=bundle.charset.characters, fonts="all")
-    try:
-        fonts = chosen_fonts(config, system=True)
-    except DataError as error:
-        raise DataError(f"{error}; or give a prepared set with --data") from error
-    return ((s["image"], s["text"]) for s in render_samples(config, fonts, 0, count))
 
 
 def describe(address: str, bundle: Bundle) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from crnn.decode.greedy import greedy
-from crnn.engines import PACKAGES, RUNTIMES, is_installed, torch_eager
+from crnn.engines import ENGINES, PACKAGES, RUNTIMES, is_installed, torch_eager
 from crnn.engines.graph import Engine
 from crnn.errors import EngineError, PictureError
 from crnn.image import PictureContract, Pixels
@@ -54,8 +54,8 @@ def prove(
             ``TOLERANCE``; when an engine named isn't installed, or none is.
         ValueError: for an unknown engine, or when no picture can be read.
     """
-    names = _names(engines)
-    count, batches = _by_width(bundle.picture, pictures)
+    names = names_of(engines)
+    count, batches = by_width(bundle.picture, pictures)
     reference = torch_eager.build(bundle.network(), torch.device("cpu"), None)
     expected = {w: read_in_batches(reference, p, (REFERENCE_BATCH,)) for w, p in batches.items()}
     worst = np.zeros(2)
@@ -64,7 +64,7 @@ def prove(
         engine = RUNTIMES[name](model, torch.get_num_threads())
         for width, pixels_NHWC in batches.items():
             found = read_in_batches(engine, pixels_NHWC, BATCH_SIZES)
-            worst = np.maximum(worst, _differences(bundle, name, width, expected[width], found))
+            worst = np.maximum(worst, differences(bundle, name, width, expected[width], found))
     return Proof(
         pictures=count,
         widths=tuple(batches),
@@ -85,7 +85,8 @@ def read_in_batches(engine: Engine, pixels_NHWC: Pixels, sizes: Sequence[int]) -
     return torch.cat(found, dim=1)
 
 
-def _names(engines: Sequence[str] | None) -> list[str]:
+def names_of(engines: Sequence[str] | None) -> list[str]:
+    """The engines to compare: those named, or all that are installed."""
     unknown = sorted(set(engines or ()) - set(RUNTIMES))
     if unknown:
         raise ValueError(f"engines {unknown} run no ONNX; expected some of {sorted(RUNTIMES)}")
@@ -99,8 +100,8 @@ def _names(engines: Sequence[str] | None) -> list[str]:
     return names
 
 
-def _by_width(
-    contract: PictureContract, pictures: Iterable[Picture]
+def by_width(
+    contract: PictureContract, pictures: Iterable[Picture], fewest: int = FEWEST_OF_A_WIDTH
 ) -> tuple[int, Mapping[int, Pixels]]:
     """How many could be read, and the pixels of each bucket, some of every one."""
     found: dict[int, list[Pixels]] = {width: [] for width in contract.widths}
@@ -113,20 +114,33 @@ def _by_width(
     everything = [pixels for bucket in found.values() for pixels in bucket]
     if not everything:
         raise ValueError("there is no readable picture to compare engines on; give some")
-    spread = everything[:: max(1, len(everything) // FEWEST_OF_A_WIDTH)][:FEWEST_OF_A_WIDTH]
+    spread = everything[:: max(1, len(everything) // fewest)][:fewest]
     for width, bucket in found.items():
-        if len(bucket) < FEWEST_OF_A_WIDTH:
+        if len(bucket) < fewest:
             bucket += [contract.pad(pixels[:, :width], width) for pixels in spread]
     return len(everything), {width: np.stack(bucket) for width, bucket in found.items()}
 
 
-def _differences(
-    bundle: Bundle, name: str, width: int, expected_TNC: torch.Tensor, found_TNC: torch.Tensor
+def differences(
+    bundle: Bundle,
+    name: str,
+    width: int,
+    expected_TNC: torch.Tensor,
+    found_TNC: torch.Tensor,
+    *,
+    reference: str = "torch",
 ) -> tuple[float, float]:
-    """The largest of probability and of confidence, once texts and tolerance hold."""
+    """The largest of probability and of confidence, once texts and tolerance hold.
+
+    Args:
+        reference: what computed ``expected_TNC``, for the message.
+
+    Raises:
+        EngineError: when they don't hold.
+    """
     probability = float((expected_TNC.exp() - found_TNC.exp()).abs().max())
     where = f"engine {name!r} at width {width} px"
-    _check(where, "probability", probability)
+    _check(where, "probability", probability, reference)
     confidence = 0.0
     pairs = zip(
         greedy(expected_TNC, bundle.charset), greedy(found_TNC, bundle.charset), strict=True
@@ -134,19 +148,23 @@ def _differences(
     for ours, theirs in pairs:
         if ours.text != theirs.text:
             raise EngineError(
-                f"{where} reads {theirs.text!r} where torch reads {ours.text!r}, with "
+                f"{where} reads {theirs.text!r} where {reference} reads {ours.text!r}, with "
                 f"probabilities at most {probability:.2e} apart; expected the same text for every "
-                "picture: read with engine 'torch'"
+                f"picture: read with {_instead(reference)}"
             )
         by_engine = [bundle.calibration.apply(d.log_probability) for d in (ours, theirs)]
         confidence = max(confidence, abs(by_engine[0] - by_engine[1]))
-    _check(where, "confidence", confidence)
+    _check(where, "confidence", confidence, reference)
     return probability, confidence
 
 
-def _check(where: str, what: str, difference: float) -> None:
+def _check(where: str, what: str, difference: float, reference: str) -> None:
     if not difference <= TOLERANCE:  # NaN too
         raise EngineError(
-            f"{where} differs from torch in a {what} by {difference:.2e}; expected at most "
-            f"{TOLERANCE:g}: read with engine 'torch'"
+            f"{where} differs from {reference} in a {what} by {difference:.2e}; expected at most "
+            f"{TOLERANCE:g}: read with {_instead(reference)}"
         )
+
+
+def _instead(reference: str) -> str:
+    return f"engine {reference!r}" if reference in ENGINES else "another engine"

@@ -1,0 +1,64 @@
+"""The flags of ``jobs/import_model.py``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+_Positional = tyro.conf.Positional
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings:
+    """What to import, and what is known of it."""
+
+    source: Annotated[str, _Positional, tyro.conf.arg(metavar="SOURCE")]
+    """An ONNX file (s3:// and gs:// too), a known package, or its wheel."""
+    out: Annotated[str, _Positional, tyro.conf.arg(metavar="OUT")]
+    """The bundle's folder, here or on an object store."""
+    name: str = ""
+    """The bundle's name; default: that of OUT."""
+    characters: str = ""
+    """File of the characters that the graph was trained with, one a line, in the order of its
+    classes; default: the graph's metadata."""
+    charset: str = ""
+    """Keep these characters only: digits, ascii_space, … or the characters themselves."""
+    height: int = 0
+    """Height of its pictures, px, where the graph takes any."""
+    widths: Annotated[tuple[int, ...], tyro.conf.arg(metavar="PX [PX ...]")] = ()
+    """Bucket widths, px. Default: those of the package, else 2 to 64 heights; pictures for a graph
+    of one width are stretched to it, and padded if it is given here."""
+    channel_order: Literal["", "rgb", "bgr"] = ""
+    """Default: that of the package, else rgb."""
+    mean: Annotated[tuple[float, ...], tyro.conf.arg(metavar="X [X ...]")] = ()
+    """Mean of each channel, or of all, pixels being 0 to 1. Default: 0.5."""
+    std: Annotated[tuple[float, ...], tyro.conf.arg(metavar="X [X ...]")] = ()
+    """What differences from the mean are divided by. Default: 0.5."""
+    padding: int = -1
+    """Grey (0 to 255) beside a picture narrower than its bucket. Default: 127."""
+    shrinking: Literal["", "area", "linear"] = ""
+    """How larger pictures are scaled down. Default: that of the package, else area."""
+    blank: str = ""
+    """Class of the CTC blank: first, last or a number. Default: what empty pictures are read as."""
+    output_name: str = ""
+    """Output of the graph that has the scores, where there are several."""
+    licence: str = ""
+    """Of the weights, for the card. Default: that of the package, else 'not stated'."""
+    proof: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FOLDER [FOLDER ...]")] = ()
+    """Folders of pictures or prepared sets to compare on; default: rendered words."""
+    pictures: int = 1000
+    """Number of pictures to compare on, equally many of each folder."""
+    least_agreement: float = 0.99
+    """Share of pictures with the text of the package's own code (0 to 1); below it, status 1."""
+
+    def __post_init__(self) -> None:
+        if self.pictures < 1:
+            raise ValueError(f"--pictures is {self.pictures}; expected at least 1")
+        if self.blank not in ("", "first", "last") and not self.blank.isdecimal():
+            raise ValueError(f"--blank is {self.blank!r}; expected first, last or a class number")
+        if not -1 <= self.padding <= 255:
+            raise ValueError(f"--padding is {self.padding}; expected a grey of 0 to 255")
+        if not 0 <= self.least_agreement <= 1:
+            raise ValueError(f"--least-agreement is {self.least_agreement}; expected 0 to 1")
