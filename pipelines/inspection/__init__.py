@@ -3,10 +3,10 @@
 ``settings`` → ``inputs`` (which sets, in which pieces) → ``reading`` (their rows) → ``look`` (one
 piece: ``pictures``, ``labels`` and ``look_alikes``) → ``tally`` (sums, and 39 bytes a sample) with
 ``notes`` (every finding) → ``copies`` with ``near``, ``outliers``, ``alphabet``, ``shapes`` with
-``buckets`` (the data as a whole) → ``judge`` (findings; ``kinds`` has every kind) → ``again``
-(pictures read again, to compare and to show) → ``result`` → ``page`` with ``cards``, ``plots``,
-``proposals``, and ``every`` (the table of all findings) → ``write``. ``flow`` runs it all on Ray,
-each pass over the samples by ``passes``.
+``buckets`` (the data as a whole), ``contradicted`` (what a trained bundle reads instead) →
+``judge`` (findings; ``kinds`` has every kind) → ``again`` (pictures read again, to compare and to
+show) → ``result`` → ``page`` with ``cards``, ``plots``, ``proposals``, and ``every`` (the table of
+all findings) → ``write``. ``flow`` runs it all on Ray, each pass over the samples by ``passes``.
 """
 
 from __future__ import annotations

@@ -15,7 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from crnn.charset import normalise
+from pipelines.inspection.contradicted import CONTRADICTED, Contradicted, message
 from pipelines.inspection.copies import MEASURING, NO_SIDE, TRAINING, Links, Numbers
+from pipelines.inspection.findings_file import FINDINGS_SCHEMA
 from pipelines.inspection.inputs import DataSet, Piece, pieces
 from pipelines.inspection.kinds import KINDS
 from pipelines.inspection.notes import Notes
@@ -23,23 +25,8 @@ from pipelines.inspection.outliers import Outliers
 from pipelines.inspection.tally import LABELLED, Features
 from pipelines.shards import read_row_group
 
-FINDINGS_NAME = "findings.parquet"
-SETS_KEY = b"sets"
-"""Of the file's metadata: JSON of the sets' addresses by name."""
-FINDINGS_SCHEMA = pa.schema(
-    [
-        ("set", pa.string()),
-        ("id", pa.string()),
-        ("kind", pa.string()),
-        ("severity", pa.string()),
-        ("with_set", pa.string()),
-        ("with", pa.string()),
-        ("side", pa.string()),
-        ("message", pa.string()),
-    ]
-)
-"""``with``, ``with_set`` and ``side`` are null where there is no other sample, or no leak."""
 SIDES = {NO_SIDE: None, TRAINING: "training", MEASURING: "measuring"}
+_BATCH_ROWS = 4096
 _MESSAGES = {
     "copy": "equal to {other}, which stays",
     "near_copy": "nearly equal to {other}, which stays",
@@ -75,6 +62,7 @@ class EveryFinding:
     """By kind, in order of sets and rows."""
     characters: Mapping[str, Mapping[str, str]]
     """By kind, what is said of each character: every label that has it is found."""
+    contradicted: Contradicted
     starts: Numbers = field(init=False)
     """Index of each set's first sample."""
 
@@ -83,7 +71,8 @@ class EveryFinding:
         object.__setattr__(self, "starts", starts)
 
     def tables(self) -> Iterator[pa.Table]:
-        """Tables of ``FINDINGS_SCHEMA``, in order of sets and samples.
+        """Tables of ``FINDINGS_SCHEMA``, in order of sets and samples; last what a bundle
+        contradicts, the most confident first.
 
         Raises:
             DataError: for a damaged shard, or a store that fails for good.
@@ -100,6 +89,26 @@ class EveryFinding:
                 yield self._table(
                     number, [ids[row.row - piece.start] for row in found], found, names
                 )
+        for batch in self.contradicted.found.to_batches(max_chunksize=_BATCH_ROWS):
+            yield self._contradicted(batch.to_pylist(), names)
+
+    def contradicted_index(self) -> Numbers:
+        """Index over all sets of each contradicted sample, as they are sorted."""
+        found = self.contradicted.found
+        index: Numbers = self.starts[found["set"].to_numpy()] + found["row"].to_numpy()
+        return index
+
+    def _contradicted(self, found: Sequence[Mapping[str, Any]], names: _Names) -> pa.Table:
+        severity = KINDS[CONTRADICTED].severity
+        rows = []
+        for r in found:
+            name, id = names.of(int(self.starts[r["set"]]) + r["row"])
+            rows.append(
+                {"set": name, "id": id, "kind": CONTRADICTED, "severity": severity,
+                 "confidence": r["confidence"],
+                 "message": message(r["text"], r["confidence"])}
+            )  # fmt: skip
+        return pa.Table.from_pylist(rows, schema=FINDINGS_SCHEMA)
 
     def _pieces(self) -> Iterator[tuple[int, Piece]]:
         for number, data in enumerate(self.sets):
@@ -138,12 +147,12 @@ class EveryFinding:
         columns: dict[str, list[Any]] = {name: [] for name in FINDINGS_SCHEMA.names}
         for id, row in zip(ids, rows, strict=True):
             other_set, other = names.of(row.other)
-            message = row.message
+            told = row.message
             if other is not None:
-                message = _MESSAGES[row.kind].format(other=f"{other} of {other_set}")
+                told = _MESSAGES[row.kind].format(other=f"{other} of {other_set}")
             values = (
                 self.sets[number].name, id, row.kind, KINDS[row.kind].severity,
-                other_set, other, SIDES[row.side], message,
+                other_set, other, SIDES[row.side], None, told,
             )  # fmt: skip
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
@@ -157,12 +166,12 @@ def _between(ascending: Numbers, low: int, high: int) -> range:
 
 
 class _Names:
-    """Sets and ids of the samples that others are found with."""
+    """Sets and ids of the samples that others are found with, and of those contradicted."""
 
     def __init__(self, every: EveryFinding) -> None:
         self._sets, self._starts = every.sets, every.starts
         others = [np.empty(0, np.int64), *(links.others for links in every.links.values())]
-        self._wanted: Numbers = np.unique(np.concatenate(others))
+        self._wanted: Numbers = np.unique(np.concatenate([*others, every.contradicted_index()]))
         found = [pa.array([], pa.large_string())]
         for number, piece in every._pieces() if len(self._wanted) else ():
             begin = int(every.starts[number]) + piece.start

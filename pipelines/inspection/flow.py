@@ -13,6 +13,7 @@ from typing import Any
 import ray
 
 from crnn.backbones import build_backbone
+from crnn.bundle import Bundle, load_bundle
 from crnn.charset import Charset
 from crnn.errors import DataError
 from crnn.image import Pixels
@@ -20,6 +21,7 @@ from pipelines.inspection import copies
 from pipelines.inspection.again import AgainConfig, Shown, Signed, Wanted, show, sign, wanted
 from pipelines.inspection.alphabet import alphabet
 from pipelines.inspection.buckets import measure
+from pipelines.inspection.contradicted import ContradictConfig, Contradicted, contradicter
 from pipelines.inspection.every import EveryFinding
 from pipelines.inspection.inputs import DataSet, find_sets, set_aside
 from pipelines.inspection.judge import Judge
@@ -45,6 +47,8 @@ class Planned:
     charset: Charset | None
     time_steps: Callable[[int], int]
     """T of the network by width in px."""
+    bundle: Bundle | None
+    """A trained one that reads the pictures too."""
 
 
 def inspect(
@@ -64,6 +68,7 @@ def plan_inspection(uris: Sequence[str], config: InspectConfig) -> Planned:
     Raises:
         DataError: for an address with nothing there, an unfinished or incomplete set, a source of
             no known format.
+        BundleError: the bundle can't be loaded.
         ValueError: for no address, the same one twice, or a height that the backbone can't take.
     """
     if not uris:
@@ -77,6 +82,7 @@ def plan_inspection(uris: Sequence[str], config: InspectConfig) -> Planned:
         config=config,
         charset=None if config.charset == AUTO else Charset.named(config.charset),
         time_steps=backbone.time_steps,
+        bundle=load_bundle(config.bundle) if config.bundle else None,
     )
 
 
@@ -96,6 +102,7 @@ def carry_out(planned: Planned, report: Report = lambda _: None) -> Inspection:
     far = outliers(total.features, config.examples)
     judge.outliers(far)
     near, links = _copies(planned, total, judge, report)
+    contradicted = _contradicted(planned, judge, report)
     characters = alphabet(total, planned.charset, config.rare_below)
     judge.characters(characters)
     judge.set_aside({d.name: set_aside(d, config.examples) for d in planned.sets if d.rejects})
@@ -120,6 +127,7 @@ def carry_out(planned: Planned, report: Report = lambda _: None) -> Inspection:
             links=links,
             outliers=far,
             characters=judge.found_characters(),
+            contradicted=contradicted,
         ),
     )
 
@@ -144,6 +152,21 @@ def _look(planned: Planned, report: Report) -> Total:
         report(Progress(stage="looking", done=done, total=listed.total, final=listed.is_final))
     total.finish()
     return total
+
+
+def _contradicted(planned: Planned, judge: Judge, report: Report) -> Contradicted:
+    """What the bundle says, where there is one."""
+    parts: list[Contradicted] = []
+    if planned.bundle is not None:
+        listed = Listed(planned.sets, planned.config.limit)
+        config_ref = ray.put(ContradictConfig(planned.sets, planned.config, planned.bundle))
+        done = 0
+        for part in over(contradicter, config_ref, listed):
+            parts.append(part)
+            done += part.rows
+            report(Progress(stage="reading", done=done, total=listed.total, final=listed.is_final))
+        judge.contradicted(Contradicted.of(parts), planned.bundle, planned.config.contradicted_from)
+    return Contradicted.of(parts)
 
 
 def _copies(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crnn.bundle import Bundle
 from pipelines.inspection.alphabet import Alphabet, unseen
+from pipelines.inspection.contradicted import CONTRADICTED, Contradicted
 from pipelines.inspection.copies import Copies
 from pipelines.inspection.inputs import DataSet
 from pipelines.inspection.kinds import KINDS, SEVERITIES
@@ -47,6 +49,17 @@ class Judge:
         """Labels long or short for their pictures."""
         for code, some in found.items():
             self._add(code, some.counts, some.examples)
+
+    def contradicted(self, found: Contradicted, bundle: Bundle, least: float) -> None:
+        """Labels that a bundle contradicts."""
+        details = {
+            "bundle": bundle.name,
+            "digest": bundle.digest,
+            "from": least,
+            "beyond_charset": found.beyond_charset,
+        }
+        examples = found.examples(self._total.most_examples)
+        self._add(CONTRADICTED, found.counts(len(self._names)), examples, details)
 
     def copies(self, found: Mapping[str, Copies]) -> None:
         """Equal or nearly equal pictures."""

@@ -105,6 +105,12 @@ KINDS: dict[str, Kind] = {
         "Pictures that look almost the same have different texts.",
         "Look at both; keep the right label.",
     ),
+    "contradicted": Kind(
+        "warning", "Labels that a trained model contradicts",
+        "The bundle reads the picture with confidence, and as something else. Either the label is "
+        "wrong, or the bundle is.",
+        "Look at them, the most confident first, and correct the labels; review lets you.",
+    ),
     "leak": Kind(
         "error", "The same picture in two sets",
         "A set that is to measure has pictures of one that is trained on: accuracies come out too "

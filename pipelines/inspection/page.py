@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from pipelines.inspection.cards import finding_section
-from pipelines.inspection.every import FINDINGS_NAME
+from pipelines.inspection.findings_file import FINDINGS_NAME
 from pipelines.inspection.kinds import SEVERITIES, Severity
 from pipelines.inspection.near import MOST_BITS
 from pipelines.inspection.pictures import NEAR_DIFFERENCE, SIGNATURE_HEIGHT

@@ -22,7 +22,7 @@ class Progress:
     """How far a job is."""
 
     stage: str
-    """What is done: looking, comparing, showing or measuring."""
+    """What is done: looking, comparing, reading, showing or measuring."""
     done: int
     total: int
     """Samples of this stage that are known so far."""

@@ -61,6 +61,11 @@ class InspectConfig(ReadConfig):
     """Pictures lower than this are reported as tiny, px."""
     least_width: int = 4
     """Pictures narrower than this are reported as tiny, px."""
+    bundle: str = ""
+    """Trained bundle, a folder or address: labels that it contradicts are reported, the most
+    confident first."""
+    contradicted_from: float = 0.9
+    """Confidence from which a reading of the bundle contradicts a label, 0 to 1."""
     model: ModelConfig = field(default_factory=ModelConfig)
     """The network to train; its number of time steps limits the length of labels."""
     picture: PictureContract = field(default_factory=PictureContract)
@@ -73,3 +78,7 @@ class InspectConfig(ReadConfig):
         for name, least in (("examples", 1), ("rare_below", 0),
                             ("least_height", 1), ("least_width", 1)):  # fmt: skip
             self._at_least(name, least)
+        if not 0 <= self.contradicted_from <= 1:
+            raise ValueError(
+                f"--contradicted-from is {self.contradicted_from}; expected a confidence, 0 to 1"
+            )

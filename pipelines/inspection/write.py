@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crnn import storage
-from pipelines.inspection.every import FINDINGS_NAME, FINDINGS_SCHEMA, SETS_KEY
+from pipelines.inspection.findings_file import FINDINGS_NAME, FINDINGS_SCHEMA, SETS_KEY
 from pipelines.inspection.page import page
 from pipelines.inspection.result import Inspection
 

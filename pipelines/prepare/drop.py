@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from crnn import storage
 from crnn.errors import DataError
-from pipelines.inspection.every import FINDINGS_NAME, FINDINGS_SCHEMA, SETS_KEY
+from pipelines.inspection.findings_file import FINDINGS_NAME, FINDINGS_SCHEMA, SETS_KEY
 from pipelines.inspection.kinds import Side
 from pipelines.prepare.seen import hashed
 

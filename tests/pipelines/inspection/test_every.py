@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.inspection import inspect
-from pipelines.inspection.every import FINDINGS_NAME, FINDINGS_SCHEMA, SETS_KEY
+from pipelines.inspection.findings_file import FINDINGS_NAME, FINDINGS_SCHEMA, SETS_KEY
 from pipelines.inspection.kinds import KINDS
 from pipelines.inspection.notes import Note, Notes, pack
 from pipelines.inspection.write import write

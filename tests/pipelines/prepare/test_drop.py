@@ -14,7 +14,7 @@ import pytest
 from crnn.errors import DataError
 from jobs.prepare import describe
 from pipelines.inspection import inspect
-from pipelines.inspection.every import FINDINGS_NAME, FINDINGS_SCHEMA, SETS_KEY
+from pipelines.inspection.findings_file import FINDINGS_NAME, FINDINGS_SCHEMA, SETS_KEY
 from pipelines.inspection.kinds import DROPPABLE, Side
 from pipelines.inspection.write import write
 from pipelines.prepare import PrepareConfig, begin, carry_out, prepare
