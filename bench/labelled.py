@@ -39,7 +39,7 @@ class LabelledSet:
 
 def half_of(set_name: str, picture_id: str) -> str:
     """ "a" or "b", by a hash: what is chosen by one half of a set is quoted of the other."""
-    return "b" if is_held_out(f"{set_name}/{picture_id}", 0.5) else "a"
+    return "a" if is_held_out(f"{set_name}/{picture_id}", 0.5) else "b"
 
 
 def labelled_set(folder: str, *, lines: bool, limit: int = 0, half: str = "") -> LabelledSet:
