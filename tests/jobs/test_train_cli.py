@@ -114,7 +114,7 @@ def test_a_config_that_is_no_file(tmp_path: Path) -> None:
 
 
 def test_help_shows_every_flag_with_its_default(tmp_path: Path) -> None:
-    done = within(train.main, "--help", cwd=tmp_path, extra={"COLUMNS": "200"})
+    done = within(train.main, "--help", cwd=tmp_path, extra={"COLUMNS": "1000"})
     assert done.returncode == 0
     words = [word.rstrip(",") for word in done.stdout.split()]
     flags = list(flags_of(TrainSettings()))

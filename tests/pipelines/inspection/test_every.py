@@ -31,6 +31,7 @@ def of(rows: list[dict[str, Any]], kind: str) -> list[tuple[Any, ...]]:
     return [tuple(r[key] for key in keys) for r in rows if r["kind"] == kind]
 
 
+@pytest.mark.slow
 def test_all_samples_are_listed_with_those_that_stay(tmp_path: Path) -> None:
     train, val = clean(60, seed=1), clean(30, seed=2, prefix="v")
     first, second, third, fourth = (train[i] for i in (3, 8, 20, 31))

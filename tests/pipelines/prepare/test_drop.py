@@ -48,6 +48,7 @@ def small(count: int, prefix: str, seed: int) -> list[Sample]:
     return [row(f"{prefix}{i:05d}", t, noise(26, 10, seed + i)) for i, t in enumerate(texts)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_three_thousand_leaks_are_gone_in_one_command(tmp_path: Path) -> None:
     train, test = small(LEAKS + 300, "a", 1), small(200, "t", 100_000)
