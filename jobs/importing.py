@@ -54,7 +54,7 @@ def import_model(settings: ImportSettings, *, report: Callable[[str], None]) -> 
     sizes = {len(entries) + more for more in range(3)} if entries else set()
     graph = look_at(
         source.data,
-        height=settings.height or None,
+        height=settings.height or (source.package.picture.height if source.package else None),
         output=settings.output_name or None,
         sizes=sizes,
     )

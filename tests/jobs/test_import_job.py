@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
+import shutil
 import zipfile
 from dataclasses import replace
 from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -16,12 +20,14 @@ from crnn import load_bundle
 from crnn.bundle_json import CARD_FILE
 from crnn.importing.packages import PACKAGES
 from crnn.recognizer import Recognizer
-from jobs import import_model, read
+from jobs import evaluate, import_model, read, recognize
 from jobs.importing import DIFFERENCES_FILE
 from pipelines.samples import rendered
 from tests.crnn.graphs import USUAL, Form, graph
 from tests.crnn.networks import noise
+from tests.crnn.online.callers import CONFIG, running
 from tests.jobs.runs import PROJECT, Run, here_and_as_a_process, refused, within
+from tests.pipelines.evaluation_cases import sample, write_set
 
 JOB = PROJECT / "jobs" / "import_model.py"
 LISTED = replace(USUAL, metadata={"character": "\n".join("abcdefgh")})
@@ -220,3 +226,55 @@ def test_a_wheel_is_read_without_installing_it(tmp_path: Path) -> None:
     file = io.BytesIO()
     Image.fromarray(np.full((60, 160, 3), 200, dtype=np.uint8)).save(file, "PNG")
     assert Recognizer(bundle).read(file.getvalue()).error_code is None
+
+
+def test_the_service_reads_it_as_a_program_does(tmp_path: Path) -> None:
+    out = imported(tmp_path, LISTED)
+    crops = [path.read_bytes() for path in sorted((tmp_path / "crops").glob("*.png"))]
+    with running(replace(CONFIG, engine="auto"), bundle=load_bundle(out)) as one:
+        assert one.online.engine == "onnx"
+        found = one.run(one.online.read(crops, timeout_s=60))
+    expected = Recognizer.load(out).read(crops)
+    assert [result.text for result in found] == [result.text for result in expected]
+    assert all(
+        ours.confidence == pytest.approx(theirs.confidence, abs=1e-5)
+        for ours, theirs in zip(found, expected, strict=True)
+    )
+
+
+@pytest.mark.slow
+def test_bulk_jobs_evaluation_and_a_cascade_take_it(tmp_path: Path, local_ray: None) -> None:
+    out = imported(tmp_path, LISTED)
+    crops = sorted((tmp_path / "crops").glob("*.png"))
+    expected = {str(crop): Recognizer.load(out).read(crop) for crop in crops}
+    done = within(
+        recognize.main, "--bundle", "out", "--input", "crops", "--output", "texts", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert rows(tmp_path / "texts") == {uri: r.text for uri, r in expected.items()}
+    shutil.copytree(PROJECT / "bundles" / "strings", tmp_path / "strings")
+    done = within(
+        recognize.main, "--bundle", "strings", "--then", "out", "--below", "1", "--input", "crops",
+        "--output", "both", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert rows(tmp_path / "both") == {uri: r.text for uri, r in expected.items()}
+    labelled = [
+        sample(str(n), expected[str(crop)].text if n % 3 else "hhhh", crop.read_bytes())
+        for n, crop in enumerate(crops)
+    ]
+    write_set(tmp_path / "set", labelled)
+    done = within(
+        evaluate.main, "--bundle", "out", "--data", "set", "--out", "report", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["total"]["exact_accuracy"] == pytest.approx(8 / 12)
+
+
+def rows(output: Path) -> dict[str, str]:
+    """Text by address."""
+    parts = [p.relative_to(output) for p in output.rglob("*.parquet")]
+    results = [part for part in parts if not any(name.startswith("_") for name in part.parts)]
+    table = pa.concat_tables([pq.read_table(output / part) for part in results])
+    return dict(zip(table["uri"].to_pylist(), table["text"].to_pylist(), strict=True))
