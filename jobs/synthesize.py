@@ -3,6 +3,7 @@
     python jobs/synthesize.py shards/words --count 100000 --style full --fonts ~/fonts
     python jobs/synthesize.py shards/lines --count 50000 --style full --lines
     python jobs/synthesize.py --count 0 --style full --preview sheet.png
+    python jobs/synthesize.py shards/ours --count 50000 --patterns codes.txt --charset chars.txt
 
 OUT may be local, s3:// or gs://. The same settings and fonts give the same bytes on any number of
 workers. If it is killed, the same command continues where it stopped. --preview writes a sheet of
@@ -23,10 +24,12 @@ if not __package__:  # run as a script
 import tyro
 
 from crnn import storage
+from crnn.errors import DataError
 from jobs import cli
 from jobs.progress import ProgressLines
 from pipelines.render.config import Content, RenderConfig, check_inputs, words_left_out
 from pipelines.render.fonts import FontSplit
+from pipelines.render.patterns import load_patterns
 from pipelines.render.style import named_style
 from pipelines.render.texts import TextSplit
 
@@ -38,6 +41,8 @@ LINE_LENGTH = 48
 _ENGLISH_CHARSET = "ascii"
 _LINES_CHARSET = "ascii_space"
 _CODES_CHARSET = "codes"
+CHARSET_SUFFIX = ".txt"
+"""Ends the name of a charset's file; as characters it would have one of them twice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +64,12 @@ class SynthesizeSettings:
     words: str = ""
     """Your word list, lines of word<TAB>count, a word may have spaces; what the charset can't write
     is counted and named. Default: 82,765 English words with frequencies."""
+    patterns: str = ""
+    """File of regular expressions to draw texts from too, lines of pattern<TAB>weight, such as
+    [A-Z]{2}-\\d{4}; together as likely as all other texts, or as --kinds patterns says."""
     charset: str = ""
-    """A charset's name or its characters; default: ascii, with --lines ascii_space."""
+    """A charset's name, its characters, or a .txt file of them; default: ascii, with --lines
+    ascii_space."""
     max_length: int = 0
     """Maximum characters of a text; 0: 24, with --lines 48, for codes 12."""
     kinds: Mapping[str, float] = field(default_factory=dict)
@@ -125,10 +134,11 @@ class SynthesizeSettings:
             font_folders=self.fonts,
             packaged_fonts=self.packaged_fonts,
             system_fonts=self.system_fonts,
-            charset=self.charset or (usual_charset if english else _CODES_CHARSET),
+            charset=charset_of(self.charset) or (usual_charset if english else _CODES_CHARSET),
             content=self.content,
             kinds=self.kinds or None,
             word_list=self.words,
+            patterns=load_patterns(self.patterns) if self.patterns else (),
             lines=self.lines,
             max_length=self.max_length or (usual_length if english else RenderConfig.max_length),
             style=named_style(self.style, self.adjust),
@@ -136,6 +146,21 @@ class SynthesizeSettings:
             part_rows=self.part_rows,
             overwrite=self.overwrite,
         )
+
+
+def charset_of(value: str) -> str:
+    """The name or the characters of ``--charset``; those of the file where it is a .txt file.
+
+    Raises:
+        DataError: when the file can't be read.
+    """
+    if not value.endswith(CHARSET_SUFFIX):
+        return value
+    try:
+        text = storage.read_bytes(value).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{value} can't be read as a UTF-8 file of characters: {error}") from None
+    return "".join(dict.fromkeys("".join(text.splitlines())))
 
 
 def main(argv: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from crnn.errors import DataError
 from pipelines.render.english import english_kinds, left_out, writable
 from pipelines.render.fonts import Font, FontSplit, find_fonts, folder_files, select_fonts
 from pipelines.render.glyphs import check_shaping
+from pipelines.render.patterns import Pattern, patterns_kind
 from pipelines.render.photos import list_photos
 from pipelines.render.style import PLAIN, StyleConfig
 from pipelines.render.texts import (
@@ -73,6 +74,9 @@ class RenderConfig:
     """Instead of kinds: texts to choose from; the charset is then that of the words."""
     word_list: str = ""
     """Address of the word list for english, lines of word<TAB>count; empty: the installed one."""
+    patterns: tuple[Pattern, ...] = ()
+    """Regular expressions to draw texts from too, as often as all other kinds together unless
+    ``kinds`` says otherwise."""
     lines: bool = False
     """english: several words a picture."""
     min_length: int = 2
@@ -99,6 +103,8 @@ class RenderConfig:
             raise ValueError(f"content is {self.content!r}; expected 'codes' or 'english'")
         if self.part_rows < 0:
             raise ValueError(f"part_rows is {self.part_rows}; expected 0 (automatic) or more")
+        if self.words and self.patterns:
+            raise ValueError("both words and patterns are given; expected one of them")
         if self.words and self.kinds is not None:
             raise ValueError("both words and kinds are given; expected one of them")
         if self.content == "codes":
@@ -129,13 +135,24 @@ def text_kinds(config: RenderConfig) -> dict[str, Kind]:
         kinds = _english(
             characters, config.word_list, config.split, config.max_length, config.lines
         )
+        kinds = _with_patterns(kinds, config, characters)
         return kinds if config.kinds is None else weighted(kinds, config.kinds)
     lengths = {"min_length": config.min_length, "max_length": config.max_length}
     random_strings = chars_kind(characters, **lengths)
-    kinds = kinds_for(characters, **lengths)
+    kinds = _with_patterns(kinds_for(characters, **lengths), config, characters)
     if config.kinds is None:
         return kinds
     return weighted({"chars": random_strings, **kinds}, config.kinds)
+
+
+def _with_patterns(
+    kinds: Mapping[str, Kind], config: RenderConfig, characters: str
+) -> dict[str, Kind]:
+    """The kinds, and that of the caller's patterns."""
+    if not config.patterns:
+        return dict(kinds)
+    ours = patterns_kind(config.patterns, characters, config.max_length)
+    return {**kinds, "patterns": replace(ours, weight=sum(k.weight for k in kinds.values()))}
 
 
 def check_inputs(config: RenderConfig) -> None:
@@ -218,6 +235,7 @@ def all_fonts(config: RenderConfig, *, system: bool) -> tuple[Font, ...]:
 def recipe_of(config: RenderConfig) -> dict[str, Any]:
     """All that decides the data but the installed fonts, in values that JSON keeps as they are."""
     left_out = {"words", "style", "overwrite", "part_rows", "charset"}
+    left_out |= set() if config.patterns else {"patterns"}  # finished sets have none
     plain = {f.name: getattr(config, f.name) for f in fields(config) if f.name not in left_out}
     words = hashlib.sha256("\n".join(config.words).encode()).hexdigest() if config.words else ""
     recipe = {
