@@ -7,12 +7,14 @@ import io
 import zlib
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from crnn.errors import PictureError
 from crnn.image import MAX_PIXELS, PictureContract, decode_picture
 from crnn.plain import decode_plain, small_header
 from tests.crnn.networks import noise
@@ -178,3 +180,37 @@ def test_damage_gives_a_picture_or_none(whole: bytes, place: int, value: int, gr
     if found is not None:
         assert found.dtype == np.uint8 and found.ndim in ((2,) if grey else (2, 3))
         assert found.shape[0] * found.shape[1] <= 100_000
+
+
+def damaged(kind: str) -> bytes:
+    """A JPEG in colour of which libjpeg complains, and that can be read all the same."""
+    whole = encoded(picture("RGB"), quality=90)
+    middle = (whole.index(b"\xff\xda") + len(whole)) // 2
+    return {
+        "cut off": whole[:middle] + whole[-2:],
+        "overwritten": whole[:middle] + b"\xa5" * 40 + whole[middle + 40 :],
+        "bytes before its end": whole[:-2] + b"left over" + whole[-2:],
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["cut off", "overwritten", "bytes before its end"])
+def test_a_damaged_jpeg_is_no_word_on_stderr(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    data = damaged(kind)
+    cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert "Corrupt JPEG data" in capfd.readouterr().err  # OpenCV does tell of it
+    pixels = np.asarray(decode_picture(data))
+    assert np.array_equal(pixels, np.asarray(by_pillow(data)))
+    assert GREY.decode(data) is not None
+    header = small_header(data)
+    assert header is not None and GREY.decode_by(header, data) is None
+    assert capfd.readouterr().err == ""
+
+
+def test_a_jpeg_that_breaks_off_in_its_header_is_a_reject() -> None:
+    whole = encoded(picture("RGB"))
+    tables = whole.index(b"\xff\xc4")
+    data = whole[: tables + 5] + b"\xff" * 16 + whole[tables + 21 :]  # more codes than there can be
+    for contract in (GREY, RGB):
+        with pytest.raises(PictureError) as told:
+            contract.decode(data)
+        assert told.value.reason == "undecodable"
