@@ -21,6 +21,8 @@ from crnn.errors import BundleError, EngineError
 from crnn.imported import Imported, save_imported
 from crnn.onnx_file import ONNX_FILE, Proof, ProvenOnnx
 from crnn.recognizer import Recognizer
+from jobs.training.network import starting_bundle
+from jobs.training.settings import TrainSettings
 from tests.crnn.networks import CHARSET, PICTURE, bundle_of, noise, noise_batch, sharp_model
 from tests.crnn.tiny_bundle import edit, tiny_model
 
@@ -164,3 +166,9 @@ def test_a_graph_that_was_changed_fails_at_load(tmp_path: Path, graph: bytes) ->
     (tmp_path / ONNX_FILE).write_bytes(graph + b" ")
     with pytest.raises(BundleError, match=r"model\.onnx has SHA-256"):
         load_bundle(tmp_path)
+
+
+def test_training_does_not_begin_from_it(tmp_path: Path, graph: bytes) -> None:
+    save(tmp_path, graph)
+    with pytest.raises(BundleError, match=r"'other'.*'imported'.*let it teach"):
+        starting_bundle(TrainSettings(init_from=str(tmp_path)))
