@@ -67,6 +67,8 @@ class SynthesizeSettings:
     patterns: str = ""
     """File of regular expressions to draw texts from too, lines of pattern<TAB>weight, such as
     [A-Z]{2}-\\d{4}; together as likely as all other texts, or as --kinds patterns says."""
+    locales: tuple[str, ...] = ()
+    """Locales, such as de_DE fr_CH, whose dates and amounts to draw too."""
     charset: str = ""
     """A charset's name, its characters, or a .txt file of them; default: ascii, with --lines
     ascii_space."""
@@ -138,6 +140,7 @@ class SynthesizeSettings:
             content=self.content,
             kinds=self.kinds or None,
             word_list=self.words,
+            locales=self.locales,
             patterns=load_patterns(self.patterns) if self.patterns else (),
             lines=self.lines,
             max_length=self.max_length or (usual_length if english else RenderConfig.max_length),

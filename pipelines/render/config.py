@@ -15,6 +15,7 @@ from crnn.errors import DataError
 from pipelines.render.english import english_kinds, left_out, writable
 from pipelines.render.fonts import Font, FontSplit, find_fonts, folder_files, select_fonts
 from pipelines.render.glyphs import check_shaping
+from pipelines.render.locales import check_locales, locale_kinds
 from pipelines.render.patterns import Pattern, patterns_kind
 from pipelines.render.photos import list_photos
 from pipelines.render.style import PLAIN, StyleConfig
@@ -42,6 +43,8 @@ LATER_AMOUNTS = frozenset(
 PARTS_WANTED = 32
 PART_ROWS = (512, 16384)
 """Least and most pictures of one task: some seconds of work, a shard of at most 100 MB."""
+LOCAL_SHARE = 0.25
+"""Weight of a locale's dates, and of its amounts, beside that of all other kinds."""
 _NEEDED = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 """What each face must have where a face need not have everything; as far as it is asked for."""
 
@@ -77,6 +80,8 @@ class RenderConfig:
     patterns: tuple[Pattern, ...] = ()
     """Regular expressions to draw texts from too, as often as all other kinds together unless
     ``kinds`` says otherwise."""
+    locales: tuple[str, ...] = ()
+    """Locales such as de_DE: their dates and amounts too, each a quarter as often as all else."""
     lines: bool = False
     """english: several words a picture."""
     min_length: int = 2
@@ -103,8 +108,9 @@ class RenderConfig:
             raise ValueError(f"content is {self.content!r}; expected 'codes' or 'english'")
         if self.part_rows < 0:
             raise ValueError(f"part_rows is {self.part_rows}; expected 0 (automatic) or more")
-        if self.words and self.patterns:
-            raise ValueError("both words and patterns are given; expected one of them")
+        if self.words and (self.patterns or self.locales):
+            raise ValueError("words and patterns or locales are given; expected one of them")
+        check_locales(self.locales)
         if self.words and self.kinds is not None:
             raise ValueError("both words and kinds are given; expected one of them")
         if self.content == "codes":
@@ -135,24 +141,27 @@ def text_kinds(config: RenderConfig) -> dict[str, Kind]:
         kinds = _english(
             characters, config.word_list, config.split, config.max_length, config.lines
         )
-        kinds = _with_patterns(kinds, config, characters)
+        kinds = _with_own(kinds, config, characters)
         return kinds if config.kinds is None else weighted(kinds, config.kinds)
     lengths = {"min_length": config.min_length, "max_length": config.max_length}
     random_strings = chars_kind(characters, **lengths)
-    kinds = _with_patterns(kinds_for(characters, **lengths), config, characters)
+    kinds = _with_own(kinds_for(characters, **lengths), config, characters)
     if config.kinds is None:
         return kinds
     return weighted({"chars": random_strings, **kinds}, config.kinds)
 
 
-def _with_patterns(
-    kinds: Mapping[str, Kind], config: RenderConfig, characters: str
-) -> dict[str, Kind]:
-    """The kinds, and that of the caller's patterns."""
-    if not config.patterns:
-        return dict(kinds)
-    ours = patterns_kind(config.patterns, characters, config.max_length)
-    return {**kinds, "patterns": replace(ours, weight=sum(k.weight for k in kinds.values()))}
+def _with_own(kinds: Mapping[str, Kind], config: RenderConfig, characters: str) -> dict[str, Kind]:
+    """The kinds, those of the locales, and that of the caller's patterns."""
+    found = dict(kinds)
+    if config.locales:
+        weight = LOCAL_SHARE * sum(kind.weight for kind in kinds.values())
+        local = locale_kinds(config.locales, characters, config.max_length)
+        found |= {name: replace(kind, weight=weight) for name, kind in local.items()}
+    if config.patterns:
+        ours = patterns_kind(config.patterns, characters, config.max_length)
+        found["patterns"] = replace(ours, weight=sum(kind.weight for kind in found.values()))
+    return found
 
 
 def check_inputs(config: RenderConfig) -> None:
@@ -235,7 +244,7 @@ def all_fonts(config: RenderConfig, *, system: bool) -> tuple[Font, ...]:
 def recipe_of(config: RenderConfig) -> dict[str, Any]:
     """All that decides the data but the installed fonts, in values that JSON keeps as they are."""
     left_out = {"words", "style", "overwrite", "part_rows", "charset"}
-    left_out |= set() if config.patterns else {"patterns"}  # finished sets have none
+    left_out |= {name for name in ("patterns", "locales") if not getattr(config, name)}
     plain = {f.name: getattr(config, f.name) for f in fields(config) if f.name not in left_out}
     words = hashlib.sha256("\n".join(config.words).encode()).hexdigest() if config.words else ""
     recipe = {
