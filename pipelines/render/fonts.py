@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from crnn.charset import shown
 from crnn.errors import DataError
 from pipelines.render.faces import read_faces
 from pipelines.render.weights import CONDENSED, THIN, Build
@@ -150,11 +151,11 @@ def select_fonts(fonts: Iterable[Font], split: FontSplit) -> tuple[Font, ...]:
     """The faces of ``fonts`` that belong to ``split``; families are never divided.
 
     Raises:
-        DataError: when none is left.
+        DataError: when none is left, or all that are lack some of the characters asked for.
     """
     faces = tuple(fonts)
     if split == "all":
-        return faces
+        return _writing(faces)
     if split not in ("train", "held_out"):
         raise ValueError(f"fonts is {split!r}; expected 'train', 'held_out' or 'all'")
     held_out = held_out_families(faces)
@@ -165,7 +166,18 @@ def select_fonts(fonts: Iterable[Font], split: FontSplit) -> tuple[Font, ...]:
             f"no font is left for {split!r} among the families {families}; at least "
             f"{MIN_HELD_OUT_FAMILIES + 1} families are needed, or use fonts='all'"
         )
-    return chosen
+    return _writing(chosen)
+
+
+def _writing(faces: tuple[Font, ...]) -> tuple[Font, ...]:
+    """The faces; DataError where none of them has some character, which would never be drawn."""
+    lacking = frozenset.intersection(*(frozenset(face.lacks) for face in faces))
+    if lacking:
+        raise DataError(
+            f"none of {len(faces)} faces has {shown(sorted(lacking))} of the charset; give folders "
+            "of fonts that do, or leave them out of --charset"
+        )
+    return faces
 
 
 def held_out_families(fonts: Iterable[Font]) -> frozenset[str]:

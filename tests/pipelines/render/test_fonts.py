@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,16 @@ from PIL import ImageFont
 
 from crnn.charset import CHARSETS
 from crnn.errors import DataError
+from pipelines.render.config import RenderConfig, chosen_fonts
 from pipelines.render.faces import read_faces
-from pipelines.render.fonts import Font, find_fonts, held_out_families, here, select_fonts
+from pipelines.render.fonts import (
+    Font,
+    FontSplit,
+    find_fonts,
+    held_out_families,
+    here,
+    select_fonts,
+)
 from tests.pipelines.render.faces import CODES, bars, collection, edited, file_of, packaged, renamed
 
 ASCII = CHARSETS["ascii_space"]
@@ -158,3 +167,15 @@ def test_a_node_knows_its_copy_by_the_bytes(tmp_path: Path) -> None:
     other.write_bytes(b"another font")
     with pytest.raises(DataError, match="lacks the font Roboto"):
         here(Font(family="Roboto", style="x", path=str(other), packaged=False, digest="0"))
+
+
+def test_characters_that_no_face_has_are_named_before_anything_is_drawn() -> None:
+    config = RenderConfig(
+        count=1, content="english", charset=CHARSETS["ascii"] + "\u6f22\u5b57", fonts="all"
+    )
+    sides: tuple[FontSplit, ...] = ("train", "held_out", "all")
+    for split in sides:
+        with pytest.raises(DataError, match=r"none of .* faces has '\u5b57\u6f22' of the charset"):
+            chosen_fonts(replace(config, fonts=split), system=False)
+    plain = replace(config, charset="ascii")
+    assert chosen_fonts(plain, system=False)
