@@ -168,6 +168,7 @@ def words(folder: Path, count: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_real_recognizer_of_a_package_reads_as_its_own_code(tmp_path: Path) -> None:
     """RapidOCR's, which the development dependencies install."""
     words(tmp_path / "crops", 12)
