@@ -200,7 +200,7 @@ def test_what_can_not_be_dropped(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no Parquet file"):
         read_drops(str(tmp_path / "junk.parquet"), ("leak",), "training", ["/x/a"])
     pq.write_table(pa.table({"id": ["1"]}), tmp_path / "other.parquet")
-    with pytest.raises(DataError, match="lacks the columns kind, message"):
+    with pytest.raises(DataError, match="lacks the columns confidence, kind, message"):
         read_drops(str(tmp_path / "other.parquet"), ("leak",), "training", ["/x/a"])
     assert replace(PrepareConfig(), drop=drop, kinds=("leak,copy", "edge_space")).dropped_kinds == (
         "leak", "copy", "edge_space",
