@@ -68,7 +68,8 @@ def test_of_some_with_other_settings_at_once_all_but_one_are_refused(tmp_path: P
 
     def begun(recipe: dict[str, dict[str, object]]) -> str:
         try:
-            claim(uri, recipe, overwrite=False)
+            with at_work(uri):  # as a job: locally nothing else keeps one from another's files
+                claim(uri, recipe, overwrite=False)
         except DataError as error:
             return str(error)
         return ""
