@@ -88,16 +88,8 @@ def read(
 ) -> tuple[list[float], list[bool]]:
     """Log-probability of each readable picture's text, not calibrated, and whether it is right."""
     from crnn.charset import normalise
-    from crnn.errors import PictureError
-    from crnn.prepare import Prepared, prepare
 
-    def prepared(data: bytes) -> Prepared | PictureError:
-        try:
-            return prepare(data, recognizer.bundle.picture)
-        except PictureError as error:
-            return error
-
-    pictures = (prepared(data) for data, _ in samples)
+    pictures = (recognizer.prepared(data) for data, _ in samples)
     found = recognizer.read_prepared(pictures, recognizer.decoder(), chars=False)
     alike = recognizer.bundle.charset.looks_alike
     kept = [n for n in range(len(samples)) if n not in found.errors]

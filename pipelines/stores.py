@@ -135,31 +135,24 @@ def write_new(uri: str, data: bytes) -> bool:
     return bool(written)
 
 
-_TRIES = 20
-
-
 def _link_new(target: str, data: bytes) -> bool | None:
     """Whether it was written; None where this file system has no hard links."""
-    for left in reversed(range(_TRIES)):
-        folder = Path(target).parent
-        path = folder / f".{uuid.uuid4().hex}.tmp"
+    folder = Path(target).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f".{uuid.uuid4().hex}.tmp"
+    try:
+        path.write_bytes(data)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
             os.link(path, target)
-            return True
         except FileExistsError:
             return False
-        except FileNotFoundError:  # another job has just cleared what looked unfinished
-            if not left:
-                raise
         except OSError as error:
             if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
                 return None
             raise
-        finally:
-            path.unlink(missing_ok=True)
-    return None
+    finally:
+        path.unlink(missing_ok=True)
+    return True
 
 
 def _put_new(bare: str, options: str, data: bytes) -> bool | None:
