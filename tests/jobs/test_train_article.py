@@ -99,7 +99,7 @@ def test_the_job_learns_160_strings_by_heart(home: Path) -> None:
 
 @pytest.mark.parametrize(
     "backbone",
-    ["vgg", *(pytest.param(b, marks=pytest.mark.nightly) for b in ("vgg16_bn", "resnet"))],
+    [pytest.param(b, marks=pytest.mark.nightly) for b in ("vgg", "vgg16_bn", "resnet")],
 )
 def test_other_backbones_learn_them_too(backbone: str) -> None:
     """In this process, by the same steps with the same settings."""

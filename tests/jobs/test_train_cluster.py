@@ -56,7 +56,9 @@ def own_lines(output: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("--data {home}/none", ["error: there is no", "none"]),
+        pytest.param(
+            "--data {home}/none", ["error: there is no", "none"], marks=pytest.mark.nightly
+        ),
         (
             "--data {home}/set --num-workers 50 --placement-wait-s 1",
             ["error: asked for 50 worker(s) of", "the cluster has 3 CPU", "Lower --num-workers"],

@@ -171,7 +171,7 @@ def test_a_cancelled_job_stops_and_the_next_one_goes_on(head: Head) -> None:
     assert uris(out) == {str(path): 1 for path in pictures.iterdir()}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.fault
 def test_a_job_outlives_its_cluster(tmp_path: Path) -> None:
     random_bundle(tmp_path / "bundle")

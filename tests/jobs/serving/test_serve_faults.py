@@ -41,7 +41,7 @@ def goes_on(running: Load, count: int = 100) -> None:
     ("ingress", "number"),
     [
         ("haproxy", 1),
-        ("proxy", 2),
+        pytest.param("proxy", 2, marks=pytest.mark.nightly),
         pytest.param("haproxy", 2, marks=pytest.mark.nightly),
         pytest.param("proxy", 1, marks=pytest.mark.nightly),
     ],

@@ -93,13 +93,13 @@ MANY = pytest.mark.nightly
 """More examples than are made for every change."""
 
 
-@pytest.mark.parametrize("examples", [25, pytest.param(100, marks=MANY)])
+@pytest.mark.parametrize("examples", [10, pytest.param(100, marks=MANY)])
 def test_schemathesis_finds_nothing(hostile: Service, tmp_path: Path, examples: int) -> None:
     exclude = ("--exclude-path-regex", "/v1/jobs.*")
     fuzz(hostile, tmp_path, "--max-examples", str(examples), *exclude, extra={})
 
 
-@pytest.mark.parametrize("examples", [12, pytest.param(40, marks=MANY)])
+@pytest.mark.parametrize("examples", [5, pytest.param(40, marks=MANY)])
 def test_schemathesis_finds_nothing_in_bulk_jobs_and_its_jobs_end(
     tmp_path: Path, examples: int
 ) -> None:
