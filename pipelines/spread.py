@@ -6,6 +6,7 @@ are; Ray would wrap them.
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ def spread(
     Args:
         build: makes a process's worker from the configuration; a worker gives an item's outcomes.
         config_ref: the configuration, put into Ray's object store once for all calls.
-        items: small ones; every process gets the whole list.
+        items: what can be pickled; a task unpickles its own ones alone.
         processes: how many, and on what.
         ordered: outcomes come in the items' order, which keeps those in memory that are early.
 
@@ -75,7 +76,7 @@ def spread(
         CrnnError: the first that a worker raised.
         PlacementError: when GPUs are asked for and there are none.
     """
-    job = _Job(build=build, config_ref=config_ref, items_ref=ray.put(list(items)))
+    job = _Job(build=build, config_ref=config_ref, items_ref=ray.put(_Packed.of(items)))
     context = DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.target_max_block_size = 1  # a row goes to the driver as soon as it is there
@@ -116,6 +117,27 @@ def is_second_try() -> bool:
     return bool(core.get_current_task_attempt_number())
 
 
+@dataclass(frozen=True)
+class _Packed:
+    """Items pickled one by one into one array, which processes of a node share without a copy."""
+
+    data: np.ndarray
+    """All pickles in a row, uint8."""
+    ends: np.ndarray
+    """Where each of them ends in ``data``, int64, after a first 0."""
+
+    @classmethod
+    def of(cls, items: Iterable[object]) -> _Packed:
+        pickles = [pickle.dumps(item, pickle.HIGHEST_PROTOCOL) for item in items]
+        return cls(
+            np.frombuffer(b"".join(pickles), dtype=np.uint8),
+            np.cumsum([0, *map(len, pickles)], dtype=np.int64),
+        )
+
+    def __getitem__(self, number: int) -> Any:
+        return pickle.loads(self.data[self.ends[number] : self.ends[number + 1]])
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Job:
     """What tasks are sent; configuration and items stay in the object store."""
@@ -127,7 +149,8 @@ class _Job:
 
 def _work(batch: dict[str, np.ndarray], job: _Job) -> Iterator[dict[str, np.ndarray]]:
     """The outcomes of the items of these numbers, some in a row; after an error, no more."""
-    items, worker = ray.get(job.items_ref), _worker(job)
+    items: _Packed = ray.get(job.items_ref)
+    worker = _worker(job)
     outcomes: list[Any] = []
     told_s = time.monotonic()
     try:
