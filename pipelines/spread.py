@@ -6,7 +6,6 @@ are; Ray would wrap them.
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import ray
+from ray import cloudpickle
 from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
 
 from crnn.errors import CrnnError, PlacementError
@@ -128,14 +128,14 @@ class _Packed:
 
     @classmethod
     def of(cls, items: Iterable[object]) -> _Packed:
-        pickles = [pickle.dumps(item, pickle.HIGHEST_PROTOCOL) for item in items]
+        pickles = [cloudpickle.dumps(item) for item in items]
         return cls(
             np.frombuffer(b"".join(pickles), dtype=np.uint8),
             np.cumsum([0, *map(len, pickles)], dtype=np.int64),
         )
 
     def __getitem__(self, number: int) -> Any:
-        return pickle.loads(self.data[self.ends[number] : self.ends[number + 1]])
+        return cloudpickle.loads(self.data[self.ends[number] : self.ends[number + 1]].data)
 
 
 @dataclass(frozen=True, kw_only=True)

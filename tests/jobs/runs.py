@@ -152,7 +152,7 @@ def wait_until(
     happened: Callable[[], bool], *, job: subprocess.Popen[bytes] | None = None, log: Path
 ) -> None:
     """Polls; fails when the job ends first, or after minutes, showing its log."""
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 600
     while not happened():
         assert job is None or job.poll() is None, log.read_text(errors="replace")[-4000:]
         assert time.monotonic() < deadline, log.read_text(errors="replace")[-4000:]

@@ -108,7 +108,7 @@ def test_more_failures_than_allowed_end_the_run_with_a_message(home: Path) -> No
     assert not (folder / "done.json").exists()
 
 
-@pytest.mark.parametrize("epochs", [(1,), pytest.param((0, 1), marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("epochs", [(0,), pytest.param((0, 1), marks=pytest.mark.nightly)])
 def test_a_killed_driver_resumes_under_the_same_name_on_any_number_of_workers(
     home: Path, epochs: tuple[int, ...]
 ) -> None:
