@@ -7,14 +7,18 @@
 Reads the pictures with the teacher (OUTPUT/read), makes shards of what it was sure of
 (OUTPUT/shards), trains the student from the included bundle (OUTPUT/runs/student), and evaluates
 it: on held-out pictures against the teacher's texts (OUTPUT/agreement; its report shows where the
-two differ most, which are the pictures to label), and on --labelled sets beside the teacher.
+two differ most, which are the pictures to label), and on --labelled sets beside the teacher and
+the bundle that it was trained from. Speeds are pictures a second of one thread, decoding included.
 teach.json is written last. If it is killed, the same command continues where it stopped.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,10 +35,12 @@ from pipelines.prepare.config import PrepareConfig
 from pipelines.recognition.config import BulkConfig
 
 if TYPE_CHECKING:
-    from pipelines.evaluation import Evaluation
+    from pipelines.evaluation import Evaluation, Planned
 
-STUDENT = "student"
+STUDENT, TEACHER, BEFORE = "student", "teacher", "before"
 TEACH_FILE = "teach.json"
+PACE_PICTURES = 256
+"""Held-out pictures by which speeds are measured."""
 _OURS = ("data", "val", "name", "storage_path", "address")
 """Settings of the training that this job makes."""
 
@@ -82,6 +88,7 @@ def main(argv: Sequence[str]) -> None:
     from jobs.cluster import connect
 
     out = storage.absolute(settings.output)
+    labelled = _labelled(settings)
     storage.delete(storage.join(out, TEACH_FILE))
     _, most = settings.train.worker_range()
     connect(settings.address or None, local_cpus=most + settings.train.cpus_per_data_task)
@@ -89,18 +96,51 @@ def main(argv: Sequence[str]) -> None:
     shards = storage.join(out, "shards")
     counts = _prepared(settings, storage.join(out, "read"), shards)
     student = _trained(settings, out, shards)
-    found = {
-        "agreement": _evaluated(student, (storage.join(shards, "val"),), out, "agreement"),
-    }
+    held_out = storage.join(shards, "val")
+    found = {"agreement": _evaluated(_planned(student, (held_out,)), out, "agreement")}
     if settings.labelled:
-        found |= {
-            "labelled": _evaluated(student, settings.labelled, out, "labelled"),
-            "teacher": _evaluated(settings.teacher, settings.labelled, out, "teacher"),
-        }
-    summary = {"student": student, "read": read, "prepared": counts, **_figures(found)}
+        labelled = {"labelled": _planned(student, settings.labelled), **labelled}
+        found |= {name: _evaluated(planned, out, name) for name, planned in labelled.items()}
+    paces = {
+        who: pace(uri, held_out) for who, uri in ((STUDENT, student), (TEACHER, settings.teacher))
+    }
+    summary = {
+        "student": student,
+        "read": read,
+        "prepared": counts,
+        **_figures(found),
+        "images_per_core_s": paces,
+    }
     text = json.dumps(summary, indent=1, ensure_ascii=False)
     storage.write_bytes(storage.join(out, TEACH_FILE), text.encode())
     print(describe(summary, out), flush=True)
+
+
+def _labelled(settings: TeachSettings) -> dict[str, Planned]:
+    """The evaluations of others than the student; sets that can't be used are told before work."""
+    from crnn.errors import CharsetError
+    from pipelines.manifest import load_manifest
+
+    for uri in settings.also:
+        load_manifest(uri)
+    if not settings.labelled:
+        return {}
+    planned = {TEACHER: _planned(settings.teacher, settings.labelled)}
+    before = start_of(settings.train)
+    if before:
+        with contextlib.suppress(CharsetError):  # no character of these sets: that is why it learns
+            planned[BEFORE] = _planned(before, settings.labelled)
+    return planned
+
+
+def start_of(settings: TrainSettings) -> str | None:
+    """Address of the bundle that training begins with, if it does with one."""
+    from crnn.shipped import default_bundle
+    from jobs.training.network import starting_bundle
+
+    if starting_bundle(settings) is None:
+        return None
+    return settings.init_from or default_bundle()
 
 
 def _read(settings: TeachSettings, out: str) -> dict[str, Any]:
@@ -152,17 +192,21 @@ def _trained(settings: TeachSettings, out: str, shards: str) -> str:
     )
 
 
-def _evaluated(bundle: str, sets: Sequence[str], out: str, name: str) -> Evaluation:
+def _planned(bundle: str, sets: Sequence[str]) -> Planned:
+    from pipelines.evaluation import plan_evaluation, set_names
+
+    return plan_evaluation(bundle, set_names(sets), decoder=None)
+
+
+def _evaluated(planned: Planned, out: str, name: str) -> Evaluation:
     """With its report in ``out/name``."""
-    from pipelines.evaluation import evaluate, set_names
+    from pipelines.evaluation import carry_out
     from pipelines.report import begin_report, write_report
 
     folder, lines = storage.join(out, name), ProgressLines(f"evaluating, {name}")
     begin_report(folder)
-    evaluation = evaluate(
-        bundle,
-        set_names(sets),
-        decoder=None,
+    evaluation = carry_out(
+        planned,
         predictions_uri=storage.join(folder, "predictions"),
         on_progress=lambda now: lines(now.rows, now.total_rows),
     )
@@ -170,15 +214,49 @@ def _evaluated(bundle: str, sets: Sequence[str], out: str, name: str) -> Evaluat
     return evaluation
 
 
+def pace(bundle: str, uri: str) -> float:
+    """Pictures of a prepared set that one thread reads in a second of its time.
+
+    Unlike the rates of an evaluation, the start of processes and of the engine doesn't count.
+    """
+    from crnn import Recognizer
+
+    pictures = _pictures(uri, PACE_PICTURES)
+    recognizer = Recognizer.load(bundle, threads=1)
+    recognizer.read(pictures, chars=False)  # each width is compiled when it first comes
+    began_s = time.process_time()
+    recognizer.read(pictures, chars=False)
+    return len(pictures) / (time.process_time() - began_s)
+
+
+def _pictures(uri: str, count: int) -> list[bytes]:
+    """Up to so many of a prepared set, encoded."""
+    from pipelines.manifest import load_manifest
+    from pipelines.shards import read_row_group
+
+    found: list[bytes] = []
+    for entry in load_manifest(uri).shards:
+        for index in range(len(entry.row_groups)):
+            found += read_row_group(uri, entry.name, index, ["image"])["image"].to_pylist()
+            if len(found) >= count:
+                return found[:count]
+    return found
+
+
 def _figures(found: Mapping[str, Evaluation]) -> dict[str, Any]:
     return {
         name: {
             "count": evaluation.total.count,
             "exact_accuracy": evaluation.total.exact_accuracy,
-            "images_per_s": evaluation.images_per_s,
+            "alnum_accuracy": _finite(evaluation.total.alnum_accuracy),
         }
         for name, evaluation in found.items()
     }
+
+
+def _finite(share: float) -> float | None:
+    """JSON has no NaN."""
+    return share if math.isfinite(share) else None
 
 
 def describe(summary: Mapping[str, Any], out: str) -> str:
@@ -188,18 +266,28 @@ def describe(summary: Mapping[str, Any], out: str) -> str:
     lines = [
         f"the teacher read {read['read']:,} of {read['rows']:,} pictures",
         f"learnt {made['learnt']:,}, held out {made['held_out']:,}, left out: {left_out or 'none'}",
-        f"the student agrees with the teacher on {agreement['exact_accuracy']:.2%} of "
-        f"{agreement['count']:,} held-out pictures",
+        f"the student agrees with the teacher on {_shares(agreement)} held-out pictures",
     ]
-    if "labelled" in summary:
-        lines += [
-            f"labelled pictures, {who}: {summary[key]['exact_accuracy']:.2%} of "
-            f"{summary[key]['count']:,}, {summary[key]['images_per_s']:,.0f}/s"
-            for who, key in (("student", "labelled"), ("teacher", "teacher"))
-        ]
+    lines += [
+        f"labelled pictures, {who}: {_shares(summary[key])}"
+        for who, key in (("teacher", TEACHER), ("student", "labelled"), ("before", BEFORE))
+        if key in summary
+    ]
+    student, teacher = (summary["images_per_core_s"][who] for who in (STUDENT, TEACHER))
+    lines.append(
+        f"a core reads {student:,.0f} pictures a second with the student, {teacher:,.0f} with the "
+        f"teacher: {student / teacher:.1f} times as fast"
+    )
     lines.append(f"where they differ: {storage.join(out, 'agreement', 'report.html')}")
     lines.append(f"student: {summary['student']}")
     return "\n".join(lines)
+
+
+def _shares(figures: Mapping[str, Any]) -> str:
+    """Exactly read, and letters and digits alone, of how many."""
+    alnum = figures["alnum_accuracy"]
+    more = "" if alnum is None else f" (letters and digits: {alnum:.2%})"
+    return f"{figures['exact_accuracy']:.2%}{more} of {figures['count']:,}"
 
 
 if __name__ == "__main__":

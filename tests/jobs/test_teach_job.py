@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from crnn import load_bundle
+from crnn.errors import DataError
+from crnn.shipped import default_bundle
 from jobs import teach
 from jobs.teach import TeachSettings
 from jobs.training.settings import TrainSettings
@@ -44,6 +46,9 @@ def test_a_student_is_taught_and_again_nothing_is_left_to_do(
     assert made["left_out"] == {"undecodable": 1}
     assert summary["agreement"]["count"] == made["held_out"]
     assert summary["labelled"]["count"] == summary["teacher"]["count"] == 20
+    assert set(summary["labelled"]) == {"count", "exact_accuracy", "alnum_accuracy"}
+    assert "before" not in summary  # the included bundle has another shape
+    assert all(summary["images_per_core_s"][who] > 0 for who in ("student", "teacher"))
     student = load_bundle(summary["student"])
     report = json.loads((out / "agreement/report.json").read_text())
     assert report["bundle"]["digest"] == student.digest
@@ -56,6 +61,22 @@ def test_a_student_is_taught_and_again_nothing_is_left_to_do(
     assert load_bundle(summary["student"]).digest == student.digest
     figures = json.loads((out / "teach.json").read_text())
     assert figures["prepared"] == made and figures["read"] == summary["read"]
+
+
+@pytest.mark.parametrize("flag", ["--labelled", "--also"])
+def test_sets_that_are_missing_are_told_before_any_work(tmp_path: Path, flag: str) -> None:
+    teacher, out = random_bundle(tmp_path / "teacher"), tmp_path / "out"
+    command = ["--teacher", teacher, "--input", str(tmp_path), "--output", str(out)]
+    with pytest.raises(DataError, match="none"):
+        teach.main([*command, flag, str(tmp_path / "none")])
+    assert not out.exists()
+
+
+def test_before_is_the_bundle_that_training_begins_with(tmp_path: Path) -> None:
+    given = random_bundle(tmp_path / "given")
+    assert teach.start_of(TrainSettings()) == default_bundle()
+    assert teach.start_of(TrainSettings(init_from=given)) == given
+    assert teach.start_of(TrainSettings(init_from="none")) is None
 
 
 @pytest.mark.parametrize(
