@@ -89,6 +89,9 @@ def main(argv: Sequence[str]) -> None:
 
     out = storage.absolute(settings.output)
     labelled = _labelled(settings)
+    note = confidence_note(settings.teacher)
+    if note:
+        print(note, flush=True)
     storage.delete(storage.join(out, TEACH_FILE))
     _, most = settings.train.worker_range()
     connect(settings.address or None, local_cpus=most + settings.train.cpus_per_data_task)
@@ -114,6 +117,20 @@ def main(argv: Sequence[str]) -> None:
     text = json.dumps(summary, indent=1, ensure_ascii=False)
     storage.write_bytes(storage.join(out, TEACH_FILE), text.encode())
     print(describe(summary, out), flush=True)
+
+
+def confidence_note(teacher: str) -> str:
+    """What to know of the confidence of a teacher that was never calibrated; else nothing."""
+    from crnn import load_bundle
+    from crnn.calibration import Calibration
+
+    if load_bundle(teacher).calibration != Calibration():
+        return ""
+    return (
+        f"note: {teacher} isn't calibrated: its confidence falls with the length of a text, so "
+        "--prepare.min-confidence leaves out long lines first, well read ones too; lower it, or "
+        "run crnn calibrate on some labelled pictures"
+    )
 
 
 def _labelled(settings: TeachSettings) -> dict[str, Planned]:

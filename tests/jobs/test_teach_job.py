@@ -17,7 +17,13 @@ from jobs.training.settings import TrainSettings
 from pipelines.prepare.config import PrepareConfig
 from pipelines.recognition.config import BulkConfig
 from tests.jobs.runs import within
-from tests.pipelines.evaluation_cases import digits, random_bundle, rendered, write_set
+from tests.pipelines.evaluation_cases import (
+    digits,
+    random_bundle,
+    rendered,
+    unlike_bundle,
+    write_set,
+)
 
 COUNT = 120
 TINY = ("--train.charset", "digits", "--train.model.rnn-hidden", "32", "--train.epochs", "1",
@@ -70,6 +76,11 @@ def test_sets_that_are_missing_are_told_before_any_work(tmp_path: Path, flag: st
     with pytest.raises(DataError, match="none"):
         teach.main([*command, flag, str(tmp_path / "none")])
     assert not out.exists()
+
+
+def test_an_uncalibrated_teacher_is_told(tmp_path: Path) -> None:
+    assert "isn't calibrated" in teach.confidence_note(unlike_bundle(tmp_path / "unlike"))
+    assert not teach.confidence_note(random_bundle(tmp_path / "calibrated"))
 
 
 def test_before_is_the_bundle_that_training_begins_with(tmp_path: Path) -> None:
