@@ -35,6 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("nightly" if config.getoption("--nightly") else "project")
     torch.set_num_threads(1)
+    # Ray's workers have a low priority by default: the tests beside them would take the cores.
+    os.environ.update({"RAY_worker_niceness": "0"})
     # Tests in the background of a shell ignore Ctrl-C, and so would the jobs that they start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -95,12 +97,7 @@ def local_ray(s3_endpoint: str) -> Iterator[None]:
     from jobs.cluster import connect
 
     before = dict(os.environ)
-    os.environ.update(
-        {
-            "RAY_idle_worker_killing_time_threshold_ms": "600000",
-            "RAY_worker_niceness": "0",  # or other tests take the cores
-        }
-    )
+    os.environ.update({"RAY_idle_worker_killing_time_threshold_ms": "600000"})
     connect(None, local_cpus=2)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False

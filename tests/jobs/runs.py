@@ -32,7 +32,7 @@ TINY = (
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Without the project on the path, a cluster, and what ``local_ray`` has set for its own:
-    the job must see to all of it."""
+    the job must see to all of it. Its workers have the priority of those of other tests."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -41,7 +41,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | dict(extra or {})
 
 
-_OF_RAY = ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED")
+_OF_RAY = ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED", "RAY_worker_niceness")
 
 
 def run(
@@ -156,7 +156,7 @@ def wait_until(
     while not happened():
         assert job is None or job.poll() is None, log.read_text(errors="replace")[-4000:]
         assert time.monotonic() < deadline, log.read_text(errors="replace")[-4000:]
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def refused(done: subprocess.CompletedProcess[str], status: int, *words: str) -> None:
