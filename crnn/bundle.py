@@ -255,7 +255,7 @@ def load_bundle(
     """Read a bundle from a folder or an address, check it, and put its model on ``device``.
 
     Args:
-        with_onnx: False leaves ``model.onnx`` alone, whatever state it is in.
+        with_onnx: False leaves ``model.onnx`` as it is.
 
     Raises:
         BundleError: when it is missing, unfinished, damaged or of another format version; when

@@ -51,7 +51,7 @@ class SecondReading:
         self._firsts: list[Readings] = []
         self._size = 0
         self._places: list[int] = []
-        """Of the pictures that the second bundle reads, among all that were added."""
+        """Positions, among all added pictures, of those that the second bundle reads."""
 
     @property
     def waiting(self) -> int:
@@ -114,7 +114,7 @@ class Cascade:
         engine: str = AUTO,
         threads: int | None = None,
     ) -> Cascade:
-        """Of the bundles at two addresses, the first by default the one that is shipped.
+        """Loads the bundles at two addresses; the first defaults to the included one.
 
         Raises:
             BundleError: as ``load_bundle``, and when both are the same.

@@ -195,7 +195,7 @@ class Charset:
 
     @cached_property
     def turns(self) -> NDArray[np.bool_]:
-        """Of each class id, whether its character is of a right-to-left script."""
+        """For each class id, whether its character belongs to a right-to-left script."""
         return np.array([False, *(c in self._turning for c in self.characters)], dtype=np.bool_)
 
     @property

@@ -29,7 +29,7 @@ from typing import Any
 
 
 class CrnnError(Exception):
-    """Root of the tree: catching it catches whatever a user can put right."""
+    """Base class of all errors that a user can fix."""
 
 
 class CharsetError(CrnnError):

@@ -36,5 +36,5 @@ def collect_seldom() -> None:
 
 
 def search_after(objects: int) -> None:
-    """Let Python look for dead cycles whenever so many containers more are alive than before."""
+    """Run Python's cycle collector after this many more live containers."""
     gc.set_threshold(objects, *gc.get_threshold()[1:])

@@ -158,7 +158,7 @@ def _wide_channels(image: Image.Image, data: bytes) -> int | None:
 
 
 def _greatest(image: Image.Image) -> int:
-    """Of the colours, without alpha."""
+    """The greatest value of the colour channels, without alpha."""
     greatest = 0
     for band in image.getbands():
         if band != "A":

@@ -34,9 +34,9 @@ class Imported:
     source: str
     """The package with its version, or the file, and whoever made it if that is known."""
     source_sha256: str
-    """Of the ONNX file that was imported, hexadecimal."""
+    """SHA-256 of the imported ONNX file, hexadecimal."""
     licence: str
-    """Of the weights, as their makers state it."""
+    """Licence of the weights, as their authors state it."""
     time_steps: Mapping[int, int]
     """T by bucket width in px."""
     found: Mapping[str, str]

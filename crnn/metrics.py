@@ -34,11 +34,11 @@ class Sums:
     alnum_count: int = 0
     """Readings whose label has any of 0-9 and a-z, in either case."""
     alnum_exact: int = 0
-    """Of these, the ones equal to their label in lower case with only 0-9 and a-z kept."""
+    """Those that equal their label in lower case with only 0-9 and a-z kept."""
     letters_count: int = 0
     """Readings whose label has a letter or a digit of any script."""
     letters_exact: int = 0
-    """Of these, the ones equal to their label in letters, marks and digits of Unicode, any case."""
+    """Those that equal their label in Unicode letters, marks and digits, ignoring case."""
     edits: int = 0
     """Levenshtein distances between readings and labels."""
     characters: int = 0

@@ -24,7 +24,7 @@ from crnn.picture_wire import Reply, ReplyReader, Request, pack_requests
 PIPE_BYTES = 1 << 20
 """Asked for, each way: what a process answers while its parent is busy must fit."""
 KEPT_HEAP_BYTES = 8 << 20
-"""Of freed memory: what a word or line takes, not what a photograph of a page does."""
+"""Freed memory to keep: enough for a word or line, not for a photograph of a page."""
 STDERR_TAIL_BYTES = 2_000
 _READ_BYTES = 1 << 20
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "TMPDIR", "LANG", "LC_ALL")
@@ -89,7 +89,7 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """Process id."""
         return self._process.pid
 
     def send(self, requests: Sequence[Request], *, idle: bool) -> None:

@@ -19,7 +19,7 @@ FIRST_PAUSE_S = 0.025
 """Doubled after each failed start: memory or processes may be short for a moment only."""
 START_TIMEOUT_S = 60.0
 TRIES = 2
-"""Of one file: with others, and once more alone."""
+"""Attempts for one file: once with others, once alone."""
 
 
 class Handler:

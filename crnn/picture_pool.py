@@ -111,7 +111,7 @@ class PicturePool:
         self.close()
 
     def close(self) -> None:
-        """End the processes, whatever they do. A ``prepare`` that still runs raises ValueError."""
+        """End the processes, even busy ones. A running ``prepare`` raises ValueError."""
         self._end()
         with self._starting:
             started, self._has_started = self._has_started, True
@@ -127,7 +127,7 @@ class PicturePool:
                     thread.start()
 
     def process_ids(self) -> list[int]:
-        """Of the processes that run at the moment."""
+        """Ids of the running processes."""
         return self._work.process_ids()
 
     def prepare(
@@ -208,7 +208,7 @@ class PicturePool:
             yield [prepared]
 
     def _prepared_here(self, encoded: Encoded) -> Prepared | None:
-        """Of a small plain picture that is wanted whole."""
+        """Prepares a small plain picture in this process, if all of it is wanted."""
         if encoded.regions != _WHOLE or isinstance(encoded.data, PictureError):
             return None
         small = small_picture(encoded.data)

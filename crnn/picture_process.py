@@ -53,7 +53,7 @@ class Limits:
     memory_bytes: int
     """Address space allowed beyond what the process has after its imports."""
     max_pixels: int
-    """Of the picture, by its header."""
+    """Limit on the picture's pixels, by its header."""
     timeout_s: float
     """For decoding it, or preparing one of its regions; the parent looks after this one."""
 
@@ -191,7 +191,7 @@ class Answerer:
 
 
 def address_space_bytes() -> int:
-    """Of this process, now; 0 where the system doesn't tell."""
+    """Current address space of this process; 0 if the system doesn't report it."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     except FileNotFoundError:

@@ -22,7 +22,7 @@ from crnn.prepare import Prepared
 from crnn.region import Region
 
 MAX_MESSAGE_CHARS = 1_000
-"""Of an error; decoders quote the file."""
+"""Longest error message; decoders quote the file."""
 
 _COUNT = struct.Struct("<I")
 _FILE = struct.Struct("<QI")  # bytes of the file, number of regions

@@ -15,7 +15,7 @@ from crnn.region import Region
 
 BATCH_FILES = 64
 BATCH_BYTES = 512 * 1024
-"""A message holds at most so many files and about so many bytes; one file at least."""
+"""Limits of a message: files, and roughly bytes; it has at least one file."""
 
 
 class Task:
@@ -29,7 +29,7 @@ class Task:
         self.data = b""
         self.failures = 0
         self.abandoned = False
-        """Nobody waits for it any more."""
+        """No caller waits for it any more."""
         self.awaited = False
         """Somebody waits for it right now."""
         self.promise: Future[list[Prepared | PictureError]] | None = None
@@ -167,7 +167,7 @@ class Work:
             self._children.discard(child)
 
     def process_ids(self) -> list[int]:
-        """Of the processes that run at the moment."""
+        """Ids of the running processes."""
         with self._lock:
             return [child.pid for child in self._children]
 

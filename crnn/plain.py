@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 SMALL_BYTES = 1 << 19
 SMALL_PIXELS = 1 << 19
 SMALL_SIDE_PX = 16_384
-"""Of a small picture: what a word or a line takes, and more (2,048x256 px)."""
+"""Limit of a small picture: more than a word or a line needs (2,048x256 px)."""
 
 _BEGIN, _END = b"\xff\xd8", b"\xff\xd9"
 _SEGMENT = struct.Struct(">BBH")  # 0xFF, marker, bytes from here on
@@ -72,7 +72,7 @@ class Header(NamedTuple):
 
     @property
     def num_pixels(self) -> int:
-        """Of the whole picture."""
+        """Number of pixels of the whole picture."""
         return self.width * self.height
 
     def is_small(self) -> bool:
@@ -130,7 +130,7 @@ def _decoded_png(data: bytes, luma: bool) -> NDArray[np.uint8] | None:
 
 
 def small_header(data: bytes) -> Header | None:
-    """Of a picture whose decoding takes some milliseconds and MB at most, whatever it holds.
+    """Header of a picture that decodes in a few milliseconds and MB at most, for any content.
 
     None for any other.
     """
@@ -141,7 +141,7 @@ def small_header(data: bytes) -> Header | None:
 
 
 def plain_header(data: bytes) -> Header | None:
-    """Of a JPEG or PNG that is plain as far as its header tells; None for anything else."""
+    """Header of a JPEG or PNG that is plain judging by its header; None for anything else."""
     header = None
     if data.startswith(_BEGIN):
         header = _jpeg_header(data)

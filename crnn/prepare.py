@@ -1,4 +1,4 @@
-"""Whatever a caller hands in as a picture → pixels in their bucket, with their geometry.
+"""Any accepted form of a picture → pixels in their bucket, with their geometry.
 
 The recognizer's first step, apart from it so that bulk jobs can run it in other processes
 (``crnn.picture_pool``), which need neither the model nor the storage.
@@ -25,7 +25,7 @@ Picture = str | Path | bytes | bytearray | memoryview | File | Image.Image | NDA
 """A path or an address of ``crnn.storage``, encoded bytes, a binary file open where they begin, a
 Pillow image, or uint8 pixels ``HW`` (grey) or ``HWC`` with three channels (RGB)."""
 TALL = 1.5
-"""From so many times as high as wide on, a picture is prepared turned to its side too."""
+"""Height over width from which a picture is also prepared turned by 90°."""
 PICTURE_TYPES = (str, Path, bytes, bytearray, memoryview, Image.Image, np.ndarray)
 
 
@@ -46,7 +46,7 @@ class Prepared:
     turned: int = 0
     """Degrees clockwise by which it was turned, 90 or 270; sizes are those after turning."""
     sideways_HwC: Pixels | None = None
-    """Of a picture that is ``TALL``: turned by 90° clockwise, scaled, not yet padded."""
+    """For a ``TALL`` picture: turned by 90° clockwise, scaled, not yet padded."""
 
     def stretched(self, contract: PictureContract, factor: float) -> Prepared | None:
         """So many times as wide, as far as the widest bucket goes; None where that is no wider.
@@ -149,7 +149,7 @@ class Small:
         return len(self.data) + self.header.num_pixels
 
     def bucket_width(self, contract: PictureContract) -> int:
-        """Of the picture that ``prepare`` makes, known before."""
+        """Bucket width of the prepared picture, known before decoding."""
         return contract.bucket_width(self.header.width, self.header.height)
 
     def prepare(self, contract: PictureContract) -> Prepared | None:

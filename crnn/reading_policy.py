@@ -78,7 +78,7 @@ class ReadingPolicy:
 
 
 READ_ONCE = ReadingPolicy(stretches=(), below=0.0, turn_from=0.0)
-"""Of bundles that say nothing else."""
+"""Policy of bundles that don't state one."""
 
 
 def kept(log_probabilities: Sequence[float]) -> int:

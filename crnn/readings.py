@@ -41,13 +41,13 @@ class Readings:
     turned: NDArray[np.int16]
     """As ``Result.turned``."""
     code_points: NDArray[np.uint32]
-    """Of each character, one picture's after another's; none where the caller wanted none."""
+    """One for each character, picture after picture; empty if the caller didn't ask for them."""
     probabilities: NDArray[np.float64]
-    """Of each character."""
+    """One for each character."""
     x0: NDArray[np.float64]
-    """Of each character, px, as ``CharResult.x0``."""
+    """One for each character, px, as ``CharResult.x0``."""
     x1: NDArray[np.float64]
-    """Of each character, px."""
+    """One for each character, px."""
     bounds: NDArray[np.int64]
     """Picture n owns the characters ``bounds[n]`` up to ``bounds[n + 1]``."""
     models: list[str]
@@ -57,7 +57,7 @@ class Readings:
 
     @classmethod
     def failed(cls, errors: Sequence[PictureError], model: str) -> Readings:
-        """Of pictures none of which can be read."""
+        """Readings of pictures none of which can be read."""
         none = np.zeros(0)
         return cls(
             texts=[""] * len(errors),

@@ -20,7 +20,7 @@ Region = tuple[float, float, float, float, float, float, float, float]
 """Corners x0,y0 … x3,y3, clockwise from the top left of the text, px of the upright picture."""
 
 MAX_WARPED_SIDE_PX = 32_000
-"""Of a region that isn't a plain crop, and of what it needs of the picture: OpenCV's 16 bits."""
+"""Limit of a warped region and of the pixels it is cut from: OpenCV uses 16 bits."""
 _MARGIN_PX = 2
 
 

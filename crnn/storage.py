@@ -115,7 +115,7 @@ def split_options(uri: str) -> tuple[str, str]:
 
 
 def absolute(uri: str) -> str:
-    """``uri`` in a form that means the same in every process, whatever its working folder."""
+    """``uri`` in a form that means the same in every process, independent of its working folder."""
     return address_of(local_path(uri)) if is_local(uri) else uri
 
 

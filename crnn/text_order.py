@@ -56,7 +56,7 @@ class Ordered(NamedTuple):
 
     text: str
     places: list[int]
-    """Of each character its index in the text that it was made of."""
+    """Index of each character in the original text."""
 
 
 class _Letter(NamedTuple):

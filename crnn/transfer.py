@@ -28,9 +28,9 @@ class TransferReport:
     kept: list[str]
     """Loaded as they are."""
     resized: list[str]
-    """Of the output layer: the rows of shared characters loaded, the others freshly drawn."""
+    """Output layer: rows of shared characters are loaded, the others initialized at random."""
     widened: list[str]
-    """Of a wider network: the source's weights in a part of it, the rest without effect yet."""
+    """Wider layers: the source's weights fill a part; the rest has no effect yet."""
     dropped: list[str]
     """In the source only, or of another shape; not loaded."""
     fresh: list[str]
@@ -68,7 +68,7 @@ class TransferReport:
 def load_matching(
     model: CRNN, charset: Charset, source: CRNN, source_charset: Charset
 ) -> TransferReport:
-    """Load into ``model`` whatever of ``source`` fits; the rest of the model stays as it is.
+    """Load the weights of ``source`` that fit into ``model``; the rest of the model is unchanged.
 
     Args:
         model: changed in place; its output layer belongs to ``charset``.

@@ -40,7 +40,7 @@ def ground_of(luma_HW: NDArray[np.uint8], alpha_HW: NDArray[np.uint8]) -> int:
 
 
 def _contrast(apart_HW: NDArray[np.uint8], alpha_HW: NDArray[np.uint8]) -> int:
-    """Of ink and a ground from which its colour is so far apart, without stray pixels."""
+    """Contrast of the ink with a background at these colour distances, ignoring stray pixels."""
     shown = (apart_HW.astype(np.uint16) * alpha_HW // 255).ravel()
     ink = np.bincount(shown, weights=alpha_HW.ravel(), minlength=256).cumsum()
     return int(np.searchsorted(ink, (1 - _STRAY) * ink[-1]))

@@ -53,7 +53,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     except KeyboardInterrupt:
         sys.exit(_complain("interrupted; run the same command again to continue", status=130))
     except BrokenPipeError:
-        if not _nobody_reads():
+        if not _output_closed():
             raise
         sys.exit(141)
     except Exception as error:
@@ -100,7 +100,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _nobody_reads() -> bool:
+def _output_closed() -> bool:
     """Whether standard output is a pipe without a reader; what is left of it is dropped then."""
     poll = select.poll()
     poll.register(sys.stdout, 0)

@@ -87,7 +87,7 @@ def usage() -> str:
 
 
 def version() -> str:
-    """Of the installed project."""
+    """Version of the installed project."""
     try:
         return importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:

@@ -38,7 +38,7 @@ def in_short(error: BaseException) -> str:
 
 
 def _within(error: BaseException) -> Iterator[BaseException]:
-    """``error`` and whatever caused it, the outermost first."""
+    """``error`` and its causes, the outermost first."""
     seen: set[int] = set()
     pending: list[object] = [error]
     while pending:

@@ -45,7 +45,7 @@ class ImportSettings:
     output_name: str = ""
     """Output of the graph that has the scores, where there are several."""
     licence: str = ""
-    """Of the weights, for the card. Default: that of the package, else 'not stated'."""
+    """Licence of the weights, for the model card. Default: the package's, else 'not stated'."""
     proof: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FOLDER [FOLDER ...]")] = ()
     """Folders of pictures or prepared sets to compare on; default: rendered words."""
     pictures: int = 1000

@@ -23,7 +23,7 @@ from ray._raylet import (  # type: ignore[attr-defined]  # its types lack them
 )
 
 ADDRESS = "127.0.0.1"
-"""Of the node: Ray binds all of its servers there then."""
+"""Address of the node; Ray binds all its servers to it."""
 _TOKEN, _TOKEN_FILE = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 
 
@@ -55,7 +55,7 @@ def is_private() -> bool:
 
 
 def say_if_open(address: str) -> None:
-    """Of a cluster that was joined: whether it let this process in without a token."""
+    """Warns if the joined cluster accepted this process without a token."""
     if get_authentication_mode() == AuthenticationMode.DISABLED:
         _say(
             f"the Ray cluster at {address} asks for no token: whoever reaches it can run code on "

@@ -1,4 +1,4 @@
-"""Teach a small model what a strong one reads, on pictures that nobody labelled.
+"""Train a small model on what a strong one reads, using unlabelled pictures.
 
     python jobs/teach.py --teacher STRONG --input crops/ --output taught/
     python jobs/teach.py --teacher S --input s3://b/crops --output O --labelled shards/val

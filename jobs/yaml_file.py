@@ -50,7 +50,7 @@ def _refuse_twice(node: yaml.Node | None, path: Path) -> None:
 def _flags_of(
     config_type: type, mapping: dict[str, Any], written: dict[str, Any], prefix: str, path: Path
 ) -> Iterator[str]:
-    """Flags of values as they are ``written``: numbers aren't written anew."""
+    """Flags of values as they are ``written``: numbers keep their notation."""
     types = get_type_hints(config_type)
     for key, value in mapping.items():
         if key not in types:

@@ -12,7 +12,7 @@ _LOOK_S = 1.0
 
 
 class Sized(Protocol):
-    """A chunk of work: something of so many rows."""
+    """A chunk of work with a number of rows."""
 
     @property
     def rows(self) -> int:

@@ -1,4 +1,4 @@
-"""Folders that addresses from outside must lie in, whatever is tried to get out of them.
+"""Folders that untrusted addresses must stay in, against any attempt to escape.
 
 Compared part by part, never as text: ``s3://b/crops-private`` doesn't lie in ``s3://b/crops``.
 ``lies_in`` judges an address that somebody wrote, which must be plainly one place; ``inside`` an

@@ -35,7 +35,7 @@ class RejectWriter:
     """The rejects of one part: a file, if there is a first of them, put in place whole."""
 
     def __init__(self, address: str, group_rows: int, group_bytes: int) -> None:
-        """Nothing is written yet; a row group has at most so many rows, and about so many bytes."""
+        """Writes nothing yet; limits a row group's rows, and roughly its bytes."""
         self._address = address
         self._group_rows, self._group_bytes = group_rows, group_bytes
         self._replacing: AbstractContextManager[Path] | None = None

@@ -36,7 +36,7 @@ class Processes:
     use_gpu: bool = False
     """One process for each GPU, in place of one for each CPU."""
     most: int = 0
-    """At most so many at a time; 0 for as many as the cluster has room for."""
+    """Maximum number at a time; 0: as many as the cluster has room for."""
     keep_heap: bool = False
     """Let them keep freed memory: PyTorch on a CPU is faster so, but takes processes of its own,
     which start later than those that Ray has waiting."""

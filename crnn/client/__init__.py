@@ -4,7 +4,7 @@
     with Client("http://127.0.0.1:8000") as client:
         print(client.read("picture.png").text)
 
-``pictures`` (whatever a caller calls a picture → bytes in requests of bounded size) → ``calls``
+``pictures`` (any accepted form of a picture → bytes in requests of bounded size) → ``calls``
 (what is asked, and what an answer means) → ``retry`` (when to ask again) → ``drivers`` (sending,
 blocking or not). Needs httpx alone (``pip install 'crnn-on-ray[client]'``), and no PyTorch.
 """

@@ -47,9 +47,9 @@ class Job:
     """Pictures found so far; all of them once ``listed``."""
     listed: bool
     rate: float | None
-    """Pictures a second; None while nobody knows."""
+    """Pictures per second; None while unknown."""
     seconds_left: float | None
-    """Until it is finished; None while nobody knows."""
+    """Seconds until it is finished; None while unknown."""
     error: str | None
     """Why it failed."""
     report: Mapping[str, Any] | None

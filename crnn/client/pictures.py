@@ -1,4 +1,4 @@
-"""Whatever a caller calls a picture → encoded bytes, gathered into requests of bounded size."""
+"""Any accepted form of a picture → encoded bytes, gathered into requests of bounded size."""
 
 from __future__ import annotations
 

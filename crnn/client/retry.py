@@ -34,7 +34,7 @@ class Call:
     query: dict[str, str] | None = None
     headers: dict[str, str] = field(default_factory=dict)
     repeatable: bool = True
-    """Whether it does no harm to ask twice, so that it may be sent again after any failure."""
+    """Whether the request is idempotent, so that it may be retried after any failure."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,15 +42,15 @@ class DecodedColumns(Sequence[Decoded]):
     """
 
     log_probabilities: NDArray[np.float64]
-    """Of each sample."""
+    """One for each sample."""
     code_points: NDArray[np.uint32]
-    """Of each character, one sample's after another's."""
+    """One for each character, sample after sample."""
     char_probabilities: NDArray[np.float64]
-    """Of each character."""
+    """One for each character."""
     first: NDArray[np.float64]
-    """Of each character the first time step."""
+    """First time step of each character."""
     end: NDArray[np.float64]
-    """Of each character the time step past its last."""
+    """Time step after the last one of each character."""
     bounds: NDArray[np.int64]
     """Sample n owns the characters ``bounds[n]`` up to ``bounds[n + 1]``."""
 
@@ -73,7 +73,7 @@ class DecodedColumns(Sequence[Decoded]):
         )
 
     def texts(self) -> list[str]:
-        """Of each sample."""
+        """One for each sample."""
         return cut(characters(self.code_points), self.bounds)
 
     def without_characters(self) -> DecodedColumns:

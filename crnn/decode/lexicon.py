@@ -64,7 +64,7 @@ class LexiconDecoder:
             exhaustive_words: Lists up to this length are scored whole.
             max_distance: Levenshtein distance from the greedy text within which words of longer
                 lists are scored; if none is that near, the nearest ones are.
-            max_neighbours: At most so many words are scored for a sample, the nearest first.
+            max_neighbours: Maximum number of words scored for a sample, nearest first.
 
         Raises:
             ValueError: for an empty list, a single string, or a limit that leaves nothing.
@@ -81,7 +81,7 @@ class LexiconDecoder:
         self._max_distance = max_distance
         self._max_neighbours = max_neighbours
         self._known: list[_Writable] = []
-        """Of the last charsets: two where what one bundle doubts another reads."""
+        """Cache for the last charsets: a cascade has two."""
 
     def __call__(self, log_probs_TNC: Tensor, charset: Charset) -> list[Decoded]:
         """The most probable word for each sample.

@@ -37,7 +37,7 @@ class Graph:
     input_name: str
     output_name: str
     input_type: int
-    """Of ONNX's element types."""
+    """ONNX element type of the input."""
     channels: int
     height: int
     width: int | None
@@ -45,7 +45,7 @@ class Graph:
     channels_last: bool
     """Whether pictures are ``NHWC``, not ``NCHW``."""
     axes: str
-    """Of the scores: ``NTC``, ``TNC``, ``NCT`` …"""
+    """Axes of the scores: ``NTC``, ``TNC``, ``NCT`` …"""
     num_classes: int
     scale: Scale
     logits_name: str = ""
@@ -90,7 +90,7 @@ def log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def session(model: bytes) -> Any:
-    """Of ONNX Runtime; raises EngineError without it, and DataError for what it refuses."""
+    """ONNX Runtime session; EngineError if not installed, DataError if it rejects the model."""
     try:
         import onnxruntime
     except ImportError as error:

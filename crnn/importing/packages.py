@@ -32,7 +32,7 @@ class Package:
     graph: str
     """Its ONNX file, by its path among the installed ones."""
     licence: str
-    """Of the weights, as the package states it."""
+    """Licence of the weights, as the package states it."""
     made_by: str
     picture: PictureContract
     normalisation: Normalisation

@@ -104,7 +104,7 @@ class Agreement:
     count: int
     """Pictures whose text by the package the bundle's charset can write."""
     same: int
-    """Of these, those that the bundle reads as the package does."""
+    """Those that the bundle reads as the package does."""
     outside: int
     """Other pictures: the charset was cut, and lacks a character of the package's text."""
     failed: int
@@ -114,7 +114,7 @@ class Agreement:
 
     @property
     def share(self) -> float:
-        """Of the same texts; 1 where there is nothing to compare."""
+        """Share of equal texts; 1 if there is nothing to compare."""
         return self.same / self.count if self.count else 1.0
 
     def to_dict(self) -> dict[str, int | float]:

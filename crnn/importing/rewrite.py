@@ -31,12 +31,12 @@ _CLASSES_LAST = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Normalisation:
-    """Of pixels 0 to 255 to what a graph was trained with: ``(pixel / 255 - mean) / std``."""
+    """Maps pixels (0 to 255) to the graph's input: ``(pixel / 255 - mean) / std``."""
 
     order: Literal["rgb", "bgr"] = "rgb"
-    """Of three channels."""
+    """Order of three channels."""
     mean: tuple[float, ...] = (0.5,)
-    """Of each channel in the graph's order, or of all."""
+    """One for each channel in the graph's order, or one for all."""
     std: tuple[float, ...] = (0.5,)
 
     def __post_init__(self) -> None:
@@ -203,7 +203,7 @@ class _Editor:
         return node
 
     def _value(self, name: str) -> NDArray[Any] | None:
-        """Of a constant; None of anything else."""
+        """Value of a constant; None for anything else."""
         from onnx import numpy_helper
 
         node = self._makers.get(name)

@@ -42,7 +42,7 @@ class Batch:
 
     @property
     def bucket_width(self) -> int | None:
-        """Of its pictures, px."""
+        """Width of the bucket, px."""
         return None if self.bucket is None else self.bucket.width_px
 
 
@@ -82,12 +82,12 @@ class Batcher:
         self._is_closed = False
 
     def expect(self, count: int) -> None:
-        """So many pictures are being decoded."""
+        """Adds to the pictures being decoded."""
         with self._changed:
             self._num_decoding += count
 
     def give_up(self, count: int = 1) -> None:
-        """So many of those that were expected won't come."""
+        """Subtracts pictures that were expected and won't come."""
         with self._changed:
             self._num_decoding -= count
             if not self._num_decoding:
@@ -186,11 +186,11 @@ class Batcher:
         return self._num_decoding > 0 or (self._num_busy > 0 and not self._cores_rest())
 
     def _turn(self, bucket: Bucket) -> int:
-        """Of a bucket's first picture."""
+        """Turn of the bucket's first picture."""
         return self._buckets[bucket][0][0]
 
     def _forget_the_gone(self) -> None:
-        """No bucket begins with a picture that nobody waits for any more."""
+        """Drops cancelled pictures from the front of every bucket."""
         for bucket, waiting in list(self._buckets.items()):
             while waiting and waiting[0][2].request.is_over:
                 heapq.heappop(waiting)
@@ -215,7 +215,7 @@ class Batcher:
 
 
 def _decoding_bytes(entry: Entry) -> int:
-    """What is decoded when the picture is read; 0 if it was before, or nobody waits for it."""
+    """Bytes still to decode when the picture is read; 0 if already decoded or cancelled."""
     if entry.request.is_over or not isinstance(entry.picture, Small):
         return 0
     return entry.picture.decoding_bytes

@@ -40,9 +40,9 @@ class OnlineConfig:
     instead."""
     decode_all_apart: bool = False
     """Decode small plain pictures in separate processes too. In the serving process they are
-    bounded in work (one scan, nothing else that inflates, 512 KiB), so that hostile ones hold
-    nobody up, but an error in libjpeg-turbo or libpng would be one of that process: use this
-    where senders aren't known, at the price of throughput (docs/security.md)."""
+    bounded in work (one scan, nothing else that inflates, 512 KiB), so hostile ones can't delay
+    others, but a bug in libjpeg-turbo or libpng would affect that process: use this
+    for untrusted clients, at the cost of throughput (docs/security.md)."""
     decode_memory_mb: int = 1024
     """Memory limit of a decoding process, MiB; a picture that needs more becomes an error."""
     decode_timeout_s: float = 5.0

@@ -13,7 +13,7 @@ from crnn.errors import QueueFullError
 LONGEST_RETRY_S = 60.0
 SHORTEST_RETRY_S = 0.1
 _MEMORY_PICTURES = 256
-"""Over about so many pictures the pace is averaged."""
+"""Approximate number of pictures over which the rate is averaged."""
 
 
 class Places:
@@ -82,7 +82,7 @@ class Places:
         self._weight -= pictures + extra
 
     def answered(self, pictures: int) -> None:
-        """So many pictures are done since the last call."""
+        """Records the number of pictures done since the last call."""
         now_s = time.monotonic()
         share = min(1.0, pictures / _MEMORY_PICTURES) if self._picture_s else 1.0
         self._picture_s += share * ((now_s - self._paced_s) / pictures - self._picture_s)

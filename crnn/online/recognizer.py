@@ -119,7 +119,7 @@ class OnlineRecognizer:
         return self._failure
 
     def process_ids(self) -> list[int]:
-        """Of the processes that decode, at the moment."""
+        """Ids of the current decoding processes."""
         return [pid for side in self._sides for pid in side.pool.process_ids()]
 
     def warm_up(self) -> None:

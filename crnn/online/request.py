@@ -59,7 +59,7 @@ class Request:
         self._left = len(pictures)
 
     def data(self, index: int) -> bytes | None:
-        """Picture ``index``, encoded, to be prepared once more; None once nobody waits for it."""
+        """Picture ``index``, encoded, to be prepared once more; None after cancellation."""
         pictures = self._pictures  # from any thread
         return pictures[index] if pictures else None
 
@@ -77,7 +77,7 @@ class Request:
             self.done.set_exception(error)
 
     def end(self) -> None:
-        """Nobody waits any more: pictures that weren't read yet won't be."""
+        """Cancels the request: pictures that weren't read yet won't be."""
         self.is_over = True
         self._pictures = ()
         if self._left:
@@ -119,11 +119,11 @@ class Entry:
     ready_s: float
     """When it came as it is here (``time.monotonic``)."""
     attempts: Attempts | None = None
-    """Of a picture that is read again: where its result goes."""
+    """For a picture that is read again: where its result goes."""
     number: int = 0
     """Its place there."""
     first: Result | None = None
-    """Of a picture that the second bundle of a cascade is to read: what the first one read."""
+    """For a picture passed to the second bundle of a cascade: the first bundle's result."""
 
     @property
     def bucket(self) -> Bucket | None:

@@ -36,7 +36,7 @@ class Progress:
     skipped: int = 0
     """Non-finite global batches."""
     skipped_in_a_row: int = 0
-    """Of these, the ones since the last good step."""
+    """Steps skipped since the last good step."""
 
 
 @dataclass(frozen=True, kw_only=True)

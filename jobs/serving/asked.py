@@ -93,7 +93,7 @@ def asked_in(body: bytes, headers: Headers, query: bytes, limits: Limits) -> Ask
 
 
 def most_values(*, pictures: int, words: int) -> int:
-    """Commas or brackets of JSON that no sensible request with so many has."""
+    """More commas or brackets of JSON than any sensible request has."""
     return _VALUES_A_PICTURE * pictures + _VALUES_A_WORD * words + _OTHER_VALUES
 
 
@@ -146,7 +146,7 @@ def words_in(text: str, most: int) -> list[str]:
 
 
 def check_count(count: int, limits: Limits) -> None:
-    """Raise ProblemError unless a request may have so many pictures."""
+    """Raise ProblemError if a request has too many pictures."""
     if not count:
         raise ProblemError("invalid", "the request has no picture; expected at least one")
     if count > limits.pictures:

@@ -14,7 +14,7 @@ Headers = Mapping[bytes, bytes]
 
 
 class ClientGoneError(Exception):
-    """Nobody waits for the answer any more."""
+    """The client no longer waits for the answer."""
 
 
 class Held:

@@ -26,7 +26,7 @@ class Request:
     headers: dict[bytes, bytes]
     receive: Receive
     deadline_s: float
-    """Of the loop's clock."""
+    """Time by the event loop's clock."""
 
     @classmethod
     def of(cls, scope: Scope, receive: Receive, request_s: float) -> Request:

@@ -10,13 +10,13 @@ Value = TypeVar("Value")
 
 
 class Kept(Generic[Key, Value]):
-    """The values used last, of at most so many bytes together. Use it from one thread."""
+    """The most recently used values, up to a total size in bytes. Not thread-safe."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._entries: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
         self.bytes = 0
-        """Of all that are kept, as their makers counted them."""
+        """Total size of the kept values, as reported when they were made."""
 
     def get(self, key: Key) -> Value | None:
         """None where there is none (any more)."""

@@ -31,7 +31,7 @@ class Kind:
     help: str
     labels: tuple[str, ...] = ()
     bounds: tuple[float, ...] | None = None
-    """Of a histogram's buckets, ascending."""
+    """Upper bounds of a histogram's buckets, ascending."""
     is_gauge: bool = False
 
 

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 LEXICONS_BYTES = 64 << 20
 """Memory, about, of the lexicons kept ready, the last used."""
 _BYTES_A_LETTER, _BYTES_A_WORD = 10, 200
-"""Of a lexicon made ready, measured: words, and their class ids."""
+"""Measured size of a prepared lexicon: words and their class ids."""
 
 
 @dataclass(frozen=True, kw_only=True)

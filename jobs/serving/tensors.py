@@ -45,7 +45,7 @@ class AskedTensors:
 
     id: str | None
     shape: list[int]
-    """Of the input, and so of every output."""
+    """Shape of the input, and so of every output."""
     pictures: list[bytes | PictureError]
     options: Options
     outputs: list[tuple[str, bool]]
@@ -164,7 +164,7 @@ def _pictures(
 
 
 def _shape(tensor: dict[str, Any]) -> list[int]:
-    """Of one or two dimensions, as the protocol's batches have them."""
+    """Shape with one or two dimensions, as batches of the protocol have."""
     shape = tensor.get("shape")
     if (
         not isinstance(shape, list)

@@ -28,7 +28,7 @@ class EventWriter:
         self._samples = purge_from
 
     def flush(self, history: History) -> None:
-        """Whatever the history has gained since the last call."""
+        """What was added to the history since the last call."""
         for point in history.points:
             if point["samples"] > self._samples:
                 self._add("train", point)

@@ -82,7 +82,7 @@ class TrainSettings:
     checkpoint_every: int = 0
     """Samples between checkpoints; 0: at each validation."""
     patience: int = 0
-    """Stop after so many validations without a better exact accuracy; 0: never."""
+    """Stop after this many validations without a better exact accuracy; 0: never."""
     seed: int = 0
     """Seed of the weights, the order of samples and augmentation."""
 

@@ -131,7 +131,7 @@ def _unmeasurable(row: Row) -> str:
 
 @dataclass(kw_only=True)
 class _Total:
-    """The parts of one set, in whatever order they come."""
+    """The parts of one set, in any order."""
 
     parts: dict[int, tuple[Measured, ...]] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -142,7 +142,7 @@ class _Total:
             self.parts[part.start] = part.measured
 
     def values(self) -> dict[str, np.ndarray]:
-        """Of each trait the samples that have it, in the set's order."""
+        """Values of each trait for the samples that have it, in the set's order."""
         table = np.stack([row for start in sorted(self.parts) for row in self.parts[start]])
         columns = {name: table[:, place] for place, name in enumerate(TRAITS)}
         return {name: v[~np.isnan(v)].astype(np.float64) for name, v in columns.items()}

@@ -60,11 +60,11 @@ class Comparison:
     samples: tuple[int, ...]
     """Pictures measured, of each set."""
     skipped: tuple[Mapping[str, int], ...]
-    """Of each set the rows without a picture to measure, by reason."""
+    """For each set, the rows without a measurable picture, by reason."""
     traits: Mapping[str, TraitReport]
 
     def mean_distance(self, number: int) -> float | None:
-        """Of set ``number`` from the first one, over the traits that have a distance."""
+        """Mean distance of set ``number`` from the first, over the traits that have one."""
         found = [trait.sets[number].distance for trait in self.traits.values()]
         known = [value for value in found if value is not None]
         return sum(known) / len(known) if known else None

@@ -94,7 +94,7 @@ Measured = NDArray[np.float32]
 
 
 def measure(image: Image.Image, characters: int, *, height: int) -> Measured:
-    """The traits of an upright picture whose label has so many characters (0: none).
+    """The traits of an upright picture whose label has this many characters (0: none).
 
     Args:
         height: px at which the model sees it.

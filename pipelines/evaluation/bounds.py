@@ -36,7 +36,7 @@ class Bound:
     count: int
     """Samples that the measure counts."""
     doubtful: int
-    """Of these, those that the second bundle reads too."""
+    """Those that the second bundle reads too."""
     right: int
 
     @property

@@ -49,7 +49,7 @@ def plan_evaluation(
         lexicon: the words allowed, for the lexicon decoder.
         engine: as for ``crnn.engines.build_engine``.
         held_out_share: above 0, only samples that ``is_held_out`` of this share.
-        limit: at most so many samples of each set; 0 for all.
+        limit: maximum number of samples of each set; 0 for all.
         use_gpu: one process for each GPU of the cluster, in place of one for each CPU.
 
     Raises:

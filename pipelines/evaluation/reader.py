@@ -85,7 +85,7 @@ class Outcome:
     rows: int
     """Rows looked at."""
     predictions: pa.Table
-    """Of ``PREDICTION_SCHEMA``."""
+    """Has the schema ``PREDICTION_SCHEMA``."""
     tally: Tally
     engine: str
     """What ran the model."""

@@ -30,7 +30,7 @@ class SetInfo:
 
     uri: str
     digest: str
-    """Of its manifest."""
+    """Digest of its manifest."""
     prepared_rejects: dict[str, int]
     """Inputs that preparation had set aside, by reason; they are no samples of the set."""
 
@@ -54,7 +54,7 @@ class Evaluation:
     sets: dict[str, SetInfo]
     tally: Tally
     log_probabilities: NDArray[np.float64]
-    """Of each sample whose picture could be read."""
+    """One for each sample whose picture could be read."""
     confidences: NDArray[np.float64]
     """The same, calibrated."""
     correct: NDArray[np.bool_]
@@ -126,7 +126,7 @@ class Evaluation:
 
     @property
     def expected_calibration_error(self) -> float:
-        """Of the bundle's confidences; NaN when no picture could be read."""
+        """Calibration error of the confidences; NaN if no picture could be read."""
         return expected_calibration_error(self.confidences, self.correct, CONFIDENCE_BINS)  # type: ignore[arg-type]
 
     def fit_calibration(self) -> Calibration:

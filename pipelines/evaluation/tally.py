@@ -52,7 +52,7 @@ class Mistake:
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Problem:
-    """A sample that could not be read right, whatever the model knows."""
+    """A sample that no model could read correctly."""
 
     set: str
     id: str

@@ -28,7 +28,7 @@ class Shown:
     id: str
     text: str
     size: tuple[int, int] | None
-    """Of the upright picture, px; None where it can't be decoded."""
+    """Size of the upright picture, px; None if it can't be decoded."""
     small: bytes
     """A JPEG; empty where the picture can't be decoded."""
 

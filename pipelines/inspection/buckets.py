@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 STEP_PX = 8
 WIDEST_PX = 2048
 SQUEEZED_SHARE = 0.001
-"""So many of the pictures may be longer than the largest bucket that is proposed."""
+"""Share of pictures that may be longer than the largest proposed bucket."""
 Widths = NDArray[np.int64]
 
 
@@ -27,7 +27,7 @@ class Bucket:
     width_px: int
     pictures: int
     padded_share: float
-    """Of the bucket's pixels, 0 to 1."""
+    """Share of the bucket's pixels, 0 to 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Buckets:
     widths: tuple[int, ...]
     buckets: tuple[Bucket, ...]
     padded_share: float
-    """Of all pixels that the model gets, 0 to 1."""
+    """Share of all pixels that the model gets, 0 to 1."""
     squeezed: int
     """Pictures longer than the largest width."""
     pixels: int
@@ -45,7 +45,7 @@ class Buckets:
 
     @property
     def squeezed_share(self) -> float:
-        """Of the pictures, 0 to 1."""
+        """Share of the pictures, 0 to 1."""
         return self.squeezed / max(1, sum(bucket.pictures for bucket in self.buckets))
 
 

@@ -29,7 +29,7 @@ from pipelines.inspection.tally import Example, Ref
 
 CONTRADICTED = "contradicted"
 MORE_EXAMPLES = 4
-"""So many times as many are shown as of other findings: they are looked at one by one."""
+"""Factor by which more examples are shown than of other findings: people check each one."""
 _SCHEMA = pa.schema(
     [("set", pa.int32()), ("row", pa.int64()), ("confidence", pa.float64()), ("text", pa.string())]
 )
@@ -50,7 +50,7 @@ class Contradicted:
     rows: int
     """Samples looked at."""
     beyond_charset: int
-    """Of these, labels with characters that the bundle doesn't know."""
+    """Labels with characters that the bundle doesn't know."""
     found: pa.Table
     """Set and row, and what the bundle reads with which confidence."""
 

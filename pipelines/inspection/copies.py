@@ -33,7 +33,7 @@ class Links:
     others: Numbers
     """The sample that stays; where none is better than the other, one that tells why."""
     sides: Numbers
-    """Of a leak, else ``NO_SIDE``."""
+    """Sides of a leak; otherwise ``NO_SIDE``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Copies:
     counts: Counter[int]
     """By set."""
     equal_bytes: int
-    """Of these, equal byte for byte to the one that comes first."""
+    """Those that equal the first one byte for byte."""
     examples: list[Example]
     links: Links
     """Every sample; of a leak those of both sides, where ``counts`` has the later sets' alone."""
@@ -56,7 +56,7 @@ class Candidates:
     pairs: list[tuple[int, int]]
     """Indices over all sets, the lower first; those across sets first, then the closest."""
     left_out: int
-    """Pairs beyond ``MOST_PAIRS``, that nobody looks at."""
+    """Pairs beyond ``MOST_PAIRS``, which are not examined."""
     crowded: int
     """Pictures with too many near looks to compare all."""
 

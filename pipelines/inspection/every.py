@@ -192,7 +192,7 @@ class _Names:
 
 
 def ids_and_texts(data: DataSet, piece: Piece) -> tuple[list[str], list[str]]:
-    """Of each row of a piece, no picture read; DataError as ``PieceReader.rows``."""
+    """Ids and texts of a piece, without its pictures; DataError as ``PieceReader.rows``."""
     if data.source:
         return [item.id for item in piece.items], [item.text for item in piece.items]
     table = read_row_group(data.uri, piece.shard, piece.group, columns=["id", "text"])

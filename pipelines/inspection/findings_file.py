@@ -6,7 +6,7 @@ import pyarrow as pa
 
 FINDINGS_NAME = "findings.parquet"
 SETS_KEY = b"sets"
-"""Of the file's metadata: JSON of the sets' addresses by name."""
+"""Metadata key: JSON of the sets' addresses by name."""
 FINDINGS_SCHEMA = pa.schema(
     [
         ("set", pa.string()),

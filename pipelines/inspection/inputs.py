@@ -20,7 +20,7 @@ from pipelines.sources.item import with_unicode_name
 
 PREPARED = "prepared"
 RANGE_ITEMS = 1024
-"""Of a source, in one piece."""
+"""Items of a source in one piece."""
 
 
 @dataclass(frozen=True, kw_only=True)

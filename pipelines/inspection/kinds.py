@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 Severity = Literal["error", "warning", "info"]
 Side = Literal["training", "measuring"]
-"""Of a leak: the set that was named earlier is trained on, the later one measures."""
+"""Side of a leak: the set named first is for training, the later one for measuring."""
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 

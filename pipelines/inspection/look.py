@@ -37,7 +37,7 @@ class LookConfig:
     sets: tuple[DataSet, ...]
     inspect: InspectConfig
     charset: Charset | None
-    """None: whatever occurs is known."""
+    """None: every character is known."""
     time_steps: Mapping[int, int]
     """T of the network by bucket width in px."""
 

@@ -18,9 +18,9 @@ MOST_BITS = 4
 WIDTH_TOLERANCE = 1.06
 """Widths at equal height that differ by a larger factor are never near."""
 SPAN = 256
-"""In a table, a look is compared with at most so many that follow it."""
+"""Maximum number of following looks that a look in a table is compared with."""
 MOST_FOUND = 4_000_000
-"""Pairs are looked for until there are so many in memory."""
+"""Maximum number of pairs in memory; the search stops there."""
 _BLOCKS = (11, 11, 11, 11, 10, 10)
 _KEPT = len(_BLOCKS) - MOST_BITS
 Numbers = NDArray[np.int64]
@@ -33,7 +33,7 @@ class Near(NamedTuple):
     second: Numbers
     """Their places, each the larger of its pair; pairs are distinct and in order."""
     crowded: int
-    """Looks with so many like them that not all of those were compared."""
+    """Looks with too many similar ones to compare all."""
 
 
 def near_pairs(looks: NDArray[np.uint64], widths_px: NDArray[np.uint16]) -> Near:

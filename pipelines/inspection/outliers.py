@@ -34,7 +34,7 @@ class Outliers(NamedTuple):
     examples: list[Example]
     """The farthest first."""
     sets: NDArray[np.int64]
-    """Of each of them."""
+    """Set of each outlier."""
     rows: NDArray[np.int64]
     per_character: NDArray[np.float64]
     """Pixels a character, at the contract's height."""

@@ -37,7 +37,7 @@ class Listed:
     """All pieces of all sets, and how many samples there are as far as is known."""
 
     def __init__(self, sets: Sequence[DataSet], limit: int) -> None:
-        """``limit``: at most so many samples of each set, 0 for all."""
+        """``limit``: maximum number of samples of each set, 0 for all."""
         self._sets, self._limit = sets, limit
         known = [data.samples for data in sets]
         self.total = sum(min(n, limit or n) for n in known if n is not None)

@@ -51,7 +51,7 @@ def digest(data: bytes) -> int:
 
 
 def look_at(image: Image.Image, *, channels: int) -> Looked:
-    """What is kept of an upright picture, for a model that sees so many channels."""
+    """What is kept of an upright picture, for a model with this number of channels."""
     pixels = np.asarray(image)
     if pixels.ndim == 3 and _is_grey(pixels):
         pixels = np.ascontiguousarray(pixels[:, :, 0])

@@ -52,7 +52,7 @@ class Finding:
     code: str
     count: int
     of: int
-    """The share is taken of so many."""
+    """The total that the share refers to."""
     by_set: dict[str, int]
     examples: tuple[Example, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -91,9 +91,9 @@ class NearSummary:
     candidates: int = 0
     """Pairs with near looks."""
     compared: int = 0
-    """Of these, pairs whose pictures were compared."""
+    """Pairs whose pictures were compared."""
     near: int = 0
-    """Of these, pairs that are near."""
+    """Compared pairs that are near."""
     crowded: int = 0
     """Pictures with too many near looks to compare all."""
 

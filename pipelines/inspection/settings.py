@@ -17,7 +17,7 @@ class ReadConfig(SourceOptions):
     """How labelled pictures are read where they lie, prepared or not."""
 
     format: str = AUTO
-    """Of sources that are not prepared sets: auto, labels, pairs, names, mjsynth, icdar, scene,
+    """Format of sources that aren't prepared: auto, labels, pairs, names, mjsynth, icdar, scene,
     lmdb, webdataset or parquet."""
     lists: tuple[str, ...] = ()
     """List files to read of such sources, e.g. annotation_train.txt; default: all."""

@@ -15,7 +15,7 @@ from pipelines.inspection.tally import LABELLED, READABLE, Features
 MOST_BINS = 24
 _FACTORS = (1, 2, 4, 8, 16, 32, 64)
 _INSIDE = 0.995
-"""So many of the values are not in the last, open bin."""
+"""Share of the values outside the last, open bin."""
 Numbers = NDArray[np.int64]
 
 
@@ -29,18 +29,18 @@ class Bin(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """Of every picture that decodes."""
+    """Shapes of all pictures that decode."""
 
     width_px: Numbers
     """At the contract's height, the aspect kept."""
     length: Numbers
-    """Of its label; 0 where that has nothing to see."""
+    """Visible length of its label; 0 if nothing is visible."""
     steps: Numbers
     """Fewest time steps that can hold the label."""
 
 
 def shape(features: Sequence[Features]) -> Shape:
-    """Of all sets."""
+    """Shapes of all sets together."""
     parts = [f[(f["flags"] & READABLE) > 0] for f in features]
     width, length, steps, flags = (
         np.concatenate([np.empty(0, np.int64), *(p[name].astype(np.int64) for p in parts)])
@@ -51,7 +51,7 @@ def shape(features: Sequence[Features]) -> Shape:
 
 
 def histograms(found: Shape, contract: PictureContract) -> Mapping[str, tuple[Bin, ...]]:
-    """Of widths, label lengths, aspect ratios (width over height), and pixels a character."""
+    """Histograms of width, label length, aspect ratio (width / height) and pixels per character."""
     labelled = found.length > 0
     length = found.length[labelled]
     return {

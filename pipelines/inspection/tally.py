@@ -51,7 +51,7 @@ class Example:
 
 @dataclass(kw_only=True)
 class Tally:
-    """Of some rows of one set, those from ``start`` on."""
+    """Tally of some rows of one set, from ``start`` on."""
 
     set: int
     start: int
@@ -97,7 +97,7 @@ class Tally:
 
 
 class Total:
-    """All tallies, in whatever order they come; ``finish`` puts them in theirs."""
+    """All tallies, added in any order; ``finish`` sorts them."""
 
     def __init__(self, num_sets: int, *, most_examples: int, rare_below: int) -> None:
         self.most_examples, self._most_rows = most_examples, max(rare_below, 1)
@@ -106,7 +106,7 @@ class Total:
         self.characters: list[Counter[str]] = [Counter() for _ in range(num_sets)]
         self.unknown: Counter[str] = Counter()
         self.features: list[Features] = []
-        """Of each set, its rows in order; after ``finish``."""
+        """The rows of each set in order; set by ``finish``."""
         self.notes = Notes()
         self._parts: list[dict[int, Features]] = [{} for _ in range(num_sets)]
         self._examples: defaultdict[tuple[str, int], list[Example]] = defaultdict(list)

@@ -45,7 +45,7 @@ class Progress:
     listed: bool
     """Whether all is listed, so that ``total`` stays as it is."""
     rejects: int
-    """Of this run."""
+    """Rejects of this run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class Job:
     config: PrepareConfig
     splits: tuple[Split, ...]
     hold: Hold
-    """Of the output, until it is carried out."""
+    """Lock on the output until the job is done."""
     agenda: Agenda[Chunk] = field(init=False)
     unlabelled: Unmatched = Unmatched()
     drops: Drops | None = None
@@ -114,7 +114,7 @@ class Job:
         )
 
     def progress(self, done: int = 0, rejects: int = 0) -> Progress:
-        """Where it stands when so many entries are done in this run."""
+        """Progress after this number of entries in this run."""
         before = sum(split.planner.rows_done for split in self.splits)
         total = before + self.agenda.rows
         return Progress(

@@ -1,4 +1,4 @@
-"""Bulk recognition: every picture of a bucket read once, whatever is killed meanwhile.
+"""Bulk recognition: reads every picture of a bucket once, even if workers or the job are killed.
 
 ``listing`` (what there is, in pages of ``inputs``; from ``stores`` or ``lists``) → ``known``
 (what is new) → ``plan`` (written down in chunks, the ledger) → ``agenda`` (handed out while the

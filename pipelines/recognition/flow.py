@@ -177,7 +177,7 @@ def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: No
 
 
 def progress(work: Work, *, done: int = 0, errors: int = 0) -> Progress:
-    """How far the work is when so many inputs are read."""
+    """Progress after this number of inputs."""
     agenda = work.agenda
     return Progress(done=done, total=agenda.rows, listed=agenda.complete, errors=errors)
 

@@ -177,7 +177,7 @@ def _what(report: Mapping[str, Any]) -> Markup:
 
 
 def _read_by(report: Mapping[str, Any]) -> dict[str, str]:
-    """Of a cascade, what each bundle has read."""
+    """For a cascade, the number of readings of each bundle."""
     bundles = report["read_by"]
     if len(bundles) < 2:
         return {}

@@ -143,7 +143,7 @@ class ChunkReader:
         )
 
     def _found(self, chunk: Chunk) -> ChunkOutcome | None:
-        """Of a chunk whose results file is there."""
+        """Outcome of a chunk whose results file exists."""
         address = storage.join(self._config.results_uri, chunk.part)
         if not storage.exists(address):
             return None

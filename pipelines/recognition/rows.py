@@ -1,4 +1,4 @@
-"""One row of the results for every input, whatever happened to it."""
+"""One row of the results for every input, successful or not."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from pipelines.recognition.plan import Chunk
 from pipelines.recognition.source import Prefixes, encoded
 
 HELD_BYTES = 64 << 20
-"""Of encoded pictures that wait to be found doubtful, in one process."""
+"""Limit of encoded pictures waiting for their first reading, in one process."""
 WAITING_PICTURES = 1024
 """Doubtful pictures from which on chunks wait no longer."""
 WAITING_CHUNKS = 8

@@ -39,7 +39,7 @@ class RunFigures:
     pictures: int = 0
     """Inputs read in it."""
     seconds: float = 0.0
-    """Of reading."""
+    """Seconds spent reading."""
     started: str = ""
     """ISO 8601, UTC."""
     finished: str = ""

@@ -39,11 +39,11 @@ class Item:
 
     row: Row
     name: str
-    """Of the file in ``images``."""
+    """Name of the file in ``images``."""
     small: bytes
     """JPEG."""
     size: tuple[int, int]
-    """Of the whole picture, px."""
+    """Size of the whole picture, px."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ class Shown:
     """A picture as it is kept and shown."""
 
     name: str
-    """Of its file."""
+    """Name of its file."""
     data: bytes
     """The file as it was; a PNG where a region was cut out of it."""
     small: bytes

@@ -31,7 +31,7 @@ class Progress:
     done: int
     total: int
     lost: int
-    """Of those done: can't be shown."""
+    """Pictures that can't be shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ def _keep(shown: Shown, out_uri: str) -> None:
 
 
 def _digest(selection: Selection) -> str:
-    """Of the results: what a person did with them is kept by it, whatever was selected."""
+    """Digest of the results' address: corrections are stored under it, for any selection."""
     return hashlib.sha256(selection.results_uri.encode()).hexdigest()[:16]
 
 

@@ -14,7 +14,7 @@ from pipelines.sources.format import Encoded, Opened, Reader
 from pipelines.sources.item import Place
 
 MAX_PICTURE_BYTES = 32 << 20
-"""Of one encoded picture; a larger one is a reject and not read to its end."""
+"""Limit of one encoded picture; a larger one is rejected and not read to its end."""
 REMOTE_THREADS = 16
 _AHEAD = 2 * REMOTE_THREADS
 

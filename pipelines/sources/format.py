@@ -14,8 +14,8 @@ from pipelines.sources.item import Item, Place
 from pipelines.stores import is_picture_name, names_in
 
 LOOKED_AT_NAMES = 10_000
-"""Of one folder, to tell formats apart; here pictures don't count, which on an object store take
-requests. A list is found by its own name however many there are."""
+"""Names read from one folder to detect formats; pictures, which on an object store take
+requests, don't count. A list is found by its own name however many there are."""
 
 
 class Lacks(Exception):  # noqa: N818  (an answer, not an error)
@@ -38,7 +38,7 @@ class SourceOptions:
     group_column: str = ""
     """Column of the group of a sample (.csv, .jsonl, .parquet); see --group-pattern."""
     min_confidence: float = 0.0
-    """Of the results of a bulk job: readings of lower confidence (0 to 1) become rejects
+    """For results of a bulk job: readings of lower confidence (0 to 1) become rejects
     (low_confidence)."""
 
 
@@ -53,7 +53,7 @@ class Opened:
     options: SourceOptions
 
     def address(self, file: str) -> str:
-        """Of a file below the source; of the source itself for an empty path."""
+        """Address of a file below the source; of the source itself for an empty path."""
         return storage.join(self.uri, file) if file else self.uri
 
 

@@ -14,7 +14,7 @@ from pipelines.sources.ranged import numbered_lines
 from pipelines.sources.values import NotTextError, parse_json, text_of
 
 _MOST_BYTES = 1 << 30
-"""Of a list that is one JSON text: it is held whole."""
+"""Limit of a list that is one JSON document: it is held in memory."""
 _PICTURES_FOLDER = "images"
 """Where docTR keeps the pictures that its labels.json names."""
 

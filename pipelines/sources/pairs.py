@@ -22,7 +22,7 @@ from pipelines.sources.walk import folders_below
 from pipelines.stores import files_at, is_picture_name
 
 TEXT_SUFFIXES = ("txt", "text", "label", "gt")
-"""Of texts, the ones that count first."""
+"""Suffixes of texts, by priority."""
 MARK = ".gt.txt"
 _SAMPLE_FILES = 3
 _GROUPS_AHEAD = 64
@@ -73,7 +73,7 @@ def paired(names: Sequence[str], text_suffixes: Sequence[str]) -> list[Pair]:
 def _partners(
     pictures: Mapping[int, str], texts: Mapping[int, str]
 ) -> dict[int, tuple[int, list[int]]]:
-    """Of each text the pictures that its name goes with best, and how well: less is better."""
+    """For each text, the best matching pictures by name, and the cost of the match."""
     by_picture, by_text = _by_stem(pictures), _by_stem(texts)
     longer: dict[int, list[int]] = {}
     for picture, stem in pictures.items():

@@ -40,7 +40,7 @@ class _Member(NamedTuple):
     offset: int
     size: int
     content: bytes
-    """Of a label; of a picture nothing."""
+    """Content of a label; empty for a picture."""
     complaint: str = ""
     """Why it is no file of its own."""
 

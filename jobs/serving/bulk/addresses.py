@@ -1,4 +1,4 @@
-"""Which addresses a request may name: those that lie in an allowed folder, whatever is tried.
+"""Which addresses a request may name: those in an allowed folder, against any attempt to escape.
 
 What a list or a prepared set names is judged by the job, when it reads it: it is given the same
 folders.

@@ -42,7 +42,7 @@ class Record:
     bundle: str
     """Address of the bundle in use then."""
     digest: str
-    """Of what read then, both bundles of a cascade; the job reads with it or not at all."""
+    """Digest of the bundle, or of both in a cascade, when the job began; another is refused."""
     then: str = ""
     """Address of the bundle that reads what this one doubts."""
     below: float = BELOW
@@ -68,7 +68,7 @@ class Records:
         self.uri = storage.absolute(uri)
 
     def ids(self) -> list[str]:
-        """Of all jobs, newest first."""
+        """Ids of all jobs, newest first."""
         system, path = storage.resolve(self.uri)
         selector = fs.FileSelector(path.rstrip("/"), allow_not_found=True)
         found = storage.attempt("list", self.uri, lambda: system.get_file_info(selector))

@@ -145,7 +145,7 @@ class Patience:
         self._threads = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="bulk")
 
     async def result(self, work: Callable[[], Found], deadline_s: float | None = None) -> Found:
-        """What ``work`` gives, which goes on where nobody waits for it any more.
+        """The result of ``work``, which continues even if the caller stops waiting.
 
         ``deadline_s`` is of the loop's clock; by default the request's time begins now.
 
@@ -173,7 +173,7 @@ class Patience:
 
 
 def _forgotten(running: asyncio.Future[Any]) -> None:
-    """Nobody waits for it; an error of it is still worth a line."""
+    """No caller waits for it, so its error is logged."""
     if not running.cancelled() and (error := running.exception()) is not None:
         _log.error("a request of bulk jobs that was given up failed: %s", error)
 

@@ -40,7 +40,7 @@ class Deployed:
 
     uri: str
     digest: str
-    """Of what reads: of both bundles together in a cascade."""
+    """Digest of the bundle; of both together in a cascade."""
     then: str = ""
     """Address of the bundle that reads what this one doubts."""
     below: float = BELOW
@@ -203,7 +203,7 @@ class BulkJobs:
         return record
 
     def _arguments(self, record: Record) -> list[str]:
-        """Of ``jobs/recognize.py``."""
+        """Arguments for ``jobs/recognize.py``."""
         given = {
             "bundle": record.bundle,
             "digest": record.digest,
@@ -220,7 +220,7 @@ class BulkJobs:
         return [*flags, "--prefixes", *self._settings.prefixes]
 
     def _looks(self, ids: Sequence[str], runs: Mapping[str, Run]) -> list[Look]:
-        """Of those that have a record, in their order."""
+        """Jobs that have a record, in their order."""
 
         def look(job_id: str) -> Look | None:
             record = self._records.read(job_id)
@@ -239,7 +239,7 @@ class BulkJobs:
 
 
 def _state(progress: JobProgress, run: Run | None, *, cancelled: bool) -> str:
-    """Of a job that hasn't written down its own end."""
+    """State of a job that hasn't recorded its own end."""
     status = run.status if run else None
     if status == "STOPPED" or (cancelled and status in (None, "SUCCEEDED", "FAILED")):
         return CANCELLED
