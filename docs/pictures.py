@@ -1,4 +1,4 @@
-"""The two pictures of the README, made anew: the page of a running service, and a report.
+"""Makes the two pictures of the README: the page of a running service, and a report.
 
     pip install -c requirements.lock -e '.[dev]' && python docs/pictures.py
 
