@@ -55,7 +55,7 @@ class Outcome:
 
     sums: Sums
     cpu_s: float
-    """Of one core, decoding included."""
+    """CPU seconds of one core, decoding included."""
     measured: str = ""
     """The day, where it wasn't in this run."""
 

@@ -54,7 +54,7 @@ class Data:
     val: Path
     test: Path
     took_s: float
-    """Of the commands that prepared them."""
+    """Duration of the commands that prepared them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ class Load:
     p50_ms: float
     p99_ms: float
     cpu_ms: float
-    """Of the load's own process, for each request."""
+    """CPU time of the load's own process per request."""
     answers: list[dict[str, Any]]
     """The first one to each of the distinct requests that was sent, by ``request``."""
 

@@ -37,7 +37,7 @@ OUT_OF_MEMORY_STATUS = 77
 """Exit status when memory ran out in a process that wasn't fresh: another may have used it."""
 
 GROWN_SHARE = 0.25
-"""Of the memory allowed: a process that still holds more after its files makes room for another."""
+"""Share of the memory limit: a process that holds more after its files is replaced."""
 _FLUSH_BYTES = 1 << 18
 _FLUSH_PIECES = 256
 """In one gathered write: Linux and macOS take 1,024 (IOV_MAX)."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 LEAST_CONTRAST = 64
-"""Of the ink with white (0 to 255): a quarter of what there is. With less, black may be better."""
+"""Least contrast of ink with white (0 to 255), a quarter; below it, black may be better."""
 _STRAY = 0.02
 """Share of the ink that may stand out more: stray pixels."""
 _LEAST_GROUND = 0.1
