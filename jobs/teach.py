@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -41,6 +40,7 @@ STUDENT, TEACHER, BEFORE = "student", "teacher", "before"
 TEACH_FILE = "teach.json"
 PACE_PICTURES = 256
 """Held-out pictures by which speeds are measured."""
+_FIGURES = ("count", "exact_accuracy", "alnum_accuracy")
 _OURS = ("data", "val", "name", "storage_path", "address")
 """Settings of the training that this job makes."""
 
@@ -237,8 +237,9 @@ def pace(bundle: str, uri: str) -> float:
     Unlike the rates of an evaluation, the start of processes and of the engine doesn't count.
     """
     from crnn import Recognizer
+    from pipelines.samples import from_sets
 
-    pictures = _pictures(uri, PACE_PICTURES)
+    pictures = [encoded for encoded, _ in from_sets([uri], PACE_PICTURES)]
     recognizer = Recognizer.load(bundle, threads=1)
     recognizer.read(pictures, chars=False)  # each width is compiled when it first comes
     began_s = time.process_time()
@@ -246,34 +247,11 @@ def pace(bundle: str, uri: str) -> float:
     return len(pictures) / (time.process_time() - began_s)
 
 
-def _pictures(uri: str, count: int) -> list[bytes]:
-    """Up to so many of a prepared set, encoded."""
-    from pipelines.manifest import load_manifest
-    from pipelines.shards import read_row_group
-
-    found: list[bytes] = []
-    for entry in load_manifest(uri).shards:
-        for index in range(len(entry.row_groups)):
-            found += read_row_group(uri, entry.name, index, ["image"])["image"].to_pylist()
-            if len(found) >= count:
-                return found[:count]
-    return found
-
-
 def _figures(found: Mapping[str, Evaluation]) -> dict[str, Any]:
-    return {
-        name: {
-            "count": evaluation.total.count,
-            "exact_accuracy": evaluation.total.exact_accuracy,
-            "alnum_accuracy": _finite(evaluation.total.alnum_accuracy),
-        }
-        for name, evaluation in found.items()
-    }
+    from pipelines.evaluation import measures
 
-
-def _finite(share: float) -> float | None:
-    """JSON has no NaN."""
-    return share if math.isfinite(share) else None
+    all_of = {name: measures(evaluation.total) for name, evaluation in found.items()}
+    return {name: {key: figures[key] for key in _FIGURES} for name, figures in all_of.items()}
 
 
 def describe(summary: Mapping[str, Any], out: str) -> str:

@@ -14,7 +14,7 @@ from crnn.lazily import names_of
 if TYPE_CHECKING:
     from pipelines.evaluation.flow import Progress, carry_out, evaluate
     from pipelines.evaluation.planned import Planned, plan_evaluation, set_names
-    from pipelines.evaluation.result import Evaluation, SetInfo
+    from pipelines.evaluation.result import Evaluation, SetInfo, measures
     from pipelines.evaluation.tally import Mistake, Problem
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "SetInfo",
     "carry_out",
     "evaluate",
+    "measures",
     "plan_evaluation",
     "set_names",
 ]

@@ -90,7 +90,7 @@ def test_a_job_listens_on_this_machine_alone_and_its_cluster_asks_for_a_token(
                 here[processes.get(pid, "the job")] |= closed
                 beyond[processes.get(pid, "the job")] |= opened
             modes |= {_mode(pid) for pid, name in processes.items() if name == "raylet"}
-            time.sleep(0.1)
+            time.sleep(0.02)
     said = (tmp_path / "log").read_text(errors="replace")
     assert job.returncode == 0, said
     assert here["gcs_server"] and here["raylet"], "nothing was looked at"

@@ -97,10 +97,8 @@ def test_the_job_learns_160_strings_by_heart(home: Path) -> None:
     assert [result.text for result in recognizer.read(pictures[::16])] == some
 
 
-@pytest.mark.parametrize(
-    "backbone",
-    [pytest.param(b, marks=pytest.mark.nightly) for b in ("vgg", "vgg16_bn", "resnet")],
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("backbone", ["vgg", "vgg16_bn", "resnet"])
 def test_other_backbones_learn_them_too(backbone: str) -> None:
     """In this process, by the same steps with the same settings."""
     settings = cli.parse(TrainSettings, flags(backbone), description="")
