@@ -3,11 +3,12 @@
 Cameras and scanners write 8, 10, 12 or 14 bits into files of 16, most often without a word in the
 header. Scaled by the file's type their pictures would be black. So a picture whose greatest value
 fits into 8, 10, 12 or 14 bits has that many, unless its header tells: PNG's ``sBIT``, TIFF's
-``BitsPerSample`` and ``SMaxSampleValue``.
+``BitsPerSample`` and ``SMaxSampleValue``, JPEG 2000's bits of a component, Netpbm's greatest value.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -21,14 +22,21 @@ from crnn.errors import PictureError
 from crnn.transparency import ground_of
 
 _USUAL_BITS = (8, 10, 12, 14, 16)
-_LITTLE = 63
-"""Greatest high byte of a picture of 16 bits that may hold fewer: 14 bits at most."""
+_LITTLE = 64
+"""Greatest high byte, rounded up, of a picture of 16 bits that may hold fewer: 14 at most."""
 _BITS_PER_SAMPLE, _SAMPLES_MAX, _ORIENTATION = 258, 341, 274  # tags of TIFF and Exif
 _PNG = b"\x89PNG\r\n\x1a\n"
 _CHUNK = struct.Struct(">I4s")
 _CHUNK_TAIL = 4  # its checksum
 _PNG_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 _PIXEL_CHUNKS = frozenset({b"IHDR", b"IDAT", b"IEND"})
+_JPEG_2000_SIZES = b"\xff\x4f\xff\x51"
+"""Begin of a codestream of JPEG 2000 and of the sizes in it."""
+_COMPONENTS = 40
+"""From there to the number of components, 2 bytes, and 3 bytes for each."""
+_GAP = rb"(?:\s|#[^\n]*\n)+"
+_PPM_OF_16_BITS = re.compile(rb"P[36]" + _GAP + rb"\d+" + _GAP + rb"\d+" + _GAP + rb"65535\s")
+_PPM_HEADER_BYTES = 4096
 
 
 def stated_max(image: Image.Image, data: bytes = b"") -> int | None:
@@ -46,8 +54,12 @@ def stated_max(image: Image.Image, data: bytes = b"") -> int | None:
         if bits is not None and 8 < max(bits) < 16:
             return int((1 << max(bits)) - 1)
         return None
-    bits = _significant_bits(data) if data.startswith(_PNG) else None
-    return None if bits is None else (1 << bits) - 1
+    if data.startswith(_PNG):
+        bits = _significant_bits(data)
+        return None if bits is None else (1 << bits) - 1
+    if image.format == "JPEG2000" and 8 < (most_bits := max(_jpeg_2000_bits(data), default=0)) < 16:
+        return 65535 if image.mode == "I;16" else (1 << most_bits) - 1  # Pillow scales grey alone
+    return None
 
 
 def white_of(greatest: float, stated: int | None) -> float:
@@ -89,11 +101,13 @@ def in_full_depth(image: Image.Image, data: bytes) -> Image.Image:
 
     Pillow keeps the high byte alone, which is next to nothing where the file holds fewer bits:
     then its values are taken from the file again, and where a PNG names its transparent colour, in
-    16 bits as well, which no high byte equals. Any other picture as it is.
+    16 bits as well, which no high byte equals; of JPEG 2000 always, of which Pillow makes white
+    black as it rounds. Any other picture as it is.
     """
     clear = _clear_colour(image, data)
     channels = 3 if clear else _wide_channels(image, data)
-    if channels is None or (not clear and _greatest(image) > _LITTLE):
+    is_kept = not clear and image.format != "JPEG2000"
+    if channels is None or (is_kept and _greatest(image) > _LITTLE):
         return image
     wide = _decoded_wide(image, data, channels)
     if wide is None:
@@ -107,10 +121,13 @@ def in_full_depth(image: Image.Image, data: bytes) -> Image.Image:
 def _decoded_wide(image: Image.Image, data: bytes, channels: int) -> NDArray[np.uint16] | None:
     """What OpenCV makes of the file, ``HWC``; None where that isn't what was expected."""
     encoded = np.frombuffer(_bare_png(data) if data.startswith(_PNG) else data, dtype=np.uint8)
+    loudness = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         wide = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED | cv2.IMREAD_ANYDEPTH)
     except cv2.error:  # no memory, or a kind of file that OpenCV doesn't read
         return None
+    finally:
+        cv2.utils.logging.setLogLevel(loudness)
     if wide is None or wide.dtype != np.uint16:
         return None
     return (
@@ -153,6 +170,11 @@ def _wide_channels(image: Image.Image, data: bytes) -> int | None:
     if data.startswith(_PNG) and len(data) > 25 and data[24] == 16:
         channels = _PNG_CHANNELS.get(data[25])
         return 4 if channels == 2 else channels  # OpenCV makes four of grey with alpha
+    if image.format == "JPEG2000":
+        depths = _jpeg_2000_bits(data)
+        return len(depths) if len(depths) in (3, 4) and min(depths) > 8 else None
+    if image.format == "PPM":
+        return 3 if _PPM_OF_16_BITS.match(data[:_PPM_HEADER_BYTES]) else None
     bits: Any = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE)
     return len(bits) if bits and min(bits) == 16 and len(bits) in (3, 4) else None
 
@@ -175,6 +197,13 @@ def _significant_bits(data: bytes) -> int | None:
         if kind == b"IDAT":
             return None
     return None
+
+
+def _jpeg_2000_bits(data: bytes) -> tuple[int, ...]:
+    """Bits of each component, as the codestream says; none where it says nothing."""
+    at = data.find(_JPEG_2000_SIZES) + _COMPONENTS
+    count = int.from_bytes(data[at : at + 2]) if at >= _COMPONENTS else 0
+    return tuple(1 + (depth & 0x7F) for depth in data[at + 2 : at + 2 + 3 * count : 3])
 
 
 def _bare_png(data: bytes) -> bytes:

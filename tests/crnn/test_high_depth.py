@@ -81,6 +81,30 @@ def test_colours_of_fewer_bits_fill_the_range(kind: str, channels: int, bits: in
     assert np.abs(blue - expected / 2).max() <= 1.5
 
 
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("kind", [".jp2", ".ppm"])
+def test_colours_of_16_bits_in_other_formats_fill_the_range(kind: str, bits: int) -> None:
+    """Pillow makes of white in a JPEG 2000 of 16 bits black: 65535 rounds up to 256."""
+    most = (1 << bits) - 1
+    grey = np.tile(np.linspace(0, most, 64).round().astype(np.uint16), (64, 1))
+    done, data = cv2.imencode(kind, np.dstack([grey // 2, grey, grey]))
+    assert done
+    found = np.asarray(decode_picture(data.tobytes())).astype(int)
+    expected = grey * (255 / most)
+    assert np.abs(found[:, :, 0] - expected).max() <= 1  # red
+    assert np.abs(found[:, :, 2] - expected / 2).max() <= 1.5
+
+
+def test_transparency_of_a_jpeg_2000_of_16_bits_is_kept() -> None:
+    values = np.full((64, 64, 4), 65535, np.uint16)
+    values[:, :, :3] = 0
+    values[:, :32, 3] = 0
+    done, data = cv2.imencode(".jp2", values)
+    assert done
+    pixels = np.asarray(decode_picture(data.tobytes()).convert("L"))
+    assert pixels[0, 0] == 255 and pixels[0, 63] == 0
+
+
 def test_the_header_wins_over_the_range() -> None:
     dark = ramp(8)
     assert spread(decode_picture(png(dark, sBIT=b"\x10"))) == (0, 1)
@@ -126,6 +150,13 @@ def test_odd_chunks_are_no_word_on_stderr(kind: type, capfd: pytest.CaptureFixtu
     cv2.imdecode(np.frombuffer(odd, np.uint8), cv2.IMREAD_UNCHANGED)
     assert "libpng" in capfd.readouterr().err  # it does warn of them
     assert spread(decode_picture(odd)) == (0, 255)
+    assert capfd.readouterr().err == ""
+
+
+def test_opencv_warns_of_no_tiff(capfd: pytest.CaptureFixture[str]) -> None:
+    done, data = cv2.imencode(".tiff", np.dstack([ramp(8)] * 4))
+    assert done
+    decode_picture(data.tobytes())
     assert capfd.readouterr().err == ""
 
 
