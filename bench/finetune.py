@@ -2,6 +2,7 @@
 
 python bench/finetune.py captchas DIR --bundle bundles/mobile
 python bench/finetune.py lines DIR --bundle bundles/mobile
+python bench/finetune.py captchas DIR --words DIR DIR --limit 500
 
 ``captchas``: of a folder of labelled pictures the first 500 of its list are trained on, with their
 own characters, and the others read, right when every character is. Where a list is sorted, the
@@ -14,6 +15,9 @@ and digits, in any case.
 The bundle that comes out is calibrated, and that of the lines chosen, on a twentieth held out of
 what is trained on, so that nothing is known of what is read. Prints each command and the minutes
 that all took.
+
+With ``--words`` rendered words are replayed, as ``crnn train`` does unless told otherwise, and
+these sets are read before and after. Without it the bundle learns the pictures alone.
 """
 
 from __future__ import annotations
@@ -223,6 +227,24 @@ def told(what: str, sums: Sums, recipe: Recipe) -> str:
     )
 
 
+def forgotten(before: str, after: str, sets: Sequence[LabelledSet]) -> list[str]:
+    """By set and pooled: words right by letters and digits, before and after."""
+    pooled, told_of = [Sums(), Sums()], []
+    for one in sets:
+        found = [read(uri, one) for uri in (before, after)]
+        pooled = [total + sums for total, sums in zip(pooled, found, strict=True)]
+        told_of.append(points(one.name, *found))
+    return [*told_of, points("words pooled", *pooled)]
+
+
+def points(name: str, before: Sums, after: Sums) -> str:
+    lost = 100 * (before.alnum_accuracy - after.alnum_accuracy)
+    return (
+        f"{name}: {before.alnum_accuracy:.1%} before, {after.alnum_accuracy:.1%} after, "
+        f"{lost:+.1f} points lost, of {after.alnum_count:,}"
+    )
+
+
 def main(arguments: argparse.Namespace, more: Sequence[str]) -> None:
     recipe, bundle = RECIPES[arguments.kind], arguments.bundle or default_bundle()
     with tempfile.TemporaryDirectory(prefix="finetune-") as name:
@@ -230,12 +252,17 @@ def main(arguments: argparse.Namespace, more: Sequence[str]) -> None:
         data = recipe.prepare(arguments.folder, work, arguments.group_pattern)
         flags = ("--data", str(data.train), "--val", str(data.val), "--init-from", bundle)
         flags = (*flags, *shape_flags(bundle), *recipe.train)
+        flags = flags if arguments.words else (*flags, "--replay", "0")
         runs = str(arguments.out or work)
         flags = (*flags, "--storage-path", runs, "--name", arguments.kind)
         took_s = data.took_s + run("jobs/train.py", *flags, *more)
         test = labelled_set(str(data.test), lines=arguments.kind == "lines")
         print(told(f"start, {bundle}", read(bundle, test), recipe))
-        print(told("fine-tuned", read(f"{runs}/{arguments.kind}/bundle", test), recipe))
+        tuned = f"{runs}/{arguments.kind}/bundle"
+        print(told("fine-tuned", read(tuned, test), recipe))
+        if arguments.words:
+            words = [labelled_set(w, lines=False, limit=arguments.limit) for w in arguments.words]
+            print(*forgotten(bundle, tuned, words), sep="\n")
     print(f"{took_s / 60:.1f} minutes for all commands, their starts and evaluation included")
 
 
@@ -249,5 +276,7 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path, help="labelled pictures, with a labels.tsv")
     parser.add_argument("--bundle", default="", help="to start from; default: the shipped one")
     parser.add_argument("--group-pattern", default=r"(\d+)_\d+", help="of lines (%(default)s)")
+    parser.add_argument("--words", nargs="+", default=[], help="sets to measure forgetting on")
+    parser.add_argument("--limit", type=int, default=0, help="words of each of them; 0: all")
     parser.add_argument("--out", type=Path, help="folder that keeps the run; default: none")
     main(*parser.parse_known_args())

@@ -287,6 +287,16 @@ def load_bundle(
     )
 
 
+def shape_of(uri: str) -> tuple[ModelConfig | None, PictureContract]:
+    """What a bundle states of its network (None: imported) and of its pictures; reads no weights.
+
+    Raises:
+        BundleError: when ``bundle.json`` is missing, damaged or of another version.
+    """
+    settings, _ = _settings(uri, read_about(uri))
+    return settings["model_config"], settings["picture"]
+
+
 def _imported(
     uri: str, about: dict[str, Any], settings: dict[str, Any], stated: str, *, with_onnx: bool
 ) -> Bundle:

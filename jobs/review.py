@@ -2,6 +2,7 @@
 
     python jobs/review.py results/ review/ --below 0.8
     python jobs/review.py s3://bucket/results review/ --order random --limit 200
+    python jobs/review.py results/ review/ --beside of-another-bundle/ --limit 200
     python jobs/prepare.py review/ shards/review
 
 RESULTS is the --output folder of jobs/recognize.py, or one of the model=… folders in it. Writes
@@ -51,6 +52,11 @@ def main(argv: Sequence[str]) -> None:
 
     storage.resolve(settings.out)
     selection = select(settings.results, settings)
+    if not selection.rows and settings.beside:
+        raise DataError(
+            f"of the {selection.total:,} rows in {selection.results_uri} none has another text in "
+            f"{settings.beside}; there is nothing to review"
+        )
     if not selection.rows:
         raise DataError(
             f"none of the {selection.total:,} rows in {selection.results_uri} has a confidence "

@@ -136,6 +136,7 @@ def confidence_note(teacher: str) -> str:
 def _labelled(settings: TeachSettings) -> dict[str, Planned]:
     """The evaluations of others than the student; sets that can't be used are told before work."""
     from crnn.errors import CharsetError
+    from jobs.training.network import start_address
     from pipelines.manifest import load_manifest
 
     for uri in settings.also:
@@ -143,21 +144,11 @@ def _labelled(settings: TeachSettings) -> dict[str, Planned]:
     if not settings.labelled:
         return {}
     planned = {TEACHER: _planned(settings.teacher, settings.labelled)}
-    before = start_of(settings.train)
+    before = start_address(settings.train)
     if before:
         with contextlib.suppress(CharsetError):  # no character of these sets: that is why it learns
             planned[BEFORE] = _planned(before, settings.labelled)
     return planned
-
-
-def start_of(settings: TrainSettings) -> str | None:
-    """Address of the bundle that training begins with, if it does with one."""
-    from crnn.shipped import default_bundle
-    from jobs.training.network import starting_bundle
-
-    if starting_bundle(settings) is None:
-        return None
-    return settings.init_from or default_bundle()
 
 
 def _read(settings: TeachSettings, out: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from crnn import storage
@@ -13,13 +14,15 @@ from crnn.errors import DataError
 from crnn.training.optim import build_optimizer
 from jobs.progress import ProgressLines
 from jobs.training.network import new_network, starting_bundle, time_steps
+from jobs.training.replay import Replay, is_wanted, replay_beside
 from jobs.training.settings import DATA_FOLDER, RENDERED, TrainSettings
 from pipelines.evaluation import set_names
-from pipelines.manifest import MANIFEST_NAME, Manifest
+from pipelines.manifest import MANIFEST_NAME
 from pipelines.render.synth import RenderConfig, render_set
 from pipelines.shards import check_sizes
 from pipelines.stream import flow
 from pipelines.stream.assemble import StreamConfig
+from pipelines.stream.plan import epoch_rows
 from pipelines.stream.scan import Scan, scan_labels
 
 RENDERED_CHARSET = "codes"
@@ -41,6 +44,8 @@ class TrainingData:
     val_scan: Scan
     val_sets: dict[str, str]
     """Name → address of the validation sets, for the evaluation at the end."""
+    replay: Replay
+    """Rendered words among ``train``, if any."""
     digest: str
     """Identity of all data, of both streams."""
 
@@ -60,14 +65,18 @@ def check_inputs(settings: TrainSettings) -> Bundle | None:
     if settings.charset != "auto":
         Charset.named(settings.charset)
     named = _sets(settings) if settings.data else ([], [])
-    for uri in (*named[0], *named[1]):
+    for uri in (*named[0], *named[1], *settings.kept):
         check_sizes(uri, flow.load_source(uri)[1])
     build_optimizer(new_network(settings, num_classes=2), settings.optim)
     return starting_bundle(settings)
 
 
-def gather(settings: TrainSettings) -> TrainingData:
-    """The run's data, rendered first if there is none.
+def gather(settings: TrainSettings, old: Charset | None) -> TrainingData:
+    """The run's data, rendered first if there is none, and what is replayed beside it.
+
+    Args:
+        settings: of the run.
+        old: characters of the bundle that training begins with; None for random weights.
 
     Raises:
         DataError: when a set is missing or unfinished, or too many labels are unfit.
@@ -79,9 +88,14 @@ def gather(settings: TrainSettings) -> TrainingData:
     val_sets = [flow.load_source(u) for u in val_uris] or [
         (replace(source, weight=None), manifest) for source, manifest in train_sets
     ]
-    charset = choose_charset(settings, [manifest for _, manifest in train_sets])
+    written = [c for _, manifest in train_sets for c in manifest.characters]
+    replay = Replay()
+    if old is not None and is_wanted(settings, old, written):
+        rows = round(epoch_rows([source for source, _ in train_sets]) * (1 - held_out))
+        replay = replay_beside(settings, old, rows)
+    charset = choose_charset(settings, [*written, *replay.characters])
     train = StreamConfig(
-        sources=tuple(source for source, _ in train_sets),
+        sources=(*(source for source, _ in train_sets), *replay.sources),
         charset=charset,
         picture=settings.picture,
         time_steps=time_steps(settings, charset.num_classes),
@@ -98,24 +112,25 @@ def gather(settings: TrainSettings) -> TrainingData:
         held_out=held_out > 0,
     )
     digests = [manifest.digest for _, manifest in (*train_sets, *val_sets)]
+    digests += replay.digests
     return TrainingData(
         train=train,
         val=val,
         train_scan=_checked(settings, train, "training"),
         val_scan=_checked(settings, val, "validation"),
         val_sets=set_names([source.uri for source in val.sources]),
+        replay=replay,
         digest=hashlib.sha256(json.dumps([held_out, *digests]).encode()).hexdigest(),
     )
 
 
-def choose_charset(settings: TrainSettings, manifests: list[Manifest]) -> Charset:
-    """The charset asked for; ``auto`` is the rendered strings' own, or the data's characters."""
+def choose_charset(settings: TrainSettings, written: Sequence[str]) -> Charset:
+    """The charset asked for; ``auto`` is the rendered strings' own, or the characters written."""
     if settings.charset != "auto":
         return Charset.named(settings.charset, settings.text_order)
     if not settings.data:
         return Charset(CHARSETS[RENDERED_CHARSET])
-    characters = (c for manifest in manifests for c in manifest.characters)
-    return Charset.of_texts(characters, settings.text_order)
+    return Charset.of_texts(written, settings.text_order)
 
 
 def _sets(settings: TrainSettings) -> tuple[list[str], list[str]]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 
 from crnn.backbones.vgg16_bn import Vgg16Bn, freeze, load_imagenet_weights
-from crnn.bundle import Bundle, load_bundle
+from crnn.bundle import Bundle, load_bundle, shape_of
 from crnn.charset import Charset
 from crnn.errors import BundleError
 from crnn.model import CRNN
@@ -50,30 +50,40 @@ def first_network(settings: TrainSettings, charset: Charset, start: Bundle | Non
     return model
 
 
+def start_address(settings: TrainSettings) -> str | None:
+    """Address of the bundle that training begins with; None for random weights.
+
+    Raises:
+        BundleError: when the shipped bundle's ``bundle.json`` can't be read.
+    """
+    if settings.init_from:
+        return None if settings.init_from == RANDOM else settings.init_from
+    try:
+        uri = default_bundle()
+    except BundleError:  # an installation without bundles trains all the same
+        return None
+    model, picture = shape_of(uri)
+    same_network = model is not None and replace(model, dropout=0.0) == replace(
+        settings.model, dropout=0.0
+    )
+    same_input = all(
+        getattr(settings.picture, name) == getattr(picture, name) for name in ("height", "channels")
+    )
+    return uri if same_network and same_input else None
+
+
 def starting_bundle(settings: TrainSettings) -> Bundle | None:
     """The bundle whose weights training begins with, or None for random ones.
 
     Raises:
         BundleError: when the bundle to begin from can't be loaded.
     """
-    if settings.init_from == RANDOM:
+    address = start_address(settings)
+    if address is None:
         return None
-    if settings.init_from:
-        given = load_bundle(settings.init_from)
-        given.network()  # an imported one has no weights to begin with, and says so
-        return given
-    try:
-        uri = default_bundle()
-    except BundleError:  # an installation without bundles trains all the same
-        return None
-    bundle = load_bundle(uri, with_onnx=False)
-    configs = settings.model, bundle.network().config
-    own, theirs = (replace(config, dropout=0.0) for config in configs)
-    same_input = all(
-        getattr(settings.picture, name) == getattr(bundle.picture, name)
-        for name in ("height", "channels")
-    )
-    return bundle if own == theirs and same_input else None
+    bundle = load_bundle(address, with_onnx=False)
+    bundle.network()  # an imported one has no weights to begin with, and says so
+    return bundle
 
 
 def origin(settings: TrainSettings, start: Bundle | None) -> str:

@@ -16,6 +16,7 @@ import shlex
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from ray.train.torch import TorchTrainer
 
 from crnn import storage
 from crnn.bundle import Bundle, load_bundle, save_bundle
-from crnn.errors import CheckpointMismatchError, NonFiniteLossError, WorkersLostError
+from crnn.errors import CharsetError, CheckpointMismatchError, NonFiniteLossError, WorkersLostError
 from crnn.heap import kept_heap
 from crnn.metrics import wilson_interval
 from crnn.model import CRNN
@@ -41,11 +42,13 @@ from jobs.training.data import TrainingData, check_inputs, gather
 from jobs.training.history import History
 from jobs.training.loop import BUNDLE_FOLDER, PROGRESS_FILE, WorkerOrders, train_worker
 from jobs.training.meeting import torch_config
-from jobs.training.network import first_network, origin
+from jobs.training.network import first_network, origin, start_address
 from jobs.training.rejects import RejectParts
 from jobs.training.settings import TrainSettings, differences
 from pipelines.at_work import at_work
-from pipelines.evaluation import Evaluation, evaluate
+from pipelines.evaluation import Evaluation, evaluate, set_names
+from pipelines.evaluation.losses import Losses, losses
+from pipelines.manifest import load_manifest
 from pipelines.owned import NOTHING, delete_ours, refuse_foreign
 from pipelines.report import write_report
 from pipelines.stream.plan import epoch_rows
@@ -96,7 +99,7 @@ def _trained(run_uri: str, settings: TrainSettings, began_s: float) -> str:
     cluster.connect(settings.address or None, local_cpus=most + settings.cpus_per_data_task)
     settings = _placed(settings)
     print(f"run {settings.name} → {run_uri}", flush=True)
-    data = gather(settings)
+    data = gather(settings, start.charset if start else None)
     started_from = _claim(run_uri, settings, data, origin(settings, start))
     result = _fit(run_uri, settings, data, start)
     bundle_uri = _finish(run_uri, settings, data, result, started_from)
@@ -284,6 +287,13 @@ def _announce(settings: TrainSettings, data: TrainingData, model: CRNN) -> None:
         f"worker(s); {data.train_scan.usable:,} samples, {data.val_scan.usable:,} to validate on",
         flush=True,
     )
+    rendered = sum(source.rows_an_epoch or 0 for source in data.replay.sources)
+    if rendered:
+        print(
+            f"of {round(epoch_rows(data.train.sources)):,} samples an epoch {rendered:,} are "
+            "rendered words of what it reads already (--replay)",
+            flush=True,
+        )
 
 
 def _finish(
@@ -328,17 +338,41 @@ def _finish(
             reliability=calibrated.confidence_bins,
         )
         storage.upload_folder(Path(local) / BUNDLE_FOLDER, bundle_uri, last=["bundle.json"])
-    write_report(calibrated, run_uri)
+    lost = _lost(settings, data, bundle_uri)
+    write_report(calibrated, run_uri, lost)
     words = f"{evaluation.total.exact_accuracy:.2%} of words"
     title = f"{settings.name}: {settings.model.backbone}, {words}"
     storage.write_bytes(storage.join(run_uri, "curves.png"), plot_curves(history, title))
     rejects = RejectParts(run_uri)
     counts = rejects.merge()
     _show(evaluation, history, counts)
+    print(*(lost.lines() if lost else ()), sep="\n", flush=True)
     done = {"rejects": counts, "metrics": evaluation.total.to_dict()}
     storage.write_bytes(storage.join(run_uri, DONE_FILE), json.dumps(done, indent=1).encode())
     rejects.clear()
     return bundle_uri
+
+
+def _lost(settings: TrainSettings, data: TrainingData, bundle_uri: str) -> Losses | None:
+    """Against the bundle that training began with, on what is replayed and on ``--kept`` sets."""
+    before, kept = start_address(settings), (*settings.kept, *data.replay.kept)
+    if before is None or not kept:
+        return None
+    sets, lines = set_names(kept), ProgressLines("what was forgotten")
+
+    def evaluated(uri: str) -> Evaluation:
+        return evaluate(
+            uri, sets, decoder=None, on_progress=lambda now: lines(now.rows, now.total_rows)
+        )
+
+    counts: Counter[str] = Counter()
+    for uri in kept:
+        counts.update(load_manifest(uri).characters)
+    try:
+        return losses(evaluated(before), evaluated(bundle_uri), counts)
+    except CharsetError as error:
+        print(f"note: what was forgotten isn't measured: {error}", flush=True)
+        return None
 
 
 def _facts(

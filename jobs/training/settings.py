@@ -26,7 +26,7 @@ FREE_ON_RESUME = frozenset(
     {
         *("num_workers", "use_gpu", "cpus_per_worker", "cpus_per_data_task", "address"),
         *("max_failures", "overwrite", "placement_wait_s", "storage_path", "name", "audit"),
-        *("checkpoint_every", "data_ahead_mib", "threads_per_worker"),
+        *("checkpoint_every", "data_ahead_mib", "threads_per_worker", "kept"),
     }
 )
 
@@ -54,6 +54,11 @@ class TrainSettings:
     """Largest share of unusable labels; above it the run ends with an error."""
     rendered_samples: int = 30_000
     """Pictures to render for training when there is no --data."""
+    replay: float = 0.3
+    """Share of each epoch that is rendered words of the characters of the bundle to start from,
+    where the data's are others, so that nothing is forgotten (0 to below 1); 0: none."""
+    kept: tuple[str, ...] = ()
+    """Prepared sets that the bundle to start from reads, to report what is lost on them."""
 
     # run
     name: str = ""
@@ -152,6 +157,8 @@ class TrainSettings:
                 raise ValueError(f"{flag} is {getattr(self, name)}; expected more than 0")
         if not 0 <= self.val_share < 1:
             raise ValueError(f"--val-share is {self.val_share}; expected 0 up to, not including, 1")
+        if not 0 <= self.replay < 1:
+            raise ValueError(f"--replay is {self.replay}; expected 0 up to, not including, 1")
         if (self.backbone_weights or self.freeze_backbone) and self.model.backbone != "vgg16_bn":
             raise ValueError(
                 "--backbone-weights and --freeze-backbone go with --model.backbone vgg16_bn, "

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from crnn.metrics import Sums, wilson_interval
+from pipelines.evaluation.losses import Losses
 from pipelines.evaluation.result import Evaluation
 from pipelines.report import charts
 from pipelines.report.confusions import confusion_section
 from pipelines.report.document import document, facts, figure_cell, many, moment, table, tile, tiles
 from pipelines.report.figures import duration, interval, number, percent, rate
 from pipelines.report.gallery import gallery_section, problem_section
+from pipelines.report.lost import lost_section
 from pipelines.report.markup import Markup, tag, together
 
 
-def page(evaluation: Evaluation) -> str:
+def page(evaluation: Evaluation, lost: Losses | None = None) -> str:
     """The whole HTML document."""
     title = f"Evaluation of {evaluation.bundle_name}"
     return document(
@@ -22,6 +24,7 @@ def page(evaluation: Evaluation) -> str:
         _heading(evaluation, title),
         _tiles(evaluation),
         _sets(evaluation),
+        *([lost_section(lost)] if lost else []),
         _lengths(evaluation),
         _confidence(evaluation),
         confusion_section(evaluation.confusions),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from crnn import storage
+from pipelines.evaluation.losses import Losses
 from pipelines.evaluation.result import Evaluation
 from pipelines.report.page import page
 
@@ -17,15 +18,21 @@ def begin_report(out_uri: str) -> None:
     storage.delete(storage.join(out_uri, JSON_NAME))
 
 
-def write_report(evaluation: Evaluation, out_uri: str) -> str:
+def write_report(evaluation: Evaluation, out_uri: str, lost: Losses | None = None) -> str:
     """Write both files to a folder or address, and return the address of the HTML page.
+
+    Args:
+        evaluation: what they tell of.
+        out_uri: the folder.
+        lost: against the bundle that training began with, where that was measured.
 
     Raises:
         DataError: when they can't be written.
     """
     begin_report(out_uri)
     address = storage.join(out_uri, HTML_NAME)
-    storage.write_bytes(address, page(evaluation).encode())
-    text = json.dumps(evaluation.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+    storage.write_bytes(address, page(evaluation, lost).encode())
+    figures = evaluation.to_dict() | ({"lost": lost.to_dict()} if lost else {})
+    text = json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False)
     storage.write_bytes(storage.join(out_uri, JSON_NAME), text.encode())
     return address

@@ -18,6 +18,9 @@ class ReviewConfig:
     order: Literal["confidence", "random"] = "confidence"
     """The least confident first, or a random sample of the results below --below (the same sample
     every time)."""
+    beside: str = ""
+    """Results of another bundle on the same pictures: take those that the two read differently,
+    whatever --below, those first that lie far apart and that both are sure of."""
     errors: bool = False
     """Also take inputs that could not be read, if their pictures can be shown."""
     unfinished: bool = False
@@ -30,3 +33,7 @@ class ReviewConfig:
             raise ValueError(f"--limit is {self.limit}; expected at least 1")
         if self.order not in ("confidence", "random"):
             raise ValueError(f"--order is {self.order!r}; expected confidence or random")
+        if self.beside and (self.errors or self.order != "confidence"):
+            raise ValueError(
+                "--beside goes without --errors and --order: it has an order of its own"
+            )

@@ -183,6 +183,8 @@ def _card() -> Markup:
                 tag("bdi", class_="address"), class_="soft"),
             tag("p", tag("span", "read ", class_="soft"), tag("bdi", class_="text reading"),
                 class_="was"),
+            tag("p", tag("span", "beside ", class_="soft"), tag("bdi", class_="text"),
+                tag("span", class_="soft sure"), class_="other", hidden=""),
             tag("div", field, tag("button", "Accept", type="button", class_="accept"),
                 tag("button", "Unreadable", type="button", class_="skip"), class_="edit"),
             tag("p", class_="hint", hidden=""),
@@ -194,7 +196,7 @@ def _card() -> Markup:
 
 def _data(item: Item) -> dict[str, Any]:
     """A picture as the script takes it."""
-    row = item.row
+    row, other = item.row, item.row.get("other")
     text = row["text"] or ""
     chars = [[c["char"], round(c["probability"], 3)] for c in row["chars"] or ()]
     return {
@@ -207,4 +209,5 @@ def _data(item: Item) -> dict[str, Any]:
         "chars": chars if "".join(c for c, _ in chars) == text else [[c, 1] for c in text],
         "where": where(row),
         "note": row["error_message"] or "",
+        **({"other": vars(other)} if other else {}),
     }

@@ -102,6 +102,11 @@
     const sure = item.confidence === null ? "not read" : `${percent(item.confidence)} sure`;
     find(".about").textContent = `${index + 1} · ${sure} · `;
     drawReading(find(".reading"), item);
+    if (item.other) {
+      find(".other").hidden = false;
+      find(".other .text").textContent = item.other.text || "nothing";
+      find(".sure").textContent = ` ${percent(item.other.confidence)} sure`;
+    }
     const field = find("input");
     field.setAttribute("aria-label", `text of picture ${index + 1} of ${items.length}`);
     find(".accept").setAttribute("aria-label", `accept the text of picture ${index + 1}`);

@@ -6,7 +6,7 @@ import hashlib
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,13 +16,15 @@ import pyarrow.compute as pc
 
 from crnn import storage
 from pipelines.recognition.finished import check_finished, read_part, results_at
+from pipelines.review.beside import Beside
 from pipelines.review.config import ReviewConfig
 
-_JUDGED = ["uri", "region", "confidence"]
+_JUDGED = ["uri", "region", "confidence", "text"]
 _KEY_BYTES = 16
 _REMEDY = "run jobs/recognize.py again to complete them, or take them as they are: --unfinished"
 Row = dict[str, Any]
-"""``uri, etag, region, text, confidence, chars, error_code, error_message``, as in the results."""
+"""``uri, etag, region, text, confidence, chars, error_code, error_message``, as in the results;
+``other`` (text, confidence) where another bundle's are laid beside."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,17 +49,29 @@ def select(results: str, config: ReviewConfig) -> Selection:
     folder, parts = results_at(storage.absolute(results))
     if not config.unfinished:
         check_finished(folder, _REMEDY)
+    beside = _beside(config)
     total = found = 0
     best: list[_Candidate] = []
     for address in parts:
         table = read_part(address, _JUDGED)
-        candidates = list(_candidates(address, table, config))
+        if beside is None:
+            candidates = list(_candidates(address, table, config))
+        else:
+            found_here = beside.differing(table)
+            candidates = [_Candidate(rank, key, address, place) for place, rank, key in found_here]
         total, found = total + len(table), found + len(candidates)
         best = heapq.nsmallest(config.limit, [*best, *candidates])
     newest = {c.key: c for c in sorted(best, key=lambda c: c.address)}  # of an input read again
-    return Selection(
-        results_uri=folder, rows=_rows(sorted(newest.values())), found=found, total=total
-    )
+    rows = _rows(sorted(newest.values()))
+    if beside is not None:
+        rows = [row | {"other": beside.of(row)} for row in rows]
+    return Selection(results_uri=folder, rows=rows, found=found, total=total)
+
+
+def _beside(config: ReviewConfig) -> Beside | None:
+    if not config.beside:
+        return None
+    return Beside(config.beside, _key, None if config.unfinished else _REMEDY)
 
 
 class _Candidate(NamedTuple):
@@ -79,7 +93,7 @@ def _candidates(address: str, table: pa.Table, config: ReviewConfig) -> Iterator
         yield _Candidate(rank, _key(row), address, place)
 
 
-def _key(row: Row) -> bytes:
+def _key(row: Mapping[str, Any]) -> bytes:
     """Decides between equals: random, and the same whenever it is asked."""
     place = f"{row['uri']}\0{row['region']}".encode("utf-8", "surrogatepass")
     return hashlib.blake2b(place, digest_size=_KEY_BYTES).digest()

@@ -37,7 +37,7 @@ kbd { font: 600 .85em ui-monospace, Menlo, Consolas, monospace; border: 1px soli
 .frame { background: #8884; border-radius: 8px; padding: 10px; overflow-x: auto; }
 .frame img { display: block; height: auto; width: min(100%, calc(var(--high) * var(--aspect)));
   min-width: min(calc(30px * var(--aspect)), 1200px); }
-.was { font-size: 1.05rem; } .was .text { font-size: 1.1rem; }
+.was, .other { font-size: 1.05rem; } .was .text, .other .text { font-size: 1.1rem; }
 .edit { display: flex; flex-wrap: wrap; gap: 8px; margin-top: 8px; }
 .edit input { flex: 1 1 260px; min-width: 0; font-size: 1.1rem; padding: 6px 10px;
   color: var(--ink); background: var(--page); border: 1px solid var(--line); border-radius: 8px; }

@@ -2,7 +2,8 @@
 
 Without weights an epoch reads every row group of every source once. With weights it has the
 same number of rows, shared out by weight; each source then walks through its own endless
-sequence of reshuffled passes, so that nothing in it comes twice before all of it came once.
+sequence of reshuffled passes, so that nothing in it comes twice before all of it came once. So does
+a source that gives a number of rows of its own to each epoch, beside what the others give.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class Source:
     """(shard name, row group index, rows) of every row group, in manifest order."""
     weight: float | None = None
     """Share of an epoch's rows relative to the other weights; None: by size."""
+    rows_an_epoch: int | None = None
+    """Rows that it adds to each epoch, whatever the others give; None: all, or by weight."""
 
     @property
     def rows(self) -> int:
@@ -56,7 +59,7 @@ class Chunk:
 
 def epoch_rows(sources: Sequence[Source]) -> int:
     """Samples in an epoch, weights or none."""
-    return sum(source.rows for source in sources)
+    return sum(s.rows if s.rows_an_epoch is None else s.rows_an_epoch for s in sources)
 
 
 @lru_cache(maxsize=4)
@@ -83,13 +86,17 @@ def epoch_chunks(
 
 def _drawn(sources: Sequence[Source], which: int, seed: int | None, epoch: int) -> list[Piece]:
     """The pieces that one source gives to an epoch."""
-    weights = [source.weight for source in sources]
+    own = sources[which].rows_an_epoch
+    if own is not None:
+        return list(_window(sources[which], which, seed, epoch * own, (epoch + 1) * own))
+    mixed = [source for source in sources if source.rows_an_epoch is None]
+    weights = [source.weight for source in mixed]
     if all(weight is None for weight in weights):
         return _pass(sources[which], which, seed, epoch)
     if any(weight is None for weight in weights):
         raise ValueError("some sources have a weight and some have none; give all or none")
     total = sum(weight for weight in weights if weight is not None)
-    quota = (weights[which] or 0.0) / total * epoch_rows(sources)
+    quota = (sources[which].weight or 0.0) / total * epoch_rows(mixed)
     return list(_window(sources[which], which, seed, epoch * quota, (epoch + 1) * quota))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,13 @@ from crnn.image import PictureContract
 from crnn.model import ModelConfig
 from crnn.shipped import default_bundle
 from jobs import cli
-from jobs.training.network import first_network, new_network, origin, starting_bundle
+from jobs.training.network import (
+    first_network,
+    new_network,
+    origin,
+    start_address,
+    starting_bundle,
+)
 from jobs.training.settings import TrainSettings
 from tests.jobs.runs import PROJECT, tiny_bundle
 
@@ -23,6 +30,7 @@ MOST_MIB = 20
 
 
 def test_the_default_model_starts_from_the_shipped_bundle() -> None:
+    assert start_address(TrainSettings()) == default_bundle()
     start = starting_bundle(TrainSettings())
     model = first_network(TrainSettings(), CHARSET, start)
     shipped = load_bundle(default_bundle())
@@ -48,7 +56,7 @@ def test_the_default_model_starts_from_the_shipped_bundle() -> None:
 def test_random_weights_where_these_are_asked_for_or_the_shape_is_another(
     settings: TrainSettings,
 ) -> None:
-    assert starting_bundle(settings) is None
+    assert start_address(settings) is None and starting_bundle(settings) is None
     assert origin(settings, None) == "random weights"
 
 
@@ -56,7 +64,7 @@ def test_a_bundle_that_is_named_is_taken_whatever_its_shape(tmp_path: Path) -> N
     tiny_bundle(tmp_path / "tiny")
     settings = TrainSettings(init_from=str(tmp_path / "tiny"))
     start = starting_bundle(settings)
-    assert start is not None
+    assert start is not None and start_address(settings) == settings.init_from
     assert origin(settings, start).startswith(f"{tmp_path}/tiny, ")
 
 
@@ -70,7 +78,7 @@ def test_an_installation_without_bundles_starts_from_random_weights(
 def test_a_shipped_bundle_that_is_damaged_is_told_not_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tiny_bundle(tmp_path / "mobile")
+    shutil.copytree(default_bundle(), tmp_path / "mobile")
     (tmp_path / "mobile" / "model.safetensors").write_bytes(b"x")
     monkeypatch.setattr("crnn.shipped.default_bundle.__defaults__", (tmp_path,))
     with pytest.raises(BundleError, match="SHA-256"):

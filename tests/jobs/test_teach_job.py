@@ -10,7 +10,6 @@ import pytest
 
 from crnn import load_bundle
 from crnn.errors import DataError
-from crnn.shipped import default_bundle
 from jobs import teach
 from jobs.teach import TeachSettings
 from jobs.training.settings import TrainSettings
@@ -81,13 +80,6 @@ def test_sets_that_are_missing_are_told_before_any_work(tmp_path: Path, flag: st
 def test_an_uncalibrated_teacher_is_told(tmp_path: Path) -> None:
     assert "isn't calibrated" in teach.confidence_note(unlike_bundle(tmp_path / "unlike"))
     assert not teach.confidence_note(random_bundle(tmp_path / "calibrated"))
-
-
-def test_before_is_the_bundle_that_training_begins_with(tmp_path: Path) -> None:
-    given = random_bundle(tmp_path / "given")
-    assert teach.start_of(TrainSettings()) == default_bundle()
-    assert teach.start_of(TrainSettings(init_from=given)) == given
-    assert teach.start_of(TrainSettings(init_from="none")) is None
 
 
 @pytest.mark.parametrize(

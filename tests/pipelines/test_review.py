@@ -119,6 +119,42 @@ def test_an_input_read_again_is_shown_once(tmp_path: Path) -> None:
     assert found["text"] == "new"
 
 
+def test_beside_another_bundle_those_that_differ_come_first_where_both_are_sure(
+    tmp_path: Path,
+) -> None:
+    ours = [
+        row("/same.png", "12", 0.1),
+        row("/near.png", "1234", 0.9),
+        row("/far.png", "12", 0.9),
+        row("/doubted.png", "12", 0.9),
+        row("/unread.png", "12"),
+        failed("/bad.png", "empty"),
+    ]
+    theirs = [
+        row("/same.png", "12"),
+        row("/near.png", "1235", 0.9),
+        row("/far.png", "99", 0.75),
+        row("/doubted.png", "98", 0.0),
+        failed("/unread.png", "empty"),
+        row("/bad.png"),
+    ]
+    config = ReviewConfig(beside=results(tmp_path / "theirs", theirs, model=OTHER), limit=9)
+    found = select(results(tmp_path / "ours", ours), config)
+    assert uris(found) == ["/far.png", "/near.png", "/doubted.png"]
+    assert (found.found, found.total) == (3, 6)
+    assert vars(found.rows[0]["other"]) == {"text": "99", "confidence": 0.75}
+    with pytest.raises(ValueError, match="--beside goes without"):
+        replace(config, order="random")
+
+
+def test_what_is_laid_beside_must_be_complete(tmp_path: Path) -> None:
+    ours = results(tmp_path / "ours", [row("/a.png")])
+    theirs = results(tmp_path / "theirs", [row("/a.png", "7")], model=OTHER, report=False)
+    with pytest.raises(DataError, match="theirs/model=fedcba9876543210 are unfinished"):
+        select(ours, ReviewConfig(beside=theirs))
+    assert uris(select(ours, ReviewConfig(beside=theirs, unfinished=True))) == ["/a.png"]
+
+
 def test_unfinished_results_are_refused(tmp_path: Path) -> None:
     out = results(tmp_path, [row("/a.png")], report=False)
     with pytest.raises(DataError, match="are unfinished"):
@@ -226,8 +262,13 @@ def test_what_was_taken_is_recorded(tmp_path: Path) -> None:
     assert review.page_uri == str(out / "review.html")
     record = json.loads((out / "review.json").read_text())
     assert record["select"] == {
-        "below": 0.9, "limit": 1000, "order": "confidence", "errors": True, "unfinished": False,
-    }  # fmt: skip
+        "below": 0.9,
+        "limit": 1000,
+        "order": "confidence",
+        "beside": "",
+        "errors": True,
+        "unfinished": False,
+    }
     pictures = record["pictures"]
     assert [(p["uri"], p["text"], p["region"]) for p in pictures] == [
         (first, "12", None), (second, "99", REGION),

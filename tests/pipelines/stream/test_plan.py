@@ -1,10 +1,11 @@
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.stream.plan import Chunk, Source, epoch_chunks
+from pipelines.stream.plan import Chunk, Source, epoch_chunks, epoch_rows
 
 
 def source(rows: list[int], *, uri: str = "set", weight: float | None = None) -> Source:
@@ -67,6 +68,21 @@ def test_a_weighted_source_comes_whole_before_it_comes_again() -> None:
             seen += [p.shard for p in chunk.pieces if p.source == 0]
     for start in range(0, len(seen) - 7, 8):
         assert len(set(seen[start : start + 8])) == 8
+
+
+@pytest.mark.parametrize("weight", [None, 1.0])
+def test_rows_of_its_own_come_beside_what_the_others_give(weight: float | None) -> None:
+    others = source([100] * 20, weight=weight), source([100] * 20, weight=weight)
+    sources = (*others, replace(source([50] * 30), rows_an_epoch=600))
+    assert epoch_rows(sources) == 4600
+    seen: list[str] = []
+    for epoch in range(5):
+        rows = Counter[int]()
+        for piece in (p for c in epoch_chunks(sources, seed=0, epoch=epoch) for p in c.pieces):
+            rows[piece.source] += piece.rows
+            seen += [piece.shard] if piece.source == 2 else []
+        assert rows == {0: 2000, 1: 2000, 2: 600}
+    assert len(set(seen[:30])) == len(set(seen[30:])) == 30  # each comes once before any again
 
 
 def test_some_weights_but_not_all_are_refused() -> None:

@@ -1,0 +1,86 @@
+"""What another bundle read of the same pictures: where two differ is what to label first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from rapidfuzz.distance import Levenshtein
+
+from crnn import storage
+from crnn.charset import normalise
+from pipelines.recognition.finished import check_finished, read_part, results_at
+
+_READ = ["uri", "region", "text", "confidence"]
+KeyOf = Callable[[Mapping[str, Any]], bytes]
+"""What tells the picture of a row from all others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One picture as the other bundle read it."""
+
+    text: str
+    confidence: float
+    """0 to 1."""
+
+
+class Beside:
+    """The readings of another bundle, in memory: about 150 bytes a picture."""
+
+    def __init__(self, results: str, key_of: KeyOf, remedy: str | None) -> None:
+        """From the output folder of a bulk job, or one of its ``model=…`` folders.
+
+        Args:
+            results: its address.
+            key_of: of a row, as for the rows that it is laid beside.
+            remedy: for results that aren't complete; None: these do.
+
+        Raises:
+            DataError: when there are no results, those of several models, or they are unfinished.
+        """
+        folder, parts = results_at(storage.absolute(results))
+        if remedy is not None:
+            check_finished(folder, remedy)
+        self._key_of = key_of
+        self._readings = {
+            key_of(row): Reading(text=row["text"], confidence=row["confidence"])
+            for address in parts
+            for row in _read(read_part(address, _READ)).to_pylist()
+        }
+
+    def of(self, row: Mapping[str, Any]) -> Reading | None:
+        """The other bundle's reading of the picture of ``row``."""
+        return self._readings.get(self._key_of(row))
+
+    def differing(self, table: pa.Table) -> Iterator[tuple[int, float, bytes]]:
+        """Place, rank and key of each row that the two read differently.
+
+        The rank is the smaller, the sooner a label is wanted: texts far apart (edits by the length
+        of the longer one) that both bundles are sure of. What neither can read comes last.
+        """
+        places = np.flatnonzero(_has_text(table))
+        rows = table.select(_READ).take(places).to_pylist()
+        for place, row in zip(places.tolist(), rows, strict=True):
+            key = self._key_of(row)
+            other = self._readings.get(key)
+            if other is None:
+                continue
+            apart = Levenshtein.normalized_distance(normalise(row["text"]), normalise(other.text))
+            if apart:
+                sure = min(row["confidence"], other.confidence)
+                yield place, -apart * math.sqrt(max(0.0, sure)), key
+
+
+def _has_text(table: pa.Table) -> Any:
+    given = pc.and_(pc.is_valid(table["text"]), pc.is_valid(table["confidence"]))
+    return given.to_numpy()
+
+
+def _read(table: pa.Table) -> pa.Table:
+    return table.filter(pa.array(_has_text(table)))
