@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from crnn.charset_file import charset_of
+
 _Positional = tyro.conf.Positional
 
 
@@ -24,7 +26,8 @@ class ImportSettings:
     """File of the characters that the graph was trained with, one a line, in the order of its
     classes; default: the graph's metadata."""
     charset: str = ""
-    """Keep these characters only: digits, ascii_space, … or the characters themselves."""
+    """Keep these characters only: digits, ascii_space, …, the characters themselves, or a .txt file
+    of them."""
     height: int = 0
     """Height of its pictures, px, where the graph takes any."""
     widths: Annotated[tuple[int, ...], tyro.conf.arg(metavar="PX [PX ...]")] = ()
@@ -54,6 +57,7 @@ class ImportSettings:
     """Share of pictures with the text of the package's own code (0 to 1); below it, status 1."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "charset", charset_of(self.charset))
         if self.pictures < 1:
             raise ValueError(f"--pictures is {self.pictures}; expected at least 1")
         if self.blank not in ("", "first", "last") and not self.blank.isdecimal():

@@ -127,7 +127,7 @@ def _classes(
     if place >= graph.num_classes:
         raise DataError(f"--blank is {place}, and the graph has {graph.num_classes:,} classes")
     by_id = by_class(entries, graph.num_classes, place)
-    wanted = CHARSETS.get(settings.charset, settings.charset) or None
+    wanted = Charset.named(settings.charset).characters if settings.charset else None
     without = source.package.without if source.package else ""
     return choose({i: e for i, e in by_id.items() if not e or e not in without}, place, wanted)
 

@@ -24,7 +24,7 @@ if not __package__:  # run as a script
 import tyro
 
 from crnn import storage
-from crnn.errors import DataError
+from crnn.charset_file import charset_of
 from jobs import cli
 from jobs.progress import ProgressLines
 from pipelines.render.config import Content, RenderConfig, check_inputs, words_left_out
@@ -41,8 +41,6 @@ LINE_LENGTH = 48
 _ENGLISH_CHARSET = "ascii"
 _LINES_CHARSET = "ascii_space"
 _CODES_CHARSET = "codes"
-CHARSET_SUFFIX = ".txt"
-"""Ends the name of a charset's file; as characters it would have one of them twice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,21 +147,6 @@ class SynthesizeSettings:
             part_rows=self.part_rows,
             overwrite=self.overwrite,
         )
-
-
-def charset_of(value: str) -> str:
-    """The name or the characters of ``--charset``; those of the file where it is a .txt file.
-
-    Raises:
-        DataError: when the file can't be read.
-    """
-    if not value.endswith(CHARSET_SUFFIX):
-        return value
-    try:
-        text = storage.read_bytes(value).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{value} can't be read as a UTF-8 file of characters: {error}") from None
-    return "".join(dict.fromkeys("".join(text.splitlines())))
 
 
 def main(argv: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from crnn.charset import BREAKS, Charset, normalise, shown
+from crnn.charset_file import charset_of
 
 UNICODE_FORMS = {"nfc": "NFC", "nfkc": "NFKC"}
 PUNCTUATION = str.maketrans(
@@ -68,12 +69,13 @@ class TextRules:
     and İ with i, as Turkish and Azerbaijani do."""
     charset: str = ""
     """The characters allowed: a name (digits, lower, alnum, alnum_cased, ascii, ascii_space,
-    codes) or the characters themselves, each code point one; empty: all."""
+    codes), the characters themselves, each code point one, or a .txt file of them; empty: all."""
     unknown: Literal["reject", "drop", "fold"] = "reject"
     """Characters outside the charset: reject the sample, drop the character, or fold it to one
     that is allowed (without accent, other case, keyboard punctuation), else reject."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "charset", charset_of(self.charset))
         if self.unknown != "reject" and not self.charset:
             raise ValueError(
                 f"--unknown is {self.unknown} without a --charset; name the characters allowed"

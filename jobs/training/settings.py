@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from crnn.charset_file import charset_of
 from crnn.image import PictureContract
 from crnn.model_config import ModelConfig
 from crnn.reading_policy import ReadingPolicy
@@ -46,7 +47,8 @@ class TrainSettings:
     """Share of the samples held out, by a hash of their group (or id), if there is no validation
     set."""
     charset: str = "auto"
-    """auto (the data's own), a name such as digits, alnum, codes, ascii, or the characters."""
+    """auto (the data's own), a name such as digits, alnum, codes, ascii, the characters, or a .txt
+    file of them."""
     text_order: TextOrder = "auto"
     """How lines with Hebrew or Arabic letters run in the pictures: auto as their first letter does,
     rtl or ltr as the pages they come from."""
@@ -125,6 +127,7 @@ class TrainSettings:
     """Augmentation of the training pictures."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "charset", charset_of(self.charset))
         if self.weights and len(self.weights) != len(self.data):
             raise ValueError(
                 f"--weights has {len(self.weights)} values for {len(self.data)} --data; "

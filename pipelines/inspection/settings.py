@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 
 from crnn.charset import Charset
+from crnn.charset_file import charset_of
 from crnn.image import PictureContract
 from crnn.model_config import ModelConfig
 from pipelines.sources import SourceOptions
@@ -51,8 +52,8 @@ class InspectConfig(ReadConfig):
     """What is looked for in labelled pictures."""
 
     charset: str = AUTO
-    """auto (the data's own, nothing is missing), a name such as digits, alnum, codes, ascii, or
-    the characters: labels with others are errors."""
+    """auto (the data's own, nothing is missing), a name such as digits, alnum, codes, ascii, the
+    characters, or a .txt file of them: labels with others are errors."""
     examples: int = 8
     """Number of examples shown for each finding."""
     rare_below: int = 10
@@ -73,6 +74,7 @@ class InspectConfig(ReadConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "charset", charset_of(self.charset))
         if self.charset != AUTO:
             Charset.named(self.charset)
         for name, least in (("examples", 1), ("rare_below", 0),

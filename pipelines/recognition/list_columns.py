@@ -12,11 +12,9 @@ from typing import Literal
 
 from crnn.errors import DataError
 from pipelines.recognition.rows import RESULT_SCHEMA
+from pipelines.sources.columns import PATH_COLUMNS
 
-URI = (
-    *("uri", "url", "path", "file", "image", "filename", "file_name", "filepath", "file_path"),
-    *("image_path", "image_uri", "img_path"),
-)
+URI = ("uri", "url", *PATH_COLUMNS, "image_uri")
 """Names of the column of addresses; the first that is there."""
 ETAG = ("etag", "version")
 _EDGES = (

@@ -63,6 +63,7 @@ def test_the_first_rows_decide_nothing_about_those_below(tmp_path: Path) -> None
         (" URI , X0,Y0 ,x1,y1\n/a.png, 1,2 ,5,8\n", BOX),
         ("\ufefffile_name,left,top,right,bottom\n/a.png,1,2,5,8\n", BOX),
         ("path;x;y;width;height\n/a.png;1,0;2;4;6\n", BOX),
+        ("img;x;y;width;height\n/a.png;1;2;4;6\n", BOX),
         ("image\tx\ty\tw\th\n/a.png\t1\t2\t4\t6\n", BOX),
         ("uri|x1|y1|x2|y2\n/a.png|1|2|5|8\n", BOX),
         ("uri,x0,y0,x1,y1,x2,y2,x3,y3\n/a.png,1,2,5,2,5,8,1,8\n", BOX),

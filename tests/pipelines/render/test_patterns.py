@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from crnn.charset import CHARSETS
-from crnn.errors import CharsetError, DataError
-from jobs.synthesize import SynthesizeSettings, charset_of
+from crnn.errors import DataError
 from pipelines.render.config import RenderConfig, recipe_of, text_kinds
 from pipelines.render.patterns import Pattern, _Dice, load_patterns, patterns_kind
 from pipelines.render.texts import draw_text, on_side
@@ -116,17 +115,3 @@ def test_patterns_are_mixed_with_the_other_kinds_by_weight() -> None:
 def test_a_set_without_patterns_has_the_recipe_that_it_had() -> None:
     assert "patterns" not in recipe_of(RenderConfig(count=1))
     assert recipe_of(RenderConfig(count=1, patterns=(Pattern("A1"),)))["patterns"] == [["A1", 1.0]]
-
-
-def test_a_charset_is_a_name_a_string_or_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "characters.txt"
-    file.write_bytes("\ufeffabc\r\n\u00e4\u00f6a \n".encode())
-    assert charset_of(str(file)) == "abc\u00e4\u00f6 "
-    assert [charset_of(value) for value in ("", "digits", "abc")] == ["", "digits", "abc"]
-    settings = SynthesizeSettings(count=0, preview="x.png", charset=str(file), content="codes")
-    assert settings.render_config().charset == "abc\u00e4\u00f6 "
-    with pytest.raises(DataError, match="can't be read as a UTF-8 file of characters"):
-        charset_of(str(tmp_path / "nowhere.txt"))
-    file.write_text("\u212b", encoding="utf-8")
-    with pytest.raises(CharsetError, match="not in Unicode NFC"):
-        RenderConfig(count=1, charset=charset_of(str(file)))
