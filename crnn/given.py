@@ -1,7 +1,10 @@
-"""An open file in place of a picture: read as one, never line by line as many."""
+"""What callers give for a picture: an open file, read as one and never line by line as many, or a
+path from a home folder on."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Protocol, TypeGuard
 
 from crnn.errors import PictureError
@@ -45,3 +48,15 @@ def file_bytes(file: File) -> bytes:
 def _name(file: object) -> str:
     name = getattr(file, "name", None)
     return repr(name) if isinstance(name, str) else type(file).__name__
+
+
+def at_home(path: str) -> str:
+    """The path with ``~`` or ``~user`` before its first slash replaced by that home; as it is where
+    there is no such user, or with ``~user`` a file of that very name."""
+    is_own = path.partition("/")[0] == "~"
+    if not path.startswith("~") or (not is_own and os.path.lexists(path)):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:  # no such user
+        return path

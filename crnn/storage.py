@@ -29,6 +29,7 @@ from pyarrow import fs
 from crnn import kill_points
 from crnn.errors import DataError
 from crnn.file_systems import PatientS3FileSystem, WholeLocalFileSystem
+from crnn.given import at_home
 from crnn.regular_file import check_kind, read_regular
 
 ATTEMPTS = 6
@@ -124,7 +125,6 @@ def local_path(uri: str) -> str:
 
     Raises:
         ValueError: for an empty address, or one that has a null byte.
-        RuntimeError: where it begins with the home of a user that there isn't.
     """
     return resolve(uri)[1]
 
@@ -315,7 +315,7 @@ def _local_path(uri: str) -> str:
     path = os.fsdecode(unquote_to_bytes(urlsplit(uri).path)) if is_quoted else uri
     if path.startswith("/") and not _UNTIDY.search(path):
         return path
-    return str(Path(path).expanduser().absolute())
+    return str(Path(at_home(path)).absolute())
 
 
 def check_file(uri: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from crnn.errors import PictureError
-from crnn.given import file_bytes, is_file
+from crnn.given import at_home, file_bytes, is_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +83,7 @@ def _read(path: str | Path) -> bytes:
             from crnn import storage  # pyarrow, which files of this machine don't need
 
             return storage.read_bytes(str(path))
-        return Path(path).expanduser().read_bytes()
+        return Path(at_home(str(path))).read_bytes()
     except FileNotFoundError as error:
         raise PictureError("not_found", f"no file at {str(path)!r}") from error
     except PictureError:

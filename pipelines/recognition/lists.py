@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from crnn import storage
 from crnn.errors import DataError
+from crnn.given import at_home
 from crnn.region import from_box
 from pipelines.manifest import load_manifest
 from pipelines.prefixes import inside
@@ -170,11 +171,11 @@ class _Taker:
             return False
 
     def _placed(self, name: str) -> str:
-        if "://" not in name and not name.startswith(("/", "~")):
+        if "://" not in name and not name.startswith("/") and at_home(name) == name:
             return self._below(name)
         try:
             return storage.absolute(name)
-        except (RuntimeError, ValueError):  # another's home, a null byte
+        except ValueError:  # a null byte
             return name
 
     def _below(self, name: str) -> str:

@@ -193,6 +193,23 @@ def test_file_addresses_are_percent_decoded(tmp_path: Path) -> None:
     assert storage.is_local(base)
 
 
+def test_a_tilde_is_a_home_only_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    (tmp_path / "~root").touch()
+    for name, expected in {
+        "~": "/home/me",
+        "~/a.png": "/home/me/a.png",
+        "~root": f"{tmp_path}/~root",
+        "~t.png": f"{tmp_path}/~t.png",
+        "~$a.png": f"{tmp_path}/~$a.png",
+        "~no such user/a.png": f"{tmp_path}/~no such user/a.png",
+    }.items():
+        assert storage.local_path(name) == expected
+
+
 def test_errors_of_a_store_name_the_address(new_bucket: Callable[[], str], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="s3://no-such-bucket/x"):
         storage.write_bytes("s3://no-such-bucket/x", b"")

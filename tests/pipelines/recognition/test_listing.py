@@ -167,6 +167,12 @@ def test_odd_names_are_files_not_rows(tmp_path: Path) -> None:
     assert picture_bytes(str(odd)) == b"bytes"
 
 
+def test_a_name_with_a_tilde_lies_beside_the_list(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("uri\n~a.png\n~/b.png\n", encoding="utf-8")
+    found = [row["uri"] for row in rows(tmp_path / "list.csv")]
+    assert found == [str(tmp_path / "~a.png"), str(Path("~/b.png").expanduser())]
+
+
 def test_a_set_in_a_bucket(tmp_path: Path, new_bucket: Callable[[], str]) -> None:
     uri = f"{new_bucket()}/set"
     pictures = [rendered(str(n)) for n in range(5)]
