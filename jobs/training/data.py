@@ -133,15 +133,24 @@ def choose_charset(settings: TrainSettings, written: Sequence[str]) -> Charset:
     return Charset.of_texts(written, settings.text_order)
 
 
+def train_part(uri: str) -> str:
+    """The folder's own part for training, where it has one; else the folder."""
+    part = storage.join(uri, "train")
+    return part if storage.exists(storage.join(part, MANIFEST_NAME)) else uri
+
+
 def _sets(settings: TrainSettings) -> tuple[list[str], list[str]]:
     """Addresses of the training sets and of the validation sets (none: hold out a share)."""
     if not settings.data:
         return _rendered(settings)
     train, val = [], [storage.absolute(uri) for uri in settings.val]
     for uri in map(storage.absolute, settings.data):
-        is_pair = storage.exists(storage.join(uri, "train", MANIFEST_NAME))
-        train.append(storage.join(uri, "train") if is_pair else uri)
-        if is_pair and not settings.val and storage.exists(storage.join(uri, "val", MANIFEST_NAME)):
+        train.append(train_part(uri))
+        if (
+            train[-1] != uri
+            and not settings.val
+            and storage.exists(storage.join(uri, "val", MANIFEST_NAME))
+        ):
             val.append(storage.join(uri, "val"))
     if val and not settings.val and len(val) < len(train):
         raise DataError(

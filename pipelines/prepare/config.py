@@ -16,6 +16,8 @@ from pipelines.textrules import TextRules
 
 FOUND_LATER = ("listing_digest", "unlabelled", "not_dropped")
 """Keys of the recipe that only the whole listing tells."""
+CONFIDENCES = ("min_confidence", "min_character_confidence")
+"""Bounds that only the results of bulk jobs can be held to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +85,10 @@ class PrepareConfig(SourceOptions, TextRules):
                 f"--val-share {self.val_share} and --test-share {self.test_share} leave nothing "
                 "to train on; expected a sum of less than 1"
             )
-        if not 0 <= self.min_confidence <= 1:
-            raise ValueError(f"--min-confidence is {self.min_confidence}; expected 0 to 1")
+        for name in CONFIDENCES:
+            if not 0 <= getattr(self, name) <= 1:
+                flag = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{flag} is {getattr(self, name)}; expected 0 to 1")
         self._check_counts()
         for name in ("group_pattern", "keep_id", "keep_text"):
             _check_pattern(f"--{name.replace('_', '-')}", getattr(self, name))
@@ -172,7 +176,7 @@ def recipe(
         "options": {
             name: value
             for name, value in asdict(config.options).items()
-            if name != "min_confidence" or value  # which older recipes don't have
+            if name not in CONFIDENCES or value  # which older recipes don't have
         },
         "text": config.rules.recipe(),
         "keep": {name: getattr(config, name) for name in ("keep_id", "keep_text", "max_length")},

@@ -20,7 +20,13 @@ from pipelines.agenda import Agenda
 from pipelines.at_work import Hold
 from pipelines.manifest import Manifest, Part, finish
 from pipelines.output import claim, read_parts, release
-from pipelines.prepare.config import FOUND_LATER, PrepareConfig, recipe, source_names
+from pipelines.prepare.config import (
+    CONFIDENCES,
+    FOUND_LATER,
+    PrepareConfig,
+    recipe,
+    source_names,
+)
 from pipelines.prepare.drop import Drops, read_drops
 from pipelines.prepare.entries import PAGE_ITEMS, Entries
 from pipelines.prepare.plan import Chunk, Planner, Window
@@ -152,11 +158,12 @@ def begin(source_uris: Sequence[str], out_uri: str, config: PrepareConfig) -> Jo
         for uri in source_uris
     )
     names = source_names(config, sources)
-    if config.min_confidence and all(source.format != "results" for source in sources):
-        raise ValueError(
-            f"--min-confidence is {config.min_confidence}, and no source is the results of a bulk "
-            "job: other labels have no confidence"
-        )
+    for name in CONFIDENCES:
+        if getattr(config, name) and all(source.format != "results" for source in sources):
+            raise ValueError(
+                f"--{name.replace('_', '-')} is {getattr(config, name)}, and no source is the "
+                "results of a bulk job: other labels have no confidence"
+            )
     for source in sources:
         if next(source.items(), None) is None:
             lists = ", ".join(filter(None, source.names[:5])) or "pictures"

@@ -40,6 +40,9 @@ class SourceOptions:
     min_confidence: float = 0.0
     """For results of a bulk job: readings of lower confidence (0 to 1) become rejects
     (low_confidence)."""
+    min_character_confidence: float = 0.0
+    """The same by character, confidence ** (1 / characters): for a recognizer whose confidence
+    falls with the length of a text, as one that was never calibrated."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
     OUTPUT/model=<digest>/part-*.parquet    one row a picture: address, region, text, confidence
 
 Pictures are fetched from where they lie; a region is cut out. A row that is an error, less sure
-than ``min_confidence``, or read turned is no sample, and says why.
+than ``min_confidence`` or ``min_character_confidence``, or read turned is no sample, and says why.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequ
 def _items(source: Opened) -> Iterator[Item]:
     for name in source.names:
         for row in read_part(source.address(name), _COLUMNS).to_pylist():
-            yield _item(row, source.options.min_confidence)
+            yield _item(row, source.options)
 
 
-def _item(row: dict[str, Any], min_confidence: float) -> Item:
+def _item(row: dict[str, Any], options: SourceOptions) -> Item:
     uri, region = row["uri"], row["region"]
     bare = storage.split_options(uri)[0]
     corners = ",".join(f"{value:g}" for value in region or ())
@@ -64,18 +64,22 @@ def _item(row: dict[str, Any], min_confidence: float) -> Item:
         picture=Place(uri),
         region=tuple(region) if region else None,
     )
-    reason, message = _why_not(row, min_confidence)
+    reason, message = _why_not(row, options)
     if not reason:
         return item
     return item._replace(text="", picture=None, region=None, reason=reason, message=message)
 
 
-def _why_not(row: dict[str, Any], min_confidence: float) -> tuple[str, str]:
+def _why_not(row: dict[str, Any], options: SourceOptions) -> tuple[str, str]:
     """Reason and message of a row that is no sample."""
     if row["error_code"] is not None:
         return row["error_code"], row["error_message"] or ""
-    if row["confidence"] < min_confidence:
-        return LOW_CONFIDENCE, f"{row['confidence']:.4f}; the minimum is {min_confidence:g}"
+    if row["confidence"] < options.min_confidence:
+        return LOW_CONFIDENCE, f"{row['confidence']:.4f}; the minimum is {options.min_confidence:g}"
+    a_character = row["confidence"] ** (1 / max(1, len(row["text"] or "")))
+    if a_character < options.min_character_confidence:
+        least = options.min_character_confidence
+        return LOW_CONFIDENCE, f"{a_character:.4f} a character; the minimum is {least:g}"
     if row["turned"]:
         message = f"read turned by {row['turned']}°; training takes pictures as they are"
         return "turned", message

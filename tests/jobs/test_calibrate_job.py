@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from crnn import load_bundle
 from crnn.calibration import fit
@@ -66,6 +66,29 @@ def test_the_calibration_is_that_of_all_pictures(tmp_path: Path) -> None:
     expected = fit(*calibrate.read(Recognizer.load(out), samples))
     assert within(calibrate.main, "--bundle", "out", "--data", "set", cwd=tmp_path).returncode == 0
     assert load_bundle(out).calibration == expected
+
+
+def test_without_labels_what_is_read_the_same_wider_counts_as_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "WIDER", 1.02)  # untrained weights read anything wider otherwise
+    out = imported(tmp_path, LISTED)
+    (tmp_path / "noise").mkdir()
+    for seed in range(60):
+        soft = Image.open(io.BytesIO(png(seed))).filter(ImageFilter.GaussianBlur(4))
+        soft.save(tmp_path / f"noise/{seed}.png")
+    (tmp_path / "noise/bad.png").write_bytes(b"none")
+    recognizer = Recognizer.load(out)
+    pictures = [(tmp_path / f"noise/{seed}.png").read_bytes() for seed in range(60)]
+    _, agreed = calibrate.read_wider(recognizer, pictures)
+    assert len(agreed) == 60 and 0 < sum(agreed) < 60
+    done = within(calibrate.main, "--bundle", "out", "--pictures", "noise", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "60 pictures" in done.stdout and "read the same wider" in done.stdout
+    after = load_bundle(out)
+    assert after.calibration.slope >= 0 and after.calibration != recognizer.bundle.calibration
+    assert not after.reliability  # nobody knows which readings were right
+    refused(within(calibrate.main, "--bundle", "out", cwd=tmp_path), 2, "expected one of them")
 
 
 def calibrate_samples(address: Path) -> list[tuple[bytes, str]]:

@@ -39,7 +39,9 @@ def test_a_student_is_taught_and_again_nothing_is_left_to_do(
         (tmp_path / f"crops/{number}.png").write_bytes(rendered(str(number)))
     (tmp_path / "crops/bad.png").write_bytes(b"none")
     write_set(tmp_path / "own", digits(20, seed=1))
+    write_set(tmp_path / "by-hand/train", digits(10, seed=2))
     command = ("--teacher", "teacher", "--input", "crops", "--output", "out", "--labelled", "own",
+               "--with-labels", "by-hand", "--to-label", "7",
                "--prepare.min-confidence", "0", "--prepare.val-share", "0.2", *TINY)  # fmt: skip
     done = within(teach.main, *command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -57,7 +59,10 @@ def test_a_student_is_taught_and_again_nothing_is_left_to_do(
     student = load_bundle(summary["student"])
     report = json.loads((out / "agreement/report.json").read_text())
     assert report["bundle"]["digest"] == student.digest
-    assert (out / "agreement/report.html").exists() and "where they differ" in done.stdout
+    assert (out / "agreement/report.html").exists()
+    assert "10 labels by hand, each 3 times an epoch" in done.stdout
+    review = json.loads((out / "to-label/review.json").read_text())
+    assert len(review["pictures"]) == 7 and summary["to_label"] == str(out / "to-label/review.html")
 
     (out / "teach.json").unlink()
     again = within(teach.main, *command, cwd=tmp_path)
@@ -68,7 +73,7 @@ def test_a_student_is_taught_and_again_nothing_is_left_to_do(
     assert figures["prepared"] == made and figures["read"] == summary["read"]
 
 
-@pytest.mark.parametrize("flag", ["--labelled", "--also"])
+@pytest.mark.parametrize("flag", ["--labelled", "--also", "--with-labels"])
 def test_sets_that_are_missing_are_told_before_any_work(tmp_path: Path, flag: str) -> None:
     teacher, out = random_bundle(tmp_path / "teacher"), tmp_path / "out"
     command = ["--teacher", teacher, "--input", str(tmp_path), "--output", str(out)]
@@ -77,9 +82,27 @@ def test_sets_that_are_missing_are_told_before_any_work(tmp_path: Path, flag: st
     assert not out.exists()
 
 
-def test_an_uncalibrated_teacher_is_told(tmp_path: Path) -> None:
-    assert "isn't calibrated" in teach.confidence_note(unlike_bundle(tmp_path / "unlike"))
-    assert not teach.confidence_note(random_bundle(tmp_path / "calibrated"))
+def settings(teacher: str, **more: Any) -> TeachSettings:
+    return TeachSettings(teacher=teacher, input="i", output="o", **more)
+
+
+def test_an_uncalibrated_teacher_is_held_to_a_bound_by_character(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unlike = unlike_bundle(tmp_path / "unlike")
+    found = teach.bounded(settings(unlike)).prepare
+    assert (found.min_confidence, found.min_character_confidence) == (0, teach.A_CHARACTER)
+    assert found.val_share == teach.USUAL.val_share
+    assert "isn't calibrated" in capsys.readouterr().out
+    for kept in (
+        settings(unlike, prepare=PrepareConfig(min_confidence=0.5, val_share=0.1)),
+        settings(random_bundle(tmp_path / "calibrated")),
+    ):
+        assert teach.bounded(kept) == kept
+
+
+def test_a_few_labels_by_hand_come_often_and_many_once() -> None:
+    assert [teach.repeats(8000, count) for count in (100, 500, 2000, 9000)] == [8, 4, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -88,6 +111,8 @@ def test_an_uncalibrated_teacher_is_told(tmp_path: Path) -> None:
         ({"train": TrainSettings(name="mine")}, "--train.name: this job decides that"),
         ({"read": BulkConfig(then="b")}, "a cascade doesn't teach"),
         ({"prepare": PrepareConfig()}, "--prepare.val-share is 0"),
+        ({"labelled": ("a/b", "c"), "with_labels": ("c",)}, "both name .*c; what is trained on"),
+        ({"to_label": -1}, "--to-label is -1"),
     ],
 )
 def test_what_does_not_go_together(changed: dict[str, Any], words: str) -> None:

@@ -69,6 +69,14 @@ def test_each_row_is_a_sample_or_says_why_not(tmp_path: Path) -> None:
     assert reasons(everything) == {"": 4, "low_confidence": 1, "turned": 1, "not_found": 1}
 
 
+def test_a_bound_by_character_is_alike_for_short_and_long_texts(tmp_path: Path) -> None:
+    rows = [row(f"/{text}.png", text, 0.9 ** len(text)) for text in ("1", "12", "1" * 30)]
+    out = results(tmp_path, [*rows, row("/8.png", "88", 0.7)])
+    items = list(open_source(out, options=SourceOptions(min_character_confidence=0.89)).items())
+    assert [bool(item.reason) for item in items] == [False, False, False, True]
+    assert items[3].message == "0.8367 a character; the minimum is 0.89"
+
+
 def test_regions_of_one_page_are_cut_out_and_stay_together(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     Image.fromarray(PAGE).save(buffer, "PNG")
