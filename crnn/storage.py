@@ -281,7 +281,8 @@ def attempt(what: str, uri: str, action: Callable[[], _Answer]) -> _Answer:
 
     Raises:
         FileNotFoundError: as ``action`` raised it.
-        DataError: for any other OSError that stays, saying ``what`` failed at ``uri``.
+        DataError: for any other OSError that stays, and for a key that pyarrow doesn't take,
+            saying ``what`` failed at ``uri``.
     """
     attempts = 1 if is_local(uri) else ATTEMPTS
     for attempt in range(1, attempts + 1):
@@ -289,6 +290,8 @@ def attempt(what: str, uri: str, action: Callable[[], _Answer]) -> _Answer:
             return action()
         except FileNotFoundError:
             raise
+        except pa.ArrowInvalid as error:  # such as a key with an empty name between slashes
+            raise DataError(f"can't {what} {uri}: {error}; rename it") from error
         except OSError as error:
             text = str(error).upper()
             if attempt == attempts or any(word in text for word in _PERMANENT):

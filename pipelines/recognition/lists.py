@@ -182,7 +182,7 @@ class _Taker:
         folder = self._list.rpartition("/")[0]
         if not storage.is_local(self._list):
             store, _, path = f"{folder}/{name}".partition("://")
-            climbs = {".", ".."}.intersection(path.split("/"))
+            climbs = {"", ".", ".."}.intersection(path.split("/"))
             return f"{store}://{posixpath.normpath(path) if climbs else path}{self._options}"
         try:
             literal = storage.absolute(f"{folder}/{name}")

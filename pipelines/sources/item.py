@@ -12,6 +12,8 @@ from pipelines.textrules import is_unicode
 
 _UNPRINTED = re.compile(r"[\x00-\x1f\x7f]")
 _BOXES = re.compile(r'"transcription"\s*:.*"points"\s*:|"points"\s*:.*"transcription"\s*:')
+_SAME_FOLDER = re.compile(r"(?<=[^:]/)(?:\.?/)+")
+"""What leads nowhere in a path, as in ``a//b`` and ``a/./b``; a store takes it for another key."""
 _DRIVE = re.compile(r"[A-Za-z]:/")
 
 
@@ -46,7 +48,7 @@ class Item(NamedTuple):
 
 def pictured(where: str, path: str, text: str, group: str = "") -> Item:
     """The item of a list's line: a picture at ``path``, unless that leaves the source."""
-    inside = path.removeprefix("./")
+    inside = (_SAME_FOLDER.sub("", path) if "/" in path else path).removeprefix("./")
     leaves = inside.startswith("/") or "://" in inside or ".." in inside.split("/")
     if not inside or leaves or _DRIVE.match(inside) or _UNPRINTED.search(inside):
         return unusable(where, "bad_line", f"{path[:80]!r} is not a path below the source")

@@ -217,6 +217,11 @@ def test_errors_of_a_store_name_the_address(new_bucket: Callable[[], str], tmp_p
         storage.read_bytes(str(tmp_path))
 
 
+def test_a_key_with_an_empty_name_is_told(new_bucket: Callable[[], str]) -> None:
+    with pytest.raises(DataError, match=r"can't read s3://.*/a//b.*Empty path component.*rename"):
+        storage.read_bytes(f"{new_bucket()}/a//b")
+
+
 def test_passing_errors_are_tried_again(new_bucket: Callable[[], str]) -> None:
     uri = storage.join(new_bucket(), "x")
     outcomes = iter([OSError("SLOW_DOWN"), OSError("connection reset"), b"there"])

@@ -173,6 +173,12 @@ def test_a_name_with_a_tilde_lies_beside_the_list(tmp_path: Path) -> None:
     assert found == [str(tmp_path / "~a.png"), str(Path("~/b.png").expanduser())]
 
 
+def test_folders_that_lead_nowhere_are_left_out_of_a_list(new_bucket: Callable[[], str]) -> None:
+    root = f"{new_bucket()}/r"
+    storage.write_bytes(f"{root}/list.csv", b"uri\na//b.png\n./a/./b.png\nc/../a/b.png\n")
+    assert [row["uri"] for row in rows(f"{root}/list.csv")] == [f"{root}/a/b.png"] * 3
+
+
 def test_a_set_in_a_bucket(tmp_path: Path, new_bucket: Callable[[], str]) -> None:
     uri = f"{new_bucket()}/set"
     pictures = [rendered(str(n)) for n in range(5)]

@@ -27,6 +27,7 @@ def test_labels_tsv_in_all_its_shapes(tmp_path: Path) -> None:
         b"/etc/x.jpg\tx\n",
         b"s3://b/x.jpg\tx\n",
         b"images/1.jpg\tagain\n",
+        b".//images/.//7.jpg\ta folder that leads nowhere\n",
         b"images/6.jpg\tlast line without an end",
     ]
     (tmp_path / "labels.tsv").write_bytes(b"".join(lines))
@@ -42,6 +43,7 @@ def test_labels_tsv_in_all_its_shapes(tmp_path: Path) -> None:
         ("labels.tsv:10", "", "bad_line"),
         ("labels.tsv:11", "", "bad_line"),
         ("images/1.jpg", "again", ""),
+        ("images/7.jpg", "a folder that leads nowhere", ""),
         ("images/6.jpg", "last line without an end", ""),
     ]
 
