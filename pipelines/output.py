@@ -92,6 +92,29 @@ def release(uri: str) -> None:
     delete_ours(uri, _PARTS)
 
 
+def delete_from(uri: str, part: int, plan: int) -> None:
+    """Of an unfinished folder, remove the plans and the parts with these numbers and higher ones.
+
+    What says that a part is done goes first.
+    """
+    numbered = re.compile(rf"({PARTS_NAME}|rejects)?/?(plan|part)-(\d+)(-\d+)?\.(json|parquet)")
+    start = len(storage.resolve(uri)[1].rstrip("/")) + 1
+    paths = [storage.resolve(i.uri)[1][start:] for i in storage.list_files(uri, recursive=True)]
+    later = []
+    for path in paths:
+        found = numbered.fullmatch(path)
+        if found and int(found[3]) >= (plan if found[2] == "plan" else part):
+            later.append(path)
+    done = [path for path in later if path.endswith(".json")]
+    delete_ours(uri, re.compile("|".join(map(re.escape, later)) or "(?!)"), first=done)
+
+
+def begin_anew(uri: str, recipe: Mapping[str, Any], found_later: Collection[str]) -> None:
+    """Empty a finished folder of ours and lay the recipe down again; DataError as ``claim``."""
+    _clear(uri)
+    _begin(uri, recipe, found_later)
+
+
 def _refuse_other_layout(out_uri: str, recipes: Mapping[str, Mapping[str, Any]]) -> None:
     """Split and unsplit data, or other splits, don't lie in one another."""
     for name in ("", *SPLITS):

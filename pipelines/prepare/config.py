@@ -70,7 +70,8 @@ class PrepareConfig(SourceOptions, TextRules):
     workers: int = 0
     """Maximum number of tasks at a time; 0: one for each CPU."""
     overwrite: bool = False
-    """Replace data that was prepared with other settings; other files are never touched."""
+    """Replace data that was prepared with other settings or of another listing; other files are
+    never touched."""
 
     def __post_init__(self) -> None:
         TextRules.__post_init__(self)

@@ -19,7 +19,7 @@ from crnn.errors import DataError
 from pipelines.agenda import Agenda
 from pipelines.at_work import Hold
 from pipelines.manifest import Manifest, Part, finish
-from pipelines.output import claim, read_parts, release
+from pipelines.output import begin_anew, claim, read_parts, release
 from pipelines.prepare.config import (
     CONFIDENCES,
     FOUND_LATER,
@@ -180,19 +180,27 @@ def begin(source_uris: Sequence[str], out_uri: str, config: PrepareConfig) -> Jo
             name=name,
             uri=storage.join(out_uri, name),
             recipe=recipes[name],
-            planner=Planner(
+            planner=_planner(
                 storage.join(out_uri, name),
                 recipes[name],
-                in_order=any(source.in_order for source in sources),
+                sources,
                 done=claimed[name] is not None,
+                overwrite=config.overwrite,
             ),
             finished=claimed[name],
         )
         for name in config.splits
     )
     job = Job(sources=sources, config=config, splits=splits, hold=hold, drops=drops)
-    job.agenda = Agenda([], _windows(job, Entries(sources, names, config, drops)))
+    job.agenda = Agenda([], _windows(job, names))
     return job
+
+
+def _planner(
+    uri: str, recipe: dict, sources: Sequence[Source], *, done: bool, overwrite: bool
+) -> Planner:
+    in_order = any(source.in_order for source in sources)
+    return Planner(uri, recipe, in_order=in_order, done=done, overwrite=overwrite)
 
 
 def _drops(config: PrepareConfig, source_uris: Sequence[str]) -> tuple[Drops | None, str]:
@@ -221,30 +229,54 @@ def carry_out(
         job.hold.release()
 
 
-def _windows(job: Job, entries: Entries) -> Iterator[Window]:
+def _windows(job: Job, names: Sequence[str]) -> Iterator[Window]:
     """Windows of all splits as they are written down; runs in the agenda's thread."""
-    planners = {split.name: split.planner for split in job.splits}
-    for page in entries.pages():
-        for name, planner in planners.items():
-            yield from planner.add([entry for split, entry in page if split == name])
-    for planner in planners.values():
-        yield from planner.end()
-    total = sum(planner.listed for planner in planners.values())
+    entries = Entries(job.sources, names, job.config, job.drops)
+    yield from _planned(entries, job.splits)
+    total = sum(split.planner.listed for split in job.splits)
     for split in job.splits:
         if not split.planner.listed:
             raise DataError(
                 f"the shares leave none of {total:,} pictures in {split.name}; choose others, or "
                 "a --group-pattern that makes more groups"
             )
-        listed = split.finished and split.finished.recipe.get("listing_digest")
-        if listed and listed != split.planner.digest:
-            raise DataError(
-                f"{split.uri} holds data made of another listing: listing_digest {listed[:12]}… "
-                f"there, {split.planner.digest[:12]}… here; choose another folder, or "
-                "--overwrite to replace it"
-            )
+    stale = [split for split in job.splits if _is_stale(split, job.config)]
+    if stale:
+        for split in stale:
+            _begin_anew(job, split)
+        entries = Entries(job.sources, names, job.config, job.drops)
+        yield from _planned(entries, stale)
     if any(split.finished is None for split in job.splits):
         job.unlabelled = _unlabelled(job, entries)
+
+
+def _planned(entries: Entries, splits: Sequence[Split]) -> Iterator[Window]:
+    """Windows of these splits, of all entries."""
+    for page in entries.pages():
+        for split in splits:
+            yield from split.planner.add([entry for name, entry in page if name == split.name])
+    for split in splits:
+        yield from split.planner.end()
+
+
+def _is_stale(split: Split, config: PrepareConfig) -> bool:
+    """Whether it is complete, of another listing, and to be replaced; DataError if it stays."""
+    listed = split.finished and split.finished.recipe.get("listing_digest")
+    if not listed or listed == split.planner.digest:
+        return False
+    if not config.overwrite:
+        raise DataError(
+            f"{split.uri} holds data made of another listing: listing_digest {listed[:12]}… "
+            f"there, {split.planner.digest[:12]}… here; choose another folder, or "
+            "--overwrite to replace it"
+        )
+    return True
+
+
+def _begin_anew(job: Job, split: Split) -> None:
+    begin_anew(split.uri, split.recipe, FOUND_LATER)
+    split.finished = None
+    split.planner = _planner(split.uri, split.recipe, job.sources, done=False, overwrite=True)
 
 
 def _unlabelled(job: Job, entries: Entries) -> Unmatched:

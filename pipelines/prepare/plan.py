@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from crnn import storage
 from crnn.errors import DataError
 from crnn.region import Region
-from pipelines.output import PARTS_NAME
+from pipelines.output import PARTS_NAME, delete_from
 from pipelines.prepare.entries import Entry
 
 FIRST_WINDOW, MOST_WINDOW = 2048, 65_536
@@ -75,9 +75,20 @@ class Window:
 class Planner:
     """Takes the entries of one folder as they are listed, and writes its plan down."""
 
-    def __init__(self, uri: str, recipe: Mapping[str, Any], *, in_order: bool, done: bool) -> None:
-        """Plan the folder at ``uri``; of one that is ``done`` only the digest is taken."""
-        self._uri, self._done = uri, done
+    def __init__(
+        self,
+        uri: str,
+        recipe: Mapping[str, Any],
+        *,
+        in_order: bool,
+        done: bool,
+        overwrite: bool = False,
+    ) -> None:
+        """Plan the folder at ``uri``; of one that is ``done`` only the digest is taken.
+
+        With ``overwrite`` what was written down of another listing gives way to this one.
+        """
+        self._uri, self._done, self._overwrite = uri, done, overwrite
         self._seed = -1 if in_order else int(recipe["shuffle_seed"])
         self._part_rows = int(recipe["part_rows"])
         self._hash = hashlib.sha256()
@@ -117,7 +128,7 @@ class Planner:
             yield self._close()
         beyond = sorted(name for name in self._plans if name >= self._plan_name())
         if beyond:
-            self._refuse(f"it listed more than {self.listed:,} entries then")
+            self._differs(f"it listed more than {self.listed:,} entries then")
 
     @property
     def parts(self) -> int:
@@ -153,7 +164,7 @@ class Planner:
             size = self._part_rows or -(-self._size // PARTS_A_WINDOW)
             if name in self._plans:
                 self._check(address)
-            else:
+            if name not in self._plans:
                 self._write(address, size)
             chunks = [
                 Chunk(
@@ -192,13 +203,18 @@ class Planner:
                 f"the plan {address} is damaged ({error}); delete {self._uri}"
             ) from error
         if (schema.metadata or {}).get(_DIGEST_KEY) != self.digest.encode():
-            self._refuse(f"its first {self.listed:,} entries differ from those of then")
+            self._differs(f"its first {self.listed:,} entries differ from those of then")
 
-    def _refuse(self, how: str) -> None:
-        raise DataError(
-            f"the source has changed since {self._uri} was begun: {how} (listing_digest); choose "
-            "another folder, or --overwrite to start over"
-        )
+    def _differs(self, how: str) -> None:
+        """From here on all is planned again, where that is wanted; what is before stays."""
+        if not self._overwrite:
+            raise DataError(
+                f"the source has changed since {self._uri} was begun: {how} (listing_digest); "
+                "choose another folder, or --overwrite to make anew what differs"
+            )
+        delete_from(self._uri, part=self._part, plan=self._window)
+        self._plans = {name for name in self._plans if name < self._plan_name()}
+        self._parts = {name for name in self._parts if name < f"part-{self._part:05d}"}
 
     def _plan_name(self) -> str:
         return f"plan-{self._window:05d}.parquet"

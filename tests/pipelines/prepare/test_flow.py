@@ -154,6 +154,11 @@ def test_another_recipe_is_refused_by_its_difference_until_overwrite(
         labels.write("images/none.jpg\tnew\n")
     with pytest.raises(DataError, match="listing_digest"):
         prepare(source, out, PrepareConfig(part_rows=2))
+    (manifest,) = prepare(source, out, PrepareConfig(part_rows=2, overwrite=True))
+    assert (manifest.count, manifest.rejects) == (9, {"missing_file": 1})
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.parquet")) == sorted(
+        shard.name for shard in manifest.shards
+    )
     (manifest,) = prepare(source, out, PrepareConfig(part_rows=20, overwrite=True))
     assert len(manifest.shards) == 1 == len(list((tmp_path / "out").glob("*.parquet")))
     assert manifest.rejects == {"missing_file": 1}

@@ -20,9 +20,12 @@ def entry(number: int, text: str = "") -> Entry:
     return Entry(f"i{number}", text, 0, "f", "", region, True, "", "", "s")
 
 
-def planner(uri: Path, *, in_order: bool = False, **recipe: int) -> Planner:
+def planner(
+    uri: Path, *, in_order: bool = False, overwrite: bool = False, **recipe: int
+) -> Planner:
     (uri / PARTS_NAME).mkdir(parents=True, exist_ok=True)
-    return Planner(str(uri), {**RECIPE, **recipe}, in_order=in_order, done=False)
+    asked = {**RECIPE, **recipe}
+    return Planner(str(uri), asked, in_order=in_order, done=False, overwrite=overwrite)
 
 
 def fill(plan: Planner, entries: list[Entry], page: int = 1000) -> Iterator[Chunk]:
@@ -80,3 +83,24 @@ def test_a_source_that_changed_meanwhile_is_found_out(tmp_path: Path) -> None:
         list(fill(planner(tmp_path), [*entries, entry(5000)]))
     with pytest.raises(DataError, match="more than 2,048 entries then"):
         list(fill(planner(tmp_path), entries[:2048]))
+
+
+def test_with_overwrite_all_from_the_first_difference_on_is_planned_anew(tmp_path: Path) -> None:
+    entries = [entry(number) for number in range(9000)]
+    chunks = list(fill(planner(tmp_path), entries))
+    for chunk in chunks:  # a window has eight
+        (tmp_path / PARTS_NAME / f"{chunk.part}.json").write_text("{}")
+        (tmp_path / f"{chunk.part}-00000.parquet").touch()
+    (tmp_path / "mine.parquet").touch()
+    changed = [*entries[:4000], entry(4000, "other"), *entries[4001:7000]]
+    plan = planner(tmp_path, overwrite=True)
+    left = list(fill(plan, changed))
+    assert sorted(read.id for chunk in left for read in read_chunk(chunk)) == sorted(
+        one.id for one in changed[2048:]
+    )
+    assert left[0].part == chunks[8].part and plan.rows_done == 2048
+    there = {path.name for path in tmp_path.glob("*.parquet")}
+    assert there == {"mine.parquet", *(f"{chunk.part}-00000.parquet" for chunk in chunks[:8])}
+    shorter = planner(tmp_path, overwrite=True)
+    assert not list(fill(shorter, changed[:2048])) and shorter.parts == 8
+    assert [path.name for path in (tmp_path / PARTS_NAME).glob("plan-*")] == ["plan-00000.parquet"]
