@@ -27,6 +27,8 @@ from pipelines.samples import pictures_at, rendered
 DIFFERENCES_FILE = "differences.tsv"
 _HEIGHTS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Usual bucket widths."""
+_NARROW = (2, 8 / 3, 10 / 3, 4, 16 / 3)
+"""Heights: 96, 128, 160, 192 and 256 px where pictures are 48 px high."""
 _RENDERED = 60
 
 
@@ -156,6 +158,8 @@ def _normalisation(settings: ImportSettings, package: Package | None) -> Normali
 
 def _picture(settings: ImportSettings, package: Package | None, graph: Graph) -> PictureContract:
     usual = package.picture if package else PictureContract()
+    if graph.width is not None and settings.narrow:
+        raise DataError(f"--narrow is for graphs of any width, and this one takes {graph.width} px")
     if graph.width is not None and settings.widths not in ((), (graph.width,)):
         raise DataError(
             f"--widths are {settings.widths}, and the graph takes pictures of {graph.width} px only"
@@ -165,6 +169,9 @@ def _picture(settings: ImportSettings, package: Package | None, graph: Graph) ->
     else:
         heights = tuple(graph.height * many for many in _HEIGHTS)
         widths = settings.widths or (usual.widths if package else heights)
+        if settings.narrow:
+            narrow = {round(graph.height * many) for many in _NARROW}
+            widths = tuple(sorted({*widths, *(px for px in narrow if px < widths[0])}))
     return replace(
         usual,
         height=graph.height,

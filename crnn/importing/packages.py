@@ -131,6 +131,14 @@ PACKAGES: dict[str, Package] = {
     ),
 }
 
+REFUSED = {
+    "rapidocrlite": "its graphs take each picture's width beside the picture and give class ids in "
+    "place of scores, and what prepares pictures for them is a compiled library. Its weights' "
+    "licence (modified OpenRAIL-M) limits who may use them, and covers what they write, so what a "
+    "student learns too",
+}
+"""Packages that are asked for and can't be imported, and why."""
+
 
 def find(source: str) -> Found:
     """The graph of a package that is installed, of its wheel (a file), or of an ONNX file.
@@ -139,6 +147,11 @@ def find(source: str) -> Found:
         DataError: when there is none.
     """
     path = Path(source)
+    name = path.name.split("-")[0].replace("_", "-") if path.suffix == ".whl" else source
+    if name in REFUSED:
+        raise DataError(
+            f"{name} can't be imported: {REFUSED[name]}. Import another: {sorted(PACKAGES)}"
+        )
     if path.suffix == ".whl":
         return _in_wheel(path)
     if source in PACKAGES:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from crnn.ctc import ctc_losses
 from crnn.image import normalise
 from crnn.training.batch import ReadyBatch
+from crnn.training.old_network import OldNetwork
 from crnn.training.ranks import sum_over_ranks, world_size
 
 
@@ -58,17 +59,19 @@ def train_step(
     clip_norm: float,
     device: torch.device,
     samples: int | None = None,
+    old: OldNetwork | None = None,
 ) -> StepResult:
     """Forward, backward, clip and move; or skip, with the batch statistics put back.
 
     Every rank calls it the same number of times; a rank without batches passes an empty list.
-    ``samples`` is the size of the global batch; without it the ranks sum theirs.
+    ``samples`` is the size of the global batch; without it the ranks sum theirs. On its samples
+    ``old`` is followed in place of labels.
     """
     if samples is None:
         samples = int(sum_over_ranks([float(sum(map(len, batches)))], device)[0])
     buffers = [buffer.clone() for buffer in model.buffers()]
     optimizer.zero_grad(set_to_none=True)
-    losses = _backward(model, batches, samples, device)
+    losses = _backward(model, batches, samples, device, old)
     grad_norm = float(nn.utils.clip_grad_norm_(model.parameters(), clip_norm))
     finite_N = torch.isfinite(losses)
     loss_sum, infinite = sum_over_ranks(
@@ -91,7 +94,11 @@ def train_step(
 
 
 def _backward(
-    model: nn.Module, batches: Sequence[ReadyBatch], samples: int, device: torch.device
+    model: nn.Module,
+    batches: Sequence[ReadyBatch],
+    samples: int,
+    device: torch.device,
+    old: OldNetwork | None,
 ) -> Tensor:
     """Gradients of the global mean; returns this rank's ``losses_N``, detached.
 
@@ -104,7 +111,10 @@ def _backward(
         last = index == len(batches) - 1
         with contextlib.nullcontext() if last else _without_exchange(model):
             on_device = batch.to(device)
-            losses_N = sample_losses(forward(model, on_device), on_device)
+            logits_TNC = forward(model, on_device)
+            losses_N = sample_losses(logits_TNC, on_device)
+            if old is not None:
+                losses_N = old.losses(losses_N, logits_TNC, on_device)
             (losses_N.sum() * scale).backward()
         losses.append(losses_N.detach())
     if not batches:

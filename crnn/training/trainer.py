@@ -19,6 +19,7 @@ from crnn.errors import NonFiniteLossError
 from crnn.metrics import Sums, score
 from crnn.model import CRNN
 from crnn.training.batch import ReadyBatch
+from crnn.training.old_network import OldNetwork
 from crnn.training.optim import build_optimizer, set_lr, weight_average
 from crnn.training.optim_config import OptimConfig
 from crnn.training.ranks import average_buffers, gather_objects, replicate, sum_over_ranks
@@ -60,7 +61,10 @@ class Trainer:
         *,
         total_samples: int,
         device: torch.device,
+        old: OldNetwork | None = None,
     ) -> None:
+        """``old`` is what the network was, where some of that is to be kept."""
+        self.old = old.to(device) if old else None
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.charset = charset
         self.config = config
@@ -85,6 +89,8 @@ class Trainer:
             NonFiniteLossError: on every rank, after too many skipped steps in a row.
         """
         self.replica.train()
+        if self.old is not None:
+            self.old.hold_norms(self.replica)
         set_lr(self.optimizer, self.config, self.share_done)
         result = train_step(
             self.replica,
@@ -93,6 +99,7 @@ class Trainer:
             clip_norm=self.config.clip_norm,
             device=self.device,
             samples=samples,
+            old=self.old,
         )
         self._count(result)
         if not result.skipped and self.config.ema_decay:

@@ -33,8 +33,15 @@ from jobs.serving.problems import ProblemError
 
 LENGTH_HEADER = b"inference-header-content-length"
 INPUT = "image"
-OUTPUTS = {"text": "BYTES", "confidence": "FP32", "error": "BYTES", "chars": "BYTES"}
-"""Datatypes by name. ``chars`` is given only where it is asked for by name."""
+OUTPUTS = {
+    "text": "BYTES",
+    "confidence": "FP32",
+    "error": "BYTES",
+    "chars": "BYTES",
+    "model": "BYTES",
+}
+"""Datatypes by name. ``chars`` and ``model``, the digest of the bundle that read the picture (of a
+cascade either), are given only where they are asked for by name."""
 _UNASKED = ("text", "confidence", "error")
 _LENGTH = struct.Struct("<I")
 
@@ -128,6 +135,7 @@ _VALUES: dict[str, Callable[[Result, Options], Any]] = {
     "confidence": lambda result, options: result.confidence,
     "error": _error,
     "chars": lambda result, options: orjson.dumps(chars_of(result.chars)).decode(),
+    "model": lambda result, options: result.model,
 }
 
 

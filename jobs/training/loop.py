@@ -27,6 +27,7 @@ from crnn.bundle import save_bundle
 from crnn.errors import NonFiniteLossError
 from crnn.model import CRNN
 from crnn.training.batch import ReadyBatch
+from crnn.training.old_network import OldNetwork
 from crnn.training.ranks import gather_objects, sum_over_ranks
 from crnn.training.trainer import Trainer, Validation
 from jobs.failures import in_short
@@ -55,6 +56,8 @@ class WorkerOrders:
     run_uri: str
     weights: ray.ObjectRef
     """State dict that training begins with."""
+    old: OldNetwork | None
+    """What the network was, where some of that is replayed."""
     train: StreamConfig
     val: StreamConfig
     total_samples: int
@@ -133,6 +136,7 @@ class Worker:
             self.settings.optim,
             total_samples=orders.total_samples,
             device=self.device,
+            old=orders.old,
         )
         self.cursor, self.history = Cursor(), History()
         self.unreported = Unreported()

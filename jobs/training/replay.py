@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 from crnn import storage
+from crnn.bundle import Bundle
 from crnn.charset import Charset, normalise
 from crnn.errors import DataError
+from crnn.model import CRNN
+from crnn.training.old_network import OldNetwork
 from jobs.progress import ProgressLines
 from jobs.training.settings import DATA_FOLDER, TrainSettings
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.render.config import RenderConfig, check_inputs, chosen_fonts
 from pipelines.render.style import FULL
-from pipelines.render.synth import render_set
+from pipelines.render.synth import id_prefix, render_set
 from pipelines.stream import flow
 from pipelines.stream.plan import Source
 
@@ -48,6 +52,26 @@ class Replay:
     """Those that are not to be forgotten."""
     digests: tuple[str, ...] = ()
     """Of the manifests of ``sources``."""
+    id_prefixes: tuple[str, ...] = ()
+    """What the ids of its samples begin with."""
+
+    def network(self, start: Bundle, charset: Charset, own: CRNN) -> OldNetwork | None:
+        """The bundle's network, to follow on the replayed samples.
+
+        None where there are none, or where it doesn't take and give what ``own`` does, the network
+        that is trained: its samples' labels are learnt then.
+        """
+        old = start.network()
+        alike = (
+            old.input_height == own.input_height
+            and old.in_channels == own.in_channels
+            and all(old.time_steps(px) == own.time_steps(px) for px in start.picture.widths)
+            and start.charset.text_order == charset.text_order
+            and set(start.charset.characters) <= set(charset.characters)
+        )
+        if not (self.sources and alike):
+            return None
+        return OldNetwork(deepcopy(old), start.charset, charset, self.id_prefixes)
 
 
 def old_characters(settings: TrainSettings, old: Charset) -> str:
@@ -86,7 +110,7 @@ def replay_beside(settings: TrainSettings, old: Charset, rows: int) -> Replay:
         return Replay()
     shares = {"words": 1 - LINES_SHARE, "lines": LINES_SHARE} if _has_lines(words) else {"words": 1}
     home = storage.join(storage.absolute(settings.storage_path), DATA_FOLDER)
-    sources, kept, digests = [], [], []
+    sources, kept, digests, prefixes = [], [], [], []
     for name, share in shares.items():
         each = max(1, round(an_epoch * share))
         train, held_out = _configs(words, name == "lines", each, settings.epochs, share)
@@ -95,9 +119,14 @@ def replay_beside(settings: TrainSettings, old: Charset, rows: int) -> Replay:
         source, manifest = flow.load_source(_rendered(storage.join(folder, "train"), train))
         sources.append(replace(source, rows_an_epoch=each))
         digests.append(manifest.digest)
+        prefixes.append(id_prefix(train))
         kept.append(_rendered(storage.join(folder, f"kept-{name}"), held_out))
     return Replay(
-        sources=tuple(sources), kept=tuple(kept), characters=characters, digests=tuple(digests)
+        sources=tuple(sources),
+        kept=tuple(kept),
+        characters=characters,
+        digests=tuple(digests),
+        id_prefixes=tuple(prefixes),
     )
 
 

@@ -32,6 +32,7 @@ from crnn.errors import CharsetError, CheckpointMismatchError, NonFiniteLossErro
 from crnn.heap import kept_heap
 from crnn.metrics import wilson_interval
 from crnn.model import CRNN
+from crnn.training.old_network import OldNetwork
 from jobs import cluster
 from jobs.cli import as_mapping
 from jobs.failures import ours
@@ -214,6 +215,7 @@ def _fit(
         settings=settings,
         run_uri=run_uri,
         weights=ray.put(model.state_dict()),
+        old=_old(settings, data, start, model),
         train=data.train,
         val=data.val,
         total_samples=round(settings.epochs * _usable_rows(data)),
@@ -246,6 +248,15 @@ def _fit(
     )
     with BoardReader(board):
         return _result(trainer, settings)
+
+
+def _old(
+    settings: TrainSettings, data: TrainingData, start: Bundle | None, model: CRNN
+) -> OldNetwork | None:
+    """What replayed samples follow in place of their labels, if anything."""
+    if start is None or settings.replay_targets == "labels":
+        return None
+    return data.replay.network(start, data.train.charset, model)
 
 
 def _result(trainer: TorchTrainer, settings: TrainSettings) -> ray.train.Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from crnn.charset_file import charset_of
 from crnn.image import PictureContract
@@ -59,6 +59,9 @@ class TrainSettings:
     replay: float = 0.3
     """Share of each epoch that is rendered words of the characters of the bundle to start from,
     where the data's are others, so that nothing is forgotten (0 to below 1); 0: none."""
+    replay_targets: Literal["labels", "outputs"] = "labels"
+    """What replayed words teach: their labels; or the outputs of the bundle to start from, whose
+    batch norms stay then too, so that nothing moves until something is forgotten."""
     kept: tuple[str, ...] = ()
     """Prepared sets that the bundle to start from reads, to report what is lost on them."""
 

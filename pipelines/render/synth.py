@@ -43,6 +43,7 @@ __all__ = [
     "RENDERER_VERSION",
     "RenderConfig",
     "chosen_fonts",
+    "id_prefix",
     "render_part",
     "render_samples",
     "render_set",
@@ -112,7 +113,7 @@ def render_samples(
     """
     kinds = text_kinds(config)
     photos = list_photos(config.backgrounds)
-    prefix = _id_prefix(config)
+    prefix = id_prefix(config)
     faces = faces_of(fonts, config.style)
     block = _Block(number=-1, faces=Faces(usual=()))
     for index in range(start, stop):
@@ -123,7 +124,7 @@ def render_samples(
         others = block.others_for(font)
         picture = draw(text, font, rng, config.style, others=others, photos=block.photos)
         yield Sample(
-            id=f"{prefix}-{config.seed}-{index:08d}",
+            id=f"{prefix}{index:08d}",
             image=picture.data,
             text=text,
             width=picture.width,
@@ -132,14 +133,14 @@ def render_samples(
         )
 
 
-def _id_prefix(config: RenderConfig) -> str:
-    """What tells samples of unlike sets apart, when they are mixed."""
+def id_prefix(config: RenderConfig) -> str:
+    """What tells samples of unlike sets apart, when they are mixed: their ids begin with it."""
     words = ["rendered"]
     if config.split != "train":
         words.append(config.split.replace("_", "-"))
     if config.content != "codes":
         words.append("lines" if config.lines else config.content)
-    return "-".join(words)
+    return f"{'-'.join(words)}-{config.seed}-"
 
 
 @dataclass(kw_only=True)

@@ -18,15 +18,19 @@ from PIL import Image
 
 from crnn import load_bundle
 from crnn.bundle_json import CARD_FILE
+from crnn.client import Client
+from crnn.importing.graph import look_at
 from crnn.importing.packages import PACKAGES
 from crnn.recognizer import Recognizer
-from jobs import evaluate, import_model, read, recognize
+from jobs import evaluate, import_model, importing, read, recognize, review
+from jobs.import_settings import ImportSettings
 from jobs.importing import DIFFERENCES_FILE
 from pipelines.samples import rendered
 from tests.crnn.graphs import USUAL, Form, graph
 from tests.crnn.networks import noise
 from tests.crnn.online.callers import CONFIG, running
 from tests.jobs.runs import PROJECT, Run, here_and_as_a_process, refused, within
+from tests.jobs.serving.local_server import Replica, serving
 from tests.pipelines.evaluation_cases import sample, write_set
 
 JOB = PROJECT / "jobs" / "import_model.py"
@@ -120,6 +124,17 @@ def test_a_graph_of_one_width_gets_stretched_pictures_unless_told(tmp_path: Path
         assert (picture.mode, picture.widths) == (mode, (160,))
     done = within(import_model.main, "rec.onnx", "out", "--widths", "64", "160", cwd=tmp_path)
     refused(done, 1, "takes pictures of 160 px only")
+    refused(within(import_model.main, "rec.onnx", "out", "--narrow", cwd=tmp_path), 1, "160 px")
+
+
+def test_narrow_buckets_come_besides_the_default_ones() -> None:
+    found = look_at(graph(replace(LISTED, height=48)), height=48)
+    settings = ImportSettings(source="s", out="o", narrow=True)
+    usual = PACKAGES["rapidocr"].picture.widths
+    widths = importing._picture(settings, PACKAGES["rapidocr"], found).widths
+    assert widths == (96, 128, 160, 192, 256, *usual)
+    own = importing._picture(settings, None, found).widths
+    assert own == importing._picture(replace(settings, narrow=False), None, found).widths
 
 
 def test_bad_sources_and_flags_are_one_message(tmp_path: Path) -> None:
@@ -128,11 +143,15 @@ def test_bad_sources_and_flags_are_one_message(tmp_path: Path) -> None:
     (tmp_path / "keys.txt").write_text("abc")
     (tmp_path / "torch.whl").write_bytes(b"")
     (tmp_path / "rapidocr-9.whl").write_bytes(b"")
+    (tmp_path / "rapidocrlite-5.whl").write_bytes(b"")
     for arguments, status, *words in (
         ("nowhere.onnx out", 1, "no file 'nowhere.onnx'", "'rapidocr'"),
         ("keys.txt out", 1, "not an ONNX file"),
         ("torch.whl out", 1, "wheel of 'torch.whl'"),
         ("rapidocr-9.whl out", 1, "no wheel with rapidocr/models"),
+        ("rapidocrlite-5.whl out", 1, "can't be imported", "class ids", "OpenRAIL-M", "'rapidocr'"),
+        ("rapidocrlite out", 1, "rapidocrlite can't be imported"),
+        ("listed.onnx out --narrow --widths 64", 2, "--narrow goes with the default --widths"),
         ("rec.onnx out", 1, "9 classes and its metadata no characters", "--characters"),
         ("rec.onnx out --characters keys.txt", 1, "9 classes, and the list 3 characters"),
         ("rec.onnx out --characters missing.txt", 1, "no file missing.txt"),
@@ -229,6 +248,16 @@ def test_a_wheel_is_read_without_installing_it(tmp_path: Path) -> None:
     assert Recognizer(bundle).read(file.getvalue()).error_code is None
 
 
+def test_over_http_it_is_read_as_in_a_program(tmp_path: Path) -> None:
+    out = imported(tmp_path, LISTED)
+    crops = [path.read_bytes() for path in sorted((tmp_path / "crops").glob("*.png"))]
+    with serving(Replica(bundle=str(out))) as url, Client(url) as client:
+        found, model = client.read(crops), client.model()
+    expected = Recognizer.load(out)
+    assert [result.text for result in found] == [r.text for r in expected.read(crops)]
+    assert (model.name, model.digest) == (expected.bundle.name, expected.bundle.digest)
+
+
 def test_the_service_reads_it_as_a_program_does(tmp_path: Path) -> None:
     out = imported(tmp_path, LISTED)
     crops = [path.read_bytes() for path in sorted((tmp_path / "crops").glob("*.png"))]
@@ -253,6 +282,10 @@ def test_bulk_jobs_evaluation_and_a_cascade_take_it(tmp_path: Path, local_ray: N
     )
     assert done.returncode == 0, done.stderr
     assert rows(tmp_path / "texts") == {uri: r.text for uri, r in expected.items()}
+    done = within(review.main, "texts", "page", "--below", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    shown = json.loads((tmp_path / "page" / "review.json").read_text())["pictures"]
+    assert {one["uri"]: one["text"] for one in shown} == {u: r.text for u, r in expected.items()}
     shutil.copytree(PROJECT / "bundles" / "strings", tmp_path / "strings")
     done = within(
         recognize.main, "--bundle", "strings", "--then", "out", "--below", "1", "--input", "crops",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -55,6 +56,12 @@ def test_each_result_says_which_bundle_read_it(settings: dict[str, Any], cascade
         assert answer["model"] == {"name": name, "digest": cascade.digest}
         assert [(r["text"], r["model"]) for r in results] == [(r.text, r.model) for r in expected]
         assert (bad["error"]["code"], bad["model"]) == ("undecodable", digests[0])
+        tensor = {"name": "image", "datatype": "BYTES", "shape": [len(PICTURES)],
+                  "data": [base64.b64encode(data).decode() for data in PICTURES]}  # fmt: skip
+        asked = {"inputs": [tensor], "outputs": [{"name": "text"}, {"name": "model"}]}
+        texts, models = httpx.post(f"{url}/v2/models/crnn/infer", json=asked).json()["outputs"]
+        assert texts["data"] == [r.text for r in expected]
+        assert models["data"] == [r.model for r in expected]
         with Client(url) as client:
             read = client.read(PICTURES)
             assert [(r.text, r.model) for r in read] == [(r.text, r.model) for r in expected]

@@ -19,7 +19,7 @@ from tritonclient.http import (
 from crnn import Recognizer
 from tests.jobs.serving.services import SHIPPED, Service, word_pictures
 
-NAMES = ("text", "confidence", "error", "chars")
+NAMES = ("text", "confidence", "error", "chars", "model")
 
 
 @pytest.fixture
