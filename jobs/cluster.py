@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _POLL_S = 1.0
 _HOST_PORT = re.compile(r"([\w.-]+|\[[\w:.%]+\]):(\d+)")
 _THERE_S = 30.0
+_SILENT_S = 5.0
 _TOO_SLOW = "timed out during startup"
 """What Ray says when its own processes weren't up within its 30 s."""
 
@@ -57,6 +59,7 @@ def connect(
 
     Raises:
         ValueError: when nothing listens at ``address``, or this process is on another cluster.
+        PlacementError: when no node of the cluster can be joined, or none starts here.
     """
     if ray.is_initialized():
         _check_same(address)
@@ -71,12 +74,13 @@ def connect(
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address:
         _check_there(address)
-        ray.init(
-            address=address,
-            runtime_env=_project() if brings_project else None,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-        )
+        with _joining(address):
+            ray.init(
+                address=address,
+                runtime_env=_project() if brings_project else None,
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+            )
         private_cluster.say_if_open(address)
     else:
         _start(local_cpus, takes_jobs)
@@ -106,6 +110,25 @@ def _check_there(address: str) -> None:
             f"there is no Ray cluster at --address {address} ({error}); expected HOST:PORT as "
             "'ray start --head' printed it, or auto"
         ) from None
+
+
+@contextmanager
+def _joining(address: str) -> Iterator[None]:
+    """Within it Ray may wait, for most of a minute, for a node to join: said after a moment."""
+    waiting = f"waiting for a node of the Ray cluster at {address} to join"
+    said = threading.Timer(_SILENT_S, private_cluster.say, [waiting])
+    said.daemon = True
+    said.start()
+    try:
+        yield
+    except ConnectionError as error:
+        raise PlacementError(
+            f"no node of the Ray cluster at {address} can be joined from here: its head answers, "
+            "and no raylet of it does; expected Ray to be up on this machine as a node of that "
+            "cluster: start it there again (ray start), or send the job to it (ray job submit)"
+        ) from error
+    finally:
+        said.cancel()
 
 
 def _project() -> dict[str, Any] | None:

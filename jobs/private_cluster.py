@@ -36,7 +36,7 @@ def close_it() -> None:
     if mode == "token" and not any(os.environ.get(name) for name in (_TOKEN, _TOKEN_FILE)):
         os.environ[_TOKEN] = secrets.token_hex(32)
     elif mode == "disabled":
-        _say(
+        say(
             f"{AUTH_MODE_ENV_VAR} is disabled: whoever has an account on this machine can run code "
             "on the Ray cluster that starts here; unset it, and the cluster has a token of its own"
         )
@@ -57,7 +57,7 @@ def is_private() -> bool:
 def say_if_open(address: str) -> None:
     """Warns if the joined cluster accepted this process without a token."""
     if get_authentication_mode() == AuthenticationMode.DISABLED:
-        _say(
+        say(
             f"the Ray cluster at {address} asks for no token: whoever reaches it can run code on "
             f"it and read what this job reads; start it with {AUTH_MODE_ENV_VAR}=token"
         )
@@ -68,5 +68,6 @@ def _loopback_interface() -> str:
     return next((name for name in ("lo", "lo0") if name in names), "lo")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """A note on stderr, now."""
     print(f"note: {text}", file=sys.stderr, flush=True)
