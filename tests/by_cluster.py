@@ -1,11 +1,19 @@
-"""Which tests run in one worker of pytest-xdist: those of a file, and all that share a cluster."""
+"""Which tests run in one worker of pytest-xdist, and in which order the groups begin.
+
+Tests of a file stay together, and so do all that share a cluster; where each test has a cluster of
+its own, each is a group. Those that take minutes begin first, so that no worker is left with one
+at the end while the others rest.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
+import pytest
+from xdist.remote import Producer
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,18 +23,46 @@ SHARED = {
     "strict": re.compile(r"def \w+\([^)]*\b(strict|guarded): Service\b"),
 }
 """How a file shows that its tests use a fixture of the session that takes seconds to start."""
+APART = {
+    "tests/jobs/serving/test_serve_cluster.py",
+    "tests/jobs/serving/test_serve_deploy.py",
+    "tests/jobs/serving/test_serve_faults.py",
+    "tests/jobs/test_recognize_cluster.py",
+    "tests/jobs/test_train_faults.py",
+}
+"""Files whose tests share nothing: each starts a cluster of its own, for a minute or more."""
 
 
 class ByCluster(LoadFileScheduling):
-    """As ``--dist loadfile``, but that files whose tests share a cluster count as one."""
+    """As ``--dist loadfile``, by ``group_of``, in the order of the collection."""
+
+    def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
-        return group_of(super()._split_scope(nodeid))
+        return group_of(nodeid)
+
+
+def longest_first(items: list[pytest.Item]) -> list[pytest.Item]:
+    """By groups: those that take minutes each, then those of most tests."""
+    sizes = Counter(group_of(item.nodeid) for item in items)
+
+    def rank(item: pytest.Item) -> tuple[bool, int, str]:
+        group = group_of(item.nodeid)
+        return "::" not in group, -sizes[group], group
+
+    return sorted(items, key=rank)
+
+
+def group_of(nodeid: str) -> str:
+    """The group of a test: itself, its file, or the cluster that its file shares with others."""
+    file = nodeid.partition("::")[0]
+    return nodeid if file in APART else _shared(file)
 
 
 @cache
-def group_of(file: str) -> str:
-    """The group of a file: its own name, or the cluster that its tests share with others."""
+def _shared(file: str) -> str:
     text = (ROOT / file).read_text(encoding="utf-8")
     found = next((group for group, shows in SHARED.items() if shows.search(text)), "")
     folder = file.split("/")[1]  # jobs and pipelines, so that two workers have something to do

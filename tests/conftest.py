@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from tests.by_cluster import ByCluster
+from tests.by_cluster import ByCluster, longest_first
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
@@ -57,6 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             config.getoption("--slow") or config.getoption("--nightly")
         ):
             item.add_marker(pytest.mark.skip(reason="slow; give --slow"))
+    items[:] = longest_first(items)
 
 
 @pytest.fixture(scope="session")

@@ -119,7 +119,7 @@ def test_exporting_again_gives_the_same_bytes_and_leaves_the_model_alone(mobile:
     assert torch.equal(computed(mobile.model, noise_batch(2, 64)), before)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_compiled_engine_computes_the_same_and_compiles_no_bucket_apart(mobile: Bundle) -> None:
     torch.compiler.reset()
     counters.clear()

@@ -29,7 +29,9 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         yield head
 
 
-@pytest.mark.parametrize("working_dir", [(), ("--working-dir", ".")])
+@pytest.mark.parametrize(
+    "working_dir", [(), pytest.param(("--working-dir", "."), marks=pytest.mark.nightly)]
+)
 def test_a_submitted_job_trains(head: Head, working_dir: tuple[str, ...]) -> None:
     name = "submitted-with-folder" if working_dir else "submitted"
     done = head.submit(

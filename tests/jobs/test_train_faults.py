@@ -12,6 +12,7 @@ import pytest
 
 from tests.jobs import audits
 from tests.jobs.audits import Audit, committed_samples
+from tests.jobs.listening import listening
 from tests.jobs.processes import Process, descendants, look
 from tests.jobs.runs import TINY, started, wait_until, without_control_characters
 from tests.pipelines.stream.sets import good, write_set
@@ -19,6 +20,8 @@ from tests.pipelines.stream.sets import good, write_set
 pytestmark = [pytest.mark.slow, pytest.mark.fault]
 
 SAMPLES, EPOCHS, BATCH, CHECKPOINT_EVERY = 320, 3, 4, 80
+IMPATIENT = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
+"""Ray's agents look for their dead control store no longer than this; a minute is the default."""
 EACH_ONCE = Counter(f"good-{i}" for i in range(SAMPLES))
 
 
@@ -52,11 +55,27 @@ def in_mid_epoch(run_folder: Path, epoch: int, rank: int) -> int:
     return 0
 
 
-def find(victims: list[int], run_folder: Path, epoch: int, rank: int) -> list[int]:
-    """``victims`` with the process that ``in_mid_epoch`` finds, if it does."""
-    if pid := in_mid_epoch(run_folder, epoch, rank):
-        victims.append(pid)
-    return victims
+def stopped_in_mid_epoch(run_folder: Path, epoch: int, rank: int) -> int:
+    """As ``in_mid_epoch``, held there by SIGSTOP: its rank takes no further step."""
+    if not (pid := in_mid_epoch(run_folder, epoch, rank)):
+        return 0
+    os.kill(pid, signal.SIGSTOP)
+    if in_mid_epoch(run_folder, epoch, rank) == pid:
+        return pid
+    os.kill(pid, signal.SIGCONT)  # it has reached a checkpoint meanwhile
+    return 0
+
+
+def hold(job: subprocess.Popen[bytes], home: Path, epoch: int, rank: int) -> int:
+    """Waits until the rank is in mid-epoch, and holds it there; its process."""
+    held: list[int] = []
+
+    def there() -> bool:
+        held[:] = [stopped_in_mid_epoch(home / "runs" / "a", epoch, rank)]
+        return held[0] > 0
+
+    wait_until(there, job=job, log=home / "log")
+    return held[0]
 
 
 def accounted(run_folder: Path, *, starts: int) -> Audit:
@@ -76,9 +95,7 @@ def test_a_killed_worker_costs_only_the_steps_since_the_checkpoint(
 ) -> None:
     folder, log = home / "runs" / "a", home / "log"
     with started(*command(workers), cwd=home) as job:
-        victims: list[int] = []
-        wait_until(lambda: bool(find(victims, folder, 1, rank=1)), job=job, log=log)
-        os.kill(victims[0], signal.SIGKILL)
+        os.kill(hold(job, home, 1, rank=1), signal.SIGKILL)
         committed = committed_samples(folder)
         status = job.wait(timeout=400)
     text = log.read_text()
@@ -98,8 +115,7 @@ def test_a_killed_worker_costs_only_the_steps_since_the_checkpoint(
 def test_more_failures_than_allowed_end_the_run_with_a_message(home: Path) -> None:
     folder, log = home / "runs" / "a", home / "log"
     with started(*command("2"), "--max-failures", "0", cwd=home) as job:
-        wait_until(lambda: in_mid_epoch(folder, 0, rank=1) > 0, job=job, log=log)
-        os.kill(in_mid_epoch(folder, 0, rank=1), signal.SIGKILL)
+        os.kill(hold(job, home, 0, rank=1), signal.SIGKILL)
         status = job.wait(timeout=300)
     text = log.read_text()
     assert status == 1, text
@@ -134,14 +150,15 @@ def test_a_killed_driver_resumes_under_the_same_name_on_any_number_of_workers(
 
 def kill_driver_in(home: Path, epoch: int) -> None:
     """Runs until mid-epoch, kills the driver, and sees everything that it started end."""
-    with started(*command("2"), cwd=home) as job:
-        wait_until(
-            lambda: in_mid_epoch(home / "runs" / "a", epoch, rank=0) > 0, job=job, log=home / "log"
-        )
+    with started(*command("2"), cwd=home, extra=IMPATIENT) as job:
+        held = hold(job, home, epoch, rank=0)
         family = descendants(job.pid)
-        assert any("raylet" in process.name for process in family)
+        raylets = [process for process in family if "raylet" in process.name]
+        assert raylets
         job.send_signal(signal.SIGKILL)
         assert job.wait() == -signal.SIGKILL
+        gone(raylets, home / "log")
+        os.kill(held, signal.SIGCONT)
         gone(family, home / "log")
 
 
@@ -151,11 +168,15 @@ def gone(family: list[Process], log: Path) -> None:
 
 
 def test_an_interrupt_ends_the_job_and_its_processes(home: Path) -> None:
-    with started(*command("1"), cwd=home) as job:
+    """None of which, while two ranks train, listens to other machines."""
+    with started(*command("2"), cwd=home) as job:
         wait_until(
             lambda: in_mid_epoch(home / "runs" / "a", 0, rank=0) > 0, job=job, log=home / "log"
         )
         family = descendants(job.pid)
+        sockets = listening([job.pid, *(process.pid for process in family)])
+        assert any(here for here, _ in sockets.values()), "nothing was looked at"
+        assert not any(beyond for _, beyond in sockets.values()), sockets
         job.send_signal(signal.SIGINT)
         try:
             assert job.wait(timeout=120) == 130, (home / "log").read_text()

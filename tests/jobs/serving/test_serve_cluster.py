@@ -48,7 +48,7 @@ def test_a_service_brings_the_project_to_a_cluster_without_it(tmp_path: Path) ->
         check(running.url, tmp_path / "data")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_services_with_bulk_jobs_run_side_by_side(tmp_path: Path) -> None:
     with ExitStack() as stack:
         urls = {}

@@ -71,7 +71,8 @@ def new_replica_answers(service: Service, before: list[Process]) -> bool:
     return len(lines) >= len(before) and all(p.runs() for p in replicas(service))
 
 
-@pytest.mark.parametrize("ingress", ["haproxy", pytest.param("proxy", marks=pytest.mark.nightly)])
+@pytest.mark.nightly  # test_serve_deploy rolls one in under load for every change
+@pytest.mark.parametrize("ingress", ["haproxy", "proxy"])
 def test_a_bundle_is_rolled_in_under_load_without_a_failed_request(
     tmp_path: Path, ingress: str
 ) -> None:

@@ -43,7 +43,7 @@ def rendered_set(folder: Path, count: int) -> tuple[list[dict[str, Any]], list[R
     ("count", "engines"),
     [
         (FEW, (AUTO, "torch", "onnx", "openvino")),
-        pytest.param(COUNT, (AUTO, *ENGINES), marks=pytest.mark.slow),
+        pytest.param(COUNT, (AUTO, *ENGINES), marks=pytest.mark.nightly),
     ],
 )
 def test_many_pictures_read_alike_in_every_engine(
