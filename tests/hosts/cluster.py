@@ -208,12 +208,14 @@ class Cluster:
 
 
 @contextmanager
-def own_cluster(start: Callable[[Cluster], None] = Cluster.up) -> Iterator[Cluster]:
+def own_cluster(
+    start: Callable[[Cluster], None] = Cluster.up, workers: int = WORKERS
+) -> Iterator[Cluster]:
     """The cluster of a free network, started; nothing of it is left at the end.
 
     Its object store is that of the environment meanwhile. Raises what ``_claimed`` does.
     """
-    cluster = _claimed(start)
+    cluster = _claimed(start, workers)
     try:
         with mock.patch.dict(os.environ, cluster.store_access):
             yield cluster
@@ -221,14 +223,14 @@ def own_cluster(start: Callable[[Cluster], None] = Cluster.up) -> Iterator[Clust
         cluster.down()
 
 
-def _claimed(start: Callable[[Cluster], None]) -> Cluster:
+def _claimed(start: Callable[[Cluster], None], workers: int) -> Cluster:
     """The cluster of a free network, started. One of a process that was killed is taken down.
 
     Raises:
         OSError: when all networks are taken.
     """
     for number in NETWORKS:
-        cluster = Cluster.on(number)
+        cluster = Cluster.on(number, workers)
         if cluster.network.exists() and _is_orphaned(cluster):
             cluster.down()
         if cluster.network.make():

@@ -42,7 +42,7 @@ StrictModes no
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[Cluster]:
     """Hosts without Ray; the object store is that of the environment."""
-    with own_cluster(Cluster.up_without_ray) as cluster:
+    with own_cluster(Cluster.up_without_ray, workers=1) as cluster:
         yield cluster
 
 
@@ -128,7 +128,7 @@ def test_up_job_down(hosts: Cluster, file: Path) -> None:
     launcher("up", "--yes", "--no-config-cache", file)
     try:
         everyone = {host.address for host in (hosts.head, *hosts.workers)}
-        wait_for("all nodes in Ray's list", lambda: nodes(file) == everyone, most_s=400, every_s=5)
+        wait_for("all nodes in Ray's list", lambda: nodes(file) == everyone, most_s=400, every_s=2)
         train = "python jobs/train.py --num-workers 2 --name a --epochs 1 --data s3://onprem/set"
         said = launcher(
             "exec",

@@ -131,15 +131,13 @@ class KillPoints:
 
 
 @contextmanager
-def started(
-    *arguments: str, cwd: Path, extra: Mapping[str, str] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
+def started(*arguments: str, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The job in the background, its output in ``cwd/log``; killed at the end if it still runs."""
     with (cwd / "log").open("ab") as log:
         job = subprocess.Popen(
             [sys.executable, str(TRAIN), *arguments],
             cwd=cwd,
-            env=environment(extra),
+            env=environment(),
             stdout=log,
             stderr=subprocess.STDOUT,
         )
