@@ -127,7 +127,7 @@ def test_a_failed_overwriting_leaves_the_old_run(home: Path, folder: Path) -> No
     assert (folder / "done.json").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_overwriting_starts_anew(home: Path, folder: Path, local_ray: None) -> None:
     left_over = folder / "audit/left-over"
     left_over.touch()

@@ -100,7 +100,7 @@ def test_a_job_runs_to_its_end_while_its_service_is_replaced(head: Head) -> None
         job = client.wait(began.id, timeout_s=240, poll_s=0.2)
         assert (job.state, job.done, job.failed, job.total) == (
             "finished", COUNT + 1, 1, COUNT + 1,
-        )  # fmt: skip
+        ), job  # fmt: skip
         assert job.listed and job.error is None
         assert job.report is not None
         assert job.report["errors"] == {"undecodable": 1}
