@@ -57,17 +57,19 @@ def test_a_student_is_taught_and_again_nothing_is_left_to_do(
     assert "before" not in summary  # the included bundle has another shape
     assert all(summary["images_per_core_s"][who] > 0 for who in ("student", "teacher"))
     student = load_bundle(summary["student"])
+    assert student.onnx is not None and student.onnx.proof.pictures == made["held_out"]
     report = json.loads((out / "agreement/report.json").read_text())
     assert report["bundle"]["digest"] == student.digest
     assert (out / "agreement/report.html").exists()
-    assert "10 labels by hand, each 3 times an epoch" in done.stdout
+    again = teach.repeats(made["learnt"], 10)
+    assert f"10 labels by hand, each {again} times an epoch" in done.stdout
     review = json.loads((out / "to-label/review.json").read_text())
     assert len(review["pictures"]) == 7 and summary["to_label"] == str(out / "to-label/review.html")
 
     (out / "teach.json").unlink()
-    again = within(teach.main, *command, cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
-    assert "is complete" in again.stdout
+    rerun = within(teach.main, *command, cwd=tmp_path)
+    assert rerun.returncode == 0, rerun.stderr
+    assert "is complete" in rerun.stdout
     assert load_bundle(summary["student"]).digest == student.digest
     figures = json.loads((out / "teach.json").read_text())
     assert figures["prepared"] == made and figures["read"] == summary["read"]
