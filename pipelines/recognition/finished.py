@@ -66,6 +66,7 @@ def check_finished(folder: str, remedy: str) -> None:
 
 def read_part(address: str, columns: list[str] | None = None) -> pa.Table:
     """A results file, all columns or the given ones; passing errors are tried again."""
+    storage.check_file(address)
     system, path = storage.resolve(address)
 
     def read() -> pa.Table:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from crnn import storage
 from crnn.errors import DataError, PictureError
 from pipelines.sources.fetched import local_copy
 from pipelines.sources.files import bounded
@@ -101,6 +102,7 @@ def _opened(source: Opened) -> Iterator[Any]:
 
     address = source.address(source.names[0] if source.names else "")
     path = str(local_copy(address))
+    storage.check_file(path)
     try:
         with lmdb.open(
             path, subdir=False, readonly=True, lock=False, readahead=False, max_readers=1

@@ -225,6 +225,7 @@ def _encoded(found: Any, place: Place, address_of: Callable[[str], str]) -> Enco
 
 @contextmanager
 def _opened(address: str) -> Iterator[pq.ParquetFile]:
+    storage.check_file(address)
     system, path = storage.resolve(address)
     try:
         file = storage.attempt("read", address, lambda: system.open_input_file(path))

@@ -255,3 +255,13 @@ def test_a_prepared_set_keeps_ids_and_where_they_came_from(tmp_path: Path) -> No
     (tmp_path / source.names[0]).write_bytes(b"cut")
     with pytest.raises(DataError, match="cut short or changed"):
         items_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [("a.parquet", "parquet"), ("data.mdb", "lmdb"), ("a.tar", "webdataset"), ("gt.txt", "icdar")],
+)
+def test_a_pipe_in_place_of_a_file_is_not_waited_at(tmp_path: Path, name: str, format: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match="is a pipe, a socket or a device"):
+        list(open_source(str(tmp_path), format=format).items())
