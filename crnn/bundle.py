@@ -62,9 +62,10 @@ class Bundle:
     data_digest: str
     """Identity of the training data, from its manifest; empty if unknown."""
     metrics: dict[str, Any]
-    """Measured by whoever saved the bundle; any JSON."""
+    """As measured when the bundle was saved; any JSON."""
     digest: str
-    """SHA-256, hexadecimal, of all that decides a reading: the model's identity in results and
+    """SHA-256, hexadecimal, of everything that decides a reading: the model's identity in results
+    and
     ledgers. See ``reading_digest``."""
     weights_sha256: str = ""
     """SHA-256 of the weights file, hexadecimal."""
@@ -89,9 +90,10 @@ class Bundle:
         """
         if self.model is None:
             raise BundleError(
-                f"the bundle {self.name!r} is of kind {IMPORTED!r}, an ONNX graph without weights "
-                "for PyTorch: it is read with the engines 'onnx' and 'openvino', and neither "
-                "trained nor exported; let it teach a bundle of kind 'crnn' instead"
+                f"the bundle {self.name!r} is of kind {IMPORTED!r}, an ONNX graph without "
+                f"weights for PyTorch: it runs on the engines 'onnx' and 'openvino' only, and "
+                f"can be neither trained nor exported; train a bundle of kind 'crnn' on its "
+                f"readings with crnn teach"
             )
         return self.model
 
@@ -272,7 +274,7 @@ def load_bundle(
     if digest != stated:
         raise BundleError(
             f"{uri}/{WEIGHTS_FILE} has SHA-256 {digest}, {BUNDLE_FILE} states {stated}; "
-            "the bundle is damaged or mixed from two: copy it again"
+            "the bundle is damaged, or its files are of two bundles: copy it again"
         )
     model = _model(uri, settings, weights).to(device).eval()
     onnx = None
@@ -304,7 +306,8 @@ def _imported(
     onnx = read_onnx(uri, about.get("onnx"), weights_sha256=stated) if with_onnx else None
     if onnx is not None and hashlib.sha256(onnx.data).hexdigest() != stated:
         raise BundleError(
-            f"{uri}/{BUNDLE_FILE} states two digests of {ONNX_FILE}; import the recognizer again"
+            f"{uri}/{BUNDLE_FILE} states two different digests of {ONNX_FILE}; import the "
+            f"recognizer again"
         )
     return Bundle(
         model=None, digest=reading_digest(about), weights_sha256=stated, onnx=onnx, **settings
@@ -367,17 +370,18 @@ def _model(uri: str, settings: dict[str, Any], weights: bytes) -> CRNN:
                 in_channels=picture.channels,
                 height=picture.height,
             )
-        model.load_state_dict(state)  # copies into float32, whatever is stored
+        model.load_state_dict(state)  # copies into float32, whichever type is stored
     except (RuntimeError, ValueError) as error:
-        raise BundleError(f"{uri}: weights and settings don't fit: {error}") from error
+        raise BundleError(f"{uri}: weights and settings don't match: {error}") from error
     return model
 
 
 def _check_head(model: CRNN, charset: Charset) -> None:
     if model.head.out_features != charset.num_classes:
         raise ValueError(
-            f"the model has {model.head.out_features} classes and the charset "
-            f"{charset.num_classes} (its characters and the blank); save them as they were trained"
+            f"the model has {model.head.out_features} classes, but the charset makes "
+            f"{charset.num_classes} (its characters and the blank); save the model with the "
+            f"charset that it was trained with"
         )
 
 

@@ -46,12 +46,15 @@ def read_file(uri: str, file: str) -> bytes:
         return storage.read_bytes(storage.join(uri, file))
     except FileNotFoundError:
         if not storage.exists(uri):
-            raise BundleError(f"{uri}: no such bundle; give the folder of {BUNDLE_FILE}") from None
+            raise BundleError(
+                f"{uri}: no such bundle; give the folder that holds {BUNDLE_FILE}"
+            ) from None
         raise BundleError(
-            f"{uri} has no {file}: an unfinished bundle, or another folder; save it again"
+            f"{uri} has no {file}: the bundle is unfinished, or this is another folder; save it "
+            f"again, or give its folder"
         ) from None
     except DataError as error:
-        raise BundleError(f"{error}; a bundle is the folder of {BUNDLE_FILE}") from error
+        raise BundleError(f"{error}; a bundle is the folder that holds {BUNDLE_FILE}") from error
 
 
 def finish(uri: str, text: str, *, num_parameters: int | None) -> None:

@@ -1,7 +1,7 @@
 """From a text's CTC probability to a confidence: the probability that the whole text is right.
 
 Two numbers fitted on held-out readings (Platt 1999, "Probabilistic outputs for support vector
-machines") travel in the bundle and are applied wherever it reads.
+machines") are part of the bundle and are applied to all its readings.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def confidence_bins(
         raise ValueError(f"bins is {bins}; expected at least 1")
     given, right = _paired(confidences, correct)
     if not ((given >= 0) & (given <= 1)).all():
-        raise ValueError("confidences reach outside 0 to 1; calibrate log-probabilities first")
+        raise ValueError("some confidences are outside 0 to 1; calibrate log-probabilities first")
     which = np.minimum((given * bins).astype(int), bins - 1)
     counts = np.bincount(which, minlength=bins)
     with np.errstate(invalid="ignore"):

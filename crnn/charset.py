@@ -69,7 +69,8 @@ class Charset:
 
     characters: str
     text_order: TextOrder = "auto"
-    """How lines with right-to-left letters run in pictures; without such letters it has no say."""
+    """How lines with right-to-left letters run in pictures; without such letters it has no
+    effect."""
 
     def __post_init__(self) -> None:
         if self.text_order not in TEXT_ORDERS:
@@ -102,8 +103,8 @@ class Charset:
         unfit = [c for c in characters if unicodedata.category(c) in (*BREAKS, "Cs")]
         if unfit:
             raise CharsetError(
-                f"the charset has {shown(unfit)}, no character of a line of text; leave it out (a "
-                "file's last line end, and the one that YAML's | and > keep, come in by mistake)"
+                f"the charset has {shown(unfit)}, which can't occur in a line of text; leave it "
+                f"out (often it is the line end of a file, or the one that YAML's | and > keep)"
             )
         return cls(characters, text_order)
 

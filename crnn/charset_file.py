@@ -6,7 +6,7 @@ from crnn import storage
 from crnn.errors import DataError
 
 CHARSET_SUFFIX = ".txt"
-"""Ends the name of a charset's file; as characters it would have one of them twice."""
+"""Suffix of a charset's file; it can't be meant as characters, as it has one of them twice."""
 
 
 def charset_of(value: str) -> str:

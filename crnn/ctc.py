@@ -1,7 +1,7 @@
 """The CTC loss (Graves et al. 2006, "Connectionist temporal classification"), per sample.
 
 Nothing is hidden here: a target that doesn't fit into its time steps has an infinite loss, and
-whoever trains decides what to do about it. Dividing by target lengths and averaging over a
+the training code decides what to do about it. Dividing by target lengths and averaging over a
 global batch are the caller's.
 
 Shape suffixes: T time steps, N batch, C classes, S states: a target's characters with a blank

@@ -39,8 +39,8 @@ class Then:
         """
         if first.digest == self.bundle.digest:
             raise BundleError(
-                f"both bundles of the cascade have the digest {first.digest}; expected another "
-                "one to read what the first doubts"
+                f"both bundles of the cascade have the digest {first.digest}; expected two "
+                f"different ones, the second to read what the first doubts"
             )
         parts = {"first": first.digest, "then": self.bundle.digest, "below": self.below}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -69,4 +69,7 @@ def check_bound(then: str, below: float) -> None:
     """Raise ValueError unless ``--below`` is a bound, and goes with ``--then``."""
     check_below(below, "--below")
     if below != BELOW and not then:
-        raise ValueError(f"--below is {below}, and --then names no bundle to read what is doubtful")
+        raise ValueError(
+            f"--below is {below}, but there is no second bundle to read doubtful "
+            f"pictures; name it with --then"
+        )

@@ -37,10 +37,11 @@ def file_bytes(file: File) -> bytes:
     except (OSError, ValueError) as error:
         raise PictureError("unreadable", f"can't read the file {_name(file)}: {error}") from error
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"the file {_name(file)} gives text; open it with mode 'rb'")
+        raise TypeError(f"the file {_name(file)} is open as text; open it with mode 'rb'")
     if not len(data):
         raise PictureError(
-            "empty_file", f"nothing is left of the file {_name(file)}; if it was read, seek(0)"
+            "empty_file",
+            f"the file {_name(file)} has nothing left to read; if it was read before, call seek(0)",
         )
     return bytes(data)
 

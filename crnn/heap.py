@@ -17,7 +17,8 @@ SELDOM_OBJECTS = 100_000
 
 
 def kept_heap(kept_bytes: int) -> dict[str, str]:
-    """Environment variables for a process that may keep so much freed memory; Linux heeds them."""
+    """Environment variables for a process that may keep this much freed memory; they work on
+    Linux."""
     return {
         "MALLOC_ARENA_MAX": "1",
         "MALLOC_MMAP_THRESHOLD_": str(min(MOST_MMAP_BYTES, kept_bytes)),

@@ -54,22 +54,23 @@ class PictureContract:
     height: int = 32
     """Height that every picture is scaled to, px."""
     channels: Literal[1, 3] = 1
-    """1: grey; 3: RGB."""
+    """Colour channels: 1 is grey, 3 is RGB."""
     mode: Literal["bucket", "fixed"] = "bucket"
-    """``bucket`` keeps the aspect and pads to the next width; ``fixed`` stretches to one width."""
+    """``bucket`` keeps the aspect and pads to the next bucket width; ``fixed`` stretches to one
+    width."""
     widths: tuple[int, ...] = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
-    """Bucket widths, px, ascending; exactly one with ``fixed``. The usual ones hold a printed line,
+    """Bucket widths, px, ascending; exactly one with ``fixed``. The default ones hold lines up to
     64 times as wide as high."""
     padding: int = PAD_GREY
-    """Grey to the right of a picture, up to its bucket's width, 0 (black) to 255."""
+    """Grey value, 0 (black) to 255, that fills a picture on the right up to its bucket's width."""
     shrinking: Literal["area", "linear"] = "area"
-    """How a larger picture is scaled down: the mean of the pixels that become one, or between the
-    nearest four alone, as many imported recognizers were trained."""
+    """How larger pictures are scaled down: ``area`` averages all pixels that become one,
+    ``linear`` interpolates between the nearest four, as many imported recognizers were trained."""
     rounding: Literal["nearest", "up"] = "nearest"
-    """To which whole pixel the scaled width goes."""
+    """How the scaled width is rounded to whole pixels."""
     stretch: float = 1.0
-    """Multiple of its width, with the aspect kept, to which a picture is scaled in ``bucket``
-    mode. Above 1 narrow letters get more time steps, at as much more computing."""
+    """Factor by which ``bucket`` mode widens pictures after scaling them with their aspect kept.
+    Above 1, narrow letters get more time steps, at proportionally more computing."""
 
     def __post_init__(self) -> None:
         if self.height < 8:
@@ -216,7 +217,7 @@ def _by_pillow(data: bytes, max_pixels: int) -> Image.Image:
 
 def _undecodable(error: Exception) -> PictureError:
     if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
-        return PictureError("out_of_memory", "the picture needs more memory than there is")
+        return PictureError("out_of_memory", "the picture needs more memory than is available")
     return PictureError("undecodable", f"not a readable picture: {error}")
 
 

@@ -32,7 +32,7 @@ class Imported:
     """Where an imported recognizer comes from, and what its graph is."""
 
     source: str
-    """The package with its version, or the file, and whoever made it if that is known."""
+    """The package with its version, or the file, and its author if known."""
     source_sha256: str
     """SHA-256 of the imported ONNX file, hexadecimal."""
     licence: str

@@ -68,7 +68,7 @@ class Sums:
 
     @property
     def letters_accuracy(self) -> float:
-        """Share of readings right in letters and digits of any script, whatever their case.
+        """Share of readings right in letters and digits of any script, ignoring case.
 
         Labels without any of these don't count.
         """

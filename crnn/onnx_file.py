@@ -26,7 +26,7 @@ class Proof:
     widths: tuple[int, ...]
     """Bucket widths among the batches, px."""
     engines: Mapping[str, str]
-    """Engines that were compared, each with the version of its package."""
+    """The engines compared, each with the version of its package."""
     max_probability_difference: float
     """Largest over all engines, pictures, time steps and classes."""
     max_confidence_difference: float
@@ -71,14 +71,14 @@ def read_onnx(uri: str, entry: Any, *, weights_sha256: str) -> ProvenOnnx:
         raise BundleError(f"{uri}: the ONNX file is {file!r}; expected {ONNX_FILE!r}; {again}")
     if proven_for != weights_sha256:
         raise BundleError(
-            f"{uri}/{ONNX_FILE} was proven for weights of SHA-256 {proven_for}, the bundle's have "
-            f"{weights_sha256}; {again}"
+            f"{uri}/{ONNX_FILE} was proven for weights of SHA-256 {proven_for}, but the bundle's "
+            f"have {weights_sha256}; {again}"
         )
     try:
         data = storage.read_bytes(storage.join(uri, ONNX_FILE))
     except FileNotFoundError:
         raise BundleError(
-            f"{uri} names {ONNX_FILE} and has none; copy it too, or {again}"
+            f"{uri} names {ONNX_FILE} but doesn't have it; copy it too, or {again}"
         ) from None
     digest = hashlib.sha256(data).hexdigest()
     if digest != stated:

@@ -14,7 +14,7 @@ from crnn.picture_wire import Ready
 from crnn.picture_work import BATCH_BYTES, BATCH_FILES, Task, Work
 
 FAILED_STARTS = 5
-"""Processes in a row that die before they are ready until there is no point in more."""
+"""After this many processes in a row that died before they were ready, no more are started."""
 FIRST_PAUSE_S = 0.025
 """Doubled after each failed start: memory or processes may be short for a moment only."""
 START_TIMEOUT_S = 60.0

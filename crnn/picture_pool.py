@@ -4,7 +4,7 @@
         for prepared in pool.prepare(Encoded(data=data) for data in files):
             …  # one Prepared or PictureError for each region of the file
 
-A file whose decoding dies, hangs or runs out of memory takes its process along. Whatever else
+A file whose decoding dies, hangs or runs out of memory takes its process with it. Whatever else
 that process held is done by another one; the file itself is tried once more, alone in a fresh
 process, as it may have been hit by chance. The same pixels come out as of ``crnn.prepare``.
 """

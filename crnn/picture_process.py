@@ -216,7 +216,7 @@ def main() -> None:
     orders = Orders.from_json(sys.argv[1])
     live_and_die_with(orders.parent_pid)
     replies_fd = os.dup(1)
-    os.dup2(2, 1)  # whatever a library prints is no reply
+    os.dup2(2, 1)  # what a library prints isn't a reply
     cv2.setNumThreads(1)
     with contextlib.suppress(PictureError):
         decode_picture(b"?")  # Pillow loads its plugins now, before memory is counted

@@ -196,4 +196,4 @@ class Work:
 
     def _reason(self) -> Exception:
         """Why nothing is done any more."""
-        return self._failure or ValueError("the picture pool is closed; make another one")
+        return self._failure or ValueError("the picture pool is closed; make a new one")

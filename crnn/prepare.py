@@ -49,7 +49,7 @@ class Prepared:
     """For a ``TALL`` picture: turned by 90° clockwise, scaled, not yet padded."""
 
     def stretched(self, contract: PictureContract, factor: float) -> Prepared | None:
-        """So many times as wide, as far as the widest bucket goes; None where that is no wider.
+        """This many times as wide, as far as the widest bucket allows; None where that is no wider.
 
         Made from the pixels that are there: those of the file bring nothing more (measured).
         """
@@ -138,7 +138,7 @@ def _sideways(picture: Upright) -> Pixels:
 
 @dataclass(frozen=True, slots=True)
 class Small:
-    """A small plain picture, whatever its bytes hold decoded in little time and memory."""
+    """A small plain picture, which decodes in little time and memory no matter what it holds."""
 
     data: bytes
     header: Header
@@ -157,7 +157,7 @@ class Small:
         try:
             picture = contract.decode_by(self.header, self.data)
             return None if picture is None else prepare_upright(picture, contract)
-        except Exception:  # no memory, perhaps: whoever prepares it next will tell
+        except Exception:  # no memory, perhaps: preparing it later will tell
             return None
 
 
@@ -196,7 +196,8 @@ def upright_picture(picture: Image.Image | NDArray[np.uint8]) -> Image.Image:
     if isinstance(picture, np.ndarray):
         return _from_array(picture)
     raise TypeError(
-        f"a picture is a path, bytes, a PIL image or a uint8 array, not {type(picture).__name__}"
+        f"a picture must be a path, bytes, a PIL image or a uint8 array, not "
+        f"{type(picture).__name__}"
     )
 
 

@@ -1,7 +1,7 @@
 """How often a picture is read, and which of its readings counts: the bundle's reading policy.
 
 It depends on that picture alone, never on its batch mates, so that evaluation, bulk jobs, the
-service and a program give the same text and the same confidence. Whoever reads asks ``again``
+service and a program give the same text and the same confidence. The reader asks ``again``
 after the first reading, reads what that gives, and keeps the most probable (``kept``).
 
 Readings are compared by the natural log of the decoder's probability for the whole text, before
@@ -24,12 +24,12 @@ class ReadingPolicy:
     """When a picture is read more than once; stored in the bundle and obeyed everywhere."""
 
     stretches: tuple[float, ...] = (1.5,)
-    """Multiples of the width at which a doubtful picture is read again; none: it isn't."""
+    """Multiples of its width at which a doubtful picture is read again; none given: never."""
     below: float = 0.7
-    """A first reading of less probability (0 to 1, CTC's, not calibrated) is doubtful."""
+    """A first reading with a lower CTC probability (0 to 1, not calibrated) is doubtful."""
     turn_from: float = 2.0
-    """A picture at least so many times as high as wide is read turned by 90° both ways too; 0:
-    none is."""
+    """Pictures at least this many times as high as wide are also read turned by 90° both ways; 0:
+    never."""
 
     def __post_init__(self) -> None:
         if not all(1 < stretch <= 4 for stretch in self.stretches):

@@ -136,7 +136,10 @@ class Recognizer:
         """The decoder that ``read`` uses for these arguments; build it once for many calls."""
         if callable(decoder):
             if lexicon is not None or ngram is not None:
-                raise ValueError("a decoder already built takes no lexicon and no ngram")
+                raise ValueError(
+                    "a decoder that is built already takes neither lexicon nor "
+                    "ngram; give its name instead"
+                )
             return decoder
         implied = "lexicon" if lexicon is not None else "beam" if ngram is not None else None
         return build_decoder(

@@ -90,7 +90,7 @@ def _bad(region: Region, what: str) -> PictureError:
 def _size(region: Region, corners: NDArray[np.float64]) -> tuple[int, int]:
     """Width and height of the cut-out, px."""
     if not np.isfinite(corners).all():
-        raise _bad(region, "has a corner that is no finite number")
+        raise _bad(region, "has a corner that isn't a finite number")
     sides = [math.dist(corners[i], corners[(i + 1) % 4]) for i in range(4)]
     across, down = max(sides[0], sides[2]), max(sides[1], sides[3])
     if max(across, down) > MAX_PIXELS or round(across) * round(down) > MAX_PIXELS:
@@ -106,7 +106,7 @@ def _check_place(region: Region, corners: NDArray[np.float64], image: Image.Imag
     following = np.roll(edges, -1, axis=0)
     turns = edges[:, 0] * following[:, 1] - edges[:, 1] * following[:, 0]
     if not (turns > 1e-3).all():
-        raise _bad(region, "isn't convex with its corners in order around it")
+        raise _bad(region, "isn't a convex quadrilateral with its corners in order")
     (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
     apart = x1 <= 0 or y1 <= 0 or x0 >= image.width or y0 >= image.height
     if not apart:
@@ -137,7 +137,7 @@ def _warped(
     low = np.clip(np.floor(corners.min(axis=0)) - _MARGIN_PX, 0, size - 1).astype(int)
     high = np.clip(np.ceil(corners.max(axis=0)) + _MARGIN_PX, low + 1, size).astype(int)
     if max(width, height, *(high - low)) > MAX_WARPED_SIDE_PX:
-        raise _bad(region, f"needs a side of over {MAX_WARPED_SIDE_PX} px; cut it in pieces")
+        raise _bad(region, f"needs a side of over {MAX_WARPED_SIDE_PX} px; cut it into pieces")
     part = np.asarray(image.crop((*low.tolist(), *high.tolist())))
     centres = 0.5  # the transform counts from the middle of the first pixel, regions from its edge
     target = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)

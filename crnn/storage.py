@@ -35,7 +35,7 @@ from crnn.regular_file import check_kind, read_regular
 ATTEMPTS = 6
 FIRST_WAIT_S = 0.25
 SILENCE_S = 30
-"""A store that sends nothing for so long has failed this attempt."""
+"""A store that sends nothing for this long has failed this attempt."""
 OPTIONS = ("endpoint_override", "scheme", "region", "anonymous")
 """What may stand behind the ``?`` of an address."""
 

@@ -30,7 +30,7 @@ _NUMBERS = frozenset({"EN", "AN"})
 _TURNING = frozenset({"R", "AL", "AN"})
 _MARKS = "NSM"
 _NO_LETTERS = frozenset({"B", "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
-"""Bidirectional classes of controls; they have no say here, as nobody sees them."""
+"""Bidirectional classes of controls; they have no effect here, as nobody sees them."""
 _PLAIN_CONTROL = "\u200b"
 _MOST_TRIED = 16
 """Candidates for a text whose order is not found at once."""

@@ -49,7 +49,7 @@ class TransferReport:
         lines = [f"kept {len(self.kept)} tensors" + "".join(f", {n} {p}" for p, n in parts.items())]
         if self.widened:
             lines.append(
-                f"widened {len(self.widened)} tensors: at first the network reads as before"
+                f"widened {len(self.widened)} tensors: the network first reads as it did before"
             )
         lines += [f"resized {name}: {self.shapes[name]}" for name in self.resized]
         lines += [f"dropped {name}: {self.shapes[name]}" for name in self.dropped]

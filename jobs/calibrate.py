@@ -47,7 +47,7 @@ class CalibrateSettings:
     data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SET [SET ...]")] = ()
     """Prepared sets of labelled pictures that the recognizer wasn't trained on."""
     pictures: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FOLDER [FOLDER ...]")] = ()
-    """Pictures without labels, in place of --data: folders or prepared sets."""
+    """Pictures without labels, instead of --data: folders or prepared sets."""
     samples: int = 5000
     """Number of pictures to read, equally many from the beginning of each set."""
 
@@ -81,8 +81,8 @@ def main(argv: Sequence[str]) -> None:
     log_probabilities, right = found
     if len(right) < FEWEST or all(right) or not any(right):
         raise DataError(
-            f"of {len(right):,} pictures {sum(right):,} are {what}; expected at least {FEWEST} "
-            "pictures, some of them and not all, to fit anything: give other ones or more"
+            f"{sum(right):,} of {len(right):,} pictures are {what}; expected at least {FEWEST} "
+            f"pictures, of which some are and some aren't: give more, or other ones"
         )
     before = [bundle.calibration.apply(value) for value in log_probabilities]
     after = [0.0] * len(right)

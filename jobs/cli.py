@@ -1,7 +1,7 @@
 """Typed command lines: a config dataclass becomes flags, help and YAML keys.
 
 Exit status: 0 done, 1 a ``CrnnError`` (bad data, bundle, placement), 2 bad arguments, 130 Ctrl-C,
-141 when whoever reads the output has gone, as in ``--help | head``.
+141 when nobody reads the output any longer, as in ``--help | head``.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ _HOST_PORT = re.compile(r"([\w.-]+|\[[\w:.%]+\]):(\d+)")
 _THERE_S = 30.0
 _SILENT_S = 5.0
 _TOO_SLOW = "timed out during startup"
-"""What Ray says when its own processes weren't up within its 30 s."""
+"""What Ray says when its own processes haven't started within its 30 s."""
 
 
 def connect(
@@ -164,8 +164,8 @@ def _start(local_cpus: float, takes_jobs: bool) -> None:
         if _TOO_SLOW not in str(error):
             raise
         raise PlacementError(
-            "Ray did not start on this machine within the time that it gives itself; expected a "
-            "machine with a free core for some seconds: try again when it is less loaded, or name "
+            "Ray did not start on this machine within its own time limit; it needs a free core "
+            "for some seconds: try again when the machine is less loaded, or name "
             "a running cluster with --address"
         ) from error
 

@@ -31,13 +31,13 @@ COMMANDS = {
     "read": Command("read", "read some pictures here and print their texts"),
     "prepare": Command("prepare", "turn labelled pictures into shards for training"),
     "inspect": Command("inspect_data", "report what is wrong with labelled pictures"),
-    "compare": Command("compare_data", "lay sets side by side, with distances"),
+    "compare": Command("compare_data", "compare sets of pictures, with distances"),
     "synthesize": Command("synthesize", "render labelled words and lines"),
     "train": Command("train", "train a recognizer on shards"),
-    "teach": Command("teach", "train a small recognizer on what a strong one reads"),
+    "teach": Command("teach", "train a small recognizer on the readings of a strong one"),
     "evaluate": Command("evaluate", "measure how well a recognizer reads prepared sets"),
     "export": Command("export", "add an ONNX model, which runs faster on a CPU"),
-    "import": Command("import_model", "make a bundle of an ONNX recognizer that others made"),
+    "import": Command("import_model", "make a bundle of another project's ONNX recognizer"),
     "calibrate": Command("calibrate", "fit a bundle's confidences to labelled pictures"),
     "recognize": Command("recognize", "read a folder, a bucket or a list into Parquet"),
     "review": Command("review", "make a page to correct doubtful readings"),
@@ -81,7 +81,8 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "crnn COMMAND --help lists the settings of a command; crnn --version says which.",
+            "crnn COMMAND --help lists the settings of a command; crnn --version prints the "
+            "version.",
         ]
     )
 

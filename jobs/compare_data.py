@@ -38,7 +38,7 @@ class CompareSettings(CompareConfig):
     """What to compare, and where the page goes."""
 
     data: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DATA DATA ...")]
-    """Prepared sets or sources, the one that others are laid beside first."""
+    """Prepared sets or sources; the others are compared with the first."""
     out: str = ""
     """Folder of the page: a path, s3:// or gs:// address; default: comparison-<time>."""
     address: str = ""

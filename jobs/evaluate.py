@@ -51,9 +51,11 @@ class EvaluateSettings:
     out: str = ""
     """Folder of the report; default: evaluation-<time> beside a bundle on this machine."""
     then: str = ""
-    """A second bundle, for which to propose the bound below which it should read too."""
+    """A second bundle; the report proposes the confidence below which it should read a picture
+    too."""
     points: float = 0.3
-    """With --then: points of accuracy that the proposed bound may lose against the best one."""
+    """With --then: percentage points of accuracy that the proposed bound may lose against the
+    best."""
     measure: Literal["exact", "alnum"] = "exact"
     """With --then, what counts as right: every character, or letters and digits in any case."""
     decoder: str = ""
@@ -150,7 +152,9 @@ def default_out(bundle: str) -> str:
         ValueError: for a bundle in an object store.
     """
     if not storage.is_local(bundle):
-        raise ValueError(f"--bundle {bundle} is not on this machine; say with --out where to write")
+        raise ValueError(
+            f"--bundle {bundle} is not on this machine; name the folder of the report with --out"
+        )
     folder = Path(storage.resolve(bundle)[1]).resolve().parent
     return str(folder / time.strftime("evaluation-%Y%m%d-%H%M%S"))
 
@@ -198,8 +202,8 @@ def describe_bounds(bounds: Bounds, paces: Sequence[float], settings: EvaluateSe
         lines.append(f"proposed, at most {settings.points:g} points below the best: {flags}")
     else:
         lines.append(
-            f"{settings.bundle} alone is within {settings.points:g} points of the best: "
-            "--then isn't worth its time on these pictures"
+            f"{settings.bundle} alone is within {settings.points:g} points of the best: --then "
+            f"doesn't pay off on these pictures"
         )
     return "\n".join(lines)
 

@@ -50,11 +50,11 @@ class ExportSettings:
     pictures: int = 1000
     """Number of pictures to compare on, equally many from the beginning of each set."""
     engine: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ()
-    """onnx, openvino or both; default: the installed ones."""
+    """Engines to compare: onnx, openvino or both; default: the installed ones."""
     reduced: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ()
     """openvino-bf16, torch-bf16 or both: measure what bfloat16 loses; best with --data."""
     rounds: int = 11
-    """Batches to measure the speed of each engine with."""
+    """Number of batches with which the speed of each engine is measured."""
 
     def __post_init__(self) -> None:
         if self.pictures < 1:

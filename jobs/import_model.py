@@ -66,8 +66,8 @@ def _show_agreement(made: Made, settings: ImportSettings) -> bool:
     if found.share < settings.least_agreement:
         _say(
             f"error: {found.share:.1%} is below --least-agreement {settings.least_agreement:g}; "
-            f"the bundle is kept, see {settings.out}/differences.tsv: other --widths, --shrinking "
-            "or --padding may read closer"
+            f"the bundle is kept; see {settings.out}/differences.tsv. Other --widths, "
+            f"--shrinking or --padding may agree better"
         )
         return False
     return True

@@ -29,34 +29,36 @@ class ImportSettings:
     """Keep these characters only: digits, ascii_space, …, the characters themselves, or a .txt file
     of them."""
     height: int = 0
-    """Height of its pictures, px, where the graph takes any."""
+    """Height of its pictures, px, if the graph takes any."""
     widths: Annotated[tuple[int, ...], tyro.conf.arg(metavar="PX [PX ...]")] = ()
     """Bucket widths, px. Default: those of the package, else 2 to 64 heights; pictures for a graph
     of one width are stretched to it, and padded if it is given here."""
     narrow: bool = False
     """Narrower buckets besides: words are read about twice as fast, some with another text."""
     channel_order: Literal["", "rgb", "bgr"] = ""
-    """Default: that of the package, else rgb."""
+    """Order of three channels, rgb or bgr. Default: that of the package, else rgb."""
     mean: Annotated[tuple[float, ...], tyro.conf.arg(metavar="X [X ...]")] = ()
-    """Mean of each channel, or of all, pixels being 0 to 1. Default: 0.5."""
+    """Mean to subtract from pixels (0 to 1), one value or one for each channel. Default: 0.5."""
     std: Annotated[tuple[float, ...], tyro.conf.arg(metavar="X [X ...]")] = ()
-    """What differences from the mean are divided by. Default: 0.5."""
+    """Standard deviation to divide by, one value or one for each channel. Default: 0.5."""
     padding: int = -1
-    """Grey (0 to 255) beside a picture narrower than its bucket. Default: 127."""
+    """Grey value (0 to 255) that fills a picture up to its bucket's width. Default: 127."""
     shrinking: Literal["", "area", "linear"] = ""
-    """How larger pictures are scaled down. Default: that of the package, else area."""
+    """How larger pictures are scaled down, area or linear. Default: that of the package, else
+    area."""
     blank: str = ""
     """Class of the CTC blank: first, last or a number. Default: what empty pictures are read as."""
     output_name: str = ""
-    """Output of the graph that has the scores, where there are several."""
+    """Output of the graph that has the scores, if there are several."""
     licence: str = ""
     """Licence of the weights, for the model card. Default: the package's, else 'not stated'."""
     proof: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FOLDER [FOLDER ...]")] = ()
     """Folders of pictures or prepared sets to compare on; default: rendered words."""
     pictures: int = 1000
-    """Number of pictures to compare on, equally many of each folder."""
+    """Number of pictures to compare on, equally many from each folder."""
     least_agreement: float = 0.99
-    """Share of pictures with the text of the package's own code (0 to 1); below it, status 1."""
+    """Least share of pictures (0 to 1) that must read as with the package's own code; below it,
+    the exit status is 1."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "charset", charset_of(self.charset))

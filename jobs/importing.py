@@ -122,12 +122,12 @@ def _classes(
     entries = entries or from_metadata(graph.metadata())
     if entries is None:
         raise DataError(
-            f"the graph has {graph.num_classes:,} classes and its metadata no characters; give the "
-            "list that it was trained with by --characters"
+            f"the graph has {graph.num_classes:,} classes and its metadata no characters; give "
+            f"the list that it was trained with, --characters FILE"
         )
     place = _blank(settings, source, graph, normalisation)
     if place >= graph.num_classes:
-        raise DataError(f"--blank is {place}, and the graph has {graph.num_classes:,} classes")
+        raise DataError(f"--blank is {place}, but the graph has {graph.num_classes:,} classes")
     by_id = by_class(entries, graph.num_classes, place)
     wanted = Charset.named(settings.charset).characters if settings.charset else None
     without = source.package.without if source.package else ""
@@ -162,7 +162,7 @@ def _picture(settings: ImportSettings, package: Package | None, graph: Graph) ->
         raise DataError(f"--narrow is for graphs of any width, and this one takes {graph.width} px")
     if graph.width is not None and settings.widths not in ((), (graph.width,)):
         raise DataError(
-            f"--widths are {settings.widths}, and the graph takes pictures of {graph.width} px only"
+            f"--widths are {settings.widths}, but the graph takes pictures of {graph.width} px only"
         )
     if graph.width is not None:
         widths: tuple[int, ...] = (graph.width,)

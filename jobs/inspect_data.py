@@ -70,7 +70,9 @@ def main(argv: Sequence[str]) -> None:
     errors = inspection.of("error")
     if settings.strict and errors:
         codes = ", ".join(f"{finding.count:,} {finding.code}" for finding in errors)
-        print(f"error: --strict, and there are errors: {codes}", file=sys.stderr, flush=True)
+        print(
+            f"error: --strict is given and there are errors: {codes}", file=sys.stderr, flush=True
+        )
         sys.exit(STRICT_STATUS)
 
 

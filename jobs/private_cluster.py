@@ -1,6 +1,7 @@
 """A cluster of one machine: reached from nowhere else, and there by nobody without its token.
 
-Whoever reaches the ports of a Ray cluster runs code on it, and Ray opens them on every interface
+Anyone who reaches the ports of a Ray cluster can run code on it, and Ray opens them on every
+interface
 of a machine. One that is started for a job has its address on the loopback interface, so that
 everything of Ray's listens there; and a token that only its own processes know, against others on
 the same machine. ``docs/security.md``.
@@ -37,8 +38,8 @@ def close_it() -> None:
         os.environ[_TOKEN] = secrets.token_hex(32)
     elif mode == "disabled":
         say(
-            f"{AUTH_MODE_ENV_VAR} is disabled: whoever has an account on this machine can run code "
-            "on the Ray cluster that starts here; unset it, and the cluster has a token of its own"
+            f"{AUTH_MODE_ENV_VAR} is disabled: anyone with an account on this machine can run "
+            f"code on the Ray cluster that starts here; unset it to give the cluster its own token"
         )
     for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):  # what ranks listen on
         os.environ.setdefault(name, _loopback_interface())
@@ -58,8 +59,8 @@ def say_if_open(address: str) -> None:
     """Warns if the joined cluster accepted this process without a token."""
     if get_authentication_mode() == AuthenticationMode.DISABLED:
         say(
-            f"the Ray cluster at {address} asks for no token: whoever reaches it can run code on "
-            f"it and read what this job reads; start it with {AUTH_MODE_ENV_VAR}=token"
+            f"the Ray cluster at {address} asks for no token: anyone who reaches it can run code "
+            f"on it and read what this job reads; start it with {AUTH_MODE_ENV_VAR}=token"
         )
 
 

@@ -38,7 +38,7 @@ class JobProgress:
     listed: bool = False
     """Whether ``total`` stays as it is."""
     rate: float | None = None
-    """Inputs a second lately."""
+    """Inputs a second, recently."""
     seconds_left: float | None = None
     """Until all are done."""
     base: int = 0
@@ -66,7 +66,7 @@ def read_progress(uri: str) -> JobProgress | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
-        raise DataError(f"{uri} is no progress of a job: {error}; remove it") from error
+        raise DataError(f"{uri} isn't the progress file of a job: {error}; remove it") from error
 
 
 class ProgressFile:
@@ -81,7 +81,7 @@ class ProgressFile:
         self._done = self._failed = 0
 
     def begin(self, rows_there: int) -> None:
-        """The job sets out; the output has so many rows by now, of whatever job.
+        """The job begins; the output has this many rows by now, from any job.
 
         To be called before it adds any.
         """

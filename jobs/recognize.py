@@ -85,8 +85,8 @@ class RecognizeSettings(BulkConfig):
         if wrong:
             flags = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(wrong))
             raise ValueError(
-                f"{flags}: not with pictures that are read here, such as {self.pictures[0]!r}; "
-                "for a bulk job give them with --input, and --output"
+                f"{flags} can't be used with pictures read here, such as {self.pictures[0]!r}; "
+                f"for a bulk job give --input and --output"
             )
 
 
@@ -144,12 +144,12 @@ def _check_found(outcome: Outcome, input_uri: str) -> None:
         raise DataError(
             f"none of the pictures that {input_uri} names could be opened ({counts}), such as "
             f"{first['uri']}: {first['message']}; a list's relative addresses are relative to "
-            "the list. The rows stay; right the input and run it again"
+            "the list. Their rows stay; correct the input and run it again"
         )
 
 
 def _rows_there(work: Work) -> int:
-    """Rows that the output has, whoever read them."""
+    """Rows of the output, from all jobs."""
     there = {storage.base_name(address) for address in work.ledger.parts()}
     chunks = (chunk for plan in work.ledger.plans() for chunk in plan.chunks())
     return sum(chunk.rows for chunk in chunks if chunk.part in there)

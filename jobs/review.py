@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> None:
     selection = select(settings.results, settings)
     if not selection.rows and settings.beside:
         raise DataError(
-            f"of the {selection.total:,} rows in {selection.results_uri} none has another text in "
+            f"none of the {selection.total:,} rows in {selection.results_uri} has another text in "
             f"{settings.beside}; there is nothing to review"
         )
     if not selection.rows:

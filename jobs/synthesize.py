@@ -60,18 +60,18 @@ class SynthesizeSettings:
     lines: bool = False
     """Lines of several words instead of single words."""
     words: str = ""
-    """Your word list, lines of word<TAB>count, a word may have spaces; what the charset can't write
-    is counted and named. Default: 82,765 English words with frequencies."""
+    """Your word list, lines of word<TAB>count, words may contain spaces; those that the charset
+    can't write are counted and named. Default: 82,765 English words with frequencies."""
     patterns: str = ""
     """File of regular expressions to draw texts from too, lines of pattern<TAB>weight, such as
-    [A-Z]{2}-\\d{4}; together as likely as all other texts, or as --kinds patterns says."""
+    [A-Z]{2}-\\d{4}; together as likely as all other texts, unless --kinds weights patterns."""
     locales: tuple[str, ...] = ()
     """Locales, such as de_DE fr_CH, whose dates and amounts to draw too."""
     charset: str = ""
     """A charset's name, its characters, or a .txt file of them; default: ascii, with --lines
     ascii_space."""
     max_length: int = 0
-    """Maximum characters of a text; 0: 24, with --lines 48, for codes 12."""
+    """Maximum number of characters of a text; 0: 24, with --lines 48, for codes 12."""
     kinds: Mapping[str, float] = field(default_factory=dict)
     """Weights by kind of text, e.g. word 5 price 1; default: all that the charset can write."""
     texts: TextSplit = "train"
@@ -119,7 +119,7 @@ class SynthesizeSettings:
         if self.count and not self.out:
             raise ValueError("OUT is missing; expected a folder for the shards")
         if not self.count and not (self.preview or self.preview_augment):
-            raise ValueError("--count 0 goes with --preview FILE.png: else there is nothing to do")
+            raise ValueError("--count 0 needs --preview FILE.png: otherwise there is nothing to do")
 
     def render_config(self) -> RenderConfig:
         """The set these settings ask for; of the preview's size where no set is asked for."""

@@ -106,7 +106,7 @@ def _check_texts(expected: Any, value: Any, written: Any, where: str) -> None:
         raise ValueError(f"{where} has no value; give one, or leave the key out")
     elif any(map(_is_text, options)) and not isinstance(value, str):
         raise ValueError(
-            f"{where} is a text, and YAML reads {written} as {value!r}, no text; quote it: "
+            f"{where} is a text, but YAML reads {written} as {value!r}; quote it: "
             f"{json.dumps(str(written), ensure_ascii=False)}"
         )
 

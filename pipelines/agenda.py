@@ -73,7 +73,7 @@ class Agenda(Generic[Chunk]):
         """The next window, at once; empty when there is none yet, or never again.
 
         Raises:
-            Exception: whatever ended the listing early, once all that was planned is taken.
+            Exception: what ended the listing early, once everything planned is taken.
         """
         with self._changed:
             window, self._waiting = (

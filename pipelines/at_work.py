@@ -38,8 +38,8 @@ class Hold:
         except BlockingIOError:
             self.release()
             raise DataError(
-                f"another job is at work in {uri}; wait until it has ended and run this one "
-                "again, or choose another folder"
+                f"another job is at work in {uri}; wait until it ends and run this one again, or "
+                f"choose another folder"
             ) from None
         except OSError:  # this file system has no locks
             self.release()

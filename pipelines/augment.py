@@ -31,49 +31,50 @@ class AugmentConfig:
     """
 
     strength: float = 1.0
-    """Factor of every share and amount; 0: no augmentation."""
+    """Factor for all shares and amounts below; 0: no augmentation."""
     geometry_share: float = 0.6
-    """Pictures that are rotated, sheared, warped and stretched."""
+    """Share of pictures that are rotated, sheared, warped and stretched."""
     rotation_deg: float = 3.0
-    """Rotation to either side; less for wide pictures, whose ends would leave the canvas."""
+    """Rotation to either side, degrees; less for wide pictures, whose ends would leave the
+    canvas."""
     shear: float = 0.15
-    """Slant of the uprights to either side, as a tangent."""
+    """Slant of upright strokes to either side, as a tangent."""
     perspective: float = 0.06
     """Shift of each corner, as a share of the shorter side."""
     stretch: float = 0.08
     """Change of the text's width and height, as a share of its size."""
     tone_share: float = 0.6
-    """Pictures with changed contrast, brightness and gamma."""
+    """Share of pictures with changed contrast, brightness and gamma."""
     contrast: float = 0.3
-    """Change of contrast about the middle grey, as a share."""
+    """Change of contrast around middle grey, as a share."""
     brightness: float = 25.0
     """Change of brightness, in grey levels."""
     gamma: float = 0.3
     """Change of gamma, as a natural logarithm."""
     inversion_share: float = 0.1
-    """Pictures with light and dark exchanged."""
+    """Share of pictures with light and dark exchanged."""
     blur_share: float = 0.2
-    """Pictures with a Gaussian blur."""
+    """Share of pictures with a Gaussian blur."""
     blur_sigma: float = 0.9
     """Standard deviation of that blur, in px."""
     motion_share: float = 0.05
-    """Pictures blurred along a line."""
+    """Share of pictures with a motion blur along a line."""
     motion_px: float = 3.0
     """Length of that line, in px."""
     resample_share: float = 0.12
-    """Pictures shrunk and enlarged again, as from a distance."""
+    """Share of pictures shrunk and enlarged again, as if taken from a distance."""
     resample: float = 0.4
-    """Share of the resolution that this loses."""
+    """Share of the resolution that is lost by it."""
     noise_share: float = 0.25
-    """Pictures with pixel noise."""
+    """Share of pictures with pixel noise."""
     noise_sigma: float = 12.0
     """Standard deviation of that noise, in grey levels."""
     jpeg_share: float = 0.15
-    """Pictures encoded as JPEG and decoded again."""
+    """Share of pictures encoded as JPEG and decoded again."""
     jpeg_loss: float = 60.0
-    """Quality below 95 of that JPEG."""
+    """How far the JPEG quality may fall below 95."""
     line_share: float = 0.03
-    """Pictures with a thin line drawn over the text."""
+    """Share of pictures with a thin line drawn over the text."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -81,7 +82,7 @@ class AugmentConfig:
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{field.name} is {value}; expected a finite number, at least 0")
             if field.name.endswith("_share") and value > 1:
-                raise ValueError(f"{field.name} is {value}; expected a share in [0, 1]")
+                raise ValueError(f"{field.name} is {value}; expected a share from 0 to 1")
         if self.strength > 3:
             raise ValueError(f"strength is {self.strength}; expected at most 3, 1 is usual")
 

@@ -1,7 +1,7 @@
 """Who may write a folder of shards: its recipe is laid down first, so that a rerun can tell.
 
 ``_parts/`` lives while the folder is unfinished: ``recipe.json``, then one ``part-*.json`` for each
-part that is done, and whatever else its job notes. The finished folder has its recipe in the
+part that is done, and anything else its job notes. The finished folder has its recipe in the
 manifest.
 """
 
@@ -31,7 +31,7 @@ _OURS = re.compile(
     rf"{MANIFEST_NAME}|part-\d+-\d+\.parquet|rejects/part-\d+\.parquet|"
     rf"{_PARTS.pattern}|{_LEFTOVERS.pattern}"
 )
-"""Paths in a folder of shards; whatever else is there is never deleted."""
+"""Paths in a folder of shards; anything else there is never deleted."""
 
 
 def claim(
@@ -58,7 +58,7 @@ def claim(
         difference = _difference(uri, recipe, found_later)
         if difference and not overwrite:
             raise DataError(
-                f"{uri} holds data made in another way: {difference}; choose another folder, "
+                f"{uri} holds data made with other settings: {difference}; choose another folder, "
                 "or --overwrite to replace it"
             )
         if difference:
@@ -120,10 +120,10 @@ def _refuse_other_layout(out_uri: str, recipes: Mapping[str, Mapping[str, Any]])
     for name in ("", *SPLITS):
         uri = storage.join(out_uri, name)
         if name not in recipes and _recipe_of(uri) is not None:
-            asked = f"split into {', '.join(recipes)}" if "" not in recipes else "not split"
+            asked = f"a split into {', '.join(recipes)}" if "" not in recipes else "none"
             raise DataError(
-                f"{uri} holds prepared data {'with' if name else 'without'} a split, unlike what "
-                f"is asked for ({asked}); choose another folder, or delete it"
+                f"{uri} holds prepared data {'with' if name else 'without'} a split, but {asked} "
+                f"was asked for; choose another folder, or delete it"
             )
 
 
@@ -171,7 +171,7 @@ def _refuse_foreign_files(uri: str) -> None:
     first = next((i for i in found if not storage.split_options(i.uri)[0].endswith(ours)), None)
     if first is not None:
         raise DataError(
-            f"{uri} holds files that are no prepared data, such as {first.uri}; "
+            f"{uri} holds files that aren't prepared data, such as {first.uri}; "
             "choose an empty or a new folder"
         )
 

@@ -23,8 +23,8 @@ def refuse_foreign(uri: str, ours: re.Pattern[str], what: str) -> None:
     first = next((path for path in _paths(uri) if not ours.fullmatch(path)), None)
     if first is not None:
         raise DataError(
-            f"{uri} holds {first!r}, which {what} has not written, and which stays; move it "
-            "away, or choose another name or folder"
+            f"{uri} holds {first!r}, which {what} didn't write and won't delete; move it away, "
+            f"or choose another name or folder"
         )
 
 

@@ -62,7 +62,7 @@ def check_prefix(prefix: str, flag: str) -> None:
     except ValueError as error:
         raise ValueError(f"{flag} has {prefix!r}: {error}") from None
     if any(mark in part for part in found.parts for mark in WILD):
-        raise ValueError(f"{flag} has {prefix!r}; expected a folder, no pattern")
+        raise ValueError(f"{flag} has {prefix!r}; expected a folder, not a pattern")
 
 
 def lies_in(uri: str, folders: Sequence[str]) -> bool:
@@ -117,7 +117,7 @@ def _stored(folders: tuple[str, ...]) -> list[Place]:
 
 
 def _stored_inside(uri: str, folders: Sequence[Place]) -> bool:
-    """Keys are taken literally, but for dots: whatever stands before a store may not be."""
+    """Keys are taken literally, except for dots: a proxy in front of a store may resolve those."""
     store, _, path = uri.partition("://")
     if storage.split_options(uri)[1] or store not in _STORES or _climbs(path):
         return False

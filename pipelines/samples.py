@@ -58,7 +58,7 @@ def pictures_at(addresses: Sequence[str], count: int) -> list[tuple[str, bytes]]
     share = -(-count // len(addresses))
     found = [picture for address in addresses for picture in _some_of(address, share)]
     if not found:
-        raise DataError(f"there is no picture at {list(addresses)}; give folders of pictures")
+        raise DataError(f"there are no pictures at {list(addresses)}; give folders of pictures")
     return found[:count]
 
 

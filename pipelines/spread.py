@@ -24,7 +24,7 @@ Outcome = TypeVar("Outcome")
 Worker = Callable[[Item], Iterable[Outcome]]
 
 TELL_EVERY_S = 5.0
-"""A process tells of its outcomes after so long, or when an item is done: a block each time."""
+"""A process reports its outcomes after this long, or when an item is done: a block each time."""
 _KEPT_HEAP_BYTES = 256 << 20
 _process_worker: tuple[str, Worker[Any, Any]] | None = None
 
@@ -38,8 +38,8 @@ class Processes:
     most: int = 0
     """Maximum number at a time; 0: as many as the cluster has room for."""
     keep_heap: bool = False
-    """Let them keep freed memory: PyTorch on a CPU is faster so, but takes processes of its own,
-    which start later than those that Ray has waiting."""
+    """Let them keep freed memory: this makes PyTorch faster on a CPU, but needs new processes,
+    which start later than those that Ray keeps waiting."""
 
     def count(self) -> int:
         """How many work at a time on the cluster as it is.
@@ -50,7 +50,8 @@ class Processes:
         there = int(ray.cluster_resources().get("GPU" if self.use_gpu else "CPU", 0))
         if self.use_gpu and not there:
             raise PlacementError(
-                "asked for GPUs, the cluster has none; leave use_gpu out or add some"
+                "asked for GPUs, but the cluster has none; leave use_gpu out, or add nodes with "
+                "GPUs"
             )
         return max(1, min(there, self.most or there))
 

@@ -63,13 +63,14 @@ class TextRules:
     invisible: Literal["keep", "drop"] = "keep"
     """drop: remove zero-width characters, soft hyphens and control characters except whitespace."""
     whitespace: Literal["keep", "strip", "collapse"] = "strip"
-    """strip: remove it at both ends; collapse: also replace each run in the text by one space."""
+    """strip: remove whitespace at both ends; collapse: also replace each run of it by one space."""
     case: Literal["keep", "lower", "upper", "lower_tr", "upper_tr"] = "keep"
     """All letters of one case. lower makes i of both I and İ; lower_tr and upper_tr pair I with ı
     and İ with i, as Turkish and Azerbaijani do."""
     charset: str = ""
     """The characters allowed: a name (digits, lower, alnum, alnum_cased, ascii, ascii_space,
-    codes), the characters themselves, each code point one, or a .txt file of them; empty: all."""
+    codes), the characters themselves (each code point is one), or a .txt file of them; empty:
+    all."""
     unknown: Literal["reject", "drop", "fold"] = "reject"
     """Characters outside the charset: reject the sample, drop the character, or fold it to one
     that is allowed (without accent, other case, keyboard punctuation), else reject."""
@@ -86,7 +87,7 @@ class TextRules:
     def apply(self, label: str) -> str:
         """The text of a label, in NFC.
 
-        No text has a line break or another control character, whatever the rules are.
+        No text has a line break or another control character, under any rules.
 
         Raises:
             LabelError: ``empty_label``, ``control_character`` or ``unknown_character``.
@@ -149,7 +150,7 @@ def _refuse_breaks(text: str) -> None:
     raise LabelError(
         "control_character",
         f"the label {text[:_SHOWN_LENGTH]!r} has {found!r} (U+{ord(found):04X}) in it{hint}; "
-        f"mend the label; {remedy}",
+        f"correct the label; {remedy}",
     )
 
 

@@ -27,7 +27,7 @@ class Backbone(Protocol):
 
 
 BACKBONES = {"vgg": "Vgg", "vgg16_bn": "Vgg16Bn", "resnet": "ResNet", "mobile": "Mobile"}
-"""The class of each, in the module of its name; imported when first built."""
+"""Each backbone's class, in the module of the same name; imported when first built."""
 
 
 def build_backbone(

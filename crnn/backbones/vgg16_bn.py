@@ -1,7 +1,7 @@
 """``vgg16_bn``: torchvision's VGG-16 with batch norm (Simonyan and Zisserman 2015) as a backbone.
 
 Its parameters carry torchvision's names, so that ImageNet weights load as they are. The third,
-fourth and fifth pools halve the height only; the fifth collapses whatever height is left.
+fourth and fifth pools halve the height only; the fifth collapses the height that is left.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def freeze(backbone: Vgg16Bn) -> None:
 def _from_file(path: str) -> dict[str, torch.Tensor]:
     if not Path(path).is_file():
         raise DataError(
-            f"no weights file at {path!r}; give a file of torchvision's vgg16_bn, or hub"
+            f"no weights file at {path!r}; give a file with torchvision's vgg16_bn weights, or hub"
         )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

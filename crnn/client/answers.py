@@ -19,7 +19,7 @@ from crnn.errors import (
 from crnn.result import CharResult, Result
 
 ENDED = ("finished", "failed", "cancelled")
-"""States of a job that it doesn't leave."""
+"""Final states of a job."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Job:
 
     id: str
     state: str
-    """``queued``, ``listing``, ``reading``; or for good ``finished``, ``failed``, ``cancelled``."""
+    """``queued``, ``listing``, ``reading``; finally ``finished``, ``failed``, ``cancelled``."""
     done: int
     """Pictures read, those with an error included."""
     failed: int
@@ -70,7 +70,7 @@ def results_of(outcome: Outcome, count: int) -> list[Result]:
         digest, entries = answer["model"]["digest"], answer["results"]
         results = [_result(entry, digest) for entry in entries]
     except (KeyError, TypeError, ValueError) as error:
-        raise _odd(outcome, f"no results in it ({error!r})") from error
+        raise _odd(outcome, f"it has no results ({error!r})") from error
     if len(results) != count:
         raise _odd(outcome, f"{len(results)} results for {count} pictures")
     return results
@@ -108,7 +108,7 @@ def document(outcome: Outcome) -> Any:
     try:
         return outcome.json()
     except ValueError as error:
-        raise _odd(outcome, "it is no JSON") from error
+        raise _odd(outcome, "it isn't JSON") from error
 
 
 def problem_of(response: httpx.Response) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _job(entry: Any, outcome: Outcome) -> Job:
     try:
         return Job(**{name: entry[name] for name in names}, details=entry)
     except (KeyError, TypeError) as error:
-        raise _odd(outcome, f"no {error} of a job") from error
+        raise _odd(outcome, f"it has no {error} of a job") from error
 
 
 def _refuse(response: httpx.Response) -> NoReturn:

@@ -62,7 +62,9 @@ def _read(sent: Sequence[Upload], options: Mapping[str, Any], retries: int) -> F
     if not (isinstance(outcome, httpx.Response) and outcome.status_code == _TOO_LARGE):
         return results_of(outcome, len(sent))
     if len(sent) == 1:
-        text = str(problem_of(outcome).get("detail") or "the service takes no picture so large")
+        text = str(
+            problem_of(outcome).get("detail") or "the service doesn't take pictures of this size"
+        )
         return [_error(PictureError("too_large", text), "")]
     half = len(sent) // 2
     first = yield from _read(sent[:half], options, retries)

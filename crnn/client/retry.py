@@ -14,7 +14,7 @@ import httpx
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 30.0
 PASSING = frozenset({408, 429, 502, 503, 504})
-"""Answers that another try may better: overload, a gateway without a replica, a deadline."""
+"""Answers that another attempt may improve: overload, a gateway without a replica, a deadline."""
 DIED = 500
 """What the proxy answers when a replica dies under a request; asked again where that does no
 harm."""

@@ -135,7 +135,7 @@ REDUCED: dict[str, Callable[[Bundle, torch.device, int | None], Engine]] = {
     "openvino-bf16": _build_openvino_bf16,
     "torch-bf16": _build_torch_bf16,
 }
-"""Those that compute in bfloat16, whether or not a bundle says what they lose."""
+"""Those that compute in bfloat16, whether or not a bundle records what they lose."""
 OF_TORCH = frozenset({*ENGINES, *REDUCED}) - frozenset(PACKAGES)
 """Those that run on PyTorch, and take their memory from the process's heap."""
 
@@ -181,7 +181,7 @@ def check_engine(name: str, bundle: Bundle, device: torch.device | str = "cpu") 
     chosen = engine_for(name, bundle, device)
     if chosen in OF_TORCH and bundle.imported is not None:
         raise EngineError(
-            f"engine {chosen!r} runs weights in PyTorch, and the bundle {bundle.name!r} was "
+            f"engine {chosen!r} runs weights in PyTorch, but the bundle {bundle.name!r} was "
             f"imported as an ONNX graph; expected one of {[AUTO, *RUNTIMES]}"
         )
     if chosen in PACKAGES and torch.device(device).type != "cpu":
@@ -190,8 +190,8 @@ def check_engine(name: str, bundle: Bundle, device: torch.device | str = "cpu") 
         )
     if chosen in REDUCED and chosen not in bundle.reduced:
         raise EngineError(
-            f"engine {chosen!r}: the bundle {bundle.name!r} doesn't say what is lost with it; to "
-            f"measure that, run: python jobs/export.py --bundle BUNDLE --reduced {chosen}"
+            f"engine {chosen!r}: the bundle {bundle.name!r} doesn't record how much accuracy it "
+            f"loses; to measure that, run: python jobs/export.py --bundle BUNDLE --reduced {chosen}"
         )
     if chosen in PACKAGES:
         _onnx_of(chosen, bundle)

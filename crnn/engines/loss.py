@@ -55,7 +55,9 @@ def measure_loss(bundle: Bundle, name: str, samples: Iterable[tuple[Picture, str
                 found = [bundle.calibration.apply(d.log_probability) for d in (exact, reduced)]
                 difference = max(difference, abs(found[0] - found[1]))
     if not pictures:
-        raise ValueError("there is no readable picture to measure a loss on; give some")
+        raise ValueError(
+            "none of the pictures can be read; give readable ones to measure the loss on"
+        )
     return Loss(
         release=version(PACKAGES.get(name, "torch")),
         pictures=pictures,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-3
 """By how much a probability or a confidence may differ."""
 BATCH_SIZES = (1, 2, 13, 32, 101)
-"""Sizes of the batches that are tried, in turns."""
+"""Sizes of the batches that are tried, in turn."""
 REFERENCE_BATCH = 64
 FEWEST_OF_A_WIDTH = 16
 """Where fewer pictures belong into a bucket, others are cut or padded to its width."""
@@ -94,7 +94,7 @@ def names_of(engines: Sequence[str] | None) -> list[str]:
     missing = [name for name in names or RUNTIMES if not is_installed(name)]
     if missing:
         raise EngineError(
-            f"nothing is proven without {', '.join(PACKAGES[name] for name in missing)}; "
+            f"proving the model needs {', '.join(PACKAGES[name] for name in missing)}; "
             f"run: pip install 'crnn-on-ray[{','.join(missing)}]'"
         )
     return names
@@ -113,7 +113,9 @@ def by_width(
         found[pixels.shape[1]].append(pixels)
     everything = [pixels for bucket in found.values() for pixels in bucket]
     if not everything:
-        raise ValueError("there is no readable picture to compare engines on; give some")
+        raise ValueError(
+            "none of the pictures can be read; give readable ones to compare engines on"
+        )
     spread = everything[:: max(1, len(everything) // fewest)][:fewest]
     for width, bucket in found.items():
         if len(bucket) < fewest:

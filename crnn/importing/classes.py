@@ -16,7 +16,7 @@ from crnn.importing.graph import Floats, Graph
 METADATA_KEYS = (
     "character", "characters", "charset", "chars", "vocab", "alphabet", "labels", "dictionary",
 )  # fmt: skip
-"""Where graphs keep their characters, the first one found counts."""
+"""Where graphs keep their characters; the first one found counts."""
 _TWICE = 2
 
 
@@ -52,8 +52,8 @@ def blank_of(graph: Graph, empty: Sequence[Floats]) -> int:
     place = max(votes, key=votes.__getitem__)
     if not votes[place]:
         raise DataError(
-            "pictures without text are read as neither the first nor the last class, so which one "
-            "the blank is isn't known; give it by --blank first, last or a number"
+            "the class of the CTC blank isn't known, as pictures without text are read as "
+            "neither the first nor the last class; give it with --blank: first, last or a number"
         )
     return place
 
@@ -74,9 +74,9 @@ def by_class(entries: Sequence[str], num_classes: int, blank: int) -> dict[int, 
         entries.insert(blank, "")
     if len(entries) != num_classes:
         raise DataError(
-            f"the graph has {num_classes:,} classes, and the list {len(entries):,} characters; "
-            f"expected {num_classes - 1:,}, for all but the blank: give the list that it was "
-            "trained with by --characters"
+            f"the graph has {num_classes:,} classes, but the list {len(entries):,} characters; "
+            f"expected {num_classes - 1:,}, one for each class but the blank: give the list that "
+            f"it was trained with, --characters FILE"
         )
     return {place: entry for place, entry in enumerate(entries) if place != blank}
 

@@ -139,10 +139,10 @@ def look_at(
         )
     if high is None and height is None:
         raise DataError(
-            f"input {given.name!r} takes any height; give the one it was trained for by --height"
+            f"input {given.name!r} takes any height; give the one it was trained for with --height"
         )
     if high is not None and height not in (None, high):
-        raise DataError(f"--height is {height}, and input {given.name!r} takes {high} px")
+        raise DataError(f"--height is {height}, but input {given.name!r} takes {high} px")
     graph = Graph(
         model=model,
         input_name=given.name,
@@ -170,7 +170,7 @@ def _parse(data: bytes) -> onnx.ModelProto:
     except DecodeError as error:
         raise DataError(f"not an ONNX file: {error}") from error
     if not model.graph.node:
-        raise DataError("not an ONNX file, or one without any node")
+        raise DataError("not an ONNX file, or one without nodes")
     outside = [
         {entry.key: entry.value for entry in tensor.external_data}.get("location", "?")
         for tensor in _tensors(model.graph)
@@ -179,7 +179,7 @@ def _parse(data: bytes) -> onnx.ModelProto:
     if outside:
         raise DataError(
             f"the graph keeps {len(outside)} weights in other files ({sorted(set(outside))[0]}); "
-            "make one file of it: onnx.save(onnx.load(path), other_path)"
+            "save it as one file: onnx.save(onnx.load(path), other_path)"
         )
     return model
 
@@ -229,7 +229,7 @@ def _output(model: onnx.ModelProto, wanted: str | None) -> str:
         raise DataError(
             f"the graph gives {outputs} (axes by output), of which {fit} could be CTC scores: "
             "expected one output of floats with 3 axes, pictures, time steps and classes; "
-            "where there are several, name it by --output-name"
+            "where there are several, name it with --output-name"
         )
     return fit[0]
 

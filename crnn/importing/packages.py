@@ -48,7 +48,7 @@ class Package:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """A graph to import, wherever it was."""
+    """A graph to import, from a file or a package."""
 
     data: bytes
     source: str
@@ -188,11 +188,11 @@ def _in_wheel(path: Path) -> Found:
     name = distribution_name.replace("_", "-")
     package = PACKAGES.get(name)
     if package is None:
-        raise DataError(f"{path} is a wheel of {name!r}; known are those of {sorted(PACKAGES)}")
+        raise DataError(f"{path} is a wheel of {name!r}; expected one of {sorted(PACKAGES)}")
     try:
         with zipfile.ZipFile(path) as wheel:
             data = wheel.read(package.graph)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is no wheel with {package.graph}: {error}") from error
+        raise DataError(f"{path} isn't a wheel with {package.graph}: {error}") from error
     source = f"{name} {version}, {package.graph} ({package.made_by})"
     return Found(data=data, source=source, package=package)

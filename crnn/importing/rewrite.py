@@ -48,7 +48,7 @@ class Normalisation:
             raise ValueError(f"--std is {self.std}; expected values above 0")
 
     def apply(self, pixels_NHWC: Pixels) -> Floats:
-        """``pictures_NCHW``, as whoever trained the graph made them."""
+        """``pictures_NCHW``, as they were made when the graph was trained."""
         pixels = pixels_NHWC[..., ::-1] if self.order == "bgr" else pixels_NHWC
         scaled = pixels.astype(np.float32) / _WHITE
         normal = (scaled - np.array(self.mean)) / np.array(self.std)

@@ -1,4 +1,4 @@
-"""Reading for many callers at once: pictures of one width share a batch, whoever sent them.
+"""Reading for many callers at once: pictures of one width share a batch, no matter who sent them.
 
     online = OnlineRecognizer(load_bundle("bundles/strings"), OnlineConfig())
     online.warm_up()

@@ -27,10 +27,10 @@ from crnn.prepare import Small
 LET_BEFORE = 256
 """Pictures that came later and go before a request's second one, at most."""
 DECODED_AT_ONCE = 4 << 20
-"""Bytes of one batch that an engine's thread decodes, so that nobody waits long for the pictures of
-others: some tens of milliseconds at worst, and more than 128 usual crops have."""
+"""Bytes of one batch that an engine's thread decodes, so that no caller waits long for the
+pictures of others: some tens of milliseconds at worst, and more than 128 usual crops have."""
 LOOK_S = 0.25
-"""How often a spare engine looks whether cores rest."""
+"""How often a spare engine checks for idle cores."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Batcher:
             batch_size: of a bucket's width.
             wait_s: the longest such wait.
             second_size: as ``batch_size``, of what a second bundle reads.
-            engines: that have cores of their own; who takes batches beside so many is spare.
+            engines: that have their own cores; any beyond this number is a spare one.
             cores_rest: tells it of the last moments, quickly.
         """
         self._sizes = batch_size, second_size or batch_size

@@ -26,11 +26,11 @@ class OnlineConfig:
     batch_pixels: int = BATCH_PIXELS
     """Padded pixels in a batch, by default 128 pictures of 32x128 px; use more on a GPU."""
     batch_wait_ms: float = 5.0
-    """Maximum time that a decoded picture waits for others to fill its batch although an engine is
-    free, ms."""
+    """Maximum time, ms, that a decoded picture waits for others to fill its batch while an engine
+    is free."""
     queue_pictures: int = 4096
-    """Maximum number of queued pictures; more are refused. A line counts as one for each four
-    heights of its width."""
+    """Maximum number of queued pictures; more are refused. A long line counts as several: one for
+    every four heights of its width."""
     queue_mb: int = 256
     """Maximum size of the queued pictures, encoded, MiB; more are refused."""
     max_pixels: int = 16_000_000
@@ -40,8 +40,8 @@ class OnlineConfig:
     instead."""
     decode_all_apart: bool = False
     """Decode small plain pictures in separate processes too. In the serving process they are
-    bounded in work (one scan, nothing else that inflates, 512 KiB), so hostile ones can't delay
-    others, but a bug in libjpeg-turbo or libpng would affect that process: use this
+    bounded in work (one scan, nothing else that inflates, 512 KiB), so hostile pictures can't
+    delay others, but a bug in libjpeg-turbo or libpng would affect that process: use this
     for untrusted clients, at the cost of throughput (docs/security.md)."""
     decode_memory_mb: int = 1024
     """Memory limit of a decoding process, MiB; a picture that needs more becomes an error."""
@@ -70,8 +70,8 @@ class OnlineConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
         if self.engine_threads < 0 or self.spare_engines < 0:
             raise ValueError(
-                f"engine_threads is {self.engine_threads} and spare_engines {self.spare_engines}; "
-                "expected 0 (by the CPUs; none) or a number"
+                f"engine_threads is {self.engine_threads} and spare_engines "
+                f"{self.spare_engines}; expected at least 0"
             )
         if not 0 <= self.batch_wait_ms <= 1000:
             raise ValueError(f"batch_wait_ms is {self.batch_wait_ms}; expected 0 to 1000 ms")

@@ -26,7 +26,7 @@ from crnn.result import Result
 
 log = logging.getLogger(__name__)
 FAILURES = 3
-"""Batches in a row that an engine fails on until there is no point in more."""
+"""After this many batches in a row that failed, an engine gives up."""
 Answer = tuple[Entry, Result | Exception]
 """What becomes of a picture; an exception is its whole request's."""
 

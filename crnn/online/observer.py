@@ -1,4 +1,4 @@
-"""What an online recognizer tells whoever counts: a few calls a batch, from its threads."""
+"""What an online recognizer reports to a counter: a few calls a batch, from its threads."""
 
 from __future__ import annotations
 

@@ -52,10 +52,10 @@ class Places:
         if self._is_too_much(pictures, num_bytes, extra):
             retry_s = self._retry_after_s()
             raise QueueFullError(
-                f"{self.pictures:,} pictures of {self._bytes:,} bytes that weigh as "
-                f"{self._weight:,} words are queued and {pictures:,} of {num_bytes:,} that "
-                f"weigh {pictures + extra:,} would be more than the {self._max_pictures:,} and "
-                f"{self._max_bytes:,} allowed; try again in {retry_s:.1f} s",
+                f"{self.pictures:,} pictures of {self._bytes:,} bytes that count as "
+                f"{self._weight:,} words are queued; {pictures:,} more of {num_bytes:,} bytes "
+                f"that count as {pictures + extra:,} would exceed the {self._max_pictures:,} "
+                f"words and {self._max_bytes:,} bytes allowed; try again in {retry_s:.1f} s",
                 retry_s,
             )
         if not self.pictures:
@@ -72,7 +72,7 @@ class Places:
         )
 
     def grow(self, extra: int) -> None:
-        """Pictures taken in turned out to weigh so much more."""
+        """Pictures taken in turned out to weigh this much more."""
         self._weight += extra
 
     def give_back(self, pictures: int, num_bytes: int, extra: int = 0) -> None:

@@ -158,8 +158,8 @@ class OnlineRecognizer:
             ClosedError: once it is closed.
             EngineError: when the engine failed on one of them.
             WorkersLostError: when nothing can be read any more; see ``failure``.
-            ValueError: for bad arguments, more pictures than ever fit included; and whatever a
-                decoder of the caller's raises.
+            ValueError: for bad arguments, such as more pictures than can ever fit; and anything
+            that a decoder of the caller raises.
         """
         self._check(pictures, timeout_s)
         if not pictures:
@@ -205,16 +205,18 @@ class OnlineRecognizer:
             thread.join()
         self._threads = []  # they refer back to this recognizer, and its memory is wanted now
         self._slow_decoding.shutdown(cancel_futures=True)
-        self._on_loop(self._fail_all, ClosedError("the recognizer was closed meanwhile"))
+        self._on_loop(self._fail_all, ClosedError("the recognizer was closed before this was read"))
 
     def _check(self, pictures: Sequence[bytes], timeout_s: float) -> None:
         """Raises what ``read`` does before anything is taken in."""
         loop = asyncio.get_running_loop()
         self._loop = self._loop or loop
         if loop is not self._loop:
-            raise ValueError("an online recognizer is used from one event loop; make another one")
+            raise ValueError(
+                "an online recognizer belongs to one event loop; make one for each loop"
+            )
         if self._is_closing:
-            raise ClosedError("the recognizer is closed; use the one that took its place")
+            raise ClosedError("the recognizer is closed; use the one that replaced it")
         if self._failure is not None:
             raise self._failure
         if not timeout_s > 0:
@@ -318,7 +320,7 @@ class OnlineRecognizer:
         if isinstance(error, WorkersLostError):
             self._fail(error)
             return error
-        return ClosedError("the recognizer was closed meanwhile")
+        return ClosedError("the recognizer was closed before this was read")
 
     def _deliver(self, answers: list[Answer]) -> None:
         self._on_loop(self._settle, answers)

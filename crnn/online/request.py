@@ -90,7 +90,7 @@ class Attempts:
     """The readings of one picture that is read more than once, as they come, in any order."""
 
     def __init__(self, first: Result, log_probability: float, others: int) -> None:
-        """Make it for a picture read once, of which so many other readings come."""
+        """Make it for a picture read once, of which this many other readings will come."""
         self._lock = threading.Lock()
         self._readings: list[tuple[Result, float] | None] = [(first, log_probability)]
         self._readings += [None] * others

@@ -35,7 +35,8 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimi
     if unused:
         parts = sorted({name.split(".")[0] for name, _ in model.named_parameters()})
         raise ValueError(
-            f"lr_scales names {sorted(unused)}, no prefix of a parameter; they begin with {parts}"
+            f"lr_scales names {sorted(unused)}, with which no parameter's name begins; expected "
+            f"names that begin with one of {parts}"
         )
     param_groups = [
         {

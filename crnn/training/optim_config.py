@@ -11,20 +11,20 @@ class OptimConfig:
     """How weights are moved."""
 
     optimizer: Literal["adamw", "adadelta", "sgd"] = "adamw"
-    """AdamW, Adadelta (as in the CRNN paper) or SGD with momentum 0.9."""
+    """adamw, adadelta (as in the CRNN paper) or sgd (with momentum 0.9)."""
     lr: float = 6e-3
-    """Peak learning rate; the default suits mobile, about 1e-3 the large backbones."""
+    """Peak learning rate; the default suits mobile; the large backbones need about 1e-3."""
     weight_decay: float = 1e-2
-    """Decoupled weight decay, of matrices and kernels only (not of biases and norms)."""
+    """Decoupled weight decay, on matrices and kernels only (not on biases and norms)."""
     lr_scales: dict[str, float] = field(default_factory=dict)
     """Learning rate factors by prefix of the parameter name, e.g. backbone 0.1 rnn 1; the longest
     prefix wins."""
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
-    """one_cycle warms up along a cosine, cosine linearly; both fall to ``final_factor``."""
+    """one_cycle warms up along a cosine, cosine linearly; both then fall to ``final_factor``."""
     warmup: float = 0.15
     """Share of the run over which the learning rate rises."""
     final_factor: float = 0.002
-    """The last learning rate, as a share of ``lr``."""
+    """The learning rate at the end, as a share of ``lr``."""
     clip_norm: float = 5.0
     """Maximum L2 norm of the gradient; a larger one is scaled down to it."""
     ema_decay: float = 0.99

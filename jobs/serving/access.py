@@ -66,7 +66,7 @@ class Access:
         if scheme.lower() != b"bearer" or not same:
             what = "another token" if authorization else "no token"
             raise ProblemError(
-                "unauthorized", f"the request brings {what}; expected 'Authorization: Bearer …'"
+                "unauthorized", f"the request has {what}; expected 'Authorization: Bearer …'"
             )
 
     def _check_host(self, host: bytes) -> None:
@@ -75,5 +75,5 @@ class Access:
         above = name.partition(".")[2]
         if name not in self._hosts and not (above and f"*.{above}" in self._hosts):
             raise ProblemError(
-                "misdirected", f"the Host is {shown(host)}, which isn't one of this service"
+                "misdirected", f"the Host is {shown(host)}, which isn't a name of this service"
             )

@@ -11,7 +11,7 @@ from crnn.result import CharResult, Result
 from jobs.serving.asked import Options
 
 LOW_CONFIDENCE = "low_confidence"
-"""Error of a reading that is less sure than the caller wants; it keeps its text."""
+"""Error of a reading whose confidence is below the caller's minimum; it keeps its text."""
 
 
 def recognized(

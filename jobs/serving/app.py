@@ -77,7 +77,7 @@ class App:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> tuple[str, int]:
         """The path as it was declared, and the status answered.
 
-        Whatever takes GET takes HEAD (RFC 9110, 9.3.2): who listens leaves the body out.
+        Every path that takes GET takes HEAD (RFC 9110, 9.3.2): the server leaves the body out.
         """
         status = 0
         if scope["method"] == "HEAD":

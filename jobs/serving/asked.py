@@ -55,7 +55,7 @@ class Options:
     """A key of ``DECODERS``; None for ``lexicon`` where there is one, else the bundle's."""
     lexicon: tuple[str, ...] | None = None
     min_confidence: float = 0.0
-    """Readings less sure than this have an error too, ``low_confidence``."""
+    """Readings with a lower confidence have an error too, ``low_confidence``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +106,8 @@ def parsed_json(body: bytes | memoryview, most: int) -> dict[str, Any]:
     if text.count(b",") > most or text.count(b"[") + text.count(b"{") > most:
         raise ProblemError(
             "too_many_pictures",
-            f"the JSON has over {most} commas or brackets, more than the pictures and words that "
-            "are taken at once need; send several requests",
+            f"the JSON has over {most} commas or brackets, more than the most pictures and words "
+            f"allowed need; send several requests",
         )
     try:
         found = orjson.loads(text)
@@ -152,8 +152,8 @@ def check_count(count: int, limits: Limits) -> None:
     if count > limits.pictures:
         raise ProblemError(
             "too_many_pictures",
-            f"the request has over {limits.pictures} pictures, the most that is taken at once; "
-            "send several requests",
+            f"the request has over {limits.pictures} pictures, the most allowed at once; send "
+            f"several requests",
         )
 
 
@@ -223,7 +223,7 @@ def _of_object(given: object, options: Options) -> Options:
         raise ProblemError("invalid", f"min_confidence is {_kind(least)}; expected a number")
     words = values.get("lexicon", [])
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise ProblemError("invalid", "lexicon is no list of texts; expected words")
+        raise ProblemError("invalid", "lexicon isn't a list of texts; expected words")
     if "lexicon" in values:
         values["lexicon"] = tuple(words)
     return replace(options, **values)

@@ -28,14 +28,14 @@ class Held:
         if self.bytes + count > self._limit:
             raise ProblemError(
                 "overloaded",
-                f"the bodies of requests under way would be over {self._limit >> 20} MiB; "
-                "come back when some are done",
+                f"the bodies of requests under way would be over {self._limit >> 20} MiB; try "
+                f"again when some are done",
                 retry_after_s=RETRY_AFTER_S,
             )
         self.bytes += count
 
     def give_back(self, count: int) -> None:
-        """So many are gone."""
+        """This many are gone."""
         self.bytes -= count
 
 
@@ -54,7 +54,7 @@ async def read_body(
     if coding.strip().lower() != b"identity":
         raise ProblemError(
             "unsupported_media_type",
-            f"the body has the Content-Encoding {shown(coding)}; send it as it is",
+            f"the body has the Content-Encoding {shown(coding)}; send it without one",
         )
     taken = 0
     chunks: list[bytes] = []
@@ -77,7 +77,7 @@ async def read_body(
         if isinstance(error, TimeoutError):
             raise ProblemError(
                 "slow_request",
-                f"{taken} bytes of the body came within {limits.request_s:g} s, and no end",
+                f"{taken} bytes of the body came within {limits.request_s:g} s; expected all of it",
                 retry_after_s=RETRY_AFTER_S,
             ) from None
         raise
@@ -106,7 +106,7 @@ def digits(value: bytes) -> int | None:
 def too_large(limit: int) -> ProblemError:
     """The refusal of a body that is over ``limit`` bytes."""
     return ProblemError(
-        "too_large", f"the body is over {limit} bytes, the most that is taken; send less at a time"
+        "too_large", f"the body is over {limit} bytes, the most allowed; send less at a time"
     )
 
 

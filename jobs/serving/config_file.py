@@ -24,20 +24,21 @@ _HEAD = f"""\
 #     serve deploy {{path}}
 #
 # To roll another bundle in, change user_config and deploy again: no replica restarts, and where the
-# bundle is refused (another digest, a damaged file) the one in use stays; GET /v1/model says so.
+# bundle is refused (another digest, a damaged file) the one in use stays; GET /v1/model tells
+which.
 #
 # The project must be on every node and on PYTHONPATH, or in the application's runtime_env. A token
 # goes into the environment of the replicas (CRNN_SERVE_TOKEN) or a file there, never in here.
 #
-# What listens has its settings from the environment in which 'ray start' ran on each node:
+# The HTTP front end takes its settings from the environment in which 'ray start' ran on each node:
 #
 #     {edge.CALLBACK_VARIABLE}={edge.CALLBACK}
 #     {edge.BODY_VARIABLE}={{body_mb}}
 #     RAY_SERVE_ENABLE_HA_PROXY=1 RAY_SERVE_THROUGHPUT_OPTIMIZED=1
 #
-# The first two bound bodies while they come and word Serve's own refusals. The last line puts
-# HAProxy in front: many times the requests, at the price of ports 9101 and 8404 (its
-# metrics and its statistics) on every interface, and of replicas that listen at own ports.
+# The first two limit bodies as they arrive, and give Serve's own refusals their form. The last puts
+# HAProxy in front: many times the requests, at the cost of ports 9101 and 8404 (its
+# metrics and its statistics) on every interface, and of replicas that listen at ports of their own.
 """
 
 

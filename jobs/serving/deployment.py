@@ -88,7 +88,7 @@ class Recognition:
         try:
             await self._service.install(*accepted)
         except (CrnnError, ValueError, OSError) as error:
-            log.error("nor can the bundle in use before be taken: %s", error)
+            log.error("the bundle that was in use before can't be loaded either: %s", error)
             return False
         self._service.last_roll = refusal
         return True

@@ -134,7 +134,8 @@ def _of_serve(message: Message) -> Problem | None:
         )
     return Problem(
         code="unavailable",
-        detail="no replica could answer: the service starts, ends, or lost one; send it again",
+        detail="no replica could answer: the service is starting or stopping, or has lost one; "
+        "send it again",
         retry_after_s=retry_after_s,
     )
 

@@ -1,6 +1,6 @@
 """Pictures named by URL: fetched if the operator allowed their prefix, else refused.
 
-Whoever sends a request chooses the URL, so that it could point anywhere this service can reach.
+The sender of a request chooses the URL, which could point anywhere this service can reach.
 Hence only whole prefixes of scheme, host and path count, nothing is normalised, no redirect is
 followed, no proxy or credential of the environment is used, and bytes and time are bounded.
 """

@@ -27,7 +27,7 @@ _ANSWERS = {  # what isn't HTTP at all gets HAProxy 2.8's own text in HTML (its 
     "422": (422, "Unprocessable Content", "malformed", "the Transfer-Encoding isn't chunked alone"),
     "500": (500, "Internal Server Error", "internal", "the service failed on this request"),
     "502": (503, "Service Unavailable", "unavailable", "the replica was lost; send it again"),
-    "503": (503, "Service Unavailable", "unavailable", "no replica is ready; come back"),
+    "503": (503, "Service Unavailable", "unavailable", "no replica is ready; try again later"),
     "504": (504, "Gateway Timeout", "timed_out", "no answer in time; send it again"),
 }
 

@@ -3,7 +3,7 @@
 One input ``image`` (BYTES, a picture each) gives ``text`` (BYTES), ``confidence`` (FP32),
 ``error`` (BYTES, a code, empty where it was read) and, where it is asked for, ``chars`` (BYTES,
 JSON). Tensors may lie in the JSON or behind it (the binary data extension, as Triton's clients
-send them). The model is called ``crnn`` whatever bundle is in use, and by its bundle's name.
+send them). The model is called ``crnn``, whichever bundle is in use, and also by its bundle's name.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _version(online: OnlineRecognizer) -> str:
 
 def _readiness(service: Service) -> Response:
     if not service.is_ready:
-        raise ProblemError("unavailable", "not warmed up, or about to end", retry_after_s=1)
+        raise ProblemError("unavailable", "not warmed up, or about to stop", retry_after_s=1)
     return JSONResponse({"ready": True})
 
 

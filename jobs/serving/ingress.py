@@ -134,8 +134,8 @@ def check_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise ValueError(
-                f"--host {host} and --port {port} can't be listened at: {error.strerror}; give "
-                "another --port, or end what listens there"
+                f"can't listen on --host {host} and --port {port}: {error.strerror}; give "
+                f"another --port, or stop the program that uses it"
             ) from None
 
 

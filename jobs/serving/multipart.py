@@ -61,7 +61,7 @@ def _malformed(detail: str) -> ProblemError:
 def _too_many(most: int) -> ProblemError:
     return ProblemError(
         "too_many_pictures",
-        f"the form has over {most} parts, more than is taken at once; send several requests",
+        f"the form has over {most} parts, the most allowed at once; send several requests",
     )
 
 

@@ -29,20 +29,22 @@ STATUSES: dict[str, int] = {
 }
 """Every code that a problem may have, and its status."""
 MEANINGS: dict[str, str] = {
-    "malformed": "The request can't be taken apart: bad JSON, bad multipart, a missing boundary.",
+    "malformed": "The request can't be parsed: bad JSON, bad multipart, a missing boundary.",
     "unauthorized": "The service wants 'Authorization: Bearer TOKEN', or another token.",
     "not_found": "There is nothing at this path.",
-    "conflict": "Something that the request is at odds with, such as a job with the same output.",
+    "conflict": "Something conflicts with the request, such as a job with the same output.",
     "method_not_allowed": "This path takes other methods.",
     "slow_request": "The body didn't come within the request time.",
     "too_large": "The body is larger than the service takes.",
     "too_many_pictures": "The request has more pictures than the service takes at once.",
     "unsupported_media_type": "The body's type or coding is one that this path doesn't take.",
-    "misdirected": "The Host is not one of those that the service was told it has.",
+    "misdirected": "The Host is none of the service's configured names.",
     "invalid": "The request can be read and makes no sense: unknown options, other types.",
-    "overloaded": "More is on its way than the service holds; come back after Retry-After.",
+    "overloaded": "More requests are under way than the service holds; try again after "
+    "Retry-After.",
     "internal": "The service failed; its log says why.",
-    "unavailable": "The service starts, ends or lost a process; come back after Retry-After.",
+    "unavailable": "The service is starting or stopping, or has lost a process; try again after "
+    "Retry-After.",
     "timed_out": "The body was there, and the answer wasn't ready within the request time.",
 }
 """What each code means, for the documentation."""
@@ -62,7 +64,7 @@ class Problem:
     detail: str
     """What was found, what was expected, what to do."""
     retry_after_s: float | None = None
-    """When it makes sense to come back; None for never with this request."""
+    """When it makes sense to try again; None: never with this request."""
     allow: str = ""
     """Methods that the path takes, where it was another one."""
 

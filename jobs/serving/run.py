@@ -32,8 +32,8 @@ _POLL_S = 0.1
 _READY_S = 120.0
 _EXAMPLE = "picture.png"
 _MISSING = (
-    "\nThe cluster was given this project, and lacks what it needs: install the project's "
-    "dependencies on every node, in the environment in which 'ray start' runs"
+    "\nThe cluster has this project, but not its dependencies: install them on every node, in "
+    "the environment in which 'ray start' runs"
 )
 
 
@@ -61,7 +61,7 @@ def run(here: Here, settings: ServeSettings) -> None:
             print("ready; Ctrl-C ends it", flush=True)
             while signals.wait() == signal.SIGHUP:
                 bundle = _rolled(here, settings, bundle)
-            print("ending: answering what has come", flush=True)
+            print("stopping: answering the requests that have arrived", flush=True)
     print("ended", flush=True)
 
 
@@ -211,6 +211,6 @@ def _wait_until_ready(here: Here) -> None:
             connection.close()
         time.sleep(_POLL_S)
     raise CrnnError(
-        f"the replicas run, and nothing answers at {host}:{here.port} within {_READY_S:.0f} s; "
+        f"the replicas run, but nothing answers at {host}:{here.port} within {_READY_S:.0f} s; "
         "a cluster that runs already may listen elsewhere: see 'serve config'"
     )

@@ -27,11 +27,11 @@ def paths(limits: Limits) -> Schema:
     found = {
         "/v1/recognize": {"post": _recognize(limits)},
         "/v1/model": {"get": _get("The model in use", "Model", "unavailable")},
-        "/healthz": {"get": _get("Whether the process lives", "State", "internal")},
+        "/healthz": {"get": _get("Whether the process is alive", "State", "internal")},
         "/readyz": {"get": _get("Whether it is warmed up", "State", "unavailable")},
         "/metrics": {"get": _metrics()},
         "/v2": {"get": _v2_get("The server", "ServerMetadata")},
-        "/v2/health/live": {"get": _v2_get("Whether the process lives", "Live")},
+        "/v2/health/live": {"get": _v2_get("Whether the process is alive", "Live")},
         "/v2/health/ready": {"get": _v2_get("Whether it takes requests", "Ready", 503)},
         "/v2/models/{name}": {"get": _v2_get("The model", "ModelMetadata", 404, 503)},
         "/v2/models/{name}/ready": {"get": _v2_get("Whether it is ready", "Ready", 404, 503)},
@@ -182,7 +182,7 @@ def _options(limits: Limits) -> Schema:
         "chars": {
             "type": "boolean",
             "default": True,
-            "description": "give each character's probability and place (px of the picture)",
+            "description": "give each character's probability and position (px of the picture)",
         },
         "decoder": {
             "type": "string",
@@ -198,7 +198,7 @@ def _options(limits: Limits) -> Schema:
         "min_confidence": {
             **_SHARE,
             "default": 0,
-            "description": "readings less sure than this have the error low_confidence too",
+            "description": "readings with a lower confidence have the error low_confidence too",
         },
     }
 
@@ -217,7 +217,7 @@ def _recognize(limits: Limits) -> Schema:
         ),
         chars=_AS_TEXT,
         decoder=options["decoder"],
-        lexicon=_TEXT | {"description": "a word a line; or several fields"},
+        lexicon=_TEXT | {"description": "one word a line, or several fields"},
         min_confidence=options["min_confidence"],
     )
     form["description"] = "pictures, and options: each as a field, or all as JSON in 'options'"

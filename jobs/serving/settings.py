@@ -18,7 +18,7 @@ from jobs.serving.limits import Limits
 
 TOKEN_VARIABLE = "CRNN_SERVE_TOKEN"
 BACKSTOP_S = 10.0
-"""Serve ends a request so long after its time: our own answer, a better one, comes first."""
+"""Serve ends a request this long after its time: our own answer, a better one, comes first."""
 
 
 _OWN_REPLICAS = 4
@@ -33,12 +33,13 @@ class ServeSettings:
     bundle: str = ""
     """The bundle: a folder, s3:// or gs:// address. Default: bundles/mobile, which is included."""
     then: str = ""
-    """A second bundle, which reads what the first one doubts: a folder, s3:// or gs:// address."""
+    """A second bundle, which reads the pictures that the first one doubts: a folder, s3:// or
+    gs:// address."""
     below: float = BELOW
     """With --then: a reading whose confidence (0 to 1) is lower is doubtful."""
     digest: str = ""
-    """The digest (SHA-256) that the bundle must have, with --then that of both together; another is
-    refused."""
+    """The digest (SHA-256) that the bundle must have (with --then, that of both together); a
+    bundle with another digest is refused."""
     min_replicas: int = 0
     """Minimum number of replicas. 0: one; on a cluster started on this machine, one for each core,
     four at most. A replica takes half a GB of memory."""
@@ -64,9 +65,9 @@ class ServeSettings:
     """Prefixes, such as https://pictures.example/crops/, of URLs that a JSON request may give
     instead of a picture's data. Default: none."""
     allowed_hosts: tuple[str, ...] = ()
-    """Names by which requests may call the service (their Host, without a port; *.example.org for
-    all below that): the name that leads here, behind a proxy the one that it passes on. Health is
-    answered under any. Default: any name."""
+    """Names that requests may have as their Host, without a port (*.example.org: all names below
+    that one); behind a proxy, the name that it passes on. Health checks are answered under any
+    name. Default: any name."""
     drain_s: float = 30.0
     """Seconds that a stopping replica waits for its ongoing requests."""
     access_log: bool = False
@@ -133,7 +134,7 @@ class Here:
     """What only the program that starts a service needs to know."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 for all of this machine's."""
+    """Address to listen on; 0.0.0.0: all addresses of this machine."""
     port: int = 8000
     """Port to listen on."""
     ingress: Ingress = "auto"
@@ -185,7 +186,7 @@ def from_arguments(arguments: Mapping[str, Any]) -> ServeSettings:
         why = " ".join(re.sub(r"[─│╭╮╰╯]+", " ", said.getvalue()).split())
         names = ", ".join(field.name for field in fields(ServeSettings))
         raise ValueError(
-            f"the arguments {dict(arguments)} don't fit: {why.partition('For full helptext')[0]}; "
+            f"the arguments {dict(arguments)} are wrong: {why.partition('For full helptext')[0]}; "
             f"expected some of {names}, as 'python jobs/serve.py --help' explains them"
         ) from None
 

@@ -27,7 +27,7 @@ def router(service: Service, scraper: Scraper) -> APIRouter:
     async def ready() -> Response:
         if not service.is_ready:
             raise ProblemError(
-                "unavailable", "not warmed up, or about to end", retry_after_s=RETRY_AFTER_S
+                "unavailable", "not warmed up, or about to stop", retry_after_s=RETRY_AFTER_S
             )
         return JSONResponse({"status": "ready"})
 

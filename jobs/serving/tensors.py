@@ -87,7 +87,7 @@ def asked_tensors(body: bytes, json_length: bytes | None, limits: Limits) -> Ask
     outputs = _outputs(wanted, parameters.get("binary_data_output") is True)
     given = document.get("id")
     if "id" in document and not isinstance(given, str):
-        raise ProblemError("invalid", "id is no text")
+        raise ProblemError("invalid", "id isn't a text")
     return AskedTensors(
         id=given,
         shape=shape,
@@ -164,7 +164,7 @@ def _pictures(
     else:
         data = tensor.get("data")
         if not isinstance(data, list) or not all(isinstance(entry, str) for entry in data):
-            raise ProblemError("invalid", f"the data of {INPUT} is no list of texts in base64")
+            raise ProblemError("invalid", f"the data of {INPUT} isn't a list of texts in base64")
         if len(data) != prod(shape):
             raise _other_count(shape, str(len(data)))
         pictures = [decoded_base64(entry) for entry in data]
@@ -180,13 +180,13 @@ def _shape(tensor: dict[str, Any]) -> list[int]:
         or not all(type(n) is int and 0 <= n < 1 << 31 for n in shape)
     ):
         raise ProblemError(
-            "invalid", f"the shape of {INPUT} is no list of one or two numbers; expected [N]"
+            "invalid", f"the shape of {INPUT} isn't a list of one or two numbers; expected [N]"
         )
     return shape
 
 
 def _other_count(shape: list[int], count: str) -> ProblemError:
-    return ProblemError("invalid", f"the shape of {INPUT} is {shape} and it has {count} elements")
+    return ProblemError("invalid", f"the shape of {INPUT} is {shape}, but it has {count} elements")
 
 
 def _elements(raw: memoryview, count: int) -> Iterator[bytes]:
@@ -221,11 +221,11 @@ def _outputs(wanted: Sequence[dict[str, Any]], all_binary: bool) -> list[tuple[s
 def _options(parameters: dict[str, Any], limits: Limits, *, chars: bool) -> Options:
     for name in ("decoder", "lexicon"):
         if not isinstance(parameters.get(name, ""), str):
-            raise ProblemError("invalid", f"the parameter {name} is no text")
+            raise ProblemError("invalid", f"the parameter {name} isn't a text")
     decoder, words = parameters.get("decoder"), parameters.get("lexicon")
     least = parameters.get("min_confidence", 0.0)
     if isinstance(least, bool) or not isinstance(least, (int, float)):
-        raise ProblemError("invalid", "the parameter min_confidence is no number")
+        raise ProblemError("invalid", "the parameter min_confidence isn't a number")
     lexicon = None if words is None else tuple(words_in(words, limits.lexicon_words))
     return Options(chars=chars, decoder=decoder, lexicon=lexicon, min_confidence=float(least))
 
@@ -233,12 +233,12 @@ def _options(parameters: dict[str, Any], limits: Limits, *, chars: bool) -> Opti
 def _objects(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
     found = document.get(name)
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-        raise ProblemError("invalid", f"{name} is no list of objects")
+        raise ProblemError("invalid", f"{name} isn't a list of objects")
     return found
 
 
 def _parameters(document: dict[str, Any]) -> dict[str, Any]:
     found = document.get("parameters", {})
     if not isinstance(found, dict):
-        raise ProblemError("invalid", "parameters is no object")
+        raise ProblemError("invalid", "parameters isn't an object")
     return found

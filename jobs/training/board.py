@@ -1,4 +1,4 @@
-"""Progress from the workers to whoever started the job: one line that says where it stands.
+"""Progress from the workers to the job's terminal: one line that says how far it is.
 
 Rank 0 posts to a small actor; a thread beside the driver reads it, and rewrites one line on
 a terminal or prints plain lines, without control characters, into a log.

@@ -205,8 +205,8 @@ def _nothing(settings: TrainSettings, config: StreamConfig, role: str) -> str:
     if not share:
         return f"the {role} set has no samples; look at its manifest.json for the rejects"
     return (
-        f"of the {rows:,} samples none is for {role}: --val-share {share:g} holds samples out by a "
-        "hash of their ids, and of so few that can be none, or all. Name a validation set with "
+        f"none of the {rows:,} samples is for {role}: --val-share {share:g} holds samples out by "
+        f"a hash of their ids, which can be none or all of so few. Name a validation set with "
         "--val, choose another --val-share, or add samples"
     )
 
@@ -223,7 +223,8 @@ def _unfit(settings: TrainSettings, scan: Scan, role: str) -> str:
         )
     remedies += [remedy for reason, remedy in _REMEDIES.items() if reason in scan.refused]
     return (
-        f"{scan.total - scan.usable:,} of {scan.total:,} {role} labels are unfit ({counts}), more "
-        f"than the allowed share of {settings.max_reject_share:g}; {'; '.join(remedies)}; or raise "
+        f"{scan.total - scan.usable:,} of {scan.total:,} {role} labels are unusable ({counts}), "
+        f"more than the allowed share of {settings.max_reject_share:g}; {'; '.join(remedies)}; "
+        f"or raise "
         "--max-reject-share"
     )

@@ -1,6 +1,6 @@
 """Where the ranks of a run meet: on the loopback address alone, where the cluster is there too.
 
-PyTorch's store listens on every interface, takes whatever anybody writes into it, and has no
+PyTorch's store listens on every interface, accepts anything from anybody, and has no
 setting for that. It takes over a socket that listens already.
 """
 

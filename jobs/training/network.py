@@ -43,8 +43,9 @@ def first_network(settings: TrainSettings, charset: Charset, start: Bundle | Non
         print(f"starting from {_in_words(settings, start)}:\n{report}", flush=True)
         if charset.has_turns and start.charset.text_order != charset.text_order:
             print(
-                f"its right-to-left lines were read in the order {start.charset.text_order!r}, now "
-                f"in {charset.text_order!r}: they are learned from scratch (see --text-order)",
+                f"it read right-to-left lines in the order {start.charset.text_order!r}, and now "
+                f"they are in {charset.text_order!r}: they are learned from scratch (see "
+                f"--text-order)",
                 flush=True,
             )
     return model

@@ -29,7 +29,7 @@ from pipelines.stream.plan import Source
 
 REPLAYED = "replay"
 MOST_RENDERED = 50_000
-"""Pictures; where all epochs want more, they come again."""
+"""Pictures; if all epochs need more, they are repeated."""
 LINES_SHARE = 0.25
 """Of the pictures, where there is a space to write lines with."""
 KEPT_SAMPLES = 1000
@@ -103,8 +103,9 @@ def replay_beside(settings: TrainSettings, old: Charset, rows: int) -> Replay:
         words = _words(characters, settings.seed + _SEED)
     except DataError as error:
         print(
-            f"note: of what the bundle reads already nothing is replayed: {error}. What it forgets "
-            "is not measured either, unless --kept names sets; --replay 0 silences this",
+            f"note: nothing of what the bundle can read already is replayed: {error}. What it "
+            f"forgets isn't measured either, unless --kept names sets; --replay 0 turns this "
+            f"note off",
             flush=True,
         )
         return Replay()

@@ -288,7 +288,7 @@ def _announce(settings: TrainSettings, data: TrainingData, model: CRNN) -> None:
     if settings.model.backbone != "mobile" and settings.optim.lr > _HIGH_LR:
         print(
             f"note: --optim.lr {settings.optim.lr:g} suits mobile; {settings.model.backbone} "
-            "learns at about 1e-3",
+            f"needs about 1e-3",
             flush=True,
         )
     device = "GPU" if settings.use_gpu else "CPU"
@@ -301,8 +301,8 @@ def _announce(settings: TrainSettings, data: TrainingData, model: CRNN) -> None:
     rendered = sum(source.rows_an_epoch or 0 for source in data.replay.sources)
     if rendered:
         print(
-            f"of {round(epoch_rows(data.train.sources)):,} samples an epoch {rendered:,} are "
-            "rendered words of what it reads already (--replay)",
+            f"{rendered:,} of the {round(epoch_rows(data.train.sources)):,} samples of an epoch "
+            f"are rendered words of what it reads already (--replay)",
             flush=True,
         )
 

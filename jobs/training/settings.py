@@ -50,20 +50,21 @@ class TrainSettings:
     """auto (the data's own), a name such as digits, alnum, codes, ascii, the characters, or a .txt
     file of them."""
     text_order: TextOrder = "auto"
-    """How lines with Hebrew or Arabic letters run in the pictures: auto as their first letter does,
-    rtl or ltr as the pages they come from."""
+    """Direction of lines with Hebrew or Arabic letters in the pictures: auto takes that of their
+    first letter, rtl and ltr that of the pages they come from; logical: not turned at all."""
     max_reject_share: float = 0.5
     """Largest share of unusable labels; above it the run ends with an error."""
     rendered_samples: int = 30_000
     """Pictures to render for training when there is no --data."""
     replay: float = 0.3
-    """Share of each epoch that is rendered words of the characters of the bundle to start from,
-    where the data's are others, so that nothing is forgotten (0 to below 1); 0: none."""
+    """If the bundle to start from has other characters than the data: share of each epoch (0 to
+    below 1) that is rendered words of its characters, so that they aren't forgotten; 0: none."""
     replay_targets: Literal["labels", "outputs"] = "labels"
-    """What replayed words teach: their labels; or the outputs of the bundle to start from, whose
-    batch norms stay then too, so that nothing moves until something is forgotten."""
+    """What the network learns from replayed words: labels, their texts; or outputs, those of the
+    bundle to start from, whose batch norms are then kept too."""
     kept: tuple[str, ...] = ()
-    """Prepared sets that the bundle to start from reads, to report what is lost on them."""
+    """Prepared sets that the bundle to start from can read; the report says how much is lost on
+    them."""
 
     # run
     name: str = ""
@@ -71,10 +72,12 @@ class TrainSettings:
     storage_path: str = "runs"
     """Folder of the runs: a path, s3:// or gs:// URI. On several nodes it must be shared by all."""
     overwrite: bool = False
-    """Delete a run of this name, if there is one, and start over; other files are refused."""
+    """Delete a run of this name, if there is one, and start over; a folder with other files is
+    refused."""
     init_from: str = ""
-    """Bundle to start from; another charset or architecture carries over what fits. none: random
-    weights. Default: the shipped bundle where --model and --picture are its own, else none."""
+    """Bundle to start from; with another charset or architecture, the weights that fit are used.
+    none: random weights. Default: the shipped bundle if --model and --picture are the same as its
+    own, else none."""
     backbone_weights: str = ""
     """vgg16_bn only: file with torchvision's ImageNet weights, or hub."""
     freeze_backbone: bool = False
@@ -106,13 +109,14 @@ class TrainSettings:
     cpus_per_data_task: float = 1.0
     """CPUs reserved for each task that decodes and augments."""
     threads_per_worker: int = 0
-    """PyTorch threads of a CPU worker; 0: an equal share of all cores but one, which decodes."""
+    """PyTorch threads of a CPU worker; 0: an equal share of all cores but one, which is for
+    decoding."""
     data_ahead_mib: int = 128
-    """Batches prepared ahead of the workers, MiB of the object store."""
+    """Memory for batches prepared ahead of the workers, MiB of the object store."""
     max_failures: int = 3
     """Number of worker failures to recover from before the run ends with an error."""
     address: str = ""
-    """Ray cluster to join; default $RAY_ADDRESS, else one is started on this machine."""
+    """Ray cluster to join; default: $RAY_ADDRESS, else one is started on this machine."""
     placement_wait_s: float = 30.0
     """Seconds to wait for nodes with room for the workers; use about 900 with an autoscaler."""
     audit: bool = False
@@ -121,9 +125,9 @@ class TrainSettings:
     model: ModelConfig = field(default_factory=ModelConfig)
     """Shape of the network."""
     picture: PictureContract = field(default_factory=PictureContract)
-    """Shape of its input."""
+    """Size and preparation of the pictures that the network gets."""
     reading: ReadingPolicy = field(default_factory=ReadingPolicy)
-    """How often the bundle reads a picture."""
+    """When the finished bundle reads a picture more than once."""
     optim: OptimConfig = field(default_factory=OptimConfig)
     """Optimizer and learning rate."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)

@@ -58,7 +58,7 @@ def plan_comparison(uris: Sequence[str], config: CompareConfig) -> Planned:
         named = ", ".join(data.uri for data in sets) or "none"
         raise ValueError(
             f"the sets to compare are {named}; expected 2 to {MOST_SETS} of them (a folder of "
-            "prepared splits is one for each split: give the split that is meant)"
+            f"prepared splits counts as one set for each split: name the split)"
         )
     return Planned(sets=sets, config=config)
 
@@ -80,8 +80,8 @@ def carry_out(planned: Planned, report: Report = lambda _: None) -> Comparison:
     for data, total in zip(planned.sets, totals, strict=True):
         if not total.parts:
             raise DataError(
-                f"{data.uri} has no picture that can be measured; expected labelled pictures, set "
-                f"aside were {dict(total.skipped) or 'none'}"
+                f"{data.uri} has no picture that can be measured; expected labelled pictures. "
+                f"Set aside: {dict(total.skipped) or 'none'}"
             )
     return compared(
         planned.sets,

@@ -22,7 +22,8 @@ Floats = NDArray[np.float32]
 ROTATIONS_DEG = np.arange(-30.0, 30.5, 1.0)
 SLANTS_DEG = np.arange(-45.0, 46.0, 1.5)
 _AS_GOOD = 1 - 1e-6
-"""An angle that gathers so much of what the best one does is as good: the one nearest 0 counts."""
+"""An angle that gathers at least this share of what the best one gathers is as good; the one
+nearest 0 counts."""
 _WEAK = 0.15
 """Edges below this share of the strongest one count as paper."""
 

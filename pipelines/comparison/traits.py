@@ -74,7 +74,8 @@ TRAITS: dict[str, Trait] = {
     ),
     "slant_deg": Trait(
         title="Slant", axis="degrees, leaning to the right", unit=1.5,
-        method="The same for uprights, against the picture's vertical, -45 to 45 degrees in steps "
+        method="The same for upright strokes, against the picture's vertical, -45 to 45 degrees "
+        "in steps "
         "of 1.5 (Vinciarelli and Luettin, A new normalization technique, 2001).",
     ),
     "room_beside": Trait(
@@ -84,7 +85,7 @@ TRAITS: dict[str, Trait] = {
     ),
     "room_above": Trait(
         title="Room above and below", axis="heights", unit=_HALF_PX,
-        method="The same of rows. 0: cut, or as tight as can be.",
+        method="The same for rows. 0: cut, or as tight as possible.",
     ),
 }  # fmt: skip
 """Everything that is measured, by name, in the order of ``measure``."""

@@ -40,7 +40,7 @@ class Losses:
     sets: Mapping[str, tuple[Sums, Sums]]
     """For each set before and after."""
     characters: tuple[CharacterLoss, ...]
-    """Whatever is in the labels, what lost most first."""
+    """All characters of the labels, those that lost most first."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -65,7 +65,7 @@ class Losses:
         if worst:
             listed = (f"{shown(c.character)} {c.before:.0%} to {c.after:.0%}" for c in worst)
             told.append(f"characters that lost most: {', '.join(listed)}")
-        return [*told, *([f"characters never read any more: {shown(gone)}"] if gone else [])]
+        return [*told, *([f"characters no longer read at all: {shown(gone)}"] if gone else [])]
 
 
 def losses(before: Evaluation, after: Evaluation, characters: Mapping[str, int]) -> Losses:

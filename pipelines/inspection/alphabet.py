@@ -39,8 +39,8 @@ class Alphabet:
     """Those that are not rare and can be seen, in code point order."""
     left_out: str
     labels_left_out: int
-    """Labels with a character that is left out; at least so many, where one of those occurs as
-    often as one that is not rare."""
+    """Labels with a character that is left out; a lower bound, if one of those occurs as often as
+    one that is not rare."""
     named: str
     """The smallest of the registered charsets that has all that is proposed, else empty."""
 

@@ -95,7 +95,7 @@ def _top(widths_px: Widths, widest_px: int) -> int:
 
 
 def _least_padding(widths: Widths, counts: Widths, number: int) -> list[int]:
-    """Which of ``widths`` are the edges. Content is the same whatever they are, so that the least
+    """Which of ``widths`` are the edges. Content is the same in any case, so that the least
     padding is the least sum of bucket widths."""
     below = np.concatenate([[0], np.cumsum(counts)])  # pictures narrower than the i-th width
     cost = np.full(len(widths) + 1, np.inf)  # of the pictures below the i-th width

@@ -26,12 +26,12 @@ KINDS: dict[str, Kind] = {
     # no sample at all
     "undecodable": Kind(
         "error", "Pictures that can't be decoded",
-        "The bytes are no picture, damaged, or more than is accepted.",
+        "The bytes aren't a picture, are damaged, or are more than is accepted.",
         "Fetch or export them again, or drop them; preparation sets them aside.",
     ),
     "missing_picture": Kind(
         "error", "Pictures that aren't there",
-        "The list names a file that is missing or can't be read.",
+        "The list names files that are missing or can't be read.",
         "Correct the paths in the list, or copy the files.",
     ),
     "unusable_entry": Kind(
@@ -62,7 +62,7 @@ KINDS: dict[str, Kind] = {
     ),
     "path_label": Kind(
         "warning", "Labels that hold the path of a picture",
-        "Columns the other way round, lines that ran together, or a label that is meant so.",
+        "Swapped columns, lines that ran together, or a label that really is a path.",
         "Look at the list: its columns, line ends and quotes.",
     ),
     "invisible_character": Kind(
@@ -113,13 +113,12 @@ KINDS: dict[str, Kind] = {
     ),
     "leak": Kind(
         "error", "The same picture in two sets",
-        "A set that is to measure has pictures of one that is trained on: accuracies come out too "
-        "high.",
+        "A validation or test set has pictures of the training set: accuracies come out too high.",
         "Remove them from one of the sets; split by a group key.",
     ),
     "near_leak": Kind(
         "warning", "Nearly the same picture in two sets",
-        "Another encoding, size or brightness of a picture of an earlier set.",
+        "A picture of an earlier set in another encoding, size or brightness.",
         "Look at them; split by a group key.",
     ),
     "copy": Kind(
@@ -129,8 +128,8 @@ KINDS: dict[str, Kind] = {
     ),
     "near_copy": Kind(
         "info", "Near copies of a picture",
-        "Another encoding, size or brightness of a picture with the same label, in the same set, "
-        "or another print that looks the same.",
+        "The same picture in another encoding, size or brightness, with the same label, in the "
+        "same set; or another print that looks the same.",
         "Fine, unless there are many.",
     ),
     # pictures
@@ -142,7 +141,7 @@ KINDS: dict[str, Kind] = {
     "low_contrast": Kind(
         "warning", "Pictures of little contrast",
         "Nearly of one value.",
-        "Look whether a person can read them.",
+        "Check whether a person can read them.",
     ),
     "vertical_picture": Kind(
         "warning", "Vertical or rotated pictures",
@@ -214,7 +213,7 @@ KINDS: dict[str, Kind] = {
     "twin_characters": Kind(
         "warning", "Characters that look like another of the data",
         "Both occur, and the model can only guess which one is meant.",
-        "Decide on one of the two wherever the other is not meant.",
+        "Use one of the two, except where the other is really meant.",
         "character",
     ),
     "rare_character": Kind(

@@ -105,7 +105,7 @@ def _words(text: str) -> Iterator[Trouble]:
 
 @cache
 def _kind(character: str) -> str:
-    """The trouble that a character is wherever it stands; empty for none."""
+    """What is wrong with a character, regardless of its position; empty for nothing."""
     category = unicodedata.category(character)
     if category == "Cc":
         return "control_character"

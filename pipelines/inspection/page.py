@@ -93,7 +93,7 @@ def _overview(inspection: Inspection) -> Markup:
              tag("th", "share", class_="n"), tag("th", "sets")]  # fmt: skip
     rows = [_overview_row(finding) for finding in inspection.findings]
     note = tag(
-        "p", "Every sample that is meant, not only the examples below, is in ",
+        "p", "All samples with findings, not only the examples below, are in ",
         tag("code", FINDINGS_NAME), "; crnn prepare --drop leaves them out.", class_="soft",
     )  # fmt: skip
     return tag("section", tag("h2", "Findings"), note, table(heads, rows), class_="overview")

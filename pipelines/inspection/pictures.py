@@ -27,8 +27,8 @@ _CLEARLY = 0.1
 SIGNATURE_HEIGHT = 16
 SIGNATURE_WIDTHS = (16, 320)
 NEAR_DIFFERENCE = 0.3
-"""Signatures differ at most so much at any point, as a share of the contrast, in two pictures
-that are called near duplicates."""
+"""Signatures of two pictures that are called near duplicates differ at most this much at any
+point, as a share of the contrast."""
 _DIGEST_BYTES = 8
 
 

@@ -21,7 +21,7 @@ class ReadConfig(SourceOptions):
     """Format of sources that aren't prepared: auto, labels, pairs, names, mjsynth, icdar, scene,
     lmdb, webdataset or parquet."""
     lists: tuple[str, ...] = ()
-    """List files to read of such sources, e.g. annotation_train.txt; default: all."""
+    """Which list files of such sources to read, e.g. annotation_train.txt; default: all."""
     limit: int = 0
     """Maximum number of samples of each set, taken from its beginning; 0: all."""
     decode_memory_mb: int = 2048
@@ -52,8 +52,8 @@ class InspectConfig(ReadConfig):
     """What is looked for in labelled pictures."""
 
     charset: str = AUTO
-    """auto (the data's own, nothing is missing), a name such as digits, alnum, codes, ascii, the
-    characters, or a .txt file of them: labels with others are errors."""
+    """Labels with other characters are errors: auto (the data's own: no errors), a name such as
+    digits, alnum, codes, ascii, the characters themselves, or a .txt file of them."""
     examples: int = 8
     """Number of examples shown for each finding."""
     rare_below: int = 10
@@ -66,11 +66,11 @@ class InspectConfig(ReadConfig):
     """Trained bundle, a folder or address: labels that it contradicts are reported, the most
     confident first."""
     contradicted_from: float = 0.9
-    """Confidence from which a reading of the bundle contradicts a label, 0 to 1."""
+    """Lowest confidence (0 to 1) at which a reading of the bundle contradicts a label."""
     model: ModelConfig = field(default_factory=ModelConfig)
     """The network to train; its number of time steps limits the length of labels."""
     picture: PictureContract = field(default_factory=PictureContract)
-    """Shape of its input."""
+    """Size and preparation of the pictures that it gets."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -40,8 +40,8 @@ class PrepareConfig(SourceOptions, TextRules):
     test_share: float = 0.0
     """Share of the samples that goes to OUT/test, in the same way."""
     group_pattern: str = ""
-    """Regular expression to search in the id; its match, or the first group of it, is the group
-    that stays in one split, e.g. '(\\\\d+)_\\\\d+\\\\.jpg$' for the lines of a receipt."""
+    """Regular expression to search in the id; samples with the same match, or the same first group
+    of it, stay in one split, e.g. '(\\\\d+)_\\\\d+\\\\.jpg$' for the lines of a receipt."""
     keep_id: str = ""
     """Regular expression to search in ids; samples without a match become rejects (filtered)."""
     keep_text: str = ""
@@ -95,7 +95,7 @@ class PrepareConfig(SourceOptions, TextRules):
             _check_pattern(f"--{name.replace('_', '-')}", getattr(self, name))
         check_kinds(self.dropped_kinds)
         if self.kinds and not self.drop:
-            raise ValueError("--kinds goes with --drop findings.parquet")
+            raise ValueError("--kinds needs --drop findings.parquet")
 
     def _check_counts(self) -> None:
         for name, least in (("part_rows", 0), ("max_length", 0), ("workers", 0), ("max_pixels", 1)):
@@ -195,4 +195,4 @@ def _check_pattern(flag: str, pattern: str) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"{flag} {pattern!r} is no regular expression: {error}") from error
+        raise ValueError(f"{flag} {pattern!r} isn't a regular expression: {error}") from error

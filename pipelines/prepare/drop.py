@@ -117,7 +117,7 @@ def _open(address: str) -> tuple[pq.ParquetFile, str]:
         file = pq.ParquetFile(pa.BufferReader(data))
         lacking = set(FINDINGS_SCHEMA.names) - set(file.schema_arrow.names)
     except pa.ArrowException as error:
-        raise DataError(f"{address} is no Parquet file: {error}") from error
+        raise DataError(f"{address} isn't a Parquet file: {error}") from error
     if lacking:
         raise DataError(
             f"{address} lacks the columns {', '.join(sorted(lacking))}; expected the "
@@ -129,7 +129,7 @@ def _open(address: str) -> tuple[pq.ParquetFile, str]:
 def _sets(address: str, file: pq.ParquetFile) -> Mapping[str, str]:
     sets = json.loads((file.schema_arrow.metadata or {}).get(SETS_KEY, b"{}"))
     if not isinstance(sets, dict) or not sets:
-        raise DataError(f"{address} doesn't say of which sets it is; inspect them again")
+        raise DataError(f"{address} doesn't say which sets it is about; inspect them again")
     return sets
 
 
@@ -159,8 +159,9 @@ def _sources_of(
     if not found:
         listed = ", ".join(f"{name} ({uri})" for name, uri in sets.items())
         raise DataError(
-            f"{address} is about the sets {listed}, and none of them is a source here "
-            f"({', '.join(plain)}); inspect these, or give the sources of those addresses or names"
+            f"{address} is about the sets {listed}, but none of them is a source here "
+            f"({', '.join(plain)}); inspect these, or give the sources with those addresses or "
+            f"names"
         )
     return found
 

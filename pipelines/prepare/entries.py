@@ -148,7 +148,7 @@ class Entries:
                 entry
                 if is_new or entry.reason
                 else entry._replace(
-                    text="", reason="duplicate_id", message="listed before; the first counts"
+                    text="", reason="duplicate_id", message="listed before; the first one counts"
                 ),
             )
             for (group, entry), is_new in zip(entries, new, strict=True)
@@ -156,7 +156,7 @@ class Entries:
 
 
 def split_of(group: str, config: PrepareConfig) -> str:
-    """The split that a group or an id belongs to, by its hash, whatever else there is."""
+    """The split that a group or an id belongs to, by its hash alone."""
     if not config.val_share and not config.test_share:
         return ""
     digest = hashlib.blake2b(group.encode("utf-8", "surrogatepass"), digest_size=8).digest()

@@ -161,8 +161,8 @@ def begin(source_uris: Sequence[str], out_uri: str, config: PrepareConfig) -> Jo
     for name in CONFIDENCES:
         if getattr(config, name) and all(source.format != "results" for source in sources):
             raise ValueError(
-                f"--{name.replace('_', '-')} is {getattr(config, name)}, and no source is the "
-                "results of a bulk job: other labels have no confidence"
+                f"--{name.replace('_', '-')} is {getattr(config, name)}, but no source is the "
+                f"results of a bulk job: other labels have no confidence"
             )
     for source in sources:
         if next(source.items(), None) is None:
@@ -336,7 +336,7 @@ def _summed(job: Job, split: Split) -> Manifest:
     if len(parts) != split.planner.parts:
         raise DataError(
             f"{split.uri} has {len(parts)} parts of the {split.planner.parts} that were made: "
-            "another job was at work there; wait until it has ended and run this one again"
+            "another job was at work there; wait until it ends and run this one again"
         )
     total = sum(parts.values(), Part())
     if not total.count:

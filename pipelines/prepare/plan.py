@@ -128,7 +128,7 @@ class Planner:
             yield self._close()
         beyond = sorted(name for name in self._plans if name >= self._plan_name())
         if beyond:
-            self._differs(f"it listed more than {self.listed:,} entries then")
+            self._differs(f"it listed more than {self.listed:,} entries before")
 
     @property
     def parts(self) -> int:
@@ -203,14 +203,14 @@ class Planner:
                 f"the plan {address} is damaged ({error}); delete {self._uri}"
             ) from error
         if (schema.metadata or {}).get(_DIGEST_KEY) != self.digest.encode():
-            self._differs(f"its first {self.listed:,} entries differ from those of then")
+            self._differs(f"its first {self.listed:,} entries differ from the earlier ones")
 
     def _differs(self, how: str) -> None:
         """From here on all is planned again, where that is wanted; what is before stays."""
         if not self._overwrite:
             raise DataError(
                 f"the source has changed since {self._uri} was begun: {how} (listing_digest); "
-                "choose another folder, or --overwrite to make anew what differs"
+                "choose another folder, or --overwrite to replace what differs"
             )
         delete_from(self._uri, part=self._part, plan=self._window)
         self._plans = {name for name in self._plans if name < self._plan_name()}
@@ -241,8 +241,8 @@ def read_chunk(chunk: Chunk) -> list[Entry]:
         table = storage.attempt("read", chunk.address, read)
     except FileNotFoundError:
         raise DataError(
-            f"the plan {chunk.address} is missing: another job was at work in {chunk.uri} and has "
-            "ended it, or somebody deleted the file; run this one again"
+            f"the plan {chunk.address} is missing: another job was at work in {chunk.uri} and "
+            f"finished it, or somebody deleted the file; run this one again"
         ) from None
     except pa.ArrowException as error:
         raise DataError(

@@ -84,7 +84,8 @@ class PartMaker:
             storage.write_bytes(part_address(chunk.uri, chunk.part), part.to_json().encode())
         except OSError as error:
             raise DataError(
-                f"can't write {chunk.part} of {chunk.uri}: {error}; check room and permissions"
+                f"can't write {chunk.part} of {chunk.uri}: {error}; check free space and "
+                f"permissions"
             ) from error
         yield PartOutcome(chunk=chunk, part=part)
 

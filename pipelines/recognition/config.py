@@ -21,13 +21,14 @@ class ReadOptions:
     ngram: str = ""
     """A character n-gram for the beam decoder (JSON)."""
     then: str = ""
-    """A second bundle, which reads what the first one doubts: a folder, s3:// or gs:// address."""
+    """A second bundle, which reads the pictures that the first one doubts: a folder, s3:// or
+    gs:// address."""
     below: float = BELOW
     """With --then: a reading whose confidence (0 to 1) is lower is doubtful."""
     chars: bool = True
     """Include the probability and position of each character."""
     all_files: bool = False
-    """Also read files whose names don't end like those of pictures."""
+    """Also read files whose names don't have a picture's suffix, such as .png."""
     engine: str = AUTO
     """What runs the model: torch, compiled, onnx or openvino; auto: the fastest one available.
     openvino-bf16 and torch-bf16 compute in bfloat16, if the bundle records what that loses."""
@@ -50,12 +51,12 @@ class BulkConfig(ReadOptions):
     """How the pictures of a bulk job are read."""
 
     min_confidence: float = 0.0
-    """A lower confidence (0 to 1) makes a row an error, low_confidence, which keeps its text."""
+    """Rows with a lower confidence (0 to 1) become errors, low_confidence, and keep their text."""
     ignore_columns: tuple[str, ...] = ()
-    """Columns of a list that aren't used, by name; '*': all without a meaning. Without this such a
-    column is an error: it may be a box under another name."""
+    """Columns of a list to ignore, by name; '*': all unknown ones. Otherwise an unknown column is
+    an error, as it may be a box under another name."""
     retry_failed: bool = False
-    """Retry the inputs whose row is an error."""
+    """Read the inputs again whose row is an error."""
     prefixes: tuple[str, ...] = ()
     """Folders (paths, s3:// or gs:// addresses) that inputs must be in, including those named by a
     list or a prepared set; an input outside becomes an error, not_allowed. Default: anywhere."""

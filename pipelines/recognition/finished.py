@@ -1,4 +1,4 @@
-"""The results of a bulk job for whoever uses them further: where they are, whether all are there.
+"""The results of a bulk job for further use: where they are, and whether they are complete.
 
 Needs neither Ray nor PyTorch.
 """
@@ -17,7 +17,7 @@ from crnn.errors import DataError
 REPORT_FILE = "_report.json"
 """Written last, beside the folder of results."""
 LOW_CONFIDENCE = "low_confidence"
-"""Error of a reading that is less sure than the caller wants; its row keeps the text."""
+"""Error of a reading whose confidence is below the caller's minimum; its row keeps the text."""
 FOLDER = "model="
 """What the name of a folder of results begins with; the digest goes on."""
 
@@ -55,12 +55,12 @@ def check_finished(folder: str, remedy: str) -> None:
     except FileNotFoundError:
         raise DataError(f"the results {folder} are unfinished: no {address}; {remedy}") from None
     except (ValueError, LookupError, TypeError) as error:
-        raise DataError(f"{address} is no report of a bulk job: {error!r}; {remedy}") from error
+        raise DataError(f"{address} isn't the report of a bulk job: {error!r}; {remedy}") from error
     wanted = storage.base_name(folder).removeprefix(FOLDER)
     if not str(digest).startswith(wanted):
         raise DataError(
-            f"{address} is about model {str(digest)[: len(wanted)]}, so whether {folder} is "
-            f"complete is not known; {remedy}"
+            f"{address} is about model {str(digest)[: len(wanted)]}, so it isn't known whether "
+            f"{folder} is complete; {remedy}"
         )
 
 

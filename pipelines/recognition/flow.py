@@ -1,7 +1,8 @@
 """A bulk job from end to end: list, plan, read on Ray, sweep, report.
 
 Ray Data moves numbers of chunks; a task reads its chunks from the plan and leaves their results
-files. The driver keeps a few counts, whatever the number of inputs, and 16 bytes for each input
+files. The driver keeps a few counts, regardless of the number of inputs, and 16 bytes for each
+input
 that it has planned.
 """
 
@@ -44,7 +45,7 @@ TASK_CHUNKS = 128
 """Most chunks that one task reads, one after another."""
 _LEAD = 1.5
 """A task is a process's fair share of what is left, divided by this: Ray Data takes 0.1 to 0.2 s
-from one task to the next, so tasks are few; a process may still be so many times slower."""
+from one task to the next, so tasks are few; a process may still be this many times slower."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,8 +199,8 @@ def _not_empty(uri: str, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     first = next(tables, None)
     if first is None:
         raise DataError(
-            f"there are no pictures at {uri}; expected files that end like pictures (or give "
-            "--all-files), or a list of addresses"
+            f"there are no pictures at {uri}; expected files with a picture's suffix (or give "
+            f"--all-files), or a list of addresses"
         )
     return chain([first], tables)
 

@@ -207,7 +207,7 @@ def _check_type(uri: str, column: pa.Field, columns: Columns, place: int) -> Non
         fits, expected = _is_numbers(kind), "lists of numbers, or text such as '1 2 30 12'"
     if not fits and not kinds.is_null(kind):
         raise DataError(
-            f"{uri} can't be taken as a list of pictures: its column {column.name!r} is "
+            f"{uri} can't be read as a list of pictures: its column {column.name!r} is "
             f"{column.type}; expected {expected}"
         )
 

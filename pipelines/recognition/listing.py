@@ -82,9 +82,9 @@ def _refuse_file(uri: str) -> None:
     """Say of one file that isn't taken what else it could be."""
     if storage.exists(uri) and not is_folder(uri):
         raise DataError(
-            f"{uri} is no picture by its name; read it as one with --all-files. A list of pictures "
-            f"ends in {', '.join(LIST_SUFFIXES)}: a text with an address on each line is one as "
-            ".csv, below a first line 'uri'"
+            f"{uri} has no picture's suffix; read it as a picture with --all-files. A list of "
+            f"pictures ends in {', '.join(LIST_SUFFIXES)}: save a text with an address on each "
+            f"line as .csv, with 'uri' as its first line"
         )
 
 
@@ -110,7 +110,7 @@ def _before_pattern(bare: str) -> str:
 def _split_pattern(bare: str, options: str) -> tuple[str, str]:
     """The folder to list, and the pattern that its files must match; empty for none.
 
-    What exists is part of the folder, whatever its name looks like.
+    A file that exists is part of the folder, even if its name looks like a pattern.
     """
     start = 0
     while (mark := _first_mark(bare, start)) is not None:

@@ -26,7 +26,7 @@ from pipelines.stores import file_at
 
 LIST_SUFFIXES = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
 BAD_LINE = "bad_line"
-"""Error of a list's row that names no picture, or no region that can be understood."""
+"""Error of a list's row that names no picture, or whose region can't be understood."""
 _BOX = 4
 _NO_NUMBERS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none"})
 """What tables write, in any case, where there is no number."""
@@ -71,7 +71,7 @@ def listed(
             is_empty = False
             yield taker.table(block)
         if is_empty:
-            raise DataError(f"{uri} names no picture; expected a row for each")
+            raise DataError(f"{uri} names no pictures; expected a row for each")
 
 
 def samples_of(uri: str, prefixes: tuple[str, ...] = ()) -> Iterator[pa.Table]:
@@ -203,7 +203,7 @@ class _Taker:
             found = [_number(cell, comma) for cell in cells]
             missing = found.count(None)
             if 0 < missing < len(found):
-                raise ValueError(f"of the numbers {cells} some are missing; expected all or none")
+                raise ValueError(f"some of the numbers {cells} are missing; expected all or none")
             numbers = None if missing else [n for n in found if n is not None]
         if numbers is None or len(numbers) != _BOX:
             return numbers
@@ -237,7 +237,7 @@ def _numbers(value: Any, decimal_comma: bool) -> list[float] | None:
         if value.strip().casefold() in _NO_NUMBERS:
             return None
         if _BETWEEN_NUMBERS.fullmatch(_NUMBER.sub("", value)) is None:
-            raise ValueError(f"{value!r} is no list of numbers")
+            raise ValueError(f"{value!r} isn't a list of numbers")
         return [float(number) for number in _NUMBER.findall(value)]
     if value is None:
         return None

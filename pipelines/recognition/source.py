@@ -218,7 +218,7 @@ def _taken(parquet: pq.ParquetFile, shard: str, rows: Sequence[int]) -> list[byt
 
 
 def _picture(value: object, shard: str) -> bytes | PictureError:
-    """What stands in the column ``image`` of whatever file was named."""
+    """The column ``image`` of the file that was named."""
     if not isinstance(value, bytes):
         kind = type(value).__name__
         return PictureError("unreadable", f"{shard!r} has {kind} for a picture; expected bytes")

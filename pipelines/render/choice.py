@@ -67,8 +67,8 @@ def faces_of(fonts: Sequence[Font], style: StyleConfig) -> Faces:
         elif not faces:
             raise DataError(
                 f"the style asks for {kind} faces ({kind}_share "
-                f"{getattr(style, f'{kind}_share'):g}), and none of {len(fonts)} faces is; give "
-                f"folders of fonts that have some, or {kind}_share 0"
+                f"{getattr(style, f'{kind}_share'):g}), but none of {len(fonts)} faces is; give "
+                f"folders with such fonts, or set {kind}_share to 0"
             )
     return Faces(usual=[font for font in fonts if not font.hairline], **kinds)
 

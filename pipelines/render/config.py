@@ -85,9 +85,9 @@ class RenderConfig:
     lines: bool = False
     """english: several words a picture."""
     min_length: int = 2
-    """Least characters of a random string."""
+    """Minimum number of characters of a random string."""
     max_length: int = MAX_LENGTH
-    """Most characters of a random string; in english of any text."""
+    """Maximum number of characters of a random string; in english, of any text."""
     style: StyleConfig = field(default=PLAIN)
     """How varied the pictures are."""
     backgrounds: str = ""

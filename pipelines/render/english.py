@@ -1,7 +1,7 @@
 """What is written in an English-speaking place: words in their cases, and all that isn't words.
 
 Each kind draws one text from a seeded generator; ``english_kinds`` gives those that a charset can
-write. Words keep to their side of the split in whatever case and with whatever mark they come.
+write. Words keep to their side of the split in any case and with any punctuation mark.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ PROBE_PX = 24
 _UNASSIGNED = "\U0010fffd"  # private use: a face answers with its "missing glyph" box
 _JOINERS = "\u200c\u200d"
 _SAME_GLYPH = 4
-"""So many characters that look alike to the pixel are stand-ins, not letters."""
+"""This many characters that look alike to the pixel are stand-ins, not letters."""
 _UNLIKE_CAPITALS = "abdeghnqrt"
 """Small letters that look unlike their capitals in every face that has both."""
 _SAME_SHAPE = 0.68

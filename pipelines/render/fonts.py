@@ -135,7 +135,7 @@ def folder_files(folders: Iterable[str]) -> Iterator[Path]:
     for folder in folders:
         if not Path(folder).is_dir():
             raise DataError(
-                f"{folder} is no folder; expected one with {', '.join(_SUFFIXES)} files"
+                f"{folder} isn't a folder; expected one with {', '.join(_SUFFIXES)} files"
             )
         files = _font_files(Path(folder))
         if not files:
@@ -183,7 +183,7 @@ def _writing(faces: tuple[Font, ...]) -> tuple[Font, ...]:
 def held_out_families(fonts: Iterable[Font]) -> frozenset[str]:
     """Families that training never sees: those whose hashed name falls below the share.
 
-    The hash alone decides, so a family keeps its side whatever else is installed. Only where
+    The hash alone decides, so a family keeps its side no matter what else is installed. Only where
     that leaves fewer than ``MIN_HELD_OUT_FAMILIES``, the next in hash order are added, packaged
     families before the system's. One family at least is left to train on.
     """

@@ -1,4 +1,5 @@
-"""Characters of a font as pixels: each drawn once a size, then pasted into whatever line has it.
+"""Characters of a font as pixels: each drawn once per size, then pasted into all lines that have
+it.
 
 Coordinates are px; x runs right from the pen's start, y down from the baseline.
 
@@ -74,7 +75,7 @@ class Line:
 
 @lru_cache(maxsize=_FACES)
 def face(path: str, index: int, size_px: int) -> ImageFont.FreeTypeFont:
-    """The face at a size; it sets a glyph after the other, whatever else is installed."""
+    """The face at a size; it sets one glyph after another, no matter what else is installed."""
     return ImageFont.truetype(path, size_px, index, layout_engine=ImageFont.Layout.BASIC)
 
 

@@ -56,7 +56,7 @@ def _pattern(line: str, where: str) -> Pattern:
     try:
         re.compile(expression)
     except re.error as error:
-        raise DataError(f"{where}: {expression!r} is no regular expression: {error}") from None
+        raise DataError(f"{where}: {expression!r} isn't a regular expression: {error}") from None
     try:
         value = float(weight)
     except ValueError:

@@ -29,7 +29,7 @@ def list_photos(folder: str) -> tuple[str, ...]:
     if not folder:
         return ()
     if not Path(folder).is_dir():
-        raise DataError(f"{folder} is no folder; expected one with photographs")
+        raise DataError(f"{folder} isn't a folder; expected one with photographs")
     paths = sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in _SUFFIXES)
     if not paths:
         raise DataError(f"{folder} has no picture; expected {', '.join(_SUFFIXES)} files")
@@ -46,7 +46,7 @@ def load_photo(path: str) -> Pixels:
     photo_HWC = cv2.imread(path, cv2.IMREAD_COLOR)
     if photo_HWC is None or min(photo_HWC.shape[:2]) < _LEAST_PX:
         raise DataError(
-            f"{path} is no picture of at least {_LEAST_PX} px a side; remove it from the "
+            f"{path} isn't a picture of at least {_LEAST_PX} px a side; remove it from the "
             "backgrounds, or choose another folder"
         )
     scale = _LONGEST_PX / max(photo_HWC.shape[:2])

@@ -49,7 +49,7 @@ class StyleConfig:
 
     # geometry
     shear: float = 0.12
-    """Slant of the uprights to either side, as a tangent."""
+    """Slant of upright strokes to either side, as a tangent."""
     italic_share: float = 0.0
     """Pictures slanted to the right on purpose, by up to twice ``shear``."""
     stretch: float = 0.0
@@ -227,7 +227,7 @@ class StyleConfig:
             wanted = "low ≤ high" if isinstance(value, tuple) else "a number of at least 0"
             raise ValueError(f"{name} is {value}; expected {wanted}")
         if name.endswith("_share") and value > 1:
-            raise ValueError(f"{name} is {value}; expected a share in [0, 1]")
+            raise ValueError(f"{name} is {value}; expected a share from 0 to 1")
 
 
 BARE = StyleConfig(

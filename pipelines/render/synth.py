@@ -193,8 +193,8 @@ def _text_and_font(
             if font.writes(text):
                 return text, font
     raise DataError(
-        f"{_TEXT_TRIES} texts were drawn, the last {text!r}, and no font that was tried has all of "
-        "their characters; give more complete fonts, or a smaller charset"
+        f"{_TEXT_TRIES} texts were drawn, the last {text!r}, but no font that was tried has all "
+        f"of their characters; give more complete fonts, or a smaller charset"
     )
 
 

@@ -1,7 +1,7 @@
 """How wide and how bold a face is, by its ink: what files say of themselves is often wrong.
 
 A condensed face calls itself regular where its family has no other, and the weight class of many
-fonts is 400 whatever they look like.
+fonts is 400, no matter what they look like.
 
 Shape suffixes: H height, W width (pixels).
 """

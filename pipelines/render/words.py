@@ -80,7 +80,7 @@ def parse_words(text: str, name: str) -> WordList:
             value = float(count) if count.strip() else 1.0
         except ValueError:
             raise DataError(
-                f"{name}, line {number}: {count.strip()!r} is no count; expected word<TAB>count"
+                f"{name}, line {number}: {count.strip()!r} isn't a count; expected word<TAB>count"
             ) from None
         if not 0 < value < float("inf"):
             raise DataError(f"{name}, line {number}: the count is {value}; expected more than 0")

@@ -31,7 +31,7 @@ def gallery_section(evaluation: Evaluation) -> Markup:
     return tag(
         "section",
         tag("h2", "Most confident mistakes"),
-        tag("p", "Look at the label too: it may be what is wrong.", class_="soft"),
+        tag("p", "Look at the label too: it may be the one that is wrong.", class_="soft"),
         _cards(evaluation.most_confident_mistakes),
         tag("h2", "Mistakes farthest from the label", style="margin-top:28px"),
         tag("p", "By edits: characters to change, add or remove.", class_="soft"),
@@ -53,7 +53,7 @@ def problem_section(evaluation: Evaluation) -> Markup:
     return tag(
         "section",
         tag("h2", "Samples out of reach"),
-        tag("p", "They count as samples above, and none can be exactly right.", class_="soft"),
+        tag("p", "They count as samples above, but none can be exactly right.", class_="soft"),
         *(parts or [tag("p", "None.")]),
         *_prepared_rejects(evaluation),
     )

@@ -20,7 +20,7 @@ class ReviewConfig:
     every time)."""
     beside: str = ""
     """Results of another bundle on the same pictures: take those that the two read differently,
-    whatever --below, those first that lie far apart and that both are sure of."""
+    regardless of --below; first those that differ most and that both are sure of."""
     errors: bool = False
     """Also take inputs that could not be read, if their pictures can be shown."""
     unfinished: bool = False
@@ -35,5 +35,5 @@ class ReviewConfig:
             raise ValueError(f"--order is {self.order!r}; expected confidence or random")
         if self.beside and (self.errors or self.order != "confidence"):
             raise ValueError(
-                "--beside goes without --errors and --order: it has an order of its own"
+                "--beside can't be combined with --errors or --order: it has its own order"
             )

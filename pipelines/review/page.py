@@ -97,7 +97,7 @@ def _top() -> Markup:
 
 def _heading(items: Sequence[Item], selection: Selection) -> Markup:
     models = sorted({str(item.row["model"])[:12] for item in items})
-    note = f"of {many(selection.found, 'row')} that fit, and {number(selection.total)} in all, in "
+    note = f"of {many(selection.found, 'row')} that fit, from {number(selection.total)} in all, in "
     return together(
         tag("h1", f"Review of {many(len(items), 'reading')}"),
         tag("p", note, tag("code", selection.results_uri), " · model ",
@@ -136,7 +136,9 @@ def _list() -> Markup:
         tag("div", id="list"),
         tag("p", "None.", id="none", class_="soft", hidden=""),
         tag("div", _pager(), class_="line"),
-        tag("noscript", "This page needs JavaScript; what is written in it, nothing else."),
+        tag(
+            "noscript", "This page needs JavaScript; it contains all of it and loads nothing else."
+        ),
     )
 
 

@@ -118,7 +118,7 @@ def open_source(
     lists: Sequence[str] = (),
     options: SourceOptions | None = None,
 ) -> Source:
-    """The source at ``uri``, whatever of ``FORMATS`` it is; ``lists`` names some of its lists.
+    """The source at ``uri``, in any of ``FORMATS``; ``lists`` names some of its lists.
 
     Raises:
         DataError: when there is nothing at ``uri``, or no format fits, or several do.

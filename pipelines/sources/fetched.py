@@ -1,7 +1,7 @@
 """A file of an object store that must lie on this machine to be used: one copy for all processes.
 
 A copy is kept in the system's folder for temporary files under a name made of what the store says
-about the file, so a changed one is fetched anew. Whoever fetches deletes copies that nobody has
+about the file, so a changed one is fetched anew. Each fetch deletes copies that nobody has
 opened for a day.
 """
 

@@ -41,8 +41,8 @@ class SourceOptions:
     """For results of a bulk job: readings of lower confidence (0 to 1) become rejects
     (low_confidence)."""
     min_character_confidence: float = 0.0
-    """The same by character, confidence ** (1 / characters): for a recognizer whose confidence
-    falls with the length of a text, as one that was never calibrated."""
+    """The same with the confidence per character, confidence ** (1 / characters): for a recognizer
+    whose confidence falls with the length of a text, such as one that was never calibrated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class Folder:
         self.uri = uri
         self.is_file = _is_file(uri)
         self.names: list[str] = []
-        """Names of files, at most so many, that aren't pictures' names."""
+        """Names of files, up to a limit, that aren't pictures' names."""
         self.folders: list[str] = []
         self._whole = True
         """Whether ``names`` has the names of all files but pictures."""

@@ -13,7 +13,8 @@ from pipelines.textrules import is_unicode
 _UNPRINTED = re.compile(r"[\x00-\x1f\x7f]")
 _BOXES = re.compile(r'"transcription"\s*:.*"points"\s*:|"points"\s*:.*"transcription"\s*:')
 _SAME_FOLDER = re.compile(r"(?<=[^:]/)(?:\.?/)+")
-"""What leads nowhere in a path, as in ``a//b`` and ``a/./b``; a store takes it for another key."""
+"""Parts of a path that change nothing, as in ``a//b`` and ``a/./b``; to a store they are another
+key."""
 _DRIVE = re.compile(r"[A-Za-z]:/")
 
 
@@ -57,7 +58,8 @@ def pictured(where: str, path: str, text: str, group: str = "") -> Item:
         return unusable(where, "bad_line", message)
     if text.startswith("[") and _BOXES.search(text):
         message = (
-            f"the label is PaddleOCR's list of boxes on a page, {text[:40]!r}, no text; give its "
+            f"the label is PaddleOCR's list of boxes on a page, {text[:40]!r}, not a text; give "
+            f"its "
             "rec_gt.txt with the words cut out, or a gt_*.txt of boxes for each picture"
         )
         return unusable(where, "bad_line", message)

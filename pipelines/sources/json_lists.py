@@ -26,7 +26,7 @@ def read_jsonl(source: Opened, name: str, pictured: Pictured) -> Iterator[Item]:
         try:
             row = {} if complaint else parse_json(line)
         except (ValueError, RecursionError) as error:
-            row, complaint = {}, f"no JSON object: {error}: {line[:80]!r}"
+            row, complaint = {}, f"not a JSON object: {error}: {line[:80]!r}"
         yield _object_item(where, row, complaint, source, pictured)
 
 

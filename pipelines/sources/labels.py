@@ -42,7 +42,7 @@ _LOG = logging.getLogger(__name__)
 
 def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequence[str]:
     if folder.is_file:
-        raise Lacks("a folder: of a list file give the folder, and --lists with its name")
+        raise Lacks("a folder; for a list file, give its folder and --lists with its name")
     names = folder.selected(wanted, NAMES)
     for name in names:
         if not wanted and name.endswith(".txt") and not has_tabs(storage.join(folder.uri, name)):
@@ -107,8 +107,8 @@ def _no_pair(line: str, found: int) -> str:
     if found == 1:
         return f"no tab in {line[:80]!r}; expected path<TAB>text"
     return (
-        f"expected path<TAB>text, found {found} fields: {line[:80]!r}; columns that are no label "
-        "go below a line that names all of them (file<TAB>text<TAB>…)"
+        f"expected path<TAB>text, found {found} fields: {line[:80]!r}; if there are other "
+        f"columns, the first line must name all of them (file<TAB>text<TAB>…)"
     )
 
 
@@ -178,7 +178,7 @@ def _read_table(
 def _tell_of_rest(address: str, delimiter: str) -> None:
     """Say once of a list how its rows are read."""
     _LOG.warning(
-        "%s: texts have a %r without quotes around them; all behind the first %r is the text",
+        "%s: texts have a %r without quotes around them; everything after the first %r is the text",
         address, delimiter, delimiter,
     )  # fmt: skip
 

@@ -43,15 +43,15 @@ def _items(source: Opened) -> Iterator[Item]:
                 message = f"there is no {label}"
                 yield unusable(image, "no_label", message, place)
             elif not there:
-                yield unusable(image, "missing_file", f"there is no {image}, but {label}")
+                yield unusable(image, "missing_file", f"there is {label}, but no {image}")
             else:
                 yield _item(image, text, place)
         yield from _beyond(transaction, count)
 
 
 def _beyond(transaction: Any, count: int) -> Iterator[Item]:
-    """What the count leaves out: counted from 0, added later, beyond a gap, written otherwise."""
-    message = f"it is not among the {count} from 1 on that {COUNT_KEY.decode()} counts"
+    """What the count leaves out: counted from 0, added later, after a gap, written differently."""
+    message = f"its number is not among 1 to {count}, as {COUNT_KEY.decode()} states"
     for key in _uncounted(transaction, b"image-", count):
         yield unusable(key, "not_counted", message, Place("", key))
     for key in _uncounted(transaction, b"label-", count):
@@ -127,8 +127,8 @@ def _count(transaction: Any, uri: str) -> int:
     text = bytes(value or b"").decode("ascii", "replace").strip()
     if not text.isdigit():
         raise DataError(
-            f"{uri} has no number in the key {COUNT_KEY.decode()!r} but {text!r}; expected an LMDB "
-            "with num-samples, image-000000001, label-000000001 and on"
+            f"{uri} has {text!r} in the key {COUNT_KEY.decode()!r}, not a number; expected an "
+            f"LMDB with num-samples, image-000000001, label-000000001 and so on"
         )
     return int(text)
 

@@ -22,7 +22,7 @@ def check_pattern(pattern: str) -> re.Pattern[str]:
         compiled = re.compile(pattern)
     except re.error as error:
         raise ValueError(
-            f"--label-pattern {pattern!r} is no regular expression: {error}"
+            f"--label-pattern {pattern!r} isn't a regular expression: {error}"
         ) from error
     if "text" not in compiled.groupindex:
         raise ValueError(

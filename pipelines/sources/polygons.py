@@ -109,7 +109,7 @@ def _word(number: int, line: str, are_polygons: bool) -> Word:
         return Word(number, (), "", f"expected corners and a text, found {line[:80]!r}")
     points = tuple(float(field) for field in fields[:corners])
     if not all(map(math.isfinite, points)):
-        return Word(number, (), "", f"a corner is no finite number in {line[:80]!r}")
+        return Word(number, (), "", f"a corner isn't a finite number in {line[:80]!r}")
     return Word(number, points, unquoted(text))
 
 

@@ -91,7 +91,7 @@ def _members(address: str) -> Iterator[_Member]:
             yield _Member(info.name, info.offset_data, info.size, content, complaint)
         stream.seek(tar.offset)
         if not stream.read(tarfile.BLOCKSIZE):
-            raise EOFError("it ends without the mark of its end")
+            raise EOFError("it ends without an end-of-archive mark")
 
 
 def _complaint(info: tarfile.TarInfo) -> str:
@@ -100,7 +100,7 @@ def _complaint(info: tarfile.TarInfo) -> str:
         return f"it is a link to {info.linkname}; pack with tar --dereference --hard-dereference"
     if info.issparse():
         return "it is packed as a sparse file; pack without tar --sparse"
-    return "" if info.isreg() else "it is no ordinary file"
+    return "" if info.isreg() else "it isn't an ordinary file"
 
 
 def _stream(address: str) -> IO[bytes]:
@@ -117,7 +117,7 @@ def _is_compressed(address: str) -> bool:
 def _samples(
     name: str, shown: str, members: Iterator[_Member], options: SourceOptions
 ) -> Iterator[Item]:
-    """What becomes of each member: samples, and a reject for whatever is part of none."""
+    """What becomes of each member: samples, and a reject for everything that is part of none."""
     for _, run in groupby(members, key=lambda member: key_of(member.name)):
         for group in _once(run):
             yield from _group_items(name, shown, group, options)
@@ -144,13 +144,14 @@ def _group_items(
         if pair.picture is not None:
             yield _item(name, shown, files[pair.picture], label, options)
         elif label is not None:
-            message = f"no picture of its name stands beside it; {_beside(label, members)}"
+            message = f"there is no picture of its name beside it; {_beside(label, members)}"
             yield unusable(_id(shown, label), "missing_file", message)
     for member in members:
         if member.complaint:
             yield unusable(_id(shown, member), "not_a_file", member.complaint)
         elif not pairs:
-            message = "neither a picture nor a text by its name, and none stands beside it"
+            message = "its name is neither that of a picture nor of a text, and there is none "
+            "beside it"
             yield unusable(_id(shown, member), "not_a_picture", message)
 
 

@@ -84,11 +84,11 @@ def check_text_type(name: str, kind: pa.DataType) -> None:
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not any(is_of(plain) for is_of in _TEXT_TYPES):
         remedy = (
-            "store them as text, for a float loses the form in which it was written"
+            "store them as text, as a float loses the form in which it was written"
             if pa.types.is_floating(plain)
             else "store them as text"
         )
-        raise NotTextError(f"the column {name!r} is {kind}, which is no text; {remedy}")
+        raise NotTextError(f"the column {name!r} is {kind}, which isn't text; {remedy}")
 
 
 def class_names(schema: pa.Schema, column: str) -> Sequence[str]:
@@ -127,7 +127,7 @@ def _class_reader(names: Sequence[str]) -> Callable[[int], str | None]:
         if number == -1:  # as Hugging Face writes that it isn't known
             return None
         if not 0 <= number < len(names):
-            raise NotTextError(f"class {number} is none of the {len(names)} that have names")
+            raise NotTextError(f"class {number} is none of the {len(names)} named ones")
         return text_of(names[number])
 
     return read

@@ -1,7 +1,7 @@
 """Where a run stands in its data: which ready batches of the epoch were trained on.
 
 A ready batch is (chunk, batch) of an epoch, and always holds the same samples, so a set of
-such pairs says exactly what is left, whatever the order of arrival or the number of ranks.
+such pairs says exactly what is left, in any order of arrival and for any number of ranks.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def ready_batches(
 
 
 def split(dataset: Dataset, ranks: int) -> list[DataIterator]:
-    """One iterator a rank; ready batches go to whoever has had the fewest.
+    """One iterator a rank; ready batches go to the rank that has had the fewest.
 
     Not Ray's equal split, which drops the last few: ranks end an epoch when all have run out.
     """

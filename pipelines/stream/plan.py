@@ -30,7 +30,7 @@ class Source:
     weight: float | None = None
     """Share of an epoch's rows relative to the other weights; None: by size."""
     rows_an_epoch: int | None = None
-    """Rows that it adds to each epoch, whatever the others give; None: all, or by weight."""
+    """Rows that it adds to each epoch, regardless of the others; None: all, or by weight."""
 
     @property
     def rows(self) -> int:

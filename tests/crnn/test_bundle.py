@@ -161,7 +161,7 @@ def test_a_bundle_without_training_and_reliability_loads(tmp_path: Path) -> None
 def test_a_folder_without_bundle_json_is_unfinished(tmp_path: Path) -> None:
     save(tmp_path)
     (tmp_path / BUNDLE_FILE).unlink()
-    with pytest.raises(BundleError, match=r"no bundle\.json: an unfinished bundle"):
+    with pytest.raises(BundleError, match=r"no bundle\.json: the bundle is unfinished"):
         load_bundle(tmp_path)
     with pytest.raises(BundleError, match="no such bundle"):
         load_bundle(tmp_path / "elsewhere")
@@ -207,7 +207,7 @@ def test_another_charset_is_refused_with_both(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"model": {"backbone": "mobile", "depth": 3}}, r"unknown settings \['depth'\]"),
-        ({"model": {"backbone": "mobile", "rnn_hidden": 4}}, "don't fit"),
+        ({"model": {"backbone": "mobile", "rnn_hidden": 4}}, "don't match"),
         ({"model": {"backbone": "alexnet"}}, "alexnet"),
         ({"model": []}, "expected an object"),
         ({"picture": {"height": 40}}, "height is 40"),

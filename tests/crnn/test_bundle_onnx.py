@@ -74,7 +74,7 @@ def test_a_changed_onnx_file_is_refused_with_both_digests_and_the_remedy(tmp_pat
         load_bundle(tmp_path)
     assert load_bundle(tmp_path, with_onnx=False).onnx is None
     (tmp_path / ONNX_FILE).unlink()
-    with pytest.raises(BundleError, match=f"names {ONNX_FILE} and has none.*jobs/export.py"):
+    with pytest.raises(BundleError, match=f"names {ONNX_FILE} but doesn't have it.*jobs/export.py"):
         load_bundle(tmp_path)
 
 

@@ -252,7 +252,7 @@ def test_texts_that_fewer_bits_change_are_counted(mobile: Bundle) -> None:
     assert str(loss).startswith("2 of 2 texts differ from float32's; 50.00% right")
     with pytest.raises(ValueError, match=r"'onnx'.*'openvino-bf16', 'torch-bf16'"):
         measure_loss(mobile, "onnx", [])
-    with pytest.raises(ValueError, match="no readable picture"):
+    with pytest.raises(ValueError, match="none of the pictures can be read"):
         measure_loss(mobile, "torch-bf16", [(b"junk", "a")])
 
 
@@ -291,7 +291,7 @@ def test_another_text_is_told_even_where_probabilities_are_close(mobile: Bundle)
 
 
 def test_proofs_of_nothing_are_refused(mobile: Bundle) -> None:
-    with pytest.raises(ValueError, match="no readable picture"):
+    with pytest.raises(ValueError, match="none of the pictures can be read"):
         prove(mobile, b"", [b"junk"])
     with pytest.raises(ValueError, match=r"\['torch'\] run no ONNX.*'onnx', 'openvino'"):
         prove(mobile, b"", PICTURES, engines=["torch"])

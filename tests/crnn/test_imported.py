@@ -170,5 +170,5 @@ def test_a_graph_that_was_changed_fails_at_load(tmp_path: Path, graph: bytes) ->
 
 def test_training_does_not_begin_from_it(tmp_path: Path, graph: bytes) -> None:
     save(tmp_path, graph)
-    with pytest.raises(BundleError, match=r"'other'.*'imported'.*let it teach"):
+    with pytest.raises(BundleError, match=r"'other'.*'imported'.*crnn teach"):
         starting_bundle(TrainSettings(init_from=str(tmp_path)))

@@ -76,7 +76,7 @@ def test_a_blank_in_the_middle_has_to_be_named() -> None:
     values[4] = 9
     bias.CopyFrom(onnx.numpy_helper.from_array(values, "bias"))
     changed = look_at(model.SerializeToString())
-    with pytest.raises(DataError, match="give it by --blank first, last or a number"):
+    with pytest.raises(DataError, match="give it with --blank: first, last or a number"):
         blank_of(changed, [np.zeros((1, 3, 32, 128), dtype=np.float32)])
 
 
@@ -179,7 +179,7 @@ def test_lists_of_characters_are_fitted_to_four_classes(
 @pytest.mark.parametrize("entries", ["a", "ab ", "abcde"])
 def test_a_list_of_another_length_is_refused_with_both_numbers(entries: str) -> None:
     count = 5 if entries == "ab " else 4
-    message = f"{count} classes, and the list {len(entries)} characters; expected {count - 1}"
+    message = f"{count} classes, but the list {len(entries)} characters; expected {count - 1}"
     with pytest.raises(DataError, match=message):
         by_class(entries, count, 0)
 
@@ -257,7 +257,7 @@ def two_outputs() -> bytes:
         (classifier(), "expected one output of floats with 3 axes"),
         (external(), r"1 weights in other files \(weights.bin\)"),
         (with_lengths(), "'lengths': 1.*expected one input of 4 axes"),
-        (two_outputs(), "name it by --output-name"),
+        (two_outputs(), "name it with --output-name"),
         (graph(replace(USUAL, batch=1)), r"exactly 1 picture\(s\) at a time.*dynamic batch"),
     ],
 )
@@ -274,7 +274,7 @@ def test_one_of_several_outputs_can_be_named() -> None:
 
 
 def test_a_height_that_isnt_the_graphs_is_refused() -> None:
-    with pytest.raises(DataError, match="--height is 48, and input 'x' takes 32 px"):
+    with pytest.raises(DataError, match="--height is 48, but input 'x' takes 32 px"):
         look_at(graph(), height=48)
 
 

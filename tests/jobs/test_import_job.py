@@ -153,7 +153,7 @@ def test_bad_sources_and_flags_are_one_message(tmp_path: Path) -> None:
         ("rapidocrlite out", 1, "rapidocrlite can't be imported"),
         ("listed.onnx out --narrow --widths 64", 2, "--narrow goes with the default --widths"),
         ("rec.onnx out", 1, "9 classes and its metadata no characters", "--characters"),
-        ("rec.onnx out --characters keys.txt", 1, "9 classes, and the list 3 characters"),
+        ("rec.onnx out --characters keys.txt", 1, "9 classes, but the list 3 characters"),
         ("rec.onnx out --characters missing.txt", 1, "no file missing.txt"),
         ("listed.onnx out --charset abz", 1, "can't write 'z' of --charset"),
         ("listed.onnx out --blank 9", 1, "--blank is 9, and the graph has 9 classes"),

@@ -134,7 +134,7 @@ def test_an_operator_s_own_choice_stands_and_is_said(
         monkeypatch.delenv(name)
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     private_cluster.close_it()
-    assert "whoever has an account on this machine can run code" in capfd.readouterr().err
+    assert "anyone with an account on this machine can run code" in capfd.readouterr().err
     assert "RAY_AUTH_TOKEN" not in os.environ
     assert os.environ["GLOO_SOCKET_IFNAME"] == "lo"
 

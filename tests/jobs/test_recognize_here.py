@@ -98,9 +98,13 @@ def test_a_second_bundle_reads_what_the_first_one_doubts(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     only_first = cascade.first.bundle.digest
     refused(here(*flags, "--digest", only_first, *names, cwd=folder), 1, cascade.digest, "then")
-    refused(here("--below", "0.5", *names, cwd=folder), 2, "--then names no bundle")
+    refused(
+        here("--below", "0.5", *names, cwd=folder),
+        2,
+        "there is no second bundle",
+    )
     read_job = within(read.main, "--below", "0.5", *names, cwd=folder, extra=NO_CLUSTER)
-    refused(read_job, 2, "--then names no bundle")
+    refused(read_job, 2, "there is no second bundle")
 
 
 def _paths(folder: Path, names: list[str]) -> list[Path]:

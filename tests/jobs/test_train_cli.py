@@ -50,8 +50,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--data cut", 1, ["error: the shard", "part-0000-000.parquet", "cut short"]),
         ("--data set --init-from changed", 1, ["error: ", "SHA-256", "changed"]),
         ("--data set --init-from set", 1, ["error: ", "bundle.json"]),
-        ("--data set --val-share 1e-9", 1, ["of the 60 samples none is for validation", "--val,"]),
-        ("--data set --charset abc", 1, ["training labels are unfit", "lacks: '", "--charset"]),
+        ("--data set --val-share 1e-9", 1, ["none of the 60 samples is for validation", "--val,"]),
+        ("--data set --charset abc", 1, ["training labels are unusable", "lacks: '", "--charset"]),
     ],
 )
 def test_bad_input_is_one_message_and_leaves_nothing(
@@ -220,7 +220,7 @@ def test_what_yaml_takes_for_no_text_is_to_be_quoted(
     path.write_text(line + "\n")
     with pytest.raises(ValueError, match="quote it") as told:
         cli.parse(TrainSettings, ["--config", str(path)], description="")
-    assert f'YAML reads {written} as {read}, no text; quote it: "{written}"' in str(told.value)
+    assert f'YAML reads {written} as {read}; quote it: "{written}"' in str(told.value)
 
 
 def test_numbers_of_yaml_are_taken_as_they_are_written(tmp_path: Path) -> None:

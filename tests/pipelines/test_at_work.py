@@ -20,7 +20,7 @@ from pipelines.recognition.plan import PLAN_SCHEMA, Ledger, read_chunk
 from pipelines.render.synth import RenderConfig, render_set
 from tests.pipelines.stream.sets import good, write_set
 
-BUSY = "another job is at work in .*wait until it has ended"
+BUSY = "another job is at work in .*wait until it ends"
 
 
 def test_one_at_a_time_and_the_next_when_it_has_ended(tmp_path: Path) -> None:

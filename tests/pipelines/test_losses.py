@@ -32,7 +32,7 @@ def test_sets_and_characters_say_what_was_lost() -> None:
     ]  # fmt: skip
     told = "\n".join(lost.lines())
     assert "75.00% read exactly before, 50.00% now" in told
-    assert "lost most: 'a' 90% to 70%" in told and "never read any more: 'c'" in told
+    assert "lost most: 'a' 90% to 70%" in told and "no longer read at all: 'c'" in told
     assert lost.to_dict()["sets"][name]["after"]["exact"] == 20
     text = Outline(page(base, lost)).text
     assert "What was forgotten" in text and "90.0% → 70.0%" in text

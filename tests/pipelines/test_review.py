@@ -143,7 +143,7 @@ def test_beside_another_bundle_those_that_differ_come_first_where_both_are_sure(
     assert uris(found) == ["/far.png", "/near.png", "/doubted.png"]
     assert (found.found, found.total) == (3, 6)
     assert vars(found.rows[0]["other"]) == {"text": "99", "confidence": 0.75}
-    with pytest.raises(ValueError, match="--beside goes without"):
+    with pytest.raises(ValueError, match="--beside can't be combined"):
         replace(config, order="random")
 
 
@@ -161,7 +161,7 @@ def test_unfinished_results_are_refused(tmp_path: Path) -> None:
         select(out, NOT_SURE)
     assert uris(select(out, replace(NOT_SURE, unfinished=True))) == ["/a.png"]
     (tmp_path / "_report.json").write_text('{"model": 7}')
-    with pytest.raises(DataError, match="no report of a bulk job"):
+    with pytest.raises(DataError, match="isn't the report of a bulk job"):
         select(out, NOT_SURE)
 
 

@@ -1,4 +1,5 @@
-"""Ray's table of jobs, which outlives whoever submitted them, for as long as the cluster does."""
+"""Ray's table of jobs, which lasts as long as the cluster, longer than the program that submitted
+them."""
 
 from __future__ import annotations
 
@@ -46,7 +47,7 @@ class RayJobs:
         self._client: JobSubmissionClient | None = None
 
     def submit(self, job_id: str, arguments: Sequence[str]) -> None:
-        """Starts the job; does nothing when it was started before, by whatever process.
+        """Starts the job; does nothing when it was started before, by any process.
 
         Raises:
             ProblemError: ``unavailable`` when the cluster takes no jobs.

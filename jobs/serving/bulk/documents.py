@@ -33,14 +33,15 @@ class JobOptions(BaseModel):
         Field(description="the words allowed, or the address of a file with one a line"),
     ] = None
     chars: Annotated[
-        bool | None, Field(description="give each character's probability and place")
+        bool | None, Field(description="give each character's probability and position")
     ] = None
     min_confidence: Annotated[
         Annotated[float, Field(ge=0, le=1)] | None,
-        Field(description="readings less sure than this become errors, low_confidence"),
+        Field(description="readings with a lower confidence become errors, low_confidence"),
     ] = None
     all_files: Annotated[
-        bool | None, Field(description="read files too whose names don't end like pictures'")
+        bool | None,
+        Field(description="also read files whose names don't end like those of pictures"),
     ] = None
     retry_failed: Annotated[
         bool | None, Field(description="read again the inputs whose row is an error")
@@ -132,7 +133,7 @@ class JobAnswer(BaseModel):
     options: dict[str, Any]
     model: dict[str, str] = Field(description="digest and address of the bundle")
     report: dict[str, Any] | None = Field(
-        description="what lies in the output, when the job is finished; not in lists"
+        description="counts of the output's rows, when the job is finished; not in lists"
     )
     report_page: str | None = Field(description="address of the page that shows it")
 
@@ -141,7 +142,7 @@ class JobList(BaseModel):
     """Bulk jobs, newest first."""
 
     jobs: list[JobAnswer]
-    before: str | None = Field(description="to be given for the older ones; null at the end")
+    before: str | None = Field(description="to be given to list older jobs; null at the end")
 
 
 def answer(look: Look) -> JobAnswer:

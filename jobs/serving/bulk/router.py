@@ -82,7 +82,7 @@ def router(
 
     @routes.delete(
         "/{job_id}",
-        responses={202: {"model": JobAnswer, "description": "it is about to stop"}},
+        responses={202: {"model": JobAnswer, "description": "it is stopping"}},
     )
     async def cancel(job_id: str, response: Response) -> JobAnswer:
         """Stop a bulk job; what it has read stays, and the same request goes on there later."""
@@ -175,7 +175,7 @@ class Patience:
 def _forgotten(running: asyncio.Future[Any]) -> None:
     """No caller waits for it, so its error is logged."""
     if not running.cancelled() and (error := running.exception()) is not None:
-        _log.error("a request of bulk jobs that was given up failed: %s", error)
+        _log.error("a request for bulk jobs failed after its caller had stopped waiting: %s", error)
 
 
 def _there(jobs: BulkJobs | None) -> BulkJobs:
@@ -211,4 +211,4 @@ def _take_up(jobs: BulkJobs) -> None:
     try:
         jobs.take_up()
     except (CrnnError, ProblemError) as error:
-        _log.error("bulk jobs that were lost were not taken up again: %s", error)
+        _log.error("lost bulk jobs could not be resumed: %s", error)

@@ -137,7 +137,7 @@ class BulkJobs:
         lost = [look.record for look in self._looks(unknown, runs) if look.state not in ENDED]
         for record in lost:
             self._cluster.submit(record.id, self._arguments(record))
-            _log.warning("bulk job %s was lost with its cluster; it goes on", record.id)
+            _log.warning("bulk job %s was lost with its cluster; it is resumed", record.id)
         return [record.id for record in lost]
 
     def _check(self, input: str, output: str, options: Mapping[str, Any]) -> None:
@@ -159,13 +159,13 @@ class BulkJobs:
             if look.record.output.rstrip("/") == output.rstrip("/"):
                 raise ProblemError(
                     "conflict",
-                    f"job {look.record.id} is {look.state} and writes to {output}; wait for its "
-                    "end, cancel it, or give another output",
+                    f"job {look.record.id} is {look.state} and writes to {output}; wait until it "
+                    f"ends, cancel it, or give another output",
                 )
         if len(looks) >= self._settings.open_jobs:
             raise ProblemError(
                 "overloaded",
-                f"{len(looks)} bulk jobs haven't ended, as many as are taken at a time",
+                f"{len(looks)} bulk jobs are unfinished, the most allowed at a time",
                 retry_after_s=60 * RETRY_AFTER_S,
             )
 

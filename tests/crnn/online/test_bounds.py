@@ -195,7 +195,7 @@ def test_closing_answers_what_was_taken_in_and_leaves_no_process() -> None:
             await until(lambda: online.pictures)
             closing = asyncio.ensure_future(online.aclose())
             await asyncio.sleep(0)
-            with pytest.raises(ClosedError, match="use the one that took its place"):
+            with pytest.raises(ClosedError, match="use the one that replaced it"):
                 await online.read(GOOD[:1], timeout_s=60)
         await closing
         check_same(await taken, EXPECTED)

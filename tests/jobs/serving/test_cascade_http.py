@@ -106,7 +106,7 @@ def test_a_bundle_that_was_changed_is_refused_and_settings_survive_their_way(
     assert f"digest: {cascade.digest}" in text and f"then: {settings['then']}" in text
     with pytest.raises(BundleError, match=cascade.digest):
         shipped.chosen(replace(given, digest=cascade.first.bundle.digest))
-    with pytest.raises(ValueError, match="--then names no bundle"):
+    with pytest.raises(ValueError, match="there is no second bundle"):
         ServeSettings(below=0.5)
 
     async def install_another() -> None:

@@ -156,7 +156,7 @@ def test_ids_that_are_not_there_are_told_and_moved_sets_known_by_name(tmp_path: 
     assert "findings whose sample isn't in the sources: 2 (gone1, gone2)" in describe(made)
     (again,) = carry_out(begin([here], str(out), config))
     assert (again.was_complete, again.not_dropped) == (True, made.not_dropped)
-    with pytest.raises(DataError, match="made in another way: drop"):
+    with pytest.raises(DataError, match="made with other settings: drop"):
         begin([here], str(out), PrepareConfig())
     assert len(samples_of(str(out), made.manifest)) == 19
 
@@ -185,19 +185,19 @@ def test_what_can_not_be_dropped(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"--kinds has .*expected some of .*leak.*near_copy"):
             PrepareConfig(drop="f", kinds=kinds)
     assert "set_aside" not in DROPPABLE
-    with pytest.raises(ValueError, match="--kinds goes with --drop"):
+    with pytest.raises(ValueError, match="--kinds needs --drop"):
         PrepareConfig(kinds=("leak",))
     drop = findings_file(
         tmp_path / "f.parquet", {"a": "/x/a"}, [finding("a", str(n)) for n in range(3)]
     )
     with pytest.raises(ValueError, match=r"--drop needs --kinds; .*has edge_space \(3\)"):
         read_drops(drop, (), "training", ["/x/a"])
-    with pytest.raises(DataError, match=r"about the sets a \(/x/a\), and none of them is a source"):
+    with pytest.raises(DataError, match=r"about the sets a \(/x/a\), but none of them is a source"):
         read_drops(drop, ("leak",), "training", ["/x/b"])
     with pytest.raises(DataError, match=r"there is no .*findings\.parquet"):
         read_drops(str(tmp_path), ("leak",), "training", ["/x/a"])
     (tmp_path / "junk.parquet").write_bytes(b"junk")
-    with pytest.raises(DataError, match="no Parquet file"):
+    with pytest.raises(DataError, match="isn't a Parquet file"):
         read_drops(str(tmp_path / "junk.parquet"), ("leak",), "training", ["/x/a"])
     pq.write_table(pa.table({"id": ["1"]}), tmp_path / "other.parquet")
     with pytest.raises(DataError, match="lacks the columns confidence, kind, message"):

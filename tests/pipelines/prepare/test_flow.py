@@ -180,7 +180,7 @@ def test_folders_of_other_files_are_never_touched(
 ) -> None:
     source = words_folder(WORDS[:3])
     before = sorted(source.rglob("*"))
-    with pytest.raises(DataError, match="no prepared data"):
+    with pytest.raises(DataError, match="aren't prepared data"):
         prepare(str(source), str(source), PrepareConfig(overwrite=True))
     assert sorted(source.rglob("*")) == before
 

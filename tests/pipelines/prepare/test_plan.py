@@ -81,7 +81,7 @@ def test_a_source_that_changed_meanwhile_is_found_out(tmp_path: Path) -> None:
         list(fill(planner(tmp_path), [entry(0, "other"), *entries[1:]]))
     with pytest.raises(DataError, match="differ"):
         list(fill(planner(tmp_path), [*entries, entry(5000)]))
-    with pytest.raises(DataError, match="more than 2,048 entries then"):
+    with pytest.raises(DataError, match="more than 2,048 entries before"):
         list(fill(planner(tmp_path), entries[:2048]))
 
 

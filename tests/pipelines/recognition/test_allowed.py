@@ -175,7 +175,7 @@ def test_what_is_no_shard_of_pictures_is_an_error_of_its_rows(tmp_path: Path) ->
 
 def test_a_list_with_other_things_in_it_is_said_so(tmp_path: Path) -> None:
     path = write_list(f"{tmp_path}/list.parquet", ["/a.png"], box=[5])
-    with pytest.raises(DataError, match="can't be taken as a list of pictures"):
+    with pytest.raises(DataError, match="can't be read as a list of pictures"):
         list(list_inputs(path))
 
 

@@ -176,7 +176,7 @@ def test_both_bundles_and_the_bound_are_the_identity_and_the_report_counts_both(
 def test_a_bound_alone_or_the_same_bundle_twice_is_refused(
     pair: tuple[str, str, float], crops: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match=r"--below is 0\.5, and --then names no bundle"):
+    with pytest.raises(ValueError, match=r"--below is 0\.5, but there is no second bundle"):
         BulkConfig(below=0.5)
     with pytest.raises(ValueError, match=r"--below is 1\.5; expected"):
         BulkConfig(then="b", below=1.5)

@@ -83,7 +83,7 @@ def test_usual_names_and_ways_of_writing(tmp_path: Path, content: str, expected:
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("uri,left_px,top_px", "mean nothing here: 'left_px', 'top_px'.*--ignore-columns"),
+        ("uri,left_px,top_px", "unknown columns: 'left_px', 'top_px'.*--ignore-columns"),
         ("uri,x0,y0,x1", "'x0', 'y0', 'x1'"),
         ("uri,x0,y0,x1,y1,x2,y2", "'x2', 'y2'"),
         ("uri,bbox", "'bbox', which may hold corners or a width"),
@@ -189,7 +189,7 @@ def test_a_file_that_is_neither_picture_nor_list_is_refused(
 ) -> None:
     for root in (str(tmp_path), new_bucket()):
         storage.write_bytes(f"{root}/{name}", b"a.png\n")
-        with pytest.raises(DataError, match=rf"{name} is no picture by its name.*--all-files"):
+        with pytest.raises(DataError, match=rf"{name} has no picture's suffix.*--all-files"):
             rows(f"{root}/{name}")
         assert [row["uri"] for row in rows(f"{root}/{name}", all_files=True)] == [f"{root}/{name}"]
 

@@ -83,7 +83,7 @@ def test_a_file_has_patterns_with_weights(tmp_path: Path) -> None:
     counts = Counter(kind.draw(rng)[0] for _ in range(2000))
     assert 1400 < counts["A"] < 1600
     for text, message in (
-        ("ok\n[a\n", r"line 2: '\[a' is no regular expression"),
+        ("ok\n[a\n", r"line 2: '\[a' isn't a regular expression"),
         ("a\tmany\n", "line 1: the weight is 'many'; expected a number above 0"),
         ("a\t-1\n", "the weight is '-1'"),
         ("\n", "has no patterns"),

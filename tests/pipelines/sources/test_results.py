@@ -118,7 +118,7 @@ def test_results_of_one_model_that_are_complete(tmp_path: Path) -> None:
         open_source(str(out))
     other = str(out / f"model={OTHER[:16]}")
     assert [item.text for item in open_source(other).items()] == ["2"]
-    with pytest.raises(DataError, match="is not known"):
+    with pytest.raises(DataError, match="it isn't known"):
         open_source(str(out / f"model={MODEL[:16]}"))
     labelled = tmp_path / "labelled"
     labelled.mkdir()
