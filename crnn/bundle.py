@@ -65,8 +65,7 @@ class Bundle:
     """As measured when the bundle was saved; any JSON."""
     digest: str
     """SHA-256, hexadecimal, of everything that decides a reading: the model's identity in results
-    and
-    ledgers. See ``reading_digest``."""
+    and ledgers. See ``reading_digest``."""
     weights_sha256: str = ""
     """SHA-256 of the weights file, hexadecimal."""
     reading: ReadingPolicy = READ_ONCE

@@ -24,8 +24,7 @@ _HEAD = f"""\
 #     serve deploy {{path}}
 #
 # To roll another bundle in, change user_config and deploy again: no replica restarts, and where the
-# bundle is refused (another digest, a damaged file) the one in use stays; GET /v1/model tells
-which.
+# bundle is refused (another digest, a damaged file) the one in use stays: see GET /v1/model.
 #
 # The project must be on every node and on PYTHONPATH, or in the application's runtime_env. A token
 # goes into the environment of the replicas (CRNN_SERVE_TOKEN) or a file there, never in here.

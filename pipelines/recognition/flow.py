@@ -2,8 +2,7 @@
 
 Ray Data moves numbers of chunks; a task reads its chunks from the plan and leaves their results
 files. The driver keeps a few counts, regardless of the number of inputs, and 16 bytes for each
-input
-that it has planned.
+input that it has planned.
 """
 
 from __future__ import annotations
