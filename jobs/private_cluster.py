@@ -2,8 +2,8 @@
 
 Anyone who reaches the ports of a Ray cluster can run code on it, and Ray opens them on every
 interface of a machine. One that is started for a job has its address on the loopback interface, so
-that everything of Ray's listens there; and a token that only its own processes know, against others on
-the same machine. ``docs/security.md``.
+that everything of Ray's listens there; and a token that only its own processes know, against others
+on the same machine. ``docs/security.md``.
 """
 
 from __future__ import annotations

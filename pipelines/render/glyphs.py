@@ -1,5 +1,4 @@
-"""Characters of a font as pixels: each drawn once per size, then pasted into all lines that have
-it.
+"""Characters of a font as pixels: each drawn once per size, then pasted into its lines.
 
 Coordinates are px; x runs right from the pen's start, y down from the baseline.
 
