@@ -31,6 +31,9 @@ FREE_ON_RESUME = frozenset(
     }
 )
 
+_LATER = frozenset({"replay", "replay_targets"})
+"""Settings whose default isn't what runs did that were begun before there were any."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
@@ -193,11 +196,12 @@ class TrainSettings:
 def differences(old: dict[str, Any], new: TrainSettings) -> list[str]:
     """Settings that a resumed run may not change and that differ: ``key: old → new``.
 
-    A setting that there wasn't when the run began had its default.
+    A setting that there wasn't when the run began had its default, or didn't matter.
     """
-    before = flatten(as_mapping(TrainSettings())) | flatten(old)
+    given = flatten(old)
+    before = flatten(as_mapping(TrainSettings())) | given
     after = flatten(as_mapping(new))
-    keys = sorted((before.keys() | after.keys()) - FREE_ON_RESUME)
+    keys = sorted((before.keys() | after.keys()) - FREE_ON_RESUME - (_LATER - given.keys()))
     return [
         f"{key}: {before.get(key)!r} → {after.get(key)!r}"
         for key in keys

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from crnn.charset import CHARSETS, Charset
 from crnn.errors import DataError
+from jobs.cli import as_mapping
 from jobs.training import replay
 from jobs.training.data import choose_charset
-from jobs.training.settings import TrainSettings
+from jobs.training.settings import TrainSettings, differences
 from pipelines.render.config import RenderConfig
 from pipelines.stream.plan import Source
 
@@ -34,6 +36,14 @@ def test_data_of_other_characters_have_the_old_ones_replayed(
 ) -> None:
     settings = TrainSettings(**({"data": ("set",)} | changed))
     assert replay.is_wanted(settings, OLD, written) is wanted
+
+
+def test_a_run_begun_before_there_was_replay_goes_on_with_or_without_it() -> None:
+    settings = TrainSettings(data=("set",), replay=0.0)
+    recorded = as_mapping(settings)
+    older = {name: v for name, v in recorded.items() if not name.startswith("replay")}
+    assert differences(older, settings) == differences(older, replace(settings, replay=0.3)) == []
+    assert differences(recorded, replace(settings, replay=0.3)) == ["replay: 0.0 → 0.3"]
 
 
 def test_random_weights_have_nothing_to_forget() -> None:
