@@ -4,6 +4,7 @@ path from a home folder on."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol, TypeGuard
 
@@ -16,6 +17,15 @@ class File(Protocol):
     def read(self) -> bytes:
         """All that is left of it."""
         ...
+
+
+def check_several(given: object) -> None:
+    """TypeError for what can't be several pictures, and is not one either."""
+    if not isinstance(given, Iterable) or isinstance(given, Mapping):
+        raise TypeError(
+            "pictures are paths, bytes, files open in mode 'rb', PIL images or uint8 arrays, one "
+            f"or several of them, not {type(given).__name__}"
+        )
 
 
 def is_file(given: object) -> TypeGuard[File]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crnn.errors import DataError, PictureError
-from crnn.given import File, file_bytes, is_file
+from crnn.given import File, check_several, file_bytes, is_file
 from crnn.image import PictureContract, Pixels, Upright, upright
 from crnn.plain import Header, small_header
 from crnn.region import Region, cut_out
@@ -168,8 +168,15 @@ def small_picture(data: bytes) -> Small | None:
 
 
 def is_picture(pictures: object) -> TypeGuard[Picture]:
-    """Whether this is one picture rather than many: a file isn't many lines."""
-    return isinstance(pictures, PICTURE_TYPES) or is_file(pictures)
+    """Whether this is one picture rather than many: a file isn't many lines.
+
+    Raises:
+        TypeError: for what is neither.
+    """
+    if isinstance(pictures, PICTURE_TYPES) or is_file(pictures):
+        return True
+    check_several(pictures)
+    return False
 
 
 def open_picture(picture: Picture, contract: PictureContract) -> Upright:

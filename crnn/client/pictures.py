@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from crnn.errors import PictureError
-from crnn.given import at_home, file_bytes, is_file
+from crnn.given import at_home, check_several, file_bytes, is_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,14 +33,21 @@ class Upload:
 
 
 def is_picture(pictures: object) -> bool:
-    """Whether this is one picture rather than many: a file isn't many lines."""
+    """Whether this is one picture rather than many: a file isn't many lines.
+
+    Raises:
+        TypeError: for what is neither.
+    """
     if is_file(pictures):
         return True
     if isinstance(pictures, (*_ONE_PICTURE, list, tuple)):
         return not isinstance(pictures, (list, tuple))
     from crnn.prepare import PICTURE_TYPES  # Pillow and NumPy, which files don't need
 
-    return isinstance(pictures, PICTURE_TYPES)
+    is_one = isinstance(pictures, PICTURE_TYPES)
+    if not is_one:
+        check_several(pictures)
+    return is_one
 
 
 def uploads(pictures: Iterable[Picture]) -> Iterator[list[Upload]]:

@@ -32,7 +32,7 @@ _FIELDS = 64
 _VALUES_A_PICTURE, _VALUES_A_WORD, _OTHER_VALUES = 16, 4, 4096
 """Commas and brackets of JSON that may come for each; more than any sensible request has."""
 _LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
-_DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.ASCII)
+_DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.ASCII | re.IGNORECASE)
 """What browsers write before a picture (RFC 2397)."""
 
 
@@ -136,7 +136,11 @@ def decoded_base64(data: str) -> bytes | PictureError:
     try:
         return b64decode("".join(data.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        return PictureError("bad_base64", f"the picture's data is not base64: {error}")
+        return PictureError(
+            "bad_base64",
+            f"the picture's data is not base64: {error}; expected letters, digits, + and / (not "
+            "- and _), filled up with = to a multiple of 4",
+        )
 
 
 def words_in(text: str, most: int) -> list[str]:

@@ -155,6 +155,8 @@ def test_bad_pictures_are_results_in_their_places(
     assert (alone.error_code, alone.text) == ("not_found", "")
     with pytest.raises(TypeError, match="not int"):
         client.read([7])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="one or several of them, not int"):
+        client.read(7)  # type: ignore[call-overload]
 
 
 def test_options(client: Client, recognizer: Recognizer) -> None:

@@ -163,10 +163,12 @@ def test_a_file_that_gives_nothing_is_told(tmp_path: Path) -> None:
         RECOGNIZER.read(text)
 
 
-@pytest.mark.parametrize("value", [3, None, {"image": b""}.values])
+@pytest.mark.parametrize("value", [3, None, {"image": b""}.values, {"image": b""}])
 def test_what_is_no_picture_at_all_is_a_type_error(value: Any) -> None:
     with pytest.raises(TypeError):
         RECOGNIZER.read([value])
+    with pytest.raises(TypeError, match="one or several of them, not"):
+        RECOGNIZER.read(value)
 
 
 class PositionModel(torch.nn.Module):

@@ -167,10 +167,17 @@ def test_words_are_the_lines_that_say_something(text: str) -> None:
                                     "data:;base64,", "data:image/png;name=a;base64,"])  # fmt: skip
 def test_a_data_url_is_a_picture(prefix: str) -> None:
     head, _, rest = prefix.partition(":")
-    assert decoded_base64(f"{head.lower()}:{rest}{TEXT}") == PICTURE
+    for written in (f"{head.lower()}:{rest}", prefix, f"{head}:{rest.upper()}"):
+        assert decoded_base64(written + TEXT) == PICTURE
     body = json.dumps({"images": [{"data": prefix.lower() + TEXT}]}).encode()
     assert list(asked_in(body, JSON, b"", LIMITS).pictures) == [PICTURE]
     assert asked_tensors(tensor("[1]", json.dumps([prefix.lower() + TEXT])), None, LIMITS).pictures
+
+
+def test_base64_of_another_alphabet_is_told() -> None:
+    error = decoded_base64("-_-_")
+    assert isinstance(error, PictureError)
+    assert "expected letters, digits, + and / (not - and _)" in str(error)
 
 
 @pytest.mark.parametrize("data", ["data:image/png,abc", "data:", "data:;base64;" + TEXT, "data:a"])
