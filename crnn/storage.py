@@ -39,6 +39,8 @@ SILENCE_S = 30
 OPTIONS = ("endpoint_override", "scheme", "region", "anonymous")
 """What may stand behind the ``?`` of an address."""
 
+_EMPTY_NAME = "Empty path component"
+"""What pyarrow says of a key with nothing between two slashes."""
 _PERMANENT = (
     "ACCESS_DENIED",
     "ACCESS DENIED",
@@ -281,7 +283,7 @@ def attempt(what: str, uri: str, action: Callable[[], _Answer]) -> _Answer:
 
     Raises:
         FileNotFoundError: as ``action`` raised it.
-        DataError: for any other OSError that stays, and for a key that pyarrow doesn't take,
+        DataError: for any other OSError that stays, and for a key with an empty name in it,
             saying ``what`` failed at ``uri``.
     """
     attempts = 1 if is_local(uri) else ATTEMPTS
@@ -290,7 +292,9 @@ def attempt(what: str, uri: str, action: Callable[[], _Answer]) -> _Answer:
             return action()
         except FileNotFoundError:
             raise
-        except pa.ArrowInvalid as error:  # such as a key with an empty name between slashes
+        except pa.ArrowInvalid as error:
+            if _EMPTY_NAME not in str(error):
+                raise
             raise DataError(f"can't {what} {uri}: {error}; rename it") from error
         except OSError as error:
             text = str(error).upper()

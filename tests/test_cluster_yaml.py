@@ -123,6 +123,7 @@ def test_nodes_have_an_instance_profile_and_tell_its_keys_to_themselves_alone(
         assert metadata == {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}, name
 
 
+@pytest.mark.slow
 def test_launcher_brings_up_every_node_type(config: dict[str, Any], ec2: None) -> None:
     iam = boto3.client("iam", "us-west-2")
     for name in ("crnn-ray-head", "crnn-ray-worker"):

@@ -279,6 +279,7 @@ def test_image_runs_as_a_user_without_rights_from_the_folder_of_the_project() ->
     assert heavy < code, "a change of code must leave the layers of packages as they are"
 
 
+@pytest.mark.slow
 def test_image_has_every_file_that_the_programs_need(tmp_path: Path) -> None:
     """Its COPY lines carried out on what .dockerignore lets through; then the programs start."""
     for word, rest in instructions():

@@ -14,7 +14,7 @@ from crnn.errors import DataError
 from crnn.training.optim import build_optimizer
 from jobs.progress import ProgressLines
 from jobs.training.network import new_network, starting_bundle, time_steps
-from jobs.training.replay import Replay, is_wanted, replay_beside
+from jobs.training.replay import Replay, is_wanted, old_characters, replay_beside
 from jobs.training.settings import DATA_FOLDER, RENDERED, TrainSettings
 from pipelines.evaluation import set_names
 from pipelines.manifest import MANIFEST_NAME
@@ -89,13 +89,12 @@ def gather(settings: TrainSettings, old: Charset | None) -> TrainingData:
         (replace(source, weight=None), manifest) for source, manifest in train_sets
     ]
     written = [c for _, manifest in train_sets for c in manifest.characters]
-    replay = Replay()
+    characters = ""
     if old is not None and is_wanted(settings, old, written):
-        rows = round(epoch_rows([source for source, _ in train_sets]) * (1 - held_out))
-        replay = replay_beside(settings, old, rows)
-    charset = choose_charset(settings, [*written, *replay.characters])
+        characters = old_characters(settings, old)
+    charset = choose_charset(settings, [*written, *characters])
     train = StreamConfig(
-        sources=(*(source for source, _ in train_sets), *replay.sources),
+        sources=tuple(source for source, _ in train_sets),
         charset=charset,
         picture=settings.picture,
         time_steps=time_steps(settings, charset.num_classes),
@@ -111,13 +110,23 @@ def gather(settings: TrainSettings, old: Charset | None) -> TrainingData:
         augment=None,
         held_out=held_out > 0,
     )
-    digests = [manifest.digest for _, manifest in (*train_sets, *val_sets)]
-    digests += replay.digests
+    train_scan = _checked(settings, train, "training")
+    val_scan = _checked(settings, val, "validation")
+    replay = Replay()
+    if old is not None and characters:
+        rows = round(epoch_rows(train.sources) * (1 - held_out))
+        replay = replay_beside(settings, old, rows)
+        if not replay.sources:  # and so no reason to keep characters that nothing teaches
+            return gather(replace(settings, replay=0.0), old)
+        replayed = replace(train, sources=replay.sources)
+        train_scan += scan_labels(replayed, num_cpus=settings.cpus_per_data_task)
+        train = replace(train, sources=(*train.sources, *replay.sources))
+    digests = [*(m.digest for _, m in (*train_sets, *val_sets)), *replay.digests]
     return TrainingData(
         train=train,
         val=val,
-        train_scan=_checked(settings, train, "training"),
-        val_scan=_checked(settings, val, "validation"),
+        train_scan=train_scan,
+        val_scan=val_scan,
         val_sets=set_names([source.uri for source in val.sources]),
         replay=replay,
         digest=hashlib.sha256(json.dumps([held_out, *digests]).encode()).hexdigest(),

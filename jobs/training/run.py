@@ -16,7 +16,6 @@ import shlex
 import sys
 import tempfile
 import time
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from ray.train.torch import TorchTrainer
 
 from crnn import storage
 from crnn.bundle import Bundle, load_bundle, save_bundle
-from crnn.errors import CharsetError, CheckpointMismatchError, NonFiniteLossError, WorkersLostError
+from crnn.errors import CheckpointMismatchError, NonFiniteLossError, WorkersLostError
 from crnn.heap import kept_heap
 from crnn.metrics import wilson_interval
 from crnn.model import CRNN
@@ -42,14 +41,13 @@ from jobs.training.curves import plot_curves
 from jobs.training.data import TrainingData, check_inputs, gather
 from jobs.training.history import History
 from jobs.training.loop import BUNDLE_FOLDER, PROGRESS_FILE, WorkerOrders, train_worker
+from jobs.training.losses import what_was_lost
 from jobs.training.meeting import torch_config
-from jobs.training.network import first_network, origin, start_address
+from jobs.training.network import first_network, origin
 from jobs.training.rejects import RejectParts
 from jobs.training.settings import TrainSettings, differences
 from pipelines.at_work import at_work
-from pipelines.evaluation import Evaluation, evaluate, set_names
-from pipelines.evaluation.losses import Losses, losses
-from pipelines.manifest import load_manifest
+from pipelines.evaluation import Evaluation, evaluate
 from pipelines.owned import NOTHING, delete_ours, refuse_foreign
 from pipelines.report import write_report
 from pipelines.stream.plan import epoch_rows
@@ -349,7 +347,7 @@ def _finish(
             reliability=calibrated.confidence_bins,
         )
         storage.upload_folder(Path(local) / BUNDLE_FOLDER, bundle_uri, last=["bundle.json"])
-    lost = _lost(settings, data, bundle_uri)
+    lost = what_was_lost(settings, data, bundle_uri)
     write_report(calibrated, run_uri, lost)
     words = f"{evaluation.total.exact_accuracy:.2%} of words"
     title = f"{settings.name}: {settings.model.backbone}, {words}"
@@ -362,28 +360,6 @@ def _finish(
     storage.write_bytes(storage.join(run_uri, DONE_FILE), json.dumps(done, indent=1).encode())
     rejects.clear()
     return bundle_uri
-
-
-def _lost(settings: TrainSettings, data: TrainingData, bundle_uri: str) -> Losses | None:
-    """Against the bundle that training began with, on what is replayed and on ``--kept`` sets."""
-    before, kept = start_address(settings), (*settings.kept, *data.replay.kept)
-    if before is None or not kept:
-        return None
-    sets, lines = set_names(kept), ProgressLines("what was forgotten")
-
-    def evaluated(uri: str) -> Evaluation:
-        return evaluate(
-            uri, sets, decoder=None, on_progress=lambda now: lines(now.rows, now.total_rows)
-        )
-
-    counts: Counter[str] = Counter()
-    for uri in kept:
-        counts.update(load_manifest(uri).characters)
-    try:
-        return losses(evaluated(before), evaluated(bundle_uri), counts)
-    except CharsetError as error:
-        print(f"note: what was forgotten isn't measured: {error}", flush=True)
-        return None
 
 
 def _facts(

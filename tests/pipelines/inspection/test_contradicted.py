@@ -29,6 +29,7 @@ def labelled(prefix: str, wrong: int) -> list[Sample]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_wrong_labels_are_contradicted_the_most_confident_first(tmp_path: Path) -> None:
     train = [*labelled("t", 5), row("greek", "\u03b1\u03b2\u03b3", noise(60, 24))]

@@ -193,6 +193,7 @@ def test_a_source_in_s3(tmp_path: Path, new_bucket: Callable[[], str]) -> None:
     assert values["samples"] == 77
 
 
+@pytest.mark.slow
 def test_pictures_that_harm_decoders_are_findings(tmp_path: Path) -> None:
     cases = {name: case for name, case in poison.corpus().items() if "bomb" not in name}
     lines = []

@@ -41,7 +41,9 @@ def ids(part: list[Delivery]) -> Counter[str]:
     return Counter(sample_id for d in part for sample_id in d.batch.ids)
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 3])
+@pytest.mark.parametrize(
+    "ranks", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_every_sample_of_every_epoch_reaches_exactly_one_rank(
     config: StreamConfig, ranks: int
 ) -> None:

@@ -1,0 +1,36 @@
+"""What a run forgot of what its first bundle could read."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from crnn.errors import CharsetError
+from jobs.progress import ProgressLines
+from jobs.training.data import TrainingData
+from jobs.training.network import start_address
+from jobs.training.settings import TrainSettings
+from pipelines.evaluation import Evaluation, evaluate, set_names
+from pipelines.evaluation.losses import Losses, losses
+from pipelines.manifest import load_manifest
+
+
+def what_was_lost(settings: TrainSettings, data: TrainingData, bundle_uri: str) -> Losses | None:
+    """Against the bundle that training began with, on what is replayed and on ``--kept`` sets."""
+    before, kept = start_address(settings), (*settings.kept, *data.replay.kept)
+    if before is None or not kept:
+        return None
+    sets, lines = set_names(kept), ProgressLines("what was forgotten")
+
+    def evaluated(uri: str) -> Evaluation:
+        return evaluate(
+            uri, sets, decoder=None, on_progress=lambda now: lines(now.rows, now.total_rows)
+        )
+
+    counts: Counter[str] = Counter()
+    for uri in kept:
+        counts.update(load_manifest(uri).characters)
+    try:
+        return losses(evaluated(before), evaluated(bundle_uri), counts)
+    except CharsetError as error:
+        print(f"note: what was forgotten isn't measured: {error}", flush=True)
+        return None
