@@ -3,19 +3,24 @@
 The folder itself is locked (``flock``), so nothing lies in it for that, and a job that is killed
 leaves no lock behind. Object stores, and network file systems without locks, tell nothing: there
 recipes and plans are written only where there are none (``stores.write_new``), so that a job with
-other settings or inputs is refused; else a job finds out when what it relies on is gone.
+other settings or inputs is refused, and what was written a moment ago isn't cleared away
+(``refuse_lively``); else a job finds out when what it relies on is gone.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from crnn import storage
 from crnn.errors import DataError
+
+QUIET_S = 120.0
+"""Silence, s, after which nobody is taken to be at work in a folder of an object store."""
 
 
 class Hold:
@@ -52,6 +57,24 @@ class Hold:
 
     def __del__(self) -> None:
         self.release()
+
+
+def refuse_lively(uri: str) -> None:
+    """DataError where below a folder of an object store a file was written within ``QUIET_S``.
+
+    For unfinished work that is to be cleared away: another job may still write there.
+    """
+    if storage.is_local(uri) or not storage.exists(uri):
+        return
+    found = storage.list_files(uri, recursive=True)
+    newest = max(found, key=lambda info: info.mtime, default=None)
+    silent_s = time.time() - newest.mtime if newest else QUIET_S
+    if newest and silent_s < QUIET_S:
+        raise DataError(
+            f"{uri} is unfinished, and {newest.uri} was written {max(silent_s, 0):.0f} s ago: "
+            "another job may be at work there; run this one again once nothing has been written "
+            f"for {QUIET_S:.0f} s, or choose another folder"
+        )
 
 
 @contextmanager

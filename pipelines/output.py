@@ -15,6 +15,7 @@ from typing import Any
 
 from crnn import storage
 from crnn.errors import DataError
+from pipelines.at_work import refuse_lively
 from pipelines.manifest import MANIFEST_NAME, Manifest, Part, load_manifest
 from pipelines.owned import delete_ours
 from pipelines.stores import write_new
@@ -48,7 +49,8 @@ def claim(
     recipe that a manifest may have besides, as they aren't known before the work.
 
     Raises:
-        DataError: a folder holds other files, or data of another recipe and not ``overwrite``.
+        DataError: a folder holds other files, or data of another recipe and not ``overwrite``, or
+            on an object store another job may be at work there.
     """
     _refuse_other_layout(out_uri, recipes)
     found: dict[str, Manifest | None] = {}
@@ -64,6 +66,9 @@ def claim(
         if difference:
             stale.append(uri)
         found[name] = None if difference else _finished(uri)
+    for uri in stale:
+        if not storage.exists(storage.join(uri, MANIFEST_NAME)):
+            refuse_lively(uri)
     for uri in stale:
         _clear(uri)
     for name, recipe in recipes.items():

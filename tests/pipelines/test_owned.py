@@ -32,7 +32,7 @@ def test_other_files_are_named_and_stay(tmp_path: Path, new_bucket: Callable[[],
     for root in (str(tmp_path / "r"), f"{new_bucket()}/r"):
         refuse_foreign(root, OURS, "a run")
         put(root, "a/x.bin", "done", "a/notes.txt")
-        with pytest.raises(DataError, match=rf"{root} holds 'a/notes.txt', which a run has not"):
+        with pytest.raises(DataError, match=rf"{root} holds 'a/notes.txt', which a run didn't write"):
             refuse_foreign(root, OURS, "a run")
         delete_ours(root, OURS, first=["done"])
         assert files(root) == {"a/notes.txt"}
@@ -82,8 +82,9 @@ def test_the_files_of_a_run_are_known() -> None:
 
 
 def test_overwriting_shards_leaves_other_files(
-    tmp_path: Path, new_bucket: Callable[[], str]
+    tmp_path: Path, new_bucket: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("pipelines.at_work.QUIET_S", 0)
     for root in (str(tmp_path / "set"), f"{new_bucket()}/set"):
         claim(root, {"": {"seed": 1}}, overwrite=False)
         ours = ("part-00000-000.parquet", "rejects/part-00000.parquet", "_parts/part-00000.json")
@@ -94,3 +95,21 @@ def test_overwriting_shards_leaves_other_files(
         assert json.loads(storage.read_bytes(f"{root}/_parts/recipe.json")) == {"seed": 2}
         release(root)
         assert files(root) == set(others)
+
+
+def test_what_was_written_a_moment_ago_on_a_store_is_not_overwritten(
+    new_bucket: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another job may be at work there, and a store has no locks."""
+    root = f"{new_bucket()}/set"
+    claim(root, {"": {"seed": 1}}, overwrite=False)
+    before = files(root)
+    with pytest.raises(DataError, match=r"recipe.json was written \d+ s ago.*may be at work"):
+        claim(root, {"": {"seed": 2}}, overwrite=True)
+    assert files(root) == before
+    claim(root, {"": {"seed": 1}}, overwrite=True)  # its own rerun goes on
+    monkeypatch.setattr("pipelines.at_work.QUIET_S", 0)
+    claim(root, {"": {"seed": 2}}, overwrite=True)
+    put(root, "manifest.json")  # finished: nobody is at work
+    monkeypatch.setattr("pipelines.at_work.QUIET_S", 120)
+    claim(root, {"": {"seed": 3}}, overwrite=True)
