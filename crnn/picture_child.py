@@ -82,7 +82,7 @@ class Child:
         self._poll.register(self._stdout_fd, select.POLLIN)
         self._poll.register(self._stderr_fd, select.POLLIN)
         self._outbox = memoryview(b"")
-        self._replies = ReplyReader(contract)
+        self._replies = ReplyReader(contract, limits.max_pixels)
         self._inbox = memoryview(bytearray(_READ_BYTES))
         self._stderr_tail = b""
         self._heard_at = time.monotonic()

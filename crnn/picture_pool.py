@@ -18,11 +18,14 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
+from typing import cast
 
 from crnn.errors import PictureError
 from crnn.image import MAX_PIXELS, PictureContract
+from crnn.pages.page import Page, PageRequest
 from crnn.picture_handler import Handler
 from crnn.picture_process import Limits
+from crnn.picture_wire import Answer
 from crnn.picture_work import Task, Work
 from crnn.prepare import Prepared, small_picture
 from crnn.region import Region
@@ -170,7 +173,17 @@ class PicturePool:
         file up costs nothing more. The future's callbacks run in the pool's threads and must be
         short; it raises what ``prepare`` does, a pool closed meanwhile included.
         """
-        task = Task(encoded.data, encoded.regions, 0)
+        promise = self._promised(Task(encoded.data, encoded.regions, 0))
+        return cast("Future[list[Prepared | PictureError]]", promise)
+
+    def open_page(
+        self, data: bytes | PictureError, request: PageRequest
+    ) -> Future[list[Page | PictureError]]:
+        """One page of a file (``crnn.pages.opening``), as ``submit``: a list with one entry."""
+        promise = self._promised(Task(data, (request,), 0))
+        return cast("Future[list[Page | PictureError]]", promise)
+
+    def _promised(self, task: Task) -> Future[list[Answer]]:
         promise = task.promise = Future()
         promise.add_done_callback(task.heed)
         if task.is_done():
@@ -267,4 +280,4 @@ class _Window:
         task = self.tasks.popleft()
         self._sent.discard(task)
         self._held_bytes -= task.held_bytes
-        return task.results
+        return cast("list[Prepared | PictureError]", task.results)

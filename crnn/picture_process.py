@@ -19,7 +19,9 @@ import signal
 import struct
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,8 +29,17 @@ import cv2
 
 from crnn.errors import PictureError
 from crnn.image import PictureContract, Upright, decode_picture
-from crnn.picture_wire import Request, pack_failed, pack_prepared, pack_ready, read_requests
-from crnn.prepare import Prepared, prepare_upright
+from crnn.pages.opening import open_page
+from crnn.pages.page import PageRequest
+from crnn.picture_wire import (
+    Request,
+    pack_failed,
+    pack_page,
+    pack_prepared,
+    pack_ready,
+    read_requests,
+)
+from crnn.prepare import prepare_upright
 from crnn.region import Region
 
 PROGRESS = struct.Struct("<Qd")
@@ -44,6 +55,9 @@ _FLUSH_PIECES = 256
 _FLUSH_S = 0.05
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _NO_MEMORY_CODE = -4  # cv2.Error.StsNoMem
+
+Packed = tuple[bytes, memoryview]
+"""A reply on its way: what comes first, and pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,35 +124,44 @@ class Answerer:
             fit = fit and not self._has_grown()
 
     def _answer(self, request: Request) -> bool:
-        """Reply for each region; whether there was memory enough."""
+        """Reply for each part; whether there was memory enough."""
         self._taken_up += 1
         self._note(time.monotonic())
-        found: PictureError | Upright
-        try:
-            found = self._orders.contract.decode(
-                request.data, max_pixels=self._orders.limits.max_pixels
-            )
-        except PictureError as error:
-            found = error
-        except MemoryError:
-            found = self._out_of_memory()
+        found: PictureError | Upright | None = None
         enough = True
-        for region in request.regions:
-            answer = self._prepared(found, region)
+        for part in request.parts:
+            if isinstance(part, PageRequest):
+                answer = self._guarded(partial(self._page, request.data, part))
+            else:
+                found = self._decoded(request.data) if found is None else found
+                answer = self._guarded(partial(self._prepared, found, part))
             if isinstance(answer, PictureError):
                 enough = enough and answer.reason != "out_of_memory"
                 self._reply(pack_failed(answer))
             else:
-                self._reply(*pack_prepared(answer))
+                self._reply(*answer)
         return enough
 
-    def _prepared(
-        self, found: PictureError | Upright, region: Region | None
-    ) -> Prepared | PictureError:
+    def _decoded(self, data: bytes) -> PictureError | Upright:
         try:
-            if isinstance(found, PictureError):
-                raise found
-            return prepare_upright(found, self._orders.contract, region=region)
+            return self._orders.contract.decode(data, max_pixels=self._orders.limits.max_pixels)
+        except PictureError as error:
+            return error
+        except MemoryError:
+            return self._out_of_memory()
+
+    def _prepared(self, found: PictureError | Upright, part: Region | None) -> Packed:
+        if isinstance(found, PictureError):
+            raise found
+        return pack_prepared(prepare_upright(found, self._orders.contract, region=part))
+
+    def _page(self, data: bytes, page: PageRequest) -> Packed:
+        return pack_page(open_page(data, page, max_pixels=self._orders.limits.max_pixels))
+
+    def _guarded(self, answer: Callable[[], Packed]) -> Packed | PictureError:
+        """What ``answer`` gives, or why it can't."""
+        try:
+            return answer()
         except PictureError as error:
             return error if error.reason != "out_of_memory" else self._out_of_memory()
         except MemoryError:

@@ -3,8 +3,9 @@
 Plain structs, never pickle: a process that hostile bytes have taken over may answer anything, and
 then its parent must be able to read it without running it.
 
-A request is a number of files, each with its regions. A reply is one of three: ready (hello),
-prepared, failed. Replies come in the order of the requests, one for each region of each file.
+A request is a number of files, each with its parts: regions or pages. A reply is one of four:
+ready (hello), prepared, a page, failed. Replies come in the order of the requests, one for each
+part of each file.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from crnn.errors import PictureError
-from crnn.image import PictureContract
+from crnn.image import MAX_PIXELS, PictureContract
+from crnn.pages.page import Page, PageRequest
 from crnn.prepare import Prepared
 from crnn.region import Region
 
@@ -25,39 +27,43 @@ MAX_MESSAGE_CHARS = 1_000
 """Longest error message; decoders quote the file."""
 
 _COUNT = struct.Struct("<I")
-_FILE = struct.Struct("<QI")  # bytes of the file, number of regions
-_REGION = struct.Struct("<?8d")  # whether there is one; corners
+_FILE = struct.Struct("<QI")  # bytes of the file, number of parts
+_PART = struct.Struct("<B8d")  # its kind; corners, or what a page's request says
+_WHOLE_PART, _REGION_PART, _PAGE_PART = 0, 1, 2
 _REPLY = struct.Struct("<BIIIIII?")
 """Kind, bytes that follow, widths of bucket, content and source, the source's height, the width of
-the picture turned to its side (0: there is none), squeezed."""
-_READY, _PREPARED, _FAILED = 1, 2, 3
-_WHOLE = (0.0,) * 8
+the picture turned to its side (0: there is none), squeezed. Of a page the first three are its
+width, its height and how many pages there are."""
+_READY, _PREPARED, _FAILED, _PAGE = 1, 2, 3, 4
+_NOTHING = (0.0,) * 8
+_CHANNELS = 3
+"""Of a page: RGB."""
 
 
 class Ready:
     """A process has started and waits for pictures."""
 
 
-Reply = Ready | Prepared | PictureError
+Part = Region | PageRequest | None
+"""What is wanted of a file: a region, a page's pixels, or all of the picture (None)."""
+Answer = Prepared | Page | PictureError
+Reply = Ready | Answer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One file to decode, and what to prepare of it: the whole (None) or regions."""
+    """One file to decode, and what to answer of it."""
 
     data: bytes
-    regions: Sequence[Region | None]
+    parts: Sequence[Part]
 
 
 def pack_requests(requests: Sequence[Request]) -> bytes:
     """One message that ``read_requests`` reads back."""
     parts = [_COUNT.pack(len(requests))]
     for request in requests:
-        parts.append(_FILE.pack(len(request.data), len(request.regions)))
-        parts += [
-            _REGION.pack(region is not None, *(_WHOLE if region is None else region))
-            for region in request.regions
-        ]
+        parts.append(_FILE.pack(len(request.data), len(request.parts)))
+        parts += map(_packed_part, request.parts)
         parts.append(request.data)
     return b"".join(parts)
 
@@ -69,14 +75,27 @@ def read_requests(stream: BinaryIO) -> list[Request] | None:
         return None
     requests = []
     for _ in range(_COUNT.unpack(head)[0]):
-        data_bytes, num_regions = _FILE.unpack(stream.read(_FILE.size))
-        packed = stream.read(num_regions * _REGION.size)
-        regions = [
-            cast(Region, tuple(corners)) if given else None
-            for given, *corners in _REGION.iter_unpack(packed)
-        ]
-        requests.append(Request(data=stream.read(data_bytes), regions=regions))
+        data_bytes, num_parts = _FILE.unpack(stream.read(_FILE.size))
+        packed = stream.read(num_parts * _PART.size)
+        parts = [_part(kind, values) for kind, *values in _PART.iter_unpack(packed)]
+        requests.append(Request(data=stream.read(data_bytes), parts=parts))
     return requests
+
+
+def _packed_part(part: Part) -> bytes:
+    if part is None:
+        return _PART.pack(_WHOLE_PART, *_NOTHING)
+    if isinstance(part, PageRequest):
+        said = (float(part.number), float(part.dpi), float(part.most_pages))
+        return _PART.pack(_PAGE_PART, *said, *_NOTHING[len(said) :])
+    return _PART.pack(_REGION_PART, *part)
+
+
+def _part(kind: int, values: Sequence[float]) -> Part:
+    if kind == _PAGE_PART:
+        number, dpi, most_pages = (int(value) for value in values[:3])
+        return PageRequest(number=number, dpi=dpi, most_pages=most_pages)
+    return cast(Region, tuple(values)) if kind == _REGION_PART else None
 
 
 def pack_ready() -> bytes:
@@ -106,6 +125,14 @@ def pack_prepared(picture: Prepared) -> tuple[bytes, memoryview]:
     return head, pixels.reshape(-1).data
 
 
+def pack_page(page: Page) -> tuple[bytes, memoryview]:
+    """A page: what comes first, and its pixels, not copied."""
+    pixels = np.ascontiguousarray(page.pixels)
+    height, width, _ = pixels.shape
+    head = _REPLY.pack(_PAGE, pixels.size, width, height, page.count, 0, 0, False)
+    return head, pixels.reshape(-1).data
+
+
 def pack_failed(error: PictureError) -> bytes:
     """A picture that can't be read: its reason and message."""
     text = f"{error.reason}\0{error}"[:MAX_MESSAGE_CHARS].encode("utf-8", "replace")
@@ -115,8 +142,9 @@ def pack_failed(error: PictureError) -> bytes:
 class ReplyReader:
     """Bytes as they come from a process → replies by ``contract``, checked."""
 
-    def __init__(self, contract: PictureContract) -> None:
+    def __init__(self, contract: PictureContract, max_pixels: int = MAX_PIXELS) -> None:
         self._contract = contract
+        self._max_page_bytes = _CHANNELS * max_pixels
         pixel_bytes = contract.height * contract.widths[-1] * contract.channels
         self._max_bytes = max(2 * pixel_bytes, 4 * MAX_MESSAGE_CHARS)
         self._buffer = bytearray()
@@ -131,8 +159,9 @@ class ReplyReader:
         replies, start = [], 0
         while len(self._buffer) - start >= _REPLY.size:
             kind, size, *geometry = _REPLY.unpack_from(self._buffer, start)
-            if size > self._max_bytes:
-                raise ValueError(f"a reply of {size} bytes; expected at most {self._max_bytes}")
+            most = self._max_page_bytes if kind == _PAGE else self._max_bytes
+            if size > most:
+                raise ValueError(f"a reply of {size} bytes; expected at most {most}")
             end = start + _REPLY.size + size
             if len(self._buffer) < end:
                 break
@@ -148,6 +177,8 @@ class ReplyReader:
             text = self._buffer[start : start + size].decode("utf-8", "replace")
             reason, _, message = text.partition("\0")
             return PictureError(reason, message)
+        if kind == _PAGE:
+            return self._page(start, size, geometry)
         if kind != _PREPARED:
             raise ValueError(f"a reply of kind {kind}")
         bucket_width, content_width_px, source_width_px, source_height_px, side, squeezed = geometry
@@ -165,3 +196,10 @@ class ReplyReader:
             squeezed=bool(squeezed),
             sideways_HwC=sideways.reshape(height, side, channels) if side else None,
         )
+
+    def _page(self, start: int, size: int, geometry: Sequence[int]) -> Page:
+        width, height, count, *_ = geometry
+        if size != width * height * _CHANNELS:
+            raise ValueError(f"{size} bytes for a page of {width}x{height} px")
+        values = np.frombuffer(self._buffer, dtype=np.uint8, count=size, offset=start).copy()
+        return Page(pixels=values.reshape(height, width, _CHANNELS), count=count)

@@ -9,9 +9,7 @@ from concurrent.futures import Future
 
 from crnn.errors import PictureError, WorkersLostError
 from crnn.picture_child import Child
-from crnn.picture_wire import Request
-from crnn.prepare import Prepared
-from crnn.region import Region
+from crnn.picture_wire import Answer, Part, Request
 
 BATCH_FILES = 64
 BATCH_BYTES = 512 * 1024
@@ -19,20 +17,20 @@ BATCH_BYTES = 512 * 1024
 
 
 class Task:
-    """One file on its way: bytes, regions, and results as they come."""
+    """One file on its way: bytes, what is wanted of it, and results as they come."""
 
     def __init__(
-        self, data: bytes | PictureError, regions: Sequence[Region | None], result_bytes: int
+        self, data: bytes | PictureError, parts: Sequence[Part], result_bytes: int
     ) -> None:
-        self.regions = regions
-        self.results: list[Prepared | PictureError] = []
+        self.parts = parts
+        self.results: list[Answer] = []
         self.data = b""
         self.failures = 0
         self.abandoned = False
         """No caller waits for it any more."""
         self.awaited = False
         """Somebody waits for it right now."""
-        self.promise: Future[list[Prepared | PictureError]] | None = None
+        self.promise: Future[list[Answer]] | None = None
         """Who handed it in alone gets its results here."""
         if isinstance(data, PictureError):
             self.fail(data)
@@ -41,19 +39,19 @@ class Task:
         self.held_bytes = len(self.data) + result_bytes
 
     def is_done(self) -> bool:
-        """Whether every region has its result."""
-        return len(self.results) == len(self.regions)
+        """Whether every part has its result."""
+        return len(self.results) == len(self.parts)
 
-    def settle(self, prepared: Prepared) -> None:
-        """Give its only region this result."""
+    def settle(self, prepared: Answer) -> None:
+        """Give its only part this result."""
         self.results.append(prepared)
         self.data = b""
 
     def fail(self, error: PictureError) -> None:
-        """Give the regions that have no result yet this one."""
-        self.results += [error] * (len(self.regions) - len(self.results))
+        """Give the parts that have no result yet this one."""
+        self.results += [error] * (len(self.parts) - len(self.results))
 
-    def heed(self, promise: Future[list[Prepared | PictureError]]) -> None:
+    def heed(self, promise: Future[list[Answer]]) -> None:
         """Nobody waits any more if the promise was cancelled; nor are its bytes wanted."""
         if promise.cancelled():
             self.abandoned = True
@@ -75,7 +73,7 @@ class Task:
 
     def request(self) -> Request:
         """What is left of it to do."""
-        return Request(data=self.data, regions=self.regions[len(self.results) :])
+        return Request(data=self.data, parts=self.parts[len(self.results) :])
 
 
 class Work:

@@ -181,13 +181,21 @@ def is_picture(pictures: object) -> TypeGuard[Picture]:
 
 def open_picture(picture: Picture, contract: PictureContract) -> Upright:
     """The whole picture; raises as ``prepare``."""
-    if isinstance(picture, (str, Path)):
-        return contract.decode(_read(picture))
-    if isinstance(picture, (bytes, bytearray, memoryview)):
-        return contract.decode(bytes(picture))
-    if is_file(picture):
-        return contract.decode(file_bytes(picture))
+    if is_encoded(picture):
+        return contract.decode(picture_bytes(picture))
     return upright_picture(cast("Image.Image | NDArray[np.uint8]", picture))
+
+
+def is_encoded(picture: Picture) -> bool:
+    """Whether there are bytes to decode, rather than pixels."""
+    return isinstance(picture, (str, Path, bytes, bytearray, memoryview)) or is_file(picture)
+
+
+def picture_bytes(picture: Picture) -> bytes:
+    """The bytes of a picture that ``is_encoded``; raises as ``prepare``."""
+    if isinstance(picture, (str, Path)):
+        return _read(picture)
+    return file_bytes(picture) if is_file(picture) else bytes(cast(bytes, picture))
 
 
 def _size_px(picture: Upright) -> tuple[int, int]:

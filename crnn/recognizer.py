@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 import torch
@@ -21,10 +21,15 @@ from crnn.engines import AUTO, BATCH_PIXELS, build_engine, engine_for
 from crnn.engines.graph import Engine
 from crnn.errors import PictureError
 from crnn.image import Pixels
+from crnn.pages.page import DPI, PageRequest
 from crnn.prepare import Picture, Prepared, is_picture, prepare
 from crnn.readings import Readings, in_order
 from crnn.result import Result
 from crnn.shipped import default_bundle
+
+if TYPE_CHECKING:
+    from crnn.pages.detector import Detector
+    from crnn.pages.lines import Line
 
 
 class Recognizer:
@@ -51,6 +56,7 @@ class Recognizer:
         self.batch_pixels = batch_pixels
         self.engine = engine_for(engine, bundle, self.device)
         self.threads = threads
+        self._detector: Detector | None = None
 
     @classmethod
     def load(
@@ -125,6 +131,40 @@ class Recognizer:
         if is_picture(pictures):
             return self._read([pictures], decode, chars)[0]
         return self._read(cast(Iterable[Picture], pictures), decode, chars)
+
+    def read_page(
+        self,
+        page: Picture,
+        *,
+        detector: Detector | None = None,
+        number: int = 1,
+        dpi: int = DPI,
+        decoder: str | Decoder | None = None,
+        chars: bool = True,
+    ) -> list[Line]:
+        """The lines of a whole page in reading order; none where there is no text.
+
+        Args:
+            page: see ``crnn.prepare.Picture``; also a PDF, with the extra ``pages``.
+            detector: finds the text; by default that of the installed package ``rapidocr``.
+            number: which page of a PDF or a TIFF, from 1 on.
+            dpi: resolution at which a PDF is drawn.
+            decoder: as for ``read``.
+            chars: whether to report each character's probability and place.
+
+        Raises:
+            PictureError: as ``prepare`` and ``crnn.pages.opening.open_page``.
+            DataError: when no detector is given and the package isn't installed.
+        """
+        from crnn.pages.db import DbDetector
+        from crnn.pages.graph import detector_graph
+        from crnn.pages.lines import pixels_of, read_lines
+
+        request = PageRequest(number=number - 1, dpi=dpi)
+        pixels = pixels_of(page, request)
+        if detector is None:
+            detector = self._detector = self._detector or DbDetector(graph=detector_graph())
+        return read_lines(pixels, detector, self, self.decoder(decoder), chars=chars)
 
     def decoder(
         self,

@@ -1,11 +1,13 @@
 """Read some pictures here, without Ray, and print a line for each.
 
     python jobs/read.py picture.png
+    python jobs/read.py --pages scan.jpg book.pdf
     python jobs/read.py --json 'crops/*.png' other.jpg
     python jobs/read.py --bundle runs/first/bundle --decoder lexicon --lexicon words.txt crops/
 
-A line has the text, the confidence and the picture's name, with tabs between. A picture that can't
-be read is reported on stderr and makes the exit status 1.
+A line has the text, the confidence and the picture's name, with tabs between. With --pages the text
+of whole pages is printed in reading order. A picture that can't be read is reported on stderr and
+makes the exit status 1.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from crnn.doubt import Then
 from crnn.errors import BundleError, DataError
 from crnn.recognizer import Recognizer
 from crnn.result import Result
+from jobs.read_pages_here import read_pages_here
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.recognition.config import ReadOptions
 from pipelines.recognition.listing import list_inputs
@@ -41,6 +42,9 @@ def read_here(names: Sequence[str], bundle: str, options: ReadOptions, *, as_jso
     """
     recognizer = _recognizer(bundle, options)
     decode = _decoder(recognizer, options)
+    if options.pages:
+        assert isinstance(recognizer, Recognizer), "ReadOptions has no second bundle with pages"
+        return read_pages_here(_pictures(names, options), recognizer, decode, options, as_json)
     pictures, failed = _pictures(names, options), 0
     while some := list(islice(pictures, _AT_ONCE)):
         results = recognizer.read(some, decoder=decode, chars=as_json and options.chars)
@@ -110,7 +114,7 @@ def _listed(name: str, options: ReadOptions) -> Iterator[str]:
     if storage.exists(storage.join(name, MANIFEST_NAME)):
         raise DataError(f"{name} is a prepared set; give it with --input, and --output")
     listed = False
-    for page in list_inputs(name, all_files=options.all_files):
+    for page in list_inputs(name, all_files=options.all_files, documents=options.pages):
         listed = True
         yield from page["uri"].to_pylist()
     if not listed:

@@ -1,6 +1,7 @@
 """Read every picture of a folder, a bucket or a list; or a few pictures in this process.
 
     python jobs/recognize.py picture.png
+    python jobs/recognize.py --pages page.jpg book.pdf
     python jobs/recognize.py --json 'crops/*.png' other.jpg
     python jobs/recognize.py --bundle runs/first/bundle --input crops/ --output results/
     python jobs/recognize.py --then STRONG --below 0.9 --input crops/ --output results/

@@ -30,6 +30,8 @@ PICTURE_SUFFIXES = frozenset(
         *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif"),
     }
 )
+DOCUMENT_SUFFIXES = frozenset({".pdf"})
+"""What is read besides where whole pages are."""
 _IS_THERE = (409, 412)
 """Answers to a conditional write: another one at the same moment, or there is a file."""
 _NOT_KNOWN = (400, 405, 501)
@@ -38,9 +40,10 @@ _RUN_NAMES = 1 << 16
 _BLOCK_BYTES = 1 << 16
 
 
-def is_picture_name(name: str) -> bool:
-    """Whether a file of this name is a picture, as far as its suffix says."""
-    return PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
+def is_picture_name(name: str, *, documents: bool = False) -> bool:
+    """Whether a file of this name is a picture, or a document, as far as its suffix says."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix in PICTURE_SUFFIXES or (documents and suffix in DOCUMENT_SUFFIXES)
 
 
 def files_at(uri: str) -> Iterator[dict[str, Any]]:

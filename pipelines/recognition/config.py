@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 from crnn.doubt import BELOW, check_bound
 from crnn.engines import AUTO, BATCH_PIXELS
+from crnn.pages.graph import PACKAGE, detector_graph
+from crnn.pages.page import DPI, LONGEST_PX, MOST_PAGES, PageRequest
 from pipelines.prefixes import check_prefix
+
+if TYPE_CHECKING:
+    from crnn.pages.db import DbDetector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +40,18 @@ class ReadOptions:
     openvino-bf16 and torch-bf16 compute in bfloat16, if the bundle records what that loses."""
     batch_pixels: int = BATCH_PIXELS
     """Padded pixels in a batch; use ten times as many on a GPU."""
+    pages: bool = False
+    """Read whole pages, PDFs and TIFFs of several pages: find their text, and read each line in
+    reading order. Needs the extra 'pages'."""
+    detector: str = PACKAGE
+    """With --pages, what finds the text: the installed package rapidocr, or an ONNX file of the DB
+    family."""
+    detect_px: int = LONGEST_PX
+    """With --pages: longest side, px, to which a page is shrunk to find its text."""
+    dpi: int = DPI
+    """With --pages: dots per inch at which a PDF is drawn."""
+    max_pages: int = MOST_PAGES
+    """With --pages: a file with more pages is an error, too_many_pages."""
     use_gpu: bool = False
     """Run on the GPUs of the cluster, one process each."""
 
@@ -44,6 +62,28 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         check_bound(self.then, self.below)
+        if self.pages and self.then:
+            raise ValueError("--then doesn't go with --pages yet; leave one of them out")
+        of_pages = ("detector", "detect_px", "dpi", "max_pages")
+        usual = {field.name: field.default for field in fields(self)}
+        given = [name for name in of_pages if getattr(self, name) != usual[name]]
+        if given and not self.pages:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise ValueError(f"{flags}: only with --pages, which reads whole pages")
+        if not 64 <= self.detect_px <= 8192:
+            raise ValueError(f"--detect-px is {self.detect_px}; expected 64 to 8192 px")
+        _ = self.page_request
+
+    @property
+    def page_request(self) -> PageRequest:
+        """How the pages of files are opened."""
+        return PageRequest(dpi=self.dpi, most_pages=self.max_pages)
+
+    def page_detector(self) -> DbDetector:
+        """What finds the text of pages; DataError as ``crnn.pages.graph.detector_graph``."""
+        from crnn.pages.db import DbDetector
+
+        return DbDetector(graph=detector_graph(self.detector), longest_px=self.detect_px)
 
 
 @dataclass(frozen=True, kw_only=True)

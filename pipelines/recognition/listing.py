@@ -27,6 +27,7 @@ def list_inputs(
     uri: str,
     *,
     all_files: bool = False,
+    documents: bool = False,
     without: str = "",
     prefixes: tuple[str, ...] = (),
     ignore_columns: Collection[str] = (),
@@ -39,6 +40,7 @@ def list_inputs(
             prepared set. A name with ``*``, ``?`` or ``[`` is a pattern only where nothing has
             that name; so is each folder before it.
         all_files: take files whose names don't look like pictures too.
+        documents: take PDFs too.
         without: a folder to leave out: where the results go.
         prefixes: folders that what is listed must lie in, a prepared set's shards included. The
             files that a list names, and those that links lead to, are judged when they are read.
@@ -57,7 +59,7 @@ def list_inputs(
         return pages(listed(root + options, ignore_columns, prefixes))
     if not pattern and storage.exists(storage.join(root + options, MANIFEST_NAME)):
         return samples_of(root + options, prefixes)
-    if not pattern and not all_files and not is_picture_name(_name(root)):
+    if not pattern and not all_files and not is_picture_name(_name(root), documents=documents):
         _refuse_file(root + options)
     left_out = _below(without) if without else ""
 
@@ -67,7 +69,7 @@ def list_inputs(
             return False
         return "unlisted" in row or (
             (not pattern or fnmatch.fnmatchcase(name, pattern))
-            and (all_files or is_picture_name(name))
+            and (all_files or is_picture_name(name, documents=documents))
         )
 
     return pages(_tables(_input(row) for row in files_at(root + options) if wanted(row)))

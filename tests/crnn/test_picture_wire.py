@@ -3,16 +3,19 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crnn.errors import PictureError
 from crnn.image import PictureContract
+from crnn.pages.page import Page, PageRequest
 from crnn.picture_wire import (
     Ready,
     ReplyReader,
     Request,
     pack_failed,
+    pack_page,
     pack_prepared,
     pack_ready,
     pack_requests,
@@ -26,8 +29,8 @@ CONTRACT = PictureContract()
 
 
 def test_requests_come_out_as_they_went_in() -> None:
-    box = from_box(1, 2, 3.5, 4)
-    sent = [Request(data=b"abc", regions=[None, box]), Request(data=b"", regions=[])]
+    box, page = from_box(1, 2, 3.5, 4), PageRequest(number=7, dpi=300, most_pages=9)
+    sent = [Request(data=b"abc", parts=[None, box, page]), Request(data=b"", parts=[])]
     stream = io.BytesIO(pack_requests(sent) + pack_requests([]))
     assert read_requests(stream) == sent
     assert read_requests(stream) == []
@@ -74,3 +77,13 @@ def test_a_tall_picture_brings_itself_turned_to_its_side() -> None:
     assert found.sideways_HwC.shape == (32, 96, 1)
     assert np.array_equal(found.sideways_HwC, sent.sideways_HwC)
     assert (found.source_width_px, found.source_height_px) == (30, 90)
+
+
+def test_pages_come_out_whole_and_of_the_size_they_say() -> None:
+    pixels = np.asarray(noise(9, 5))
+    packed = b"".join(pack_page(Page(pixels=pixels, count=3)))
+    [found] = ReplyReader(CONTRACT).feed(packed)
+    assert isinstance(found, Page) and found.count == 3
+    assert np.array_equal(found.pixels, pixels)
+    with pytest.raises(ValueError, match="135 bytes; expected at most 120"):
+        ReplyReader(CONTRACT, max_pixels=40).feed(packed)

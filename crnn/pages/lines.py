@@ -1,0 +1,106 @@
+"""A page's pixels → its lines in reading order, cut out and prepared as any other crop is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from crnn.decode import Decoder
+from crnn.errors import PictureError
+from crnn.image import PictureContract, Pixels
+from crnn.pages.detector import Detector, Found
+from crnn.pages.opening import open_page
+from crnn.pages.order import reading_order
+from crnn.pages.page import PageRequest
+from crnn.pages.turning import corners_of, turned
+from crnn.prepare import (
+    Picture,
+    Prepared,
+    is_encoded,
+    picture_bytes,
+    prepare_upright,
+    upright_picture,
+)
+from crnn.recognizer import Recognizer
+from crnn.region import Region
+from crnn.result import Result
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of text on a page, or what stands alone in a row of it."""
+
+    region: Region
+    """Corners clockwise from the top left of the text, px of the upright page."""
+    score: float
+    """How sure the detector is that there is text."""
+    result: Result
+    """What it reads; columns of characters are those of the region cut out."""
+
+    @property
+    def text(self) -> str:
+        """What it reads, empty where it can't be read."""
+        return self.result.text
+
+
+class Lines:
+    """The lines of one page, in reading order."""
+
+    def __init__(
+        self, page_HWC: Pixels, detector: Detector, recognizer: Recognizer, decode: Decoder
+    ) -> None:
+        """``recognizer`` and ``decode`` tell which way up the page lies."""
+        self._contract = recognizer.bundle.picture
+        self._image = in_colours_of(self._contract, page_HWC)
+        found, quarters = turned(
+            detector(page_HWC), lambda regions: self._confidences(recognizer, decode, regions)
+        )
+        self.found: list[Found] = [found[n] for n in reading_order(corners_of(found), quarters)]
+
+    def prepared(self, region: Region) -> Prepared | PictureError:
+        """A region of the page as the bundle takes it."""
+        try:
+            return prepare_upright(self._image, self._contract, region=region)
+        except PictureError as error:
+            return error
+
+    def _confidences(
+        self, recognizer: Recognizer, decode: Decoder, regions: Sequence[Region]
+    ) -> list[float]:
+        pictures = map(self.prepared, regions)
+        readings = recognizer.read_prepared(pictures, decode, chars=False)
+        return [float(value) for value in readings.confidences]
+
+
+def pixels_of(page: Picture, request: PageRequest) -> Pixels:
+    """RGB pixels ``HWC`` of a page given in any form; raises as ``Recognizer.read_page``."""
+    if is_encoded(page):
+        return open_page(picture_bytes(page), request).pixels
+    image = upright_picture(cast("Image.Image | NDArray[np.uint8]", page))
+    return np.asarray(image.convert("RGB"))
+
+
+def in_colours_of(contract: PictureContract, page_HWC: Pixels) -> Image.Image:
+    """The page in the colours that the recognizer reads, once for all its regions."""
+    image = Image.fromarray(np.ascontiguousarray(page_HWC))
+    return image.convert("L") if contract.channels == 1 else image
+
+
+def read_lines(
+    page_HWC: Pixels,
+    detector: Detector,
+    recognizer: Recognizer,
+    decode: Decoder,
+    *,
+    chars: bool = True,
+) -> list[Line]:
+    """The lines of one page, read in full batches."""
+    lines = Lines(page_HWC, detector, recognizer, decode)
+    pictures = (lines.prepared(one.region) for one in lines.found)
+    results = recognizer.read_prepared(pictures, decode, chars=chars).results()
+    return [Line(*one, result) for one, result in zip(lines.found, results, strict=True)]
