@@ -4,7 +4,7 @@ python bench/accuracy.py --words DIR DIR --lines DIR --bundle bundles/mobile
 python bench/accuracy.py --words DIR --bundle runs/*/bundle --limit 500 --no-peers --readings R.tsv
 pip install rapidocr==3.10.0 && apt-get install tesseract-ocr && python bench/accuracy.py …
 
-The folders are whatever ``jobs/prepare.py`` reads; none comes with the project. A picture counts
+The folders are any that ``jobs/prepare.py`` reads; none comes with the project. A picture counts
 as right when letters and digits are, in any case (``crnn.metrics.alnum_form``), without a lexicon;
 those whose label has neither are left out; a second table has what is right to the letter, case
 and punctuation too. Intervals are Wilson's, 95%. Rates are pictures read in a second of one core's

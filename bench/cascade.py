@@ -4,7 +4,7 @@ python bench/cascade.py --words DIR DIR --then STRONG
 python bench/cascade.py --words DIR --bundle bundles/mobile --then STRONG --below 0.5 0.9 --no-peer
 pip install rapidocr==3.10.0 && python bench/cascade.py --words DIR --then rapidocr
 
-The folders are whatever ``jobs/prepare.py`` reads. ``--then rapidocr`` has RapidOCR's own code read
+The folders are any that ``jobs/prepare.py`` reads. ``--then rapidocr`` has RapidOCR's own code read
 what is doubtful, in place of a bundle. Everything is read in one run and one thread, in batches as
 bulk jobs make them; rates are pictures read in a second of one core's time, decoding included. A
 picture counts as right when letters and digits are, in any case (``crnn.metrics.alnum_form``).

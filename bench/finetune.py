@@ -77,7 +77,7 @@ class Recipe:
 
 TRAINED_ON = 500
 HELD_OUT = 20
-"""One of so many captchas that are trained on is held out."""
+"""One in this many of the captchas that are trained on is held out."""
 SPLICED = 15
 """Pictures made of a captcha's last characters and another's first ones, for each captcha."""
 FIRST_PX, WIDTH_PX, WIDE_PX, NEAR_PX = 29, 21.3, 28.0, 3

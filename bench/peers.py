@@ -79,8 +79,8 @@ def tesseract(pictures: Sequence[bytes], *, lines: bool) -> tuple[list[str], flo
         texts = (folder / "out.txt").read_text(encoding="utf-8").split("\f")  # between pages
     if len(texts) != len(pictures):
         raise RuntimeError(
-            f"tesseract wrote {len(texts)} pages for {len(pictures)} pictures; it skips those "
-            "that it can't open: leave them out"
+            f"tesseract wrote {len(texts)} pages for {len(pictures)} pictures; it skips pictures "
+            f"that it can't open: leave them out"
         )
     return [" ".join(text.split()) for text in texts], cpu_s
 

@@ -205,7 +205,7 @@ def _chunk_table(kept: Mapping[str, Any], assume: Assumptions) -> str:
 
 
 def _width_table(measured: costs.Figures, assume: Assumptions) -> str:
-    """Which share of so many cores a bulk job keeps busy, by the simulation of its windows."""
+    """Which share of this many cores a bulk job keeps busy, by the simulation of its windows."""
     picture_s = measured["decode_s"] + measured["engine_s"] + measured["write_s"]
     chunk_s = CHUNK_ROWS * picture_s / assume.bulk_efficiency / assume.core
     task_s = measured["task_s"] / assume.core

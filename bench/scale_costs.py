@@ -74,9 +74,9 @@ class Fit:
 
 
 WORK = (1, 2)
-"""Exponents of a time: so much for each entry, and more the more there are."""
+"""Exponents of a time: an amount for each entry, which grows with their number."""
 SPACE = (0, 1)
-"""Exponents of an amount of memory or disk: some to begin with, and so much for each entry."""
+"""Exponents of an amount of memory or disk: a fixed part, and an amount for each entry."""
 
 
 def fitted(points: Mapping[int, float], exponents: Sequence[int] = WORK) -> Fit:

@@ -41,7 +41,7 @@ _DIGEST = "0" * 64
 
 
 def bulk(entries: int, processes: int) -> Figures:
-    """CPU seconds of each part for so many inputs, bytes, and counts."""
+    """CPU seconds of each part for this many inputs, bytes, and counts."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         _bulk_run(PAGE_ROWS, folder + "/warm", processes)
         begin_bytes = _memory("VmRSS")
@@ -53,7 +53,7 @@ def bulk(entries: int, processes: int) -> Figures:
 
 
 def stream(samples: int, sample_bytes: int) -> Figures:
-    """The same for the plan of an epoch over so many samples, and the sizes of what it sends."""
+    """The same for the plan of an epoch over this many samples, and the sizes of what it sends."""
     begin_bytes = _memory("VmRSS")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         finish(folder, [Part(count=samples, shards=tuple(_shards(samples, sample_bytes)))], {})

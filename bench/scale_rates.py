@@ -98,7 +98,8 @@ def overhead(items: Sequence[int], samples: int) -> Figures:
 
 
 def _block_s(count: int) -> float:
-    """CPU seconds that a block of ready batches costs whoever runs the stream and reads it."""
+    """CPU seconds that a block of ready batches costs the process that runs the stream and reads
+    it."""
     samples = samples_of(min(count, 2048))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         with ShardWriter(folder, "0") as writer:

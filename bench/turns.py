@@ -108,7 +108,7 @@ class Side:
 
 @contextlib.contextmanager
 def ending(sides: Iterable[Side]) -> Iterator[None]:
-    """Ends the sides, whatever happens in the block."""
+    """Ends the sides, no matter what happens in the block."""
     try:
         yield
     finally:

@@ -69,9 +69,9 @@ def fit(log_probabilities: Sequence[float], correct: Sequence[bool]) -> Calibrat
 
     Platt's smoothed targets keep it finite, Newton's method with step halving finds it (Lin,
     Lin & Weng 2007). Readings of log-probability ``-inf`` or NaN are left out, as ``apply``
-    gives them 0 whatever was fitted. If the rest are all right or all wrong there is nothing
-    to fit, and the default comes back. If the log-odds point the wrong way, the slope is 0
-    and every confidence the share of right readings.
+    gives them 0 in any case. If the rest are all right or all wrong there is nothing to fit, and
+    the default comes back. If the log-odds point the wrong way, the slope is 0 and every confidence
+    the share of right readings.
 
     Raises:
         ValueError: when the two sequences differ in length.

@@ -1,4 +1,4 @@
-"""A bundle of kind ``imported``: a recognizer that others made, as an ONNX graph.
+"""A bundle of kind ``imported``: another project's recognizer, as an ONNX graph.
 
 ``jobs/import_model.py`` makes one: ``model.onnx``, rewritten to what every engine here runs (uint8
 ``pixels_NHWC`` → ``log_probs_TNC``), ``MODEL_CARD.md`` and ``bundle.json``. It is read, evaluated,

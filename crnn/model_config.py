@@ -15,7 +15,7 @@ class ModelConfig:
     backbone: str = "mobile"
     """One of vgg, vgg16_bn, resnet, mobile."""
     width_multiplier: float = 1.0
-    """Multiple of the backbone's channels (Howard et al. 2017); vgg16_bn takes 1 only."""
+    """Factor on the backbone's numbers of channels (Howard et al. 2017); vgg16_bn takes 1 only."""
     rnn: Literal["lstm", "gru"] = "lstm"
     """Recurrent cell, always bidirectional."""
     rnn_hidden: int = 128
@@ -23,7 +23,7 @@ class ModelConfig:
     rnn_layers: int = 1
     """Stacked bidirectional layers."""
     dropout: float = 0.0
-    """Dropout before the RNN layers and the head."""
+    """Dropout before the RNN layers and the head, 0 to below 1."""
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:

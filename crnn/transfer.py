@@ -1,7 +1,7 @@
 """Weights of a model with another charset or another architecture, carried over where they fit.
 
 Tensors go by name. The output layer goes by character: the row of a character that both
-charsets have, and the blank's, are copied to wherever the new charset puts them. A wider network
+charsets have, and the blank's, are copied to their places in the new charset. A wider network
 of the same kind takes a narrow one in whole, and computes at first exactly what that does: new
 units take part in nothing old until training lets them (zero-initialised growth, as in Net2Net's
 aim, Chen et al. 2016, without its copied units).

@@ -5,12 +5,12 @@
     python jobs/calibrate.py --bundle s3://b/bundle --data shards/a shards/b --samples 5000
 
 The pictures are read here by the bundle's default engine and decoder, and two numbers are fitted
-(Platt 1999). They are kept in the bundle, with the table of how often its confidences were right:
-measured on each half of the pictures with what the other half gave. Use pictures that the
-recognizer wasn't trained on. Without labels, --pictures takes a reading for right when the picture
-reads the same a little wider: a proxy, for a reader may misread it in the same way. Texts stay as
-they were; the digest of an imported bundle, and of one that reads doubtful pictures again, changes.
-Needs no Ray cluster.
+(Platt 1999). They are kept in the bundle, with a table of how often its confidences were right,
+measured on each half of the pictures with the numbers fitted to the other half. Use pictures that
+the recognizer wasn't trained on. Without labels, --pictures counts a reading as right if the
+picture reads the same a little wider: a proxy, as a recognizer may misread it twice in the same
+way. Texts don't change; the digest of an imported bundle, and of one that reads doubtful pictures
+again, changes. Needs no Ray cluster.
 """
 
 from __future__ import annotations

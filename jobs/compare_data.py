@@ -3,11 +3,11 @@
     python jobs/compare_data.py real/ shards/street --out comparison
     python jobs/compare_data.py real/ shards/words shards/street shards/rough --limit 5000
 
-DATA are prepared sets (of a split OUT, its folders), or sources as jobs/prepare.py takes them: a
-path, s3:// or gs:// address each, two to six. All others are laid beside the first: histograms of
+DATA are two to six prepared sets (of a split OUT, its folders), or sources that jobs/prepare.py
+reads, each a path, s3:// or gs:// address. All others are compared with the first: histograms of
 width a character, height, contrast, brightness, sharpness, rotation, slant and room around the
-text, each with the distance as a number, and with the share of the first set that the other one
-hardly shows. Writes comparison.html (for people) and comparison.json (for programs, last).
+text, each with the distance as a number, and the share of the first set that the other hardly
+covers. Writes comparison.html (for people) and comparison.json (for programs, last).
 """
 
 from __future__ import annotations

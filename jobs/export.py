@@ -6,10 +6,10 @@
     python jobs/export.py --bundle B --data shards/val --reduced openvino-bf16 torch-bf16
 
 PyTorch and every installed engine (ONNX Runtime, OpenVINO) read the same pictures. All texts must
-be identical and no probability more than 0.001 apart; otherwise nothing is kept and the exit status
-is 1. The bundle's digest does not change. The engines of --reduced compute in bfloat16: how many
-texts differ, and how many are right, is measured on the same pictures and recorded in the bundle,
-which can then be read with them. Finally the speed of the engines is measured. Needs no Ray
+be identical and no probability more than 0.001 apart; otherwise nothing is written and the exit
+status is 1. The bundle's digest does not change. The engines of --reduced compute in bfloat16: how
+many texts differ, and how many are right, is measured on the same pictures and recorded in the
+bundle, which can then be read with them. Finally the speed of the engines is measured. Needs no Ray
 cluster.
 """
 
@@ -52,7 +52,7 @@ class ExportSettings:
     engine: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ()
     """Engines to compare: onnx, openvino or both; default: the installed ones."""
     reduced: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ()
-    """openvino-bf16, torch-bf16 or both: measure what bfloat16 loses; best with --data."""
+    """Measure how much bfloat16 loses with openvino-bf16, torch-bf16 or both; best with --data."""
     rounds: int = 11
     """Number of batches with which the speed of each engine is measured."""
 

@@ -1,4 +1,4 @@
-"""Make a bundle of a CTC recognizer that others made: an ONNX file, or a package that carries one.
+"""Make a bundle of another project's CTC recognizer: an ONNX file, or a package that has one.
 
     python jobs/import_model.py rapidocr bundles/rapid --proof crops/
     python jobs/import_model.py rapidocr bundles/rapid --charset ascii_space
@@ -6,8 +6,8 @@
     python jobs/import_model.py rec.onnx bundles/rec --mean 0 --std 1 --blank last
 
 The bundle is of kind 'imported': read, evaluated, calibrated, reviewed and served like any other,
-with the engines of ONNX, but not trained. What the flags don't say is found out by looking at the
-graph and running it, and printed. Pictures are read by the original and by every engine: an engine
+with the engines of ONNX, but not trained. What the flags don't give is detected by inspecting and
+running the graph, and printed. Pictures are read by the original and by every engine: an engine
 that reads another text isn't used. With --proof those of a known package are read by its own code
 too, and texts that differ are listed in OUT/differences.tsv. Known packages: rapidocr,
 rapidocr-onnxruntime, captcha-whisperer, installed or as a .whl file. Needs no Ray cluster.

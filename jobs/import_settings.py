@@ -34,7 +34,7 @@ class ImportSettings:
     """Bucket widths, px. Default: those of the package, else 2 to 64 heights; pictures for a graph
     of one width are stretched to it, and padded if it is given here."""
     narrow: bool = False
-    """Narrower buckets besides: words are read about twice as fast, some with another text."""
+    """Add narrower buckets: words are read about twice as fast, but some with another text."""
     channel_order: Literal["", "rgb", "bgr"] = ""
     """Order of three channels, rgb or bgr. Default: that of the package, else rgb."""
     mean: Annotated[tuple[float, ...], tyro.conf.arg(metavar="X [X ...]")] = ()

@@ -40,8 +40,8 @@ class ReadSettings(ReadOptions):
     bundle: str = ""
     """The bundle: a folder, s3:// or gs:// address. Default: bundles/mobile, which is included."""
     digest: str = ""
-    """Digest that the bundle must have (SHA-256), with --then that of both together; another is
-    refused."""
+    """Digest (SHA-256) that the bundle must have (with --then, that of both together); a bundle
+    with another digest is refused."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

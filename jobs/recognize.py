@@ -11,8 +11,8 @@
 Pictures without --output are read in this process, without Ray, and printed a line each: text,
 confidence, name. One that can't be read is reported on stderr and makes the exit status 1. With
 --output, every input gets one row in OUTPUT/model=<digest>/*.parquet; _report.json is written last.
-If it is killed, the same command continues where it stopped. Run again when done, it reads only
-what is new or has changed.
+If it is killed, the same command continues where it stopped. Run again later, it reads only what
+is new or has changed.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class RecognizeSettings(BulkConfig):
     address: str = ""
     """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
     digest: str = ""
-    """Digest that the bundle must have (SHA-256), with --then that of both together; another is
-    refused."""
+    """Digest (SHA-256) that the bundle must have (with --then, that of both together); a bundle
+    with another digest is refused."""
     progress: str = ""
     """JSON file to write the job's progress to, for other programs: a path, s3:// or gs://."""
 

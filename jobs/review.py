@@ -7,7 +7,7 @@
 
 RESULTS is the --output folder of jobs/recognize.py, or one of the model=… folders in it. Writes
 OUT/review.html (open it in a browser), OUT/images/* and OUT/review.json. The page saves labels.tsv;
-put it into OUT, and OUT is a source for jobs/prepare.py.
+put it into OUT, which then is a source for jobs/prepare.py.
 """
 
 from __future__ import annotations

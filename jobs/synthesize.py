@@ -75,24 +75,25 @@ class SynthesizeSettings:
     kinds: Mapping[str, float] = field(default_factory=dict)
     """Weights by kind of text, e.g. word 5 price 1; default: all that the charset can write."""
     texts: TextSplit = "train"
-    """Side of the texts; train and held_out sets share no text. all: any text."""
+    """Which part of the texts; train and held_out sets share no text. all: any text."""
 
     # fonts
     fonts: tuple[str, ...] = ()
-    """Folders with more fonts: ttf, otf, ttc, woff, woff2. All nodes must see the same files."""
+    """Folders with more fonts: ttf, otf, ttc, woff, woff2. All nodes must see the same files
+    there."""
     packaged_fonts: bool = True
     """Also use the fonts of installed packages."""
     system_fonts: bool = True
     """Also use the fonts of this machine; on several nodes they are left out."""
     families: FontSplit = "train"
-    """Side of the font families; train and held_out sets share no family. all: any family."""
+    """Which part of the font families; train and held_out sets share no family. all: any family."""
 
     # pictures
     style: str = "plain"
     """plain: clean print, as scanned; full: text as in photographs."""
     adjust: Mapping[str, float] = field(default_factory=dict)
-    """Amounts of the style to change, e.g. blur_em 0.02 contrast_low 60; see
-    pipelines/render/style.py for all of them with units."""
+    """Amounts of the style to change, e.g. blur_em 0.02 contrast_low 60; pipelines/render/style.py
+    lists all of them with units."""
     backgrounds: str = ""
     """Folder of photographs to use as backgrounds (full style); default: generated ones."""
 

@@ -1,18 +1,19 @@
-"""Train a small model on what a strong one reads, using unlabelled pictures.
+"""Train a small model on a strong one's readings of unlabelled pictures.
 
     python jobs/teach.py --teacher STRONG --input crops/ --output taught/
     python jobs/teach.py --teacher S --input s3://b/crops --output O --labelled shards/val
     python jobs/teach.py --teacher S --input I --output O2 --with-labels shards/by-hand
     ray job submit -- python jobs/teach.py --teacher S --input I --output O --train.epochs 8
 
-Reads the pictures with the teacher (OUTPUT/read), makes shards of what it was sure of
-(OUTPUT/shards), trains the student from the included bundle beside rendered words
+Reads the pictures with the teacher (OUTPUT/read), makes shards of its confident readings
+(OUTPUT/shards), trains the student from the included bundle on them and on rendered words
 (OUTPUT/runs/student), gives it a proven ONNX model, and evaluates it: on held-out pictures against
-the teacher's texts (OUTPUT/agreement), and on --labelled sets beside the teacher and the bundle
-that it was trained from. Then the student reads the pictures too, and OUTPUT/to-label has a page of
-those that the two read differently, what to label first on top; the labels that it saves can be
-prepared and given to --with-labels. Speeds are pictures a second of one thread, decoding included.
-teach.json is written last. If it is killed, the same command continues where it stopped.
+the teacher's texts (OUTPUT/agreement), and on --labelled sets together with the teacher and the
+bundle that it was trained from. Then the student reads the pictures too, and OUTPUT/to-label has a
+page of those that the two read differently, the most useful to label first; the labels that it
+saves can be prepared and given to --with-labels. Speeds are pictures a second of one thread,
+decoding included. teach.json is written last. If it is killed, the same command continues where it
+stopped.
 """
 
 from __future__ import annotations
@@ -68,12 +69,12 @@ class TeachSettings:
     labelled: tuple[str, ...] = ()
     """Prepared, labelled sets to measure teacher and student on."""
     also: tuple[str, ...] = ()
-    """Prepared sets to train on too, each picture once an epoch."""
+    """More prepared sets to train on, each picture once an epoch."""
     with_labels: tuple[str, ...] = ()
-    """Prepared sets that people labelled, to train on too. A small one comes several times an
-    epoch, and of a set with a val part only train."""
+    """Prepared sets labelled by hand to train on. A small one is repeated in each epoch; of a set
+    with a val part, only train is used."""
     to_label: int = 200
-    """Pictures on the page of those to label first; 0: no page."""
+    """Number of pictures on the page of what to label first; 0: no page."""
     address: str = ""
     """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
     read: BulkConfig = field(default_factory=BulkConfig)

@@ -59,9 +59,9 @@ class InspectConfig(ReadConfig):
     rare_below: int = 10
     """Characters that occur less often are reported as rare."""
     least_height: int = 8
-    """Pictures lower than this are reported as tiny, px."""
+    """Pictures lower than this, px, are reported as tiny."""
     least_width: int = 4
-    """Pictures narrower than this are reported as tiny, px."""
+    """Pictures narrower than this, px, are reported as tiny."""
     bundle: str = ""
     """Trained bundle, a folder or address: labels that it contradicts are reported, the most
     confident first."""

@@ -30,8 +30,8 @@ class PrepareConfig(SourceOptions, TextRules):
     lists: tuple[str, ...] = ()
     """List files to read, e.g. annotation_train.txt; default: all lists of the format."""
     source_name: tuple[str, ...] = ()
-    """Value of the column source, one for each SOURCE; default: the last part of its address, or
-    the one that a prepared set already has."""
+    """Names for the column source, one for each SOURCE; default: the last part of its address, or
+    the name that a prepared set already has."""
     prefix_ids: bool = True
     """With several SOURCEs, prefix ids with the name of their source, so that they stay unique."""
     val_share: float = 0.0
@@ -41,13 +41,13 @@ class PrepareConfig(SourceOptions, TextRules):
     """Share of the samples that goes to OUT/test, in the same way."""
     group_pattern: str = ""
     """Regular expression to search in the id; samples with the same match, or the same first group
-    of it, stay in one split, e.g. '(\\\\d+)_\\\\d+\\\\.jpg$' for the lines of a receipt."""
+    of it, stay in one split, e.g. '(\\d+)_\\d+\\.jpg$' for the lines of a receipt."""
     keep_id: str = ""
     """Regular expression to search in ids; samples without a match become rejects (filtered)."""
     keep_text: str = ""
     """Regular expression to search in texts; samples without a match become rejects (filtered)."""
     max_length: int = 0
-    """Longer texts become rejects (filtered), characters; 0: no limit."""
+    """Maximum length of a text, characters; longer ones become rejects (filtered); 0: no limit."""
     drop: str = ""
     """findings.parquet of crnn inspect, or its folder: samples with the findings of --kinds become
     rejects, with the kind as their reason."""
@@ -57,12 +57,12 @@ class PrepareConfig(SourceOptions, TextRules):
     """Which samples of leaks to drop: those of the set that was named earlier to crnn inspect
     (training), or those of the later one (measuring)."""
     shuffle_seed: int = 0
-    """Seed of the order of samples, which are shuffled within windows of up to 65,536; negative:
-    keep the order of the lists. Samples inside larger files always keep their order."""
+    """Seed for shuffling the samples, within windows of up to 65,536; negative: keep the order of
+    the lists. Samples inside larger files always keep their order."""
     part_rows: int = 0
     """Pictures for each task; 0: 256 at first, then more, up to 8192."""
     max_pixels: int = MAX_PIXELS
-    """Larger pictures become rejects (too_large), pixels."""
+    """Maximum size of a picture, pixels; larger ones become rejects (too_large)."""
     decode_memory_mb: int = 2048
     """Memory limit for decoding a picture, MiB; one that needs more becomes a reject."""
     decode_timeout_s: float = 30.0
