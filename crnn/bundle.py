@@ -3,8 +3,9 @@
 ``model.safetensors`` (weights), ``MODEL_CARD.md`` (for people; perhaps with ``reliability.svg``)
 and ``bundle.json`` (everything else), written in this order: a folder without ``bundle.json`` is
 unfinished. ``model.onnx``, the same model for other runtimes, is there once ``jobs/export.py`` has
-proven it. Only safetensors, JSON and ONNX graphs are ever read, so that loading a stranger's bundle
-runs none of its code. The weights file carries the charset too, hence its SHA-256 identifies what a
+proven it. Only safetensors, JSON and ONNX graphs are ever read, so that loading an untrusted
+bundle runs no code from it. The weights file carries the charset too, hence its SHA-256 identifies
+what a
 class id means. A bundle of kind ``imported`` (``crnn.imported``) has ``model.onnx`` alone.
 """
 
@@ -124,7 +125,7 @@ def save_bundle(
     A bundle already there becomes unfinished first and whole again at the end.
 
     Args:
-        folder: a local folder (made if need be), or an address of ``crnn.storage``.
+        folder: a local folder (created if needed), or an address of ``crnn.storage``.
         model: on any device, left as it is.
         training: how it was made, for the card: ``commands``, a list, and any other JSON.
         reliability: of the calibrated confidences, for the card's plot; empty bins are left out.
@@ -132,7 +133,7 @@ def save_bundle(
             tensor with a value beyond float16's range.
 
     Raises:
-        ValueError: when the model's head doesn't fit the charset, the decoder is unknown, or the
+        ValueError: when the model's head doesn't match the charset, the decoder is unknown, or the
             metrics aren't plain JSON; nothing is written then.
     """
     _check_head(model, charset)
@@ -189,7 +190,7 @@ def keep_onnx(folder: Path | str, bundle: Bundle, onnx: ProvenOnnx) -> None:
     ``bundle.json`` names it last. Digest and everything else in the bundle stay.
 
     Raises:
-        BundleError: when other weights lie there by now, or no bundle.
+        BundleError: when there are other weights by now, or no bundle.
     """
     uri = str(folder)
     about = _about_of(uri, bundle, "the ONNX model was proven")
@@ -204,7 +205,7 @@ def keep_reduced(folder: Path | str, bundle: Bundle, losses: Mapping[str, Loss])
     """Add what ``bundle`` loses with some engines to the bundle of the same weights there.
 
     Raises:
-        BundleError: when other weights lie there by now, or no bundle.
+        BundleError: when there are other weights by now, or no bundle.
     """
     uri = str(folder)
     about = _about_of(uri, bundle, "the loss was measured")
@@ -234,7 +235,7 @@ def keep_calibration(
     """Give the bundle there, which ``bundle`` was read from, another calibration; its digest.
 
     Raises:
-        BundleError: when other weights lie there by now, or no bundle.
+        BundleError: when there are other weights by now, or no bundle.
     """
     uri = str(folder)
     about = _about_of(uri, bundle, "the calibration was fitted")
@@ -261,7 +262,7 @@ def load_bundle(
     Raises:
         BundleError: when it is missing, unfinished, damaged or of another format version; when
             the weights' digest, their charset or a shape isn't the one that bundle.json states;
-            when it names a ``model.onnx`` that is missing, or that isn't the one it was.
+            when it names a ``model.onnx`` that is missing, or that was changed.
     """
     uri = str(uri)
     about = read_about(uri)

@@ -3,10 +3,11 @@
     from crnn import Cascade
 
     cascade = Cascade.load("bundles/mobile", then="bundles/strong", below=0.9)
-    result = cascade.read("picture.png")  # result.model is the digest of whichever read it
+    result = cascade.read("picture.png")  # result.model is the digest of the bundle that read it
 
-Doubtful is a reading whose calibrated confidence is below the bound. What the second bundle reads
-then counts, unless it finds nothing or can't prepare the picture: the first reading stays, with a
+A reading is doubtful if its calibrated confidence is below the bound. Then the second bundle's
+reading counts, unless it finds nothing or can't prepare the picture: the first reading stays, with
+a
 confidence below the bound. It depends on that picture alone, never on its batch mates. The two
 bundles share nothing: each has its own picture contract, characters, decoder, reading policy,
 calibration and engine, so the second one prepares a picture from its encoded bytes again.

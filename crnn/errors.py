@@ -1,22 +1,22 @@
 """Every error this project raises on purpose, in one tree.
 
     CrnnError
-    ├── CharsetError            a charset that is not one, or a text outside it
+    ├── CharsetError            an invalid charset, or a text with other characters
     ├── PictureError            a picture that can't be read; carries a reject reason
     ├── BundleError             a bundle that is incomplete, damaged or of another format
-    ├── EngineError             an inference engine that can't run here, or computes something else
+    ├── EngineError             an inference engine that can't run here, or gives wrong results
     ├── DataError               shards or sources that are missing, unfinished or unusable
     ├── CheckpointMismatchError a run that would resume into another configuration
     ├── NonFiniteLossError      too many non-finite training steps in a row
     ├── PlacementError          workers that the cluster can't ever place
-    ├── WorkersLostError        workers that failed more often than a run recovers from
+    ├── WorkersLostError        workers that failed more often than allowed
     ├── QueueFullError          more pictures at once than a recognizer takes in
     ├── DeadlineError           pictures not read within the time that the caller gave
-    ├── ClosedError             something asked of what has been closed
+    ├── ClosedError             use of something that is closed
     └── ServiceError            a service over HTTP that didn't do what it was asked
         ├── AccessDeniedError       it wants a token, or another one
-        ├── RequestRefusedError     it will never take this request
-        ├── ServiceBusyError        overloaded or failing, however often it was asked
+        ├── RequestRefusedError     it will never accept this request
+        ├── ServiceBusyError        overloaded or failing, after all retries
         └── ServiceUnreachableError nothing answers there
 
 Bad arguments are plain ``ValueError``; what can't happen is an ``assert``.
@@ -33,7 +33,7 @@ class CrnnError(Exception):
 
 
 class CharsetError(CrnnError):
-    """A charset that is not one, or a text that it can't write."""
+    """An invalid charset, or a text that it can't write."""
 
 
 class PictureError(CrnnError):
@@ -72,7 +72,7 @@ class PlacementError(CrnnError):
 
 
 class WorkersLostError(CrnnError):
-    """Workers that failed more often than a run recovers from."""
+    """Workers that failed more often than allowed."""
 
 
 class QueueFullError(CrnnError):
@@ -81,7 +81,7 @@ class QueueFullError(CrnnError):
     def __init__(self, message: str, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
-        """When there should be room again, at the present pace."""
+        """Seconds until there should be room again, at the present rate."""
 
     def __reduce__(self) -> tuple[type[QueueFullError], tuple[str, float]]:
         return QueueFullError, (str(self), self.retry_after_s)
@@ -92,7 +92,7 @@ class DeadlineError(CrnnError):
 
 
 class ClosedError(CrnnError):
-    """Something asked of what has been closed."""
+    """Use of something that is closed."""
 
 
 class ServiceError(CrnnError):
@@ -107,9 +107,9 @@ class ServiceError(CrnnError):
     ) -> None:
         super().__init__(message)
         self.status = status
-        """The HTTP status of its answer; None where there was none."""
+        """The HTTP status of its answer; None if there was none."""
         self.problem = dict(problem or {})
-        """The problem details of its answer (RFC 9457); empty where it gave none."""
+        """The problem details of its answer (RFC 9457); empty if it gave none."""
 
 
 class AccessDeniedError(ServiceError):
@@ -117,14 +117,14 @@ class AccessDeniedError(ServiceError):
 
 
 class RequestRefusedError(ServiceError):
-    """The service will never take this request as it is."""
+    """The service will never accept this request as it is."""
 
 
 class ServiceBusyError(ServiceError):
-    """The service was overloaded or failing however often it was asked."""
+    """The service was overloaded or failing, after all retries."""
 
     retry_after_s: float | None = None
-    """When it said to come back, in seconds from its last answer."""
+    """When to try again, in seconds from its last answer; None if it didn't say."""
 
 
 class ServiceUnreachableError(ServiceError):

@@ -1,4 +1,4 @@
-"""What callers give for a picture: an open file, read as one and never line by line as many, or a
+"""What callers give for a picture: an open file, read as one picture and never line by line, or a
 path from a home folder on."""
 
 from __future__ import annotations

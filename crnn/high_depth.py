@@ -31,7 +31,7 @@ _CHUNK_TAIL = 4  # its checksum
 _PNG_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 _PIXEL_CHUNKS = frozenset({b"IHDR", b"IDAT", b"IEND"})
 _JPEG_2000_SIZES = b"\xff\x4f\xff\x51"
-"""Begin of a codestream of JPEG 2000 and of the sizes in it."""
+"""Start of a codestream of JPEG 2000 and of the sizes in it."""
 _COMPONENTS = 40
 """From there to the number of components, 2 bytes, and 3 bytes for each."""
 _GAP = rb"(?:\s|#[^\n]*\n)+"

@@ -42,7 +42,8 @@ _PILLOW_MODULES = r"PIL\."
 _SHRINKING = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR}
 _ROUNDING: Mapping[str, Callable[[float], int]] = {"nearest": round, "up": math.ceil}
 LATER_SETTINGS = frozenset({"padding", "shrinking", "rounding", "stretch"})
-"""Those of a picture contract that bundles state only where they aren't what they always were."""
+"""Settings of a picture contract that bundles state only if they differ from the former fixed
+ones."""
 _NO_MEMORY = ("out of memory", "decoder error -9")
 """How Pillow says that a decoder written in C got no memory."""
 

@@ -22,7 +22,7 @@ from crnn.picture_process import OUT_OF_MEMORY_STATUS, PROGRESS, Limits, Orders
 from crnn.picture_wire import Reply, ReplyReader, Request, pack_requests
 
 PIPE_BYTES = 1 << 20
-"""Asked for, each way: what a process answers while its parent is busy must fit."""
+"""Requested size each way: what a process answers while its parent is busy must fit."""
 KEPT_HEAP_BYTES = 8 << 20
 """Freed memory to keep: enough for a word or line, not for a photograph of a page."""
 STDERR_TAIL_BYTES = 2_000
@@ -43,7 +43,7 @@ class Ending:
     said: str
     """The tail of its standard error."""
     by_itself: bool
-    """It had done what it had taken up, and made room for a fresh one."""
+    """It had finished its files, and made room for a fresh process."""
 
     def __str__(self) -> str:
         return f"{self.how}; it said: {self.said}" if self.said else self.how

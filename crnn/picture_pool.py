@@ -1,12 +1,12 @@
-"""Pictures decoded in processes of their own: what kills a decoder kills none of its neighbours.
+"""Pictures decoded in separate processes: what kills a decoder doesn't affect other pictures.
 
     with PicturePool(bundle.picture, processes=2) as pool:
         for prepared in pool.prepare(Encoded(data=data) for data in files):
             …  # one Prepared or PictureError for each region of the file
 
-A file whose decoding dies, hangs or runs out of memory takes its process with it. Whatever else
-that process held is done by another one; the file itself is tried once more, alone in a fresh
-process, as it may have been hit by chance. The same pixels come out as of ``crnn.prepare``.
+A file whose decoding dies, hangs or runs out of memory takes its process with it. The other files
+of that process go to another one; the file itself is tried once more, alone in a fresh process, as
+it may not have been the cause. Pixels are the same as those of ``crnn.prepare``.
 """
 
 from __future__ import annotations
@@ -139,8 +139,8 @@ class PicturePool:
         """One list per file, in order, with one entry per region.
 
         With ``small_here`` small plain pictures (``crnn.plain``) that are wanted whole are decoded
-        in the caller's thread, which is cheaper: none of them takes long or much memory. What one
-        could do yet is to hit upon an error in its decoder that ends the caller's process.
+        in the caller's thread, which is cheaper: none of them takes long or much memory. The
+        remaining risk is an error in its decoder that ends the caller's process.
 
         ``files`` is iterated in the caller's thread while results are asked for, and never
         further ahead than ``IN_FLIGHT_BYTES`` and ``IN_FLIGHT_FILES`` allow. The processes go on

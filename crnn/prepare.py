@@ -51,7 +51,7 @@ class Prepared:
     def stretched(self, contract: PictureContract, factor: float) -> Prepared | None:
         """This many times as wide, as far as the widest bucket allows; None where that is no wider.
 
-        Made from the pixels that are there: those of the file bring nothing more (measured).
+        Made from the pixels that are there: those of the file are no better (measured).
         """
         before_px = self.content_width_px
         width_px = min(round(before_px * factor), contract.widths[-1])
@@ -103,7 +103,7 @@ def prepare(
         PictureError: with the reasons of ``crnn.image.decode_picture``, and ``not_found``,
             ``unreadable`` (a path), ``empty_picture`` (no pixels), ``unsupported_array`` or
             ``bad_region``.
-        TypeError: for something that is no picture at all.
+        TypeError: for something that isn't a picture at all.
     """
     return prepare_upright(open_picture(picture, contract), contract, region=region)
 

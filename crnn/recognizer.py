@@ -68,7 +68,7 @@ class Recognizer:
         engine: str = AUTO,
         threads: int | None = None,
     ) -> Recognizer:
-        """The recognizer of a bundle's folder or address; by default of the one shipped along.
+        """The recognizer of a bundle's folder or address; by default, of the included bundle.
 
         Raises:
             BundleError: as ``load_bundle`` and ``default_bundle``.
@@ -121,11 +121,11 @@ class Recognizer:
                 ``lexicon`` or ``beam`` where that argument is given, else the bundle's.
             lexicon: the words allowed, for the lexicon decoder.
             ngram: a character language model, for the beam decoder.
-            chars: whether to report each character's probability and place.
+            chars: whether to report each character's probability and position.
 
         Raises:
             ValueError: for an unknown decoder, or arguments that it doesn't take.
-            TypeError: for something that is no picture at all.
+            TypeError: for something that isn't a picture at all.
         """
         decode = self.decoder(decoder, lexicon=lexicon, ngram=ngram)
         if is_picture(pictures):

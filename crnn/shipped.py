@@ -13,10 +13,10 @@ DEFAULT_NAMES = ("mobile", "strings")
 
 
 def default_bundle(folder: Path = SHIPPED_FOLDER) -> str:
-    """The folder of the bundle to use where none is named.
+    """The folder of the bundle to use if none is named.
 
     Raises:
-        BundleError: when none came along.
+        BundleError: when none is included.
     """
     for name in DEFAULT_NAMES:
         if (folder / name / BUNDLE_FILE).is_file():

@@ -83,7 +83,7 @@ def ready_flow() -> Flow[bool]:
 
 
 def start_flow(input: str, output: str, options: Mapping[str, Any], retries: int) -> Flow[Job]:
-    """A bulk job, started once however often this has to ask."""
+    """A bulk job, started only once even after retries."""
     call = Call(
         method="POST",
         path="v1/jobs",
@@ -110,7 +110,7 @@ def cancel_flow(job_id: str, retries: int) -> Flow[Job]:
 
 
 def wait_flow(job_id: str, timeout_s: float | None, poll_s: float, retries: int) -> Flow[Job]:
-    """A job that has ended, however; TimeoutError when it hasn't by then."""
+    """A job that has ended, successfully or not; TimeoutError if it hasn't by then."""
     deadline = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
     while not (job := (yield from job_flow(job_id, retries))).ended:
         left = deadline - time.monotonic()

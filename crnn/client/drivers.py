@@ -44,9 +44,9 @@ class _Settings:
 
         Args:
             base_url: address of the service, with http:// or https://.
-            token: its bearer token, where it wants one.
+            token: its bearer token, if it needs one.
             timeout_s: seconds to wait for each answer.
-            retries: how often a request that failed in passing is sent again.
+            retries: how often a request is sent again after a transient failure.
             parallel: requests of one ``read`` that are under way at a time.
 
         Raises:
@@ -78,8 +78,8 @@ class Client(_Settings):
 
     Threads may share one. It keeps connections: use it in a ``with``, or close it.
 
-    Every call raises ``AccessDeniedError`` where the service wants another token,
-    ``RequestRefusedError`` for what it will never take, ``ServiceBusyError`` when it was busy or
+    Every call raises ``AccessDeniedError`` if the service wants another token,
+    ``RequestRefusedError`` for what it will never accept, ``ServiceBusyError`` when it was busy or
     failing after all retries, ``ServiceUnreachableError`` when nothing answers; all of them are
     ``ServiceError``.
     """
@@ -121,8 +121,8 @@ class Client(_Settings):
 
         Raises:
             ServiceError: see the class.
-            ValueError: for a lexicon that is no list.
-            TypeError: for something that is no picture at all.
+            ValueError: for a lexicon that isn't a list.
+            TypeError: for something that isn't a picture at all.
         """
         options = calls.options_of(decoder, lexicon, chars)
         if is_picture(pictures):
@@ -141,8 +141,8 @@ class Client(_Settings):
     def start_job(self, input: str, output: str, **options: Any) -> Job:
         """Begin a bulk job of the service over the addresses ``input`` and ``output``.
 
-        ``options`` as the service's ``POST /v1/jobs`` takes them. However often this has to be
-        sent, one job is started.
+        ``options`` as the service's ``POST /v1/jobs`` takes them. Only one job is started, even if
+        this has to be sent several times.
         """
         return self._run(calls.start_flow(input, output, options, self.retries))
 
@@ -161,11 +161,11 @@ class Client(_Settings):
     def wait(
         self, job_id: str, *, timeout_s: float | None = None, poll_s: float = calls.POLL_S
     ) -> Job:
-        """A bulk job when it has ended, however that went; TimeoutError after ``timeout_s``."""
+        """A bulk job when it has ended, successfully or not; TimeoutError after ``timeout_s``."""
         return self._run(calls.wait_flow(job_id, timeout_s, poll_s, self.retries))
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._sender.close()
 
     def __enter__(self) -> Self:
@@ -286,7 +286,7 @@ class AsyncClient(_Settings):
         return await self._run(calls.wait_flow(job_id, timeout_s, poll_s, self.retries))
 
     async def aclose(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._sender.aclose()
 
     async def __aenter__(self) -> Self:

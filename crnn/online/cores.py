@@ -1,4 +1,4 @@
-"""Whether this machine has cores that rest."""
+"""Whether this machine has idle cores."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import psutil
 
 _PERIOD_S = 0.25
 _RESTING_CORES = 0.25
-"""From here on something rests: less is in between what others do."""
+"""From here on a core counts as idle: less are the gaps in other work."""
 
 
 class Cores:
-    """Called, tells whether cores rested in the last moments."""
+    """When called, tells whether cores were idle in the last moments."""
 
     def __init__(self) -> None:
         psutil.cpu_percent()

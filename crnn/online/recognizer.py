@@ -150,10 +150,10 @@ class OnlineRecognizer:
             pictures: the bytes of files.
             timeout_s: for all of it.
             decoder: by default each bundle's own; ``self.decoder`` makes others.
-            chars: whether to report each character's probability and place.
+            chars: whether to report each character's probability and position.
 
         Raises:
-            QueueFullError: when too much is on its way already; nothing was taken in.
+            QueueFullError: when too much is queued already; nothing was taken in.
             DeadlineError: after ``timeout_s``.
             ClosedError: once it is closed.
             EngineError: when the engine failed on one of them.
