@@ -80,7 +80,7 @@ def tesseract(pictures: Sequence[bytes], *, lines: bool) -> tuple[list[str], flo
     if len(texts) != len(pictures):
         raise RuntimeError(
             f"tesseract wrote {len(texts)} pages for {len(pictures)} pictures; it skips pictures "
-            f"that it can't open: leave them out"
+            "that it can't open: leave them out"
         )
     return [" ".join(text.split()) for text in texts], cpu_s
 

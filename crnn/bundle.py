@@ -91,9 +91,9 @@ class Bundle:
         if self.model is None:
             raise BundleError(
                 f"the bundle {self.name!r} is of kind {IMPORTED!r}, an ONNX graph without "
-                f"weights for PyTorch: it runs on the engines 'onnx' and 'openvino' only, and "
-                f"can be neither trained nor exported; train a bundle of kind 'crnn' on its "
-                f"readings with crnn teach"
+                "weights for PyTorch: it runs on the engines 'onnx' and 'openvino' only, and "
+                "can be neither trained nor exported; train a bundle of kind 'crnn' on its "
+                "readings with crnn teach"
             )
         return self.model
 
@@ -307,7 +307,7 @@ def _imported(
     if onnx is not None and hashlib.sha256(onnx.data).hexdigest() != stated:
         raise BundleError(
             f"{uri}/{BUNDLE_FILE} states two different digests of {ONNX_FILE}; import the "
-            f"recognizer again"
+            "recognizer again"
         )
     return Bundle(
         model=None, digest=reading_digest(about), weights_sha256=stated, onnx=onnx, **settings
@@ -381,7 +381,7 @@ def _check_head(model: CRNN, charset: Charset) -> None:
         raise ValueError(
             f"the model has {model.head.out_features} classes, but the charset makes "
             f"{charset.num_classes} (its characters and the blank); save the model with the "
-            f"charset that it was trained with"
+            "charset that it was trained with"
         )
 
 

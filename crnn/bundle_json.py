@@ -51,7 +51,7 @@ def read_file(uri: str, file: str) -> bytes:
             ) from None
         raise BundleError(
             f"{uri} has no {file}: the bundle is unfinished, or this is another folder; save it "
-            f"again, or give its folder"
+            "again, or give its folder"
         ) from None
     except DataError as error:
         raise BundleError(f"{error}; a bundle is the folder that holds {BUNDLE_FILE}") from error

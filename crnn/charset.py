@@ -104,7 +104,7 @@ class Charset:
         if unfit:
             raise CharsetError(
                 f"the charset has {shown(unfit)}, which can't occur in a line of text; leave it "
-                f"out (often it is the line end of a file, or the one that YAML's | and > keep)"
+                "out (often it is the line end of a file, or the one that YAML's | and > keep)"
             )
         return cls(characters, text_order)
 

@@ -40,7 +40,7 @@ class Then:
         if first.digest == self.bundle.digest:
             raise BundleError(
                 f"both bundles of the cascade have the digest {first.digest}; expected two "
-                f"different ones, the second to read what the first doubts"
+                "different ones, the second to read what the first doubts"
             )
         parts = {"first": first.digest, "then": self.bundle.digest, "below": self.below}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -71,5 +71,5 @@ def check_bound(then: str, below: float) -> None:
     if below != BELOW and not then:
         raise ValueError(
             f"--below is {below}, but there is no second bundle to read doubtful "
-            f"pictures; name it with --then"
+            "pictures; name it with --then"
         )

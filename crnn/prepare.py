@@ -211,7 +211,7 @@ def upright_picture(picture: Image.Image | NDArray[np.uint8]) -> Image.Image:
     if isinstance(picture, np.ndarray):
         return _from_array(picture)
     raise TypeError(
-        f"a picture must be a path, bytes, a PIL image or a uint8 array, not "
+        "a picture must be a path, bytes, a PIL image or a uint8 array, not "
         f"{type(picture).__name__}"
     )
 

@@ -82,7 +82,7 @@ def main(argv: Sequence[str]) -> None:
     if len(right) < FEWEST or all(right) or not any(right):
         raise DataError(
             f"{sum(right):,} of {len(right):,} pictures are {what}; expected at least {FEWEST} "
-            f"pictures, of which some are and some aren't: give more, or other ones"
+            "pictures, of which some are and some aren't: give more, or other ones"
         )
     before = [bundle.calibration.apply(value) for value in log_probabilities]
     after = [0.0] * len(right)

@@ -203,7 +203,7 @@ def describe_bounds(bounds: Bounds, paces: Sequence[float], settings: EvaluateSe
     else:
         lines.append(
             f"{settings.bundle} alone is within {settings.points:g} points of the best: --then "
-            f"doesn't pay off on these pictures"
+            "doesn't pay off on these pictures"
         )
     return "\n".join(lines)
 

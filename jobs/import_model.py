@@ -67,7 +67,7 @@ def _show_agreement(made: Made, settings: ImportSettings) -> bool:
         _say(
             f"error: {found.share:.1%} is below --least-agreement {settings.least_agreement:g}; "
             f"the bundle is kept; see {settings.out}/differences.tsv. Other --widths, "
-            f"--shrinking or --padding may agree better"
+            "--shrinking or --padding may agree better"
         )
         return False
     return True

@@ -123,7 +123,7 @@ def _classes(
     if entries is None:
         raise DataError(
             f"the graph has {graph.num_classes:,} classes and its metadata no characters; give "
-            f"the list that it was trained with, --characters FILE"
+            "the list that it was trained with, --characters FILE"
         )
     place = _blank(settings, source, graph, normalisation)
     if place >= graph.num_classes:

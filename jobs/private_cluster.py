@@ -38,7 +38,7 @@ def close_it() -> None:
     elif mode == "disabled":
         say(
             f"{AUTH_MODE_ENV_VAR} is disabled: anyone with an account on this machine can run "
-            f"code on the Ray cluster that starts here; unset it to give the cluster its own token"
+            "code on the Ray cluster that starts here; unset it to give the cluster its own token"
         )
     for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):  # what ranks listen on
         os.environ.setdefault(name, _loopback_interface())

@@ -87,7 +87,7 @@ class RecognizeSettings(BulkConfig):
             flags = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(wrong))
             raise ValueError(
                 f"{flags} can't be used with pictures read here, such as {self.pictures[0]!r}; "
-                f"for a bulk job give --input and --output"
+                "for a bulk job give --input and --output"
             )
 
 

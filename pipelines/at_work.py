@@ -44,7 +44,7 @@ class Hold:
             self.release()
             raise DataError(
                 f"another job is at work in {uri}; wait until it ends and run this one again, or "
-                f"choose another folder"
+                "choose another folder"
             ) from None
         except OSError:  # this file system has no locks
             self.release()

@@ -128,7 +128,7 @@ def _refuse_other_layout(out_uri: str, recipes: Mapping[str, Mapping[str, Any]])
             asked = f"a split into {', '.join(recipes)}" if "" not in recipes else "none"
             raise DataError(
                 f"{uri} holds prepared data {'with' if name else 'without'} a split, but {asked} "
-                f"was asked for; choose another folder, or delete it"
+                "was asked for; choose another folder, or delete it"
             )
 
 

@@ -24,7 +24,7 @@ def refuse_foreign(uri: str, ours: re.Pattern[str], what: str) -> None:
     if first is not None:
         raise DataError(
             f"{uri} holds {first!r}, which {what} didn't write and won't delete; move it away, "
-            f"or choose another name or folder"
+            "or choose another name or folder"
         )
 
 

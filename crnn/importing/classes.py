@@ -76,7 +76,7 @@ def by_class(entries: Sequence[str], num_classes: int, blank: int) -> dict[int, 
         raise DataError(
             f"the graph has {num_classes:,} classes, but the list {len(entries):,} characters; "
             f"expected {num_classes - 1:,}, one for each class but the blank: give the list that "
-            f"it was trained with, --characters FILE"
+            "it was trained with, --characters FILE"
         )
     return {place: entry for place, entry in enumerate(entries) if place != blank}
 

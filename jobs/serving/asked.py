@@ -107,7 +107,7 @@ def parsed_json(body: bytes | memoryview, most: int) -> dict[str, Any]:
         raise ProblemError(
             "too_many_pictures",
             f"the JSON has over {most} commas or brackets, more than the most pictures and words "
-            f"allowed need; send several requests",
+            "allowed need; send several requests",
         )
     try:
         found = orjson.loads(text)
@@ -157,7 +157,7 @@ def check_count(count: int, limits: Limits) -> None:
         raise ProblemError(
             "too_many_pictures",
             f"the request has over {limits.pictures} pictures, the most allowed at once; send "
-            f"several requests",
+            "several requests",
         )
 
 

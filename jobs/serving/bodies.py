@@ -29,7 +29,7 @@ class Held:
             raise ProblemError(
                 "overloaded",
                 f"the bodies of requests under way would be over {self._limit >> 20} MiB; try "
-                f"again when some are done",
+                "again when some are done",
                 retry_after_s=RETRY_AFTER_S,
             )
         self.bytes += count

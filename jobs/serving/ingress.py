@@ -135,7 +135,7 @@ def check_free(host: str, port: int) -> None:
         except OSError as error:
             raise ValueError(
                 f"can't listen on --host {host} and --port {port}: {error.strerror}; give "
-                f"another --port, or stop the program that uses it"
+                "another --port, or stop the program that uses it"
             ) from None
 
 

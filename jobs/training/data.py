@@ -215,7 +215,7 @@ def _nothing(settings: TrainSettings, config: StreamConfig, role: str) -> str:
         return f"the {role} set has no samples; look at its manifest.json for the rejects"
     return (
         f"none of the {rows:,} samples is for {role}: --val-share {share:g} holds samples out by "
-        f"a hash of their ids, which can be none or all of so few. Name a validation set with "
+        "a hash of their ids, which can be none or all of so few. Name a validation set with "
         "--val, choose another --val-share, or add samples"
     )
 
@@ -234,6 +234,6 @@ def _unfit(settings: TrainSettings, scan: Scan, role: str) -> str:
     return (
         f"{scan.total - scan.usable:,} of {scan.total:,} {role} labels are unusable ({counts}), "
         f"more than the allowed share of {settings.max_reject_share:g}; {'; '.join(remedies)}; "
-        f"or raise "
+        "or raise "
         "--max-reject-share"
     )

@@ -45,7 +45,7 @@ def first_network(settings: TrainSettings, charset: Charset, start: Bundle | Non
             print(
                 f"it read right-to-left lines in the order {start.charset.text_order!r}, and now "
                 f"they are in {charset.text_order!r}: they are learned from scratch (see "
-                f"--text-order)",
+                "--text-order)",
                 flush=True,
             )
     return model

@@ -104,8 +104,8 @@ def replay_beside(settings: TrainSettings, old: Charset, rows: int) -> Replay:
     except DataError as error:
         print(
             f"note: nothing of what the bundle can read already is replayed: {error}. What it "
-            f"forgets isn't measured either, unless --kept names sets; --replay 0 turns this "
-            f"note off",
+            "forgets isn't measured either, unless --kept names sets; --replay 0 turns this "
+            "note off",
             flush=True,
         )
         return Replay()

@@ -286,7 +286,7 @@ def _announce(settings: TrainSettings, data: TrainingData, model: CRNN) -> None:
     if settings.model.backbone != "mobile" and settings.optim.lr > _HIGH_LR:
         print(
             f"note: --optim.lr {settings.optim.lr:g} suits mobile; {settings.model.backbone} "
-            f"needs about 1e-3",
+            "needs about 1e-3",
             flush=True,
         )
     device = "GPU" if settings.use_gpu else "CPU"
@@ -300,7 +300,7 @@ def _announce(settings: TrainSettings, data: TrainingData, model: CRNN) -> None:
     if rendered:
         print(
             f"{rendered:,} of the {round(epoch_rows(data.train.sources)):,} samples of an epoch "
-            f"are rendered words of what it reads already (--replay)",
+            "are rendered words of what it reads already (--replay)",
             flush=True,
         )
 

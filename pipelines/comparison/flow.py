@@ -58,7 +58,7 @@ def plan_comparison(uris: Sequence[str], config: CompareConfig) -> Planned:
         named = ", ".join(data.uri for data in sets) or "none"
         raise ValueError(
             f"the sets to compare are {named}; expected 2 to {MOST_SETS} of them (a folder of "
-            f"prepared splits counts as one set for each split: name the split)"
+            "prepared splits counts as one set for each split: name the split)"
         )
     return Planned(sets=sets, config=config)
 

@@ -161,7 +161,7 @@ def _sources_of(
         raise DataError(
             f"{address} is about the sets {listed}, but none of them is a source here "
             f"({', '.join(plain)}); inspect these, or give the sources with those addresses or "
-            f"names"
+            "names"
         )
     return found
 

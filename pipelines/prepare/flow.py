@@ -162,7 +162,7 @@ def begin(source_uris: Sequence[str], out_uri: str, config: PrepareConfig) -> Jo
         if getattr(config, name) and all(source.format != "results" for source in sources):
             raise ValueError(
                 f"--{name.replace('_', '-')} is {getattr(config, name)}, but no source is the "
-                f"results of a bulk job: other labels have no confidence"
+                "results of a bulk job: other labels have no confidence"
             )
     for source in sources:
         if next(source.items(), None) is None:

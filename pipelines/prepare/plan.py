@@ -242,7 +242,7 @@ def read_chunk(chunk: Chunk) -> list[Entry]:
     except FileNotFoundError:
         raise DataError(
             f"the plan {chunk.address} is missing: another job was at work in {chunk.uri} and "
-            f"finished it, or somebody deleted the file; run this one again"
+            "finished it, or somebody deleted the file; run this one again"
         ) from None
     except pa.ArrowException as error:
         raise DataError(

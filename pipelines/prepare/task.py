@@ -85,7 +85,7 @@ class PartMaker:
         except OSError as error:
             raise DataError(
                 f"can't write {chunk.part} of {chunk.uri}: {error}; check free space and "
-                f"permissions"
+                "permissions"
             ) from error
         yield PartOutcome(chunk=chunk, part=part)
 

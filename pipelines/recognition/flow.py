@@ -199,7 +199,7 @@ def _not_empty(uri: str, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     if first is None:
         raise DataError(
             f"there are no pictures at {uri}; expected files with a picture's suffix (or give "
-            f"--all-files), or a list of addresses"
+            "--all-files), or a list of addresses"
         )
     return chain([first], tables)
 

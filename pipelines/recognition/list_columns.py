@@ -127,7 +127,7 @@ def _refuse_unused(list_uri: str, names: Iterable[str], ignored: Collection[str]
         )
     raise DataError(
         f"{list_uri} has unknown columns: {', '.join(map(repr, unused))}. Regions to cut out of "
-        f"pictures are columns x0 y0 x1 y1 (or xmin ymin xmax ymax, left top "
+        "pictures are columns x0 y0 x1 y1 (or xmin ymin xmax ymax, left top "
         "right bottom, x y width height), box or polygon; rename these columns, or name them "
         "with --ignore-columns"
     )

@@ -86,7 +86,7 @@ def _refuse_file(uri: str) -> None:
         raise DataError(
             f"{uri} has no picture's suffix; read it as a picture with --all-files. A list of "
             f"pictures ends in {', '.join(LIST_SUFFIXES)}: save a text with an address on each "
-            f"line as .csv, with 'uri' as its first line"
+            "line as .csv, with 'uri' as its first line"
         )
 
 

@@ -194,7 +194,7 @@ def _text_and_font(
                 return text, font
     raise DataError(
         f"{_TEXT_TRIES} texts were drawn, the last {text!r}, but no font that was tried has all "
-        f"of their characters; give more complete fonts, or a smaller charset"
+        "of their characters; give more complete fonts, or a smaller charset"
     )
 
 

@@ -108,7 +108,7 @@ def _no_pair(line: str, found: int) -> str:
         return f"no tab in {line[:80]!r}; expected path<TAB>text"
     return (
         f"expected path<TAB>text, found {found} fields: {line[:80]!r}; if there are other "
-        f"columns, the first line must name all of them (file<TAB>text<TAB>…)"
+        "columns, the first line must name all of them (file<TAB>text<TAB>…)"
     )
 
 

@@ -128,7 +128,7 @@ def _count(transaction: Any, uri: str) -> int:
     if not text.isdigit():
         raise DataError(
             f"{uri} has {text!r} in the key {COUNT_KEY.decode()!r}, not a number; expected an "
-            f"LMDB with num-samples, image-000000001, label-000000001 and so on"
+            "LMDB with num-samples, image-000000001, label-000000001 and so on"
         )
     return int(text)
 

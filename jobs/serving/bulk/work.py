@@ -160,7 +160,7 @@ class BulkJobs:
                 raise ProblemError(
                     "conflict",
                     f"job {look.record.id} is {look.state} and writes to {output}; wait until it "
-                    f"ends, cancel it, or give another output",
+                    "ends, cancel it, or give another output",
                 )
         if len(looks) >= self._settings.open_jobs:
             raise ProblemError(
