@@ -262,7 +262,7 @@ def test_pickled_weights_are_never_opened(tmp_path: Path) -> None:
 def test_what_cannot_be_saved_leaves_the_old_bundle_whole(tmp_path: Path) -> None:
     digest = save(tmp_path)
     for changes, message in [
-        ({"charset": Charset("ab")}, "8 classes and the charset 3"),
+        ({"charset": Charset("ab")}, "8 classes, but the charset makes 3"),
         ({"decoder": "magic"}, "magic"),
         ({"metrics": {"loss": float("nan")}}, "JSON"),
         ({"metrics": {"loss": torch.zeros(1)}}, "JSON"),

@@ -156,7 +156,7 @@ def test_bad_sources_and_flags_are_one_message(tmp_path: Path) -> None:
         ("rec.onnx out --characters keys.txt", 1, "9 classes, but the list 3 characters"),
         ("rec.onnx out --characters missing.txt", 1, "no file missing.txt"),
         ("listed.onnx out --charset abz", 1, "can't write 'z' of --charset"),
-        ("listed.onnx out --blank 9", 1, "--blank is 9, and the graph has 9 classes"),
+        ("listed.onnx out --blank 9", 1, "--blank is 9, but the graph has 9 classes"),
         ("listed.onnx out --blank middle", 2, "--blank is 'middle'"),
         ("listed.onnx out --std 0", 2, "--std is (0.0,)"),
         ("listed.onnx out --widths 4 64", 2, "widths are (4, 64)"),

@@ -250,7 +250,7 @@ def test_a_long_line_weighs_as_many_pictures_as_it_costs() -> None:
     assert [contract.weight(width) for width in (64, 128, 192, 512, 2048)] == [1, 1, 2, 4, 16]
     places = Places(20, 1000)
     places.take(1, 1, extra=15)
-    with pytest.raises(QueueFullError, match="1 pictures of 1 bytes that weigh as 16 words"):
+    with pytest.raises(QueueFullError, match="1 pictures of 1 bytes that count as 16 words"):
         places.take(1, 1, extra=15)
     places.take(4, 1)
     with pytest.raises(QueueFullError):

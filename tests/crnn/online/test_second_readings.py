@@ -87,7 +87,7 @@ def test_long_lines_take_the_room_that_they_cost() -> None:
                 if not apart:  # known before they are decoded
                     first = asyncio.ensure_future(online.read([line] * 2, timeout_s=60))
                     await until(partial(_holds, online, 2))
-                    with pytest.raises(QueueFullError, match=r"2 pictures .* weigh as 32 words"):
+                    with pytest.raises(QueueFullError, match=r"2 pictures .* count as 32 words"):
                         await online.read([line], timeout_s=60)
                     assert len(await first) == 2
                 assert len(await online.read([line] * 4, timeout_s=60)) == 4  # alone
