@@ -10,6 +10,7 @@ import numpy as np
 
 from crnn import storage
 from crnn.bundle import Bundle
+from crnn.bundle_json import BUNDLE_FILE, CARD_FILE
 from crnn.calibration import Calibration
 from crnn.charset import CHARSETS, Charset, shown
 from crnn.errors import DataError
@@ -20,7 +21,8 @@ from crnn.importing.graph import Graph, look_at
 from crnn.importing.packages import Found, Package, find
 from crnn.importing.proof import Agreement, agreement, original, prove_rewritten
 from crnn.importing.rewrite import Normalisation, rewrite
-from crnn.onnx_file import Proof, ProvenOnnx
+from crnn.onnx_file import ONNX_FILE, Proof, ProvenOnnx
+from crnn.weights_file import WEIGHTS_FILE
 from jobs.import_settings import ImportSettings
 from pipelines.samples import pictures_at, rendered
 
@@ -47,11 +49,13 @@ def import_model(settings: ImportSettings, *, report: Callable[[str], None]) -> 
     """Write the bundle.
 
     Raises:
-        DataError: for a source that is no CTC recognizer, or that the settings don't fit.
+        DataError: for a source that is no CTC recognizer, or that the settings don't fit, and for
+            a folder that has other files.
         EngineError: when no engine reads what the source does, or packages are missing.
         ValueError: for settings that make no sense.
     """
     source = find(settings.source)
+    _check_out(settings.out)
     entries = _characters(settings, source)
     sizes = {len(entries) + more for more in range(3)} if entries else set()
     graph = look_at(
@@ -205,6 +209,18 @@ def _in_words(
         f"by {picture.shrinking}",
         "characters": "; ".join(said),
     }
+
+
+def _check_out(uri: str) -> None:
+    """DataError for a folder that is no bundle and has a file that a bundle's would replace."""
+    if storage.exists(storage.join(uri, BUNDLE_FILE)):
+        return
+    for name in (ONNX_FILE, WEIGHTS_FILE, CARD_FILE):
+        if storage.exists(storage.join(uri, name)):
+            raise DataError(
+                f"{uri} holds {name!r} and no {BUNDLE_FILE}: the bundle would replace a file that "
+                "isn't one of a bundle; choose an empty or a new folder"
+            )
 
 
 def _in_memory(name: str, charset: Charset, picture: PictureContract, imported: Imported) -> Bundle:

@@ -140,6 +140,8 @@ def test_narrow_buckets_come_besides_the_default_ones() -> None:
 def test_bad_sources_and_flags_are_one_message(tmp_path: Path) -> None:
     (tmp_path / "rec.onnx").write_bytes(graph(USUAL))
     (tmp_path / "listed.onnx").write_bytes(graph(LISTED))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/model.onnx").write_bytes(graph(LISTED))
     (tmp_path / "keys.txt").write_text("abc")
     (tmp_path / "torch.whl").write_bytes(b"")
     (tmp_path / "rapidocr-9.whl").write_bytes(b"")
@@ -161,6 +163,7 @@ def test_bad_sources_and_flags_are_one_message(tmp_path: Path) -> None:
         ("listed.onnx out --std 0", 2, "--std is (0.0,)"),
         ("listed.onnx out --widths 4 64", 2, "widths are (4, 64)"),
         ("listed.onnx out --proof nothing", 1, "nothing"),
+        ("mine/model.onnx mine", 1, "mine holds 'model.onnx' and no bundle.json", "a new folder"),
     ):
         refused(within(import_model.main, *arguments.split(), cwd=tmp_path), status, *words)
     assert not (tmp_path / "out").exists()
