@@ -150,7 +150,7 @@ def test_bad_sources_and_flags_are_one_message(tmp_path: Path) -> None:
         ("nowhere.onnx out", 1, "no file 'nowhere.onnx'", "'rapidocr'"),
         ("keys.txt out", 1, "not an ONNX file"),
         ("torch.whl out", 1, "wheel of 'torch.whl'"),
-        ("rapidocr-9.whl out", 1, "no wheel with rapidocr/models"),
+        ("rapidocr-9.whl out", 1, "isn't a wheel with rapidocr/models"),
         ("rapidocrlite-5.whl out", 1, "can't be imported", "class ids", "OpenRAIL-M", "'rapidocr'"),
         ("rapidocrlite out", 1, "rapidocrlite can't be imported"),
         ("listed.onnx out --narrow --widths 64", 2, "--narrow goes with the default --widths"),
