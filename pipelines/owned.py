@@ -28,6 +28,23 @@ def refuse_foreign(uri: str, ours: re.Pattern[str], what: str) -> None:
         )
 
 
+def begin_page(uri: str, page: str, figures: str) -> None:
+    """Make an earlier page in this folder unfinished: delete its file of ``figures``, written last.
+
+    Raises:
+        DataError: when that file lies there without the ``page``, so isn't ours.
+    """
+    address = storage.join(uri, figures)
+    if not storage.exists(address):
+        return
+    if not storage.exists(storage.join(uri, page)):
+        raise DataError(
+            f"{uri} holds {figures!r} without {page!r} beside it, so it isn't the report of a job, "
+            "which would replace it; move it away, or choose another folder"
+        )
+    storage.delete(address)
+
+
 def delete_ours(
     uri: str, ours: re.Pattern[str], *, first: Sequence[str] = (), last: Sequence[str] = ()
 ) -> None:

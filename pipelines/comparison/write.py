@@ -7,6 +7,7 @@ import json
 from crnn import storage
 from pipelines.comparison.page import page
 from pipelines.comparison.result import Comparison
+from pipelines.owned import begin_page
 
 HTML_NAME = "comparison.html"
 JSON_NAME = "comparison.json"
@@ -18,7 +19,7 @@ def write(comparison: Comparison, out_uri: str) -> str:
     Raises:
         DataError: when they can't be written.
     """
-    storage.delete(storage.join(out_uri, JSON_NAME))
+    begin_page(out_uri, HTML_NAME, JSON_NAME)
     address = storage.join(out_uri, HTML_NAME)
     storage.write_bytes(address, page(comparison).encode("utf-8", "surrogatepass"))
     text = json.dumps(comparison.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -10,8 +11,10 @@ import pyarrow.parquet as pq
 
 from crnn import storage
 from pipelines.evaluation.reader import PREDICTION_SCHEMA
+from pipelines.owned import delete_ours
 
 FILE_ROWS = 1_000_000
+_OURS = re.compile(r"part-\d{5}\.parquet")
 
 
 class PredictionWriter:
@@ -28,9 +31,7 @@ class PredictionWriter:
 
     def __enter__(self) -> PredictionWriter:
         if storage.exists(self._uri):
-            for info in list(storage.list_files(self._uri, suffix=".parquet")):
-                if storage.base_name(info.uri).startswith("part-"):
-                    storage.delete(info.uri)
+            delete_ours(self._uri, _OURS)
         return self
 
     def __exit__(

@@ -12,6 +12,7 @@ from crnn import storage
 from pipelines.inspection.findings_file import FINDINGS_NAME, FINDINGS_SCHEMA, SETS_KEY
 from pipelines.inspection.page import page
 from pipelines.inspection.result import Inspection
+from pipelines.owned import begin_page
 
 HTML_NAME = "report.html"
 JSON_NAME = "report.json"
@@ -24,7 +25,7 @@ def write(inspection: Inspection, out_uri: str) -> str:
     Raises:
         DataError: when they can't be written.
     """
-    storage.delete(storage.join(out_uri, JSON_NAME))
+    begin_page(out_uri, HTML_NAME, JSON_NAME)
     _write_findings(inspection, storage.join(out_uri, FINDINGS_NAME))
     address = storage.join(out_uri, HTML_NAME)
     storage.write_bytes(address, page(inspection).encode("utf-8", "surrogatepass"))

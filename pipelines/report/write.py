@@ -7,6 +7,7 @@ import json
 from crnn import storage
 from pipelines.evaluation.losses import Losses
 from pipelines.evaluation.result import Evaluation
+from pipelines.owned import begin_page
 from pipelines.report.page import page
 
 HTML_NAME = "report.html"
@@ -15,7 +16,7 @@ JSON_NAME = "report.json"
 
 def begin_report(out_uri: str) -> None:
     """Make an earlier report in this place unfinished, before anything beside it changes."""
-    storage.delete(storage.join(out_uri, JSON_NAME))
+    begin_page(out_uri, HTML_NAME, JSON_NAME)
 
 
 def write_report(evaluation: Evaluation, out_uri: str, lost: Losses | None = None) -> str:

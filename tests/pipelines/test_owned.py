@@ -13,8 +13,9 @@ from crnn import storage
 from crnn.errors import DataError
 from jobs.training.run import RUN_FILES, train
 from jobs.training.settings import TrainSettings
+from pipelines.evaluation.predictions import PredictionWriter
 from pipelines.output import claim, release
-from pipelines.owned import delete_ours, refuse_foreign
+from pipelines.owned import begin_page, delete_ours, refuse_foreign
 
 OURS = re.compile(r"a/x\.bin|done")
 
@@ -113,3 +114,21 @@ def test_what_was_written_a_moment_ago_on_a_store_is_not_overwritten(
     put(root, "manifest.json")  # finished: nobody is at work
     monkeypatch.setattr("pipelines.at_work.QUIET_S", 120)
     claim(root, {"": {"seed": 3}}, overwrite=True)
+
+
+def test_figures_without_their_page_are_not_ours(tmp_path: Path) -> None:
+    home = str(tmp_path)
+    begin_page(home, "report.html", "report.json")
+    put(home, "report.json")
+    with pytest.raises(DataError, match=r"holds 'report.json' without 'report.html'.*replace it"):
+        begin_page(home, "report.html", "report.json")
+    put(home, "report.html")
+    begin_page(home, "report.html", "report.json")
+    assert files(home) == {"report.html"}
+
+
+def test_predictions_take_the_place_of_predictions_alone(tmp_path: Path) -> None:
+    others = {"part-00000-000.parquet", "part-mine.parquet", "part-00000.csv"}
+    put(str(tmp_path), "part-00000.parquet", "part-00001.parquet", *others)
+    with PredictionWriter(str(tmp_path)):
+        assert files(str(tmp_path)) == others
