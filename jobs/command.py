@@ -81,8 +81,7 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "crnn COMMAND --help lists the settings of a command; crnn --version prints the "
-            "version.",
+            "crnn COMMAND --help lists its settings; crnn --version prints the version.",
         ]
     )
 

@@ -261,7 +261,7 @@ def test_arguments_that_no_decoder_takes_are_refused() -> None:
         RECOGNIZER.read(picture, decoder="magic")
     with pytest.raises(ValueError, match="lexicon"):
         RECOGNIZER.read(picture, decoder="greedy", lexicon=["ab"])
-    with pytest.raises(ValueError, match="already built"):
+    with pytest.raises(ValueError, match="built already"):
         RECOGNIZER.read(picture, decoder=build_decoder("greedy"), lexicon=["ab"])
     with pytest.raises(ValueError, match="batch_pixels is 0"):
         Recognizer(RECOGNIZER.bundle, batch_pixels=0)

@@ -116,8 +116,8 @@ def test_a_picture_wider_than_opencv_takes_can_be_cut() -> None:
 @pytest.mark.parametrize(
     ("region", "what"),
     [
-        (from_box(math.nan, 0, 10, 10), "no finite number"),
-        (from_box(0, 0, math.inf, 10), "no finite number"),
+        (from_box(math.nan, 0, 10, 10), "isn't a finite number"),
+        (from_box(0, 0, math.inf, 10), "isn't a finite number"),
         (from_box(5, 5, 5, 20), "half a pixel"),
         (from_box(5, 5, 20, 5.4), "half a pixel"),
         (from_box(130, 5, 150, 20), "outside the picture of 120x80"),

@@ -118,7 +118,7 @@ def test_what_says_nothing_about_confidences_is_refused(tmp_path: Path) -> None:
     write_set(tmp_path / "wrong", [sample(f"s{n}", "hhhhh", png(n)) for n in range(60)])
     write_set(tmp_path / "few", [sample(f"s{n}", "hhhhh", png(n)) for n in range(10)])
     for arguments, status, *words in (
-        ("--bundle out --data wrong", 1, "of 60 pictures 0 are read right"),
+        ("--bundle out --data wrong", 1, "0 of 60 pictures are read right"),
         ("--bundle out --data few", 1, "of 10 pictures", "expected at least 50"),
         ("--bundle out --data nowhere", 1, "nowhere"),
         ("--bundle nowhere --data few", 1, "nowhere"),

@@ -139,8 +139,8 @@ def test_what_cannot_be_read_is_one_message(
     [
         ({}, "expected pictures to read here, or --input and --output"),
         ({"input": "crops"}, "--input is 'crops', --output ''"),
-        ({"pictures": ("a.png",), "output": "out"}, "--output: not with pictures"),
-        ({"pictures": ("a.png",), "workers": 2}, "--workers: not with pictures"),
+        ({"pictures": ("a.png",), "output": "out"}, "--output can't be used with pictures"),
+        ({"pictures": ("a.png",), "workers": 2}, "--workers can't be used with pictures"),
         ({"json": True, "input": "a", "output": "b"}, "--json goes with pictures"),
         ({"pictures": ("a.png",), "min_confidence": 2}, "expected 0 to 1"),
     ],
@@ -151,5 +151,9 @@ def test_what_does_not_go_together(settings: dict[str, Any], words: str) -> None
 
 
 def test_a_wrong_command_line_has_the_status_of_one(folder: Path) -> None:
-    refused(here("crops/17.png", "--output", "out", cwd=folder), 2, "--output: not with pictures")
+    refused(
+        here("crops/17.png", "--output", "out", cwd=folder),
+        2,
+        "--output can't be used with pictures",
+    )
     assert not (folder / "out").exists()

@@ -58,7 +58,7 @@ def test_only_previews_leave_no_set(tmp_path: Path) -> None:
         (("--count", "5"), 2, "OUT is missing"),
         (("out", "--count", "5", "--adjust", "blur", "1"), 2, "blur_em"),
         (("out", "--count", "5", "--words", "nowhere.tsv"), 1, "nowhere.tsv"),
-        (("out", "--count", "5", "--fonts", "nowhere"), 1, "nowhere is no folder"),
+        (("out", "--count", "5", "--fonts", "nowhere"), 1, "nowhere isn't a folder"),
     ],
 )
 def test_the_job_ends_with_the_status_and_the_reason(
@@ -75,7 +75,7 @@ def test_the_job_ends_with_the_status_and_the_reason(
         ({"count": 0}, "--preview"),
         ({"count": 5, "style": "fancy"}, "plain, full"),
         ({"count": 5, "content": "codes", "lines": True}, "english"),
-        ({"count": 5, "backgrounds": "nowhere"}, "nowhere is no folder"),
+        ({"count": 5, "backgrounds": "nowhere"}, "nowhere isn't a folder"),
         ({"count": 5, "charset": "漢字"}, "digits nor the letters"),
         ({"count": 5, "kinds": {"poem": 1.0}}, "poem"),
     ],

@@ -49,7 +49,7 @@ def test_the_first_rows_decide_nothing_about_those_below(tmp_path: Path) -> None
     assert [row["region"] for row in found[-5:]] == [BOX, BOX, None, None, None]
     assert problems(found) == {
         "line 20004": f"line 20004 of {tmp_path}/list.csv: 'a' is no number, for '/s.png'",
-        "line 20005": f"line 20005 of {tmp_path}/list.csv: of the numbers ('1', '', '5', '8') some "
+        "line 20005": f"line 20005 of {tmp_path}/list.csv: some of the numbers ('1', '', '5', '8') "
         "are missing; expected all or none, for '/t.png'",
     }
     errors = [file.data for file in encoded([found[-3:-1]])]
@@ -206,7 +206,7 @@ def test_excel_names_its_separator(tmp_path: Path) -> None:
         ("uri\n/a.png\n".encode("utf-32"), "is UTF-16"),
         (b"", "is empty"),
         (b"\n\n", "is empty"),
-        (b"uri,x0\n", "mean nothing"),
+        (b"uri,x0\n", "unknown columns"),
         (b"uri\n", "names no picture"),
     ],
 )

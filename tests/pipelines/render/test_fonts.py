@@ -147,7 +147,7 @@ def test_a_face_may_lack_what_is_not_needed(tmp_path: Path) -> None:
 
 
 def test_folders_without_fonts_are_named(tmp_path: Path) -> None:
-    for folder, what in ((tmp_path / "none", "no folder"), (tmp_path, "no font file")):
+    for folder, what in ((tmp_path / "none", "isn't a folder"), (tmp_path, "no font file")):
         with pytest.raises(DataError, match=what):
             find_fonts("A", folders=(str(folder),))
 

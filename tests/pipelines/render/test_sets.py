@@ -196,7 +196,10 @@ def test_fonts_words_and_photographs_of_the_user_decide_the_set(tmp_path: Path) 
 
 def test_photographs_that_are_none_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"no picture")
-    for folder, message in ((tmp_path, "a.jpg is no picture"), (tmp_path / "x", "no folder")):
+    for folder, message in (
+        (tmp_path, "a.jpg isn't a picture"),
+        (tmp_path / "x", "isn't a folder"),
+    ):
         config = RenderConfig(count=9, style=FULL, backgrounds=str(folder))
         with pytest.raises(DataError, match=message):
             list(render_samples(config, packaged(), 0, 9))

@@ -124,7 +124,7 @@ def test_columns_of_texts(tmp_path: Path, labels: pa.Array, texts: list[str | No
 )
 def test_columns_that_are_no_texts_are_refused_by_name(tmp_path: Path, labels: pa.Array) -> None:
     path = parquet(tmp_path / "t.parquet", labels)
-    with pytest.raises(DataError, match=r"'label' is .*no text.*--text-column") as told:
+    with pytest.raises(DataError, match=r"'label' is .*isn't text.*--text-column") as told:
         rows(path)
     assert str(pq.read_schema(path).field("label").type) in str(told.value)
 
