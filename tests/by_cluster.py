@@ -31,6 +31,8 @@ APART = {
     "tests/jobs/test_train_faults.py",
 }
 """Files whose tests share nothing: each starts a cluster of its own, for a minute or more."""
+LONG = {"tests/jobs/serving/test_bulk_jobs.py", "tests/jobs/test_train_cluster.py"}
+"""Files whose few tests share a cluster, and take minutes together."""
 
 
 class ByCluster(LoadFileScheduling):
@@ -50,7 +52,7 @@ def longest_first(items: list[pytest.Item]) -> list[pytest.Item]:
 
     def rank(item: pytest.Item) -> tuple[bool, int, str]:
         group = group_of(item.nodeid)
-        return "::" not in group, -sizes[group], group
+        return "::" not in group and group not in LONG, -sizes[group], group
 
     return sorted(items, key=rank)
 

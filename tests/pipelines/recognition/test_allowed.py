@@ -95,12 +95,13 @@ def test_what_a_list_names_elsewhere_is_not_read(
         str(tmp_path / "s.png"),
         f"file://{tmp_path}/s.png",
         "/dev/stdin",
-        "~nobody-of-this-name/s.png",
         "http://127.0.0.1/s.png",
     ]
-    found = outcomes(write_list(f"{allowed}/list.parquet", [*good, *bad, None]), allowed)
+    odd = ["~nobody-of-this-name/s.png"]  # no home, and so a name beside the list
+    found = outcomes(write_list(f"{allowed}/list.parquet", [*good, *bad, *odd, None]), allowed)
     assert [found.pop(uri) for uri in good] == [GOOD] * 3
-    nameless = f"{allowed}/list.parquet#row {len(good) + len(bad) + 1}"
+    assert found.pop(f"{allowed}/{odd[0]}") == "not_found", found
+    nameless = f"{allowed}/list.parquet#row {len(good) + len(bad) + len(odd) + 1}"
     assert found.pop(nameless) == "bad_line", found
     assert set(found.values()) == {"not_allowed"}, found
     assert len(found) == len(bad) - 1, "two are the same file"
