@@ -5,12 +5,14 @@
     python jobs/recognize.py --json 'crops/*.png' other.jpg
     python jobs/recognize.py --bundle runs/first/bundle --input crops/ --output results/
     python jobs/recognize.py --then STRONG --below 0.9 --input crops/ --output results/
+    python jobs/recognize.py --pages --input scans/ --output results/
     python jobs/recognize.py --bundle s3://b/bundle --input s3://b/crops --output s3://b/results
     ray job submit -- python jobs/recognize.py --bundle B --input 's3://b/2026/*.png' --output O
 
 Pictures without --output are read in this process, without Ray, and printed a line each: text,
 confidence, name. One that can't be read is reported on stderr and makes the exit status 1. With
---output, every input gets one row in OUTPUT/model=<digest>/*.parquet; _report.json is written last.
+--output, every input gets one row in OUTPUT/model=<digest>/*.parquet, with --pages every line of
+every page; _report.json is written last.
 If it is killed, the same command continues where it stopped. Run again later, it reads only what
 is new or has changed.
 """

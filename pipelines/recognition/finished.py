@@ -18,6 +18,8 @@ REPORT_FILE = "_report.json"
 """Written last, beside the folder of results."""
 LOW_CONFIDENCE = "low_confidence"
 """Error of a reading whose confidence is below the caller's minimum; its row keeps the text."""
+OF_PAGES = frozenset({"page", "line"})
+"""Columns that only a job that reads whole pages writes."""
 FOLDER = "model="
 """What the name of a folder of results begins with; the digest goes on."""
 
@@ -65,13 +67,19 @@ def check_finished(folder: str, remedy: str) -> None:
 
 
 def read_part(address: str, columns: list[str] | None = None) -> pa.Table:
-    """A results file, all columns or the given ones; passing errors are tried again."""
+    """A results file, all columns or the given ones, of ``OF_PAGES`` those that it has; passing
+    errors are tried again."""
     storage.check_file(address)
     system, path = storage.resolve(address)
 
     def read() -> pa.Table:
-        with system.open_input_file(path) as file:
-            return pq.read_table(file, columns=columns)
+        with (
+            system.open_input_file(path) as file,
+            pq.ParquetFile(file, pre_buffer=True) as part,
+        ):
+            missing = OF_PAGES.difference(part.schema_arrow.names)
+            there = None if columns is None else [one for one in columns if one not in missing]
+            return part.read(columns=there)
 
     return storage.attempt("read", address, read)
 

@@ -26,6 +26,7 @@ from crnn.decode.lexicon import read_lexicon
 from crnn.doubt import Then
 from crnn.engines import OF_TORCH, REDUCED, check_engine, engine_for
 from crnn.errors import DataError
+from crnn.pages.detector import Detector
 from crnn.recognizer import Recognizer
 from pipelines.agenda import Agenda
 from pipelines.prefixes import leads_out
@@ -33,7 +34,8 @@ from pipelines.recognition.config import BulkConfig
 from pipelines.recognition.finished import REPORT_FILE
 from pipelines.recognition.known import Known
 from pipelines.recognition.listing import list_inputs
-from pipelines.recognition.plan import Chunk, Ledger, Plan
+from pipelines.recognition.page_lines import CHUNK_FILES, whole_files
+from pipelines.recognition.plan import CHUNK_ROWS, Chunk, Ledger, Plan
 from pipelines.recognition.reader import ChunkOutcome, ChunkReader, ReadConfig
 from pipelines.recognition.summary import RunFigures, summarise, write_summary
 from pipelines.recognition.sweep import failed_inputs, sweep
@@ -108,22 +110,26 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
     listing = list_inputs(
         input_uri,
         all_files=config.all_files,
+        documents=config.pages,
         without=out_uri,
         prefixes=config.prefixes,
         ignore_columns=config.ignore_columns,
     )
-    inputs = _not_empty(input_uri, listing)
-    ledger = Ledger(out_uri, digest)
+    detector = config.page_detector() if config.pages else None
+    inputs = _not_empty(input_uri, whole_files(listing) if config.pages else listing)
+    ledger = Ledger(out_uri, digest, chunk_rows=CHUNK_FILES if config.pages else CHUNK_ROWS)
     _check_output(config.prefixes, out_uri, ledger.results_uri, ledger.work_uri)
-    ledger.claim(_recipe(bundle, then, config))
+    ledger.claim(_recipe(bundle, then, detector, config))
     storage.delete(storage.join(out_uri, REPORT_FILE))  # from here on there may be more to read
     if config.retry_failed:
-        list(ledger.add(failed_inputs(ledger)))
+        failed = failed_inputs(ledger)
+        list(ledger.add(whole_files(failed) if config.pages else failed))
     return Work(
         ledger=ledger,
         read=ReadConfig(
             bundle=bundle,
             then=then,
+            detector=detector,
             lexicon=lexicon,
             ngram=ngram,
             options=config,
@@ -210,12 +216,17 @@ def _plans(ledger: Ledger, inputs: Iterator[pa.Table]) -> Iterator[Plan]:
     yield from ledger.add(known.fresh(page) for page in inputs)
 
 
-def _recipe(bundle: Bundle, then: Then | None, config: BulkConfig) -> dict[str, Any]:
+def _recipe(
+    bundle: Bundle, then: Then | None, detector: Detector | None, config: BulkConfig
+) -> dict[str, Any]:
     """What decides the rows, but for the pictures."""
     return {
         "bundle": bundle.digest,
         "then": then.bundle.digest if then else None,
         "below": then.below if then else None,
+        "detector": detector.name if detector else None,
+        "dpi": config.dpi if detector else None,
+        "max_pages": config.max_pages if detector else None,
         "decoder": config.decoder or None,
         "lexicon": _digest(config.lexicon),
         "ngram": _digest(config.ngram),

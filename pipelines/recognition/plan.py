@@ -73,7 +73,9 @@ class Plan:
 class Ledger:
     """The plans and the results of one bundle in one output folder."""
 
-    def __init__(self, out_uri: str, digest: str) -> None:
+    def __init__(self, out_uri: str, digest: str, *, chunk_rows: int = CHUNK_ROWS) -> None:
+        """``chunk_rows``: inputs of a chunk, or some more."""
+        self._chunk_rows = chunk_rows
         self.results_uri = storage.join(out_uri, f"model={digest[:16]}")
         self.work_uri = storage.join(out_uri, WORK_FOLDER, digest[:16])
 
@@ -129,7 +131,7 @@ class Ledger:
         number = plans[-1].number + 1 if plans else 0
         size = FIRST_PLAN_CHUNKS
         chunks: list[pa.Table] = []
-        for chunk in _gathered(tables):
+        for chunk in _gathered(tables, self._chunk_rows):
             chunks.append(chunk)
             if len(chunks) == size:
                 yield self._write(number, chunks)
@@ -217,12 +219,12 @@ def _plan(number: int, address: str, footer: pq.FileMetaData) -> Plan:
     )
 
 
-def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Whole tables together until they have ``CHUNK_ROWS``."""
+def _gathered(tables: Iterable[pa.Table], chunk_rows: int) -> Iterator[pa.Table]:
+    """Whole tables together until they have ``chunk_rows``."""
     waiting: list[pa.Table] = []
     for table in tables:
         waiting.append(table)
-        if sum(len(part) for part in waiting) >= CHUNK_ROWS:
+        if sum(len(part) for part in waiting) >= chunk_rows:
             yield pa.concat_tables(waiting)
             waiting = []
     if sum(len(part) for part in waiting):

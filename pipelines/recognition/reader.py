@@ -18,9 +18,11 @@ from crnn import storage
 from crnn.bundle import Bundle
 from crnn.decode import CharNgram, Decoder
 from crnn.doubt import Then
+from crnn.pages.detector import Detector
 from crnn.picture_pool import Encoded, PicturePool
 from crnn.recognizer import Recognizer
 from pipelines.recognition.config import BulkConfig
+from pipelines.recognition.page_lines import PageLines
 from pipelines.recognition.plan import Chunk, read_chunk
 from pipelines.recognition.rows import result_table
 from pipelines.recognition.second import Read, SecondReader
@@ -35,6 +37,8 @@ class ReadConfig:
     bundle: Bundle
     then: Then | None = None
     """What reads what the bundle doubts."""
+    detector: Detector | None = None
+    """What finds the text of whole pages; None where inputs are read whole."""
     lexicon: Sequence[str] | None
     ngram: CharNgram | None
     options: BulkConfig
@@ -47,6 +51,7 @@ class ChunkOutcome:
 
     part: str
     rows: int
+    """Inputs; of pages each has any number of rows."""
     errors: Counter[str]
     """By code."""
     began: float
@@ -66,6 +71,7 @@ class ChunkReader:
             cv2.setNumThreads(1)
         self._recognizer, self._decode, self._pictures = self._parts(config.bundle)
         self._decodes_small = not (options.decoders or options.use_gpu)
+        self._lines = None if config.detector is None else self._page_lines(config.detector)
         self._second = None if config.then is None else self._second_reader(config.then)
 
     def __call__(self, chunks: Sequence[Chunk]) -> Iterator[ChunkOutcome]:
@@ -95,6 +101,8 @@ class ChunkReader:
         """The chunks in their order, with what was read."""
         inputs: deque[pa.Table] = deque()
         files = encoded(_entries(chunks, inputs), self._config.options.prefixes)
+        if self._lines is not None:
+            return self._lines.read(chunks, inputs, files)
         if self._second is None:
             return self._read_first(chunks, inputs, files, small_here)
         files = self._second.holding(files)
@@ -136,6 +144,17 @@ class ChunkReader:
         )
         return recognizer, decode, pictures
 
+    def _page_lines(self, detector: Detector) -> PageLines:
+        options = self._config.options
+        return PageLines(
+            recognizer=self._recognizer,
+            decode=self._decode,
+            pictures=self._pictures,
+            detector=detector,
+            request=options.page_request,
+            chars=options.chars,
+        )
+
     def _second_reader(self, then: Then) -> SecondReader:
         options = self._config.options
         return SecondReader(
@@ -173,4 +192,4 @@ def _entries(chunks: Sequence[Chunk], inputs: deque[pa.Table]) -> Iterator[list[
 
 def _outcome(chunk: Chunk, rows: pa.Table, began: float, ended: float) -> ChunkOutcome:
     errors = Counter(rows["error_code"].drop_null().to_pylist())
-    return ChunkOutcome(part=chunk.part, rows=len(rows), errors=errors, began=began, ended=ended)
+    return ChunkOutcome(part=chunk.part, rows=chunk.rows, errors=errors, began=began, ended=ended)

@@ -1,4 +1,4 @@
-"""One row of the results for every input, successful or not."""
+"""One row of the results for every input, or for every line of a page, successful or not."""
 
 from __future__ import annotations
 
@@ -41,10 +41,19 @@ empty one, in which nothing was found, has confidence 0. ``squeezed`` and ``turn
 clockwise) as ``crnn.Result`` has them."""
 
 
+PAGE, LINE = pa.field("page", pa.int32()), pa.field("line", pa.int32())
+PAGE_SCHEMA = pa.schema([*[*RESULT_SCHEMA][:2], PAGE, LINE, *[*RESULT_SCHEMA][2:]])
+"""Of a job that reads whole pages. Both count from 1; ``page`` is null where the file can't be
+opened, ``line`` where there is none: of a page without text, or that can't be opened."""
+NO_TEXT = "no_text"
+"""Not an error in the results: a row with an empty text, no line and no confidence."""
+
+
 def result_table(
     inputs: pa.Table, readings: Readings, *, min_confidence: float, chars: bool
 ) -> pa.Table:
-    """A table of ``RESULT_SCHEMA`` of a chunk's inputs and what they read, in their order."""
+    """A table of ``RESULT_SCHEMA`` of a chunk's inputs and what they read, in their order; of
+    ``PAGE_SCHEMA`` where the inputs have pages."""
     failed = np.zeros(len(readings), dtype=np.bool_)
     failed[list(readings.errors)] = True
     codes: list[str | None] = [None] * len(readings)
@@ -53,13 +62,16 @@ def result_table(
         confidence = readings.confidences[place]
         codes[place] = LOW_CONFIDENCE
         messages[place] = f"{confidence:.4f}; the minimum is {min_confidence:g}"
+    bare = np.zeros(len(readings), dtype=np.bool_)
     for place, error in readings.errors.items():
-        codes[place], messages[place] = error.reason, str(error)
+        bare[place] = error.reason == NO_TEXT
+        told = (None, None) if bare[place] else (error.reason, str(error))
+        codes[place], messages[place] = told
     columns: dict[str, Any] = {
         "uri": inputs["uri"],
         "etag": inputs["etag"],
         "region": inputs["region"],
-        "text": pa.array(readings.texts, pa.string(), mask=failed),
+        "text": pa.array(readings.texts, pa.string(), mask=failed & ~bare),
         "confidence": pa.array(readings.confidences.astype(np.float32), mask=failed),
         "squeezed": pa.array(readings.squeezed, mask=failed),
         "turned": pa.array(readings.turned, mask=failed),
@@ -70,18 +82,23 @@ def result_table(
         "error_message": messages,
         "model": readings.models,
     }
-    return pa.table(columns, schema=RESULT_SCHEMA)
+    if PAGE.name not in inputs.column_names:
+        return pa.table(columns, schema=RESULT_SCHEMA)
+    columns |= {name: inputs[name] for name in (PAGE.name, LINE.name)}
+    return pa.table(columns, schema=PAGE_SCHEMA)
 
 
 def as_results(table: pa.Table) -> pa.Table:
-    """Rows of ``RESULT_SCHEMA``; columns that there weren't when they were written are null."""
+    """Rows of ``RESULT_SCHEMA``, or of ``PAGE_SCHEMA`` where they have pages; columns that there
+    weren't when they were written are null."""
+    schema = PAGE_SCHEMA if PAGE.name in table.column_names else RESULT_SCHEMA
     columns = [
         table[field.name].cast(field.type)
         if field.name in table.column_names
         else pa.nulls(len(table), field.type)
-        for field in RESULT_SCHEMA
+        for field in schema
     ]
-    return pa.table(columns, schema=RESULT_SCHEMA)
+    return pa.table(columns, schema=schema)
 
 
 def _characters(readings: Readings, failed: NDArray[np.bool_]) -> pa.Array:

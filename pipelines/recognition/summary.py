@@ -29,7 +29,7 @@ ERROR_EXAMPLES = 10
 _THREADS = 8
 _AHEAD = 32
 _COUNTED = ["text", "confidence", "error_code", "model"]
-_SHOWN = ["uri", "region", "text", "confidence", "chars", "error_message"]
+_SHOWN = ["uri", "page", "region", "text", "confidence", "chars", "error_message"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,13 +142,14 @@ class _Count:
         known = table["confidence"].drop_null().to_numpy()
         self.confidences += np.histogram(known, bins=CONFIDENCE_BINS, range=(0, 1))[0]
         read = np.flatnonzero(pc.is_null(table["error_code"]).to_numpy())
-        confidences = table["confidence"].take(read).to_numpy().astype(np.float64)
+        certain = read[pc.is_valid(table["confidence"].take(read)).to_numpy()]
+        confidences = table["confidence"].take(certain).to_numpy().astype(np.float64)
         for entry in pc.value_counts(pc.utf8_length(table["text"].take(read))).to_pylist():
             self.lengths[entry["values"]] += entry["counts"]
         for entry in pc.value_counts(table["model"].take(read)).to_pylist():
             self.models[entry["values"]] += entry["counts"]
         least = np.argsort(confidences, kind="stable")[:LEAST_CONFIDENT]
-        rows = (_Row(float(confidences[i]), address, int(read[i])) for i in least)
+        rows = (_Row(float(confidences[i]), address, int(certain[i])) for i in least)
         self.doubtful = heapq.nsmallest(LEAST_CONFIDENT, [*self.doubtful, *rows])
         self._take_in_errors(address, table["error_code"])
 
@@ -181,12 +182,14 @@ def _rows(wanted: Sequence[_Row]) -> dict[_Row, dict[str, Any]]:
 
 
 def _example(row: dict[str, Any]) -> dict[str, Any]:
-    return {"uri": row["uri"], "region": plain(row["region"]), "message": row["error_message"]}
+    place = {"uri": row["uri"], "region": plain(row["region"])}
+    page = {"page": row["page"]} if "page" in row else {}
+    return {**place, **page, "message": row["error_message"]}
 
 
 def _doubtful(row: dict[str, Any]) -> dict[str, Any]:
-    names = ("uri", "region", "text", "confidence", "chars")
-    return {name: plain(row[name]) for name in names}
+    names = ("uri", "page", "region", "text", "confidence", "chars")
+    return {name: plain(row[name]) for name in names if name in row}
 
 
 def plain(value: Any) -> Any:

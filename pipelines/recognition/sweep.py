@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from crnn import storage
 from pipelines.recognition.finished import LOW_CONFIDENCE, read_part
-from pipelines.recognition.inputs import NO_KEYS, SCHEMA, Keys, among, places, position
+from pipelines.recognition.inputs import NO_KEYS, REGION, SCHEMA, Keys, among, places, position
 from pipelines.recognition.known import REPLACES
 from pipelines.recognition.lists import BAD_LINE
 from pipelines.recognition.plan import Ledger, Plan
-from pipelines.recognition.rows import as_results
+from pipelines.recognition.rows import PAGE, as_results
 
 
 def sweep(ledger: Ledger) -> int:
@@ -37,15 +37,26 @@ def sweep(ledger: Ledger) -> int:
 def failed_inputs(ledger: Ledger) -> Iterator[pa.Table]:
     """Inputs whose row is an error that another try may mend, with ``REPLACES``."""
     for address in ledger.parts():
-        rows = read_part(address, ["uri", "etag", "region", "error_code"])
+        rows = read_part(address, ["uri", "etag", "region", "error_code", PAGE.name])
         final = pc.is_in(rows["error_code"], pa.array([LOW_CONFIDENCE, BAD_LINE]))
         failed = rows.filter(pc.and_(pc.is_valid(rows["error_code"]), pc.invert(final)))
         if len(failed):
-            known = {name: failed[name] for name in ("uri", "etag", "region")}
+            known = _inputs_of(failed)
             table = pa.table(
-                [known.get(f.name, pa.nulls(len(failed), f.type)) for f in SCHEMA], schema=SCHEMA
+                [
+                    known[f.name] if f.name in known.column_names else pa.nulls(len(known), f.type)
+                    for f in SCHEMA
+                ],
+                schema=SCHEMA,
             )
             yield table.append_column(REPLACES, pa.repeat(pa.scalar(True), len(table)))
+
+
+def _inputs_of(rows: pa.Table) -> pa.Table:
+    """``uri``, ``etag`` and ``region`` of what was read; each file once where it was by pages."""
+    if PAGE.name not in rows.column_names:
+        return rows.select(["uri", "etag", "region"])
+    return rows.group_by(["uri", "etag"], use_threads=False).aggregate([])
 
 
 def _newest(ledger: Ledger, plans: Sequence[Plan]) -> tuple[Keys, NDArray[np.int64]]:
@@ -64,10 +75,18 @@ def _without_stale(address: str, keys: Keys, numbers: NDArray[np.int64]) -> int:
     part = int(storage.base_name(address).split("-")[1])
     if not len(numbers) or part >= numbers.max():
         return 0
-    here = places(read_part(address, ["uri", "region"]))
+    here = places(_without_lines(read_part(address, ["uri", "region", PAGE.name])))
     stale = among(here, keys) & (numbers[position(here, keys)] > part)
     if stale.any():
         kept = as_results(read_part(address).filter(pa.array(~stale)))
         with storage.replacing(address) as path:
             pq.write_table(kept, path, compression="zstd")
     return int(stale.sum())
+
+
+def _without_lines(rows: pa.Table) -> pa.Table:
+    """The inputs of these rows: of a page, the regions are what was found in it."""
+    if PAGE.name not in rows.column_names:
+        return rows
+    whole = pa.nulls(len(rows), REGION)
+    return rows.set_column(rows.schema.get_field_index("region"), "region", whole)

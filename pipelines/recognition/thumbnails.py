@@ -20,9 +20,14 @@ _LOOK = PictureContract(height=96, channels=3, widths=(960,))
 def thumbnails(rows: Sequence[Mapping[str, Any]], prefixes: Prefixes = ()) -> PictureOf:
     """The pictures of these rows, by ``uri`` and ``region``; None for any that can't be had.
 
-    None for any outside ``prefixes`` too: the rows may be of a job that was allowed more.
+    None for any of a later page of its file, and for any outside ``prefixes`` too: the rows may be
+    of a job that was allowed more.
     """
-    entries = [{"uri": row["uri"], "region": row["region"], "size": None} for row in rows]
+    entries = [
+        {"uri": row["uri"], "region": row["region"], "size": None}
+        for row in rows
+        if (row.get("page") or 1) == 1
+    ]
     found: dict[tuple[str, tuple[float, ...] | None], Image.Image] = {}
     with PicturePool(_LOOK) as pool:
         pictures = chain.from_iterable(pool.prepare(encoded([entries], prefixes)))

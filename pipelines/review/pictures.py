@@ -52,6 +52,8 @@ def fetch(row: dict[str, Any], bytes_of: BytesOf) -> Shown:
     """
     if row["error_code"] in _HARMFUL:
         raise PictureError(row["error_code"], f"not opened here: {row['error_message']}")
+    if (row.get("page") or 1) > 1:
+        raise PictureError("later_page", f"page {row['page']} of its file isn't shown")
     data = bytes_of(row["uri"])
     image = decode_picture(data)
     if row["region"] is None:

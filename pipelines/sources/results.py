@@ -27,7 +27,10 @@ from pipelines.sources.files import ahead, read_file
 from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, Reader, SourceOptions
 from pipelines.sources.item import Item, Place
 
-_COLUMNS = ["uri", "region", "text", "confidence", "turned", "error_code", "error_message"]
+_COLUMNS = [
+    *("uri", "page", "region", "text", "confidence", "turned"),
+    *("error_code", "error_message"),
+]
 _REASONS = {"not_found": "missing_file", "unreadable": "unreadable_file"}
 """Errors of shards' rows, as other formats call them."""
 _REMEDY = "run jobs/recognize.py again to complete them"
@@ -74,6 +77,10 @@ def _why_not(row: dict[str, Any], options: SourceOptions) -> tuple[str, str]:
     """Reason and message of a row that is no sample."""
     if row["error_code"] is not None:
         return row["error_code"], row["error_message"] or ""
+    if (row.get("page") or 1) > 1:
+        return "later_page", f"page {row['page']} of its file; pictures are taken of the first"
+    if row["confidence"] is None:
+        return "no_text", "no text was found on the page"
     if row["confidence"] < options.min_confidence:
         return LOW_CONFIDENCE, f"{row['confidence']:.4f}; the minimum is {options.min_confidence:g}"
     a_character = row["confidence"] ** (1 / max(1, len(row["text"] or "")))
