@@ -23,7 +23,7 @@ _MARGIN_PX = 10
 
 
 class RapidRecognizer:
-    """RapidOCR's recognition step with the model that it brings along."""
+    """RapidOCR with the models that it brings along: its recognition step, or all of it."""
 
     def __init__(self) -> None:
         from rapidocr import RapidOCR
@@ -45,6 +45,11 @@ class RapidRecognizer:
 
         return list(self._engine.text_rec(TextRecInput(img=list(pictures))).txts)
 
+    def read_page(self, page: BGR) -> list[str]:
+        """The lines of a whole page, by all of its steps as they come."""
+        found = self._engine(page, use_det=True, use_cls=True, use_rec=True)
+        return list(found.txts or ())
+
 
 def rapidocr_version() -> str:
     """``RapidOCR 3.10.0``."""
@@ -64,14 +69,22 @@ def tesseract(pictures: Sequence[bytes], *, lines: bool) -> tuple[list[str], flo
     A page is a word, given as it is, or a line: brought to 48 px and with a margin of 10 px in
     the colours of its edge, with which Tesseract reads more lines right, and fewer words.
     """
+    framed = [with_margin(data) for data in pictures] if lines else pictures
+    texts, cpu_s = tesseract_pages(framed, psm=7 if lines else 8)
+    return [" ".join(text.split()) for text in texts], cpu_s
+
+
+def tesseract_pages(pictures: Sequence[bytes], *, psm: int = 3) -> tuple[list[str], float]:
+    """The text of each encoded picture with its line ends, and the CPU seconds of the one process
+    that read all; ``psm`` is Tesseract's mode of segmentation, 3 for whole pages."""
     with tempfile.TemporaryDirectory(prefix="tesseract-") as name:
         folder = Path(name)
         files = [folder / f"{number:07d}" for number in range(len(pictures))]
         for file, data in zip(files, pictures, strict=True):
-            file.write_bytes(with_margin(data) if lines else data)
+            file.write_bytes(data)
         (folder / "list.txt").write_text("".join(f"{file}\n" for file in files))
         command = ["tesseract", str(folder / "list.txt"), str(folder / "out")]
-        command += ["-l", "eng", "--psm", "7" if lines else "8"]
+        command += ["-l", "eng", "--psm", str(psm)]
         before_s = _children_cpu_s()
         environment = {**os.environ, "OMP_THREAD_LIMIT": "1"}
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL, env=environment)
@@ -82,7 +95,7 @@ def tesseract(pictures: Sequence[bytes], *, lines: bool) -> tuple[list[str], flo
             f"tesseract wrote {len(texts)} pages for {len(pictures)} pictures; it skips pictures "
             "that it can't open: leave them out"
         )
-    return [" ".join(text.split()) for text in texts], cpu_s
+    return texts, cpu_s
 
 
 def with_margin(data: bytes) -> bytes:
