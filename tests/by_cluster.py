@@ -23,6 +23,7 @@ SHARED = {
     "strict": re.compile(r"def \w+\([^)]*\b(strict|guarded): Service\b"),
 }
 """How a file shows that its tests use a fixture of the session that takes seconds to start."""
+_IN = " in "
 APART = {
     "tests/jobs/serving/test_serve_cluster.py",
     "tests/jobs/serving/test_serve_deploy.py",
@@ -47,12 +48,13 @@ class ByCluster(LoadFileScheduling):
 
 
 def longest_first(items: list[pytest.Item]) -> list[pytest.Item]:
-    """By groups: those that take minutes each, then those of most tests."""
+    """By groups: many files that share a cluster, then what takes minutes, then by tests."""
     sizes = Counter(group_of(item.nodeid) for item in items)
 
-    def rank(item: pytest.Item) -> tuple[bool, int, str]:
+    def rank(item: pytest.Item) -> tuple[int, int, str]:
         group = group_of(item.nodeid)
-        return "::" not in group and group not in LONG, -sizes[group], group
+        takes_minutes = "::" in group or group in LONG
+        return 0 if _IN in group else 1 if takes_minutes else 2, -sizes[group], group
 
     return sorted(items, key=rank)
 
@@ -68,4 +70,4 @@ def _shared(file: str) -> str:
     text = (ROOT / file).read_text(encoding="utf-8")
     found = next((group for group, shows in SHARED.items() if shows.search(text)), "")
     folder = file.split("/")[1]  # jobs and pipelines, so that two workers have something to do
-    return f"{found} in {folder}" if found else file
+    return f"{found}{_IN}{folder}" if found else file
