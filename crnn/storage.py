@@ -158,6 +158,16 @@ def exists(uri: str) -> bool:
     return bool(info.type != fs.FileType.NotFound)
 
 
+def changed_at(uri: str) -> float | None:
+    """When a file was written last, s since 1970 (0.0 where the store doesn't say); None where
+    there is none."""
+    system, path = resolve(uri)
+    info = attempt("look at", uri, lambda: system.get_file_info(path))
+    if info.type != fs.FileType.File:
+        return None
+    return float(info.mtime.timestamp()) if info.mtime else 0.0
+
+
 def read_bytes(uri: str, *, most: int | None = None) -> bytes:
     """The whole file, or its first ``most`` bytes.
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -69,19 +72,41 @@ def check_finished(folder: str, remedy: str) -> None:
 def read_part(address: str, columns: list[str] | None = None) -> pa.Table:
     """A results file, all columns or the given ones, of ``OF_PAGES`` those that it has; passing
     errors are tried again."""
+    return _of_part(address, lambda part: part.read(columns=_there(part, columns)))
+
+
+def read_groups(address: str, columns: list[str]) -> Iterator[pa.Table]:
+    """The same a row group at a time, for files of any size."""
+    for group in range(_of_part(address, lambda part: part.num_row_groups)):
+        yield _of_part(address, partial(_group, group, columns))
+
+
+def names_of_part(address: str) -> list[str]:
+    """The columns of a results file."""
+    return list(_of_part(address, lambda part: part.schema_arrow.names))
+
+
+def _of_part(address: str, take: Callable[[pq.ParquetFile], Any]) -> Any:
     storage.check_file(address)
     system, path = storage.resolve(address)
 
-    def read() -> pa.Table:
+    def read() -> Any:
         with (
             system.open_input_file(path) as file,
             pq.ParquetFile(file, pre_buffer=True) as part,
         ):
-            missing = OF_PAGES.difference(part.schema_arrow.names)
-            there = None if columns is None else [one for one in columns if one not in missing]
-            return part.read(columns=there)
+            return take(part)
 
     return storage.attempt("read", address, read)
+
+
+def _group(group: int, columns: list[str], part: pq.ParquetFile) -> pa.Table:
+    return part.read_row_group(group, columns=_there(part, columns))
+
+
+def _there(part: pq.ParquetFile, columns: list[str] | None) -> list[str] | None:
+    missing = OF_PAGES.difference(part.schema_arrow.names)
+    return None if columns is None else [one for one in columns if one not in missing]
 
 
 def parent(uri: str) -> str:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 
-from crnn import storage
 from crnn.errors import PictureError
 from crnn.image import decode_picture
 from crnn.region import cut_out
 from pipelines.report.thumbnail import thumbnail
+from pipelines.safe_names import safe_name
 
 SHOWN_PX = (1200, 400)
 SHOWN_BYTES = 40_000
-_STEM_CHARS = 40
-_DIGEST_BYTES = 8
 _SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "JPEG2000": "jp2", "TIFF": "tif"}
 _HARMFUL = ("decoder_died", "decoder_timeout", "out_of_memory")
 """Errors of pictures that took a process down when they were read."""
@@ -70,17 +65,8 @@ def fetch(row: dict[str, Any], bytes_of: BytesOf) -> Shown:
 
 
 def name_of(row: dict[str, Any]) -> str:
-    """What can be read of the last part of the address, and a digest of what picture it is.
-
-    Letters, digits, ``_``, ``-`` and ``.`` of ASCII; another version of a file has another name.
-    """
-    parts = [row["uri"], row["region"], row["etag"]]
-    digest = hashlib.blake2b(json.dumps(parts).encode(), digest_size=_DIGEST_BYTES).hexdigest()
-    bare = storage.split_options(row["uri"])[0].rpartition("/")[2]
-    bare = re.sub(r"\.[A-Za-z0-9]{1,7}(?=#|$)", "", bare)
-    ascii_ = unicodedata.normalize("NFKD", bare).encode("ascii", "ignore").decode()
-    stem = re.sub(r"[^A-Za-z0-9_]+", "-", ascii_).strip("-")[:_STEM_CHARS].strip("-")
-    return f"{stem}-{digest}" if stem else digest
+    """A safe name for its picture; another version of a file has another name."""
+    return safe_name(row["uri"], row["region"], row["etag"])
 
 
 def _suffix(data: bytes) -> str:

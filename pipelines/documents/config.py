@@ -1,0 +1,22 @@
+"""Which documents are written of a bulk job's pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["txt", "json", "hocr", "alto"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentsConfig:
+    """In which forms, and what goes into one."""
+
+    format: tuple[Kind, ...] = ("txt",)
+    """Forms to write: plain text, JSON, hOCR, ALTO 4."""
+    per: Literal["file", "page"] = "file"
+    """An output for each input file with all its pages, or one for each page."""
+
+    def __post_init__(self) -> None:
+        if not self.format:
+            raise ValueError("--format names none; expected some of txt, json, hocr, alto")

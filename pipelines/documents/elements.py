@@ -1,0 +1,47 @@
+"""Elements of XML written one after another, by the standard library's own generator."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import TextIOBase
+from xml.sax.saxutils import XMLGenerator
+from xml.sax.xmlreader import AttributesImpl
+
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 can't hold, however it is written."""
+Attributes = Mapping[str, object]
+NONE: Attributes = {}
+
+
+class Elements:
+    """A document of XML in a file; nothing of it is held in memory."""
+
+    def __init__(self, file: TextIOBase) -> None:
+        """Writes the declaration; ``file`` is in UTF-8."""
+        self._xml = XMLGenerator(file, "utf-8", short_empty_elements=True)
+        self._xml.startDocument()
+
+    @contextmanager
+    def within(self, name: str, attributes: Attributes = NONE) -> Iterator[None]:
+        """An element, and in it what is written meanwhile."""
+        known = {key: _legal(str(value)) for key, value in attributes.items()}
+        self._xml.startElement(name, AttributesImpl(known))
+        yield
+        self._xml.endElement(name)
+
+    def leaf(self, name: str, attributes: Attributes = NONE, text: str = "") -> None:
+        """An element with nothing but text in it, on a line of its own."""
+        with self.within(name, attributes):
+            if text:
+                self._xml.characters(_legal(text))
+        self.new_line()
+
+    def new_line(self) -> None:
+        """Keeps the lines of the file short."""
+        self._xml.ignorableWhitespace("\n")
+
+
+def _legal(text: str) -> str:
+    return _ILLEGAL.sub("�", text)

@@ -1,0 +1,101 @@
+"""What a document is made of: pages with their lines, and what went wrong on the way."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from io import TextIOBase
+from typing import NamedTuple
+
+from crnn.region import Region
+
+
+class Box(NamedTuple):
+    """An upright box, whole px."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of text on a page."""
+
+    number: int
+    """From 1 on, in reading order."""
+    text: str
+    confidence: float
+    """0 to 1."""
+    region: Region
+    """Four corners, px of the upright page."""
+
+    @property
+    def box(self) -> Box:
+        """The smallest box around it; what juts out at the left or at the top is cut off."""
+        left, right = _around(self.region[0::2])
+        top, bottom = _around(self.region[1::2])
+        return Box(left, top, right - left, bottom - top)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A page with its lines in reading order."""
+
+    number: int
+    """From 1 on."""
+    lines: list[Line]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, px: as far as its lines reach, since the results have no other."""
+        return _extent([line.box for line in self.lines])
+
+    @property
+    def confidence(self) -> float | None:
+        """The mean of its lines; None without any."""
+        confidences = [line.confidence for line in self.lines]
+        return sum(confidences) / len(confidences) if confidences else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """A file, a page or a line that isn't in the documents."""
+
+    uri: str
+    page: int | None
+    line: int | None
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """What was read of one file."""
+
+    uri: str
+    pages: list[Page]
+    """In order, without those that can't be opened."""
+    problems: list[Problem]
+
+
+class Sheets(NamedTuple):
+    """What goes into one output: all pages of a file, or one."""
+
+    uri: str
+    """The file that they are of."""
+    pages: list[Page]
+    file: TextIOBase
+    """Where it is written."""
+
+
+def _around(values: tuple[float, ...]) -> tuple[int, int]:
+    return max(0, math.floor(min(values))), max(0, math.ceil(max(values)))
+
+
+def _extent(boxes: list[Box]) -> tuple[int, int]:
+    return (
+        max((box.left + box.width for box in boxes), default=0),
+        max((box.top + box.height for box in boxes), default=0),
+    )

@@ -1,0 +1,192 @@
+"""Puts documents in their places; one that is there and newer than its rows stays as it is.
+
+    OUT/<name>.txt           --per file: all pages of an input
+    OUT/<name>/0001.txt      --per page
+    OUT/_documents.json      which results they are of
+
+A name is what can be read of the input's address, and a digest of the address.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from crnn import storage
+from crnn.errors import DataError
+from pipelines.documents.alto import write_alto
+from pipelines.documents.config import DocumentsConfig
+from pipelines.documents.hocr import write_hocr
+from pipelines.documents.page import Document, Page, Problem, Sheets
+from pipelines.documents.plain import write_json, write_txt
+from pipelines.documents.rows import documents_in, results_of_pages
+from pipelines.safe_names import safe_name
+from pipelines.stores import write_new
+
+MARK = "_documents.json"
+SHOWN_PROBLEMS = 20
+Writer = Callable[[Sheets], None]
+_FORMS: Mapping[str, tuple[str, Writer]] = {
+    "txt": (".txt", write_txt),
+    "json": (".json", write_json),
+    "hocr": (".hocr", write_hocr),
+    "alto": (".alto.xml", write_alto),
+}
+"""Suffix and writer of each form."""
+_REMOTE_THREADS, _LOCAL_THREADS = 4, 1
+
+
+@dataclass(kw_only=True)
+class Written:
+    """What came of it."""
+
+    results_uri: str
+    """The ``model=…`` folder."""
+    files: int = 0
+    """Inputs of the results."""
+    pages: int = 0
+    """Pages that could be opened."""
+    written: int = 0
+    """Outputs."""
+    kept: int = 0
+    """Outputs that were there and newer than their rows."""
+    errors: Counter[str] = field(default_factory=Counter)
+    """Files, pages and lines that aren't in the documents, by code."""
+    examples: list[Problem] = field(default_factory=list)
+    """The first of them."""
+
+    def add(self, document: Document, written: int, kept: int) -> None:
+        """Takes in a document that is in its place."""
+        self.files += 1
+        self.pages += len(document.pages)
+        self.written += written
+        self.kept += kept
+        self.errors.update(problem.code for problem in document.problems)
+        self.examples += document.problems[: SHOWN_PROBLEMS - len(self.examples)]
+
+
+def write_documents(
+    results: str,
+    out_uri: str,
+    config: DocumentsConfig,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Written:
+    """Write the documents of finished results; ``on_progress`` gets results files done, and all.
+
+    Holds the lines of a few inputs at a time.
+
+    Raises:
+        DataError: for results that can't be taken, or an output folder with other documents.
+    """
+    folder, parts = results_of_pages(results)
+    out_uri = storage.absolute(out_uri)
+    _claim(out_uri, folder)
+    found = Written(results_uri=folder)
+    on_progress(0, len(parts))
+    for done, address in enumerate(parts, start=1):
+        place = _Place(out_uri, config, storage.changed_at(address) or 0.0)
+        for document, written, kept in _each(place, documents_in(address)):
+            found.add(document, written, kept)
+        on_progress(done, len(parts))
+    return found
+
+
+class _Place:
+    """Where the documents of one results file go."""
+
+    def __init__(self, out_uri: str, config: DocumentsConfig, changed_at: float) -> None:
+        self.is_local = storage.is_local(out_uri)
+        self._out_uri, self._by_page = out_uri, config.per == "page"
+        self._forms = [_FORMS[name] for name in dict.fromkeys(config.format)]
+        self._changed_at = changed_at
+        """When the rows were written."""
+
+    def put(self, document: Document) -> tuple[Document, int, int]:
+        """Its outputs written, those of older rows removed; how many were written and were kept."""
+        there = self._there(document)
+        wanted = {name: (writer, pages) for name, writer, pages in self._outputs(document)}
+        written = 0
+        for name, (writer, pages) in wanted.items():
+            if there.get(name, 0.0) <= self._changed_at:
+                _write(storage.join(self._out_uri, name), writer, document.uri, pages)
+                written += 1
+        for name, changed in there.items():
+            if name not in wanted and changed <= self._changed_at:  # a page that isn't any more
+                storage.delete(storage.join(self._out_uri, name))
+        return document, written, len(wanted) - written
+
+    def _outputs(self, document: Document) -> Iterator[tuple[str, Writer, Sequence[Page]]]:
+        name = safe_name(document.uri)
+        for suffix, writer in self._forms:
+            if self._by_page:
+                for page in document.pages:
+                    yield f"{name}/{page.number:04d}{suffix}", writer, [page]
+            elif document.pages:
+                yield f"{name}{suffix}", writer, document.pages
+
+    def _there(self, document: Document) -> dict[str, float]:
+        """The outputs of this input that there are, with when they were written."""
+        name = safe_name(document.uri)
+        if not self._by_page:
+            names = [f"{name}{suffix}" for suffix, _ in self._forms]
+            times = {one: storage.changed_at(storage.join(self._out_uri, one)) for one in names}
+            return {one: time for one, time in times.items() if time is not None}
+        suffixes = "|".join(re.escape(suffix) for suffix, _ in self._forms)
+        ours = re.compile(rf"\d{{4,}}({suffixes})")
+        try:
+            infos = list(storage.list_files(storage.join(self._out_uri, name)))
+        except FileNotFoundError:
+            return {}
+        times_of = {storage.base_name(info.uri): info.mtime for info in infos}
+        return {f"{name}/{one}": time for one, time in times_of.items() if ours.fullmatch(one)}
+
+
+def _each(place: _Place, documents: Iterable[Document]) -> Iterator[tuple[Document, int, int]]:
+    """All of them put in place, in order; on an object store a few at a time."""
+    threads = _LOCAL_THREADS if place.is_local else _REMOTE_THREADS
+    waiting: deque[Future[tuple[Document, int, int]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for document in documents:
+            waiting.append(pool.submit(place.put, document))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _write(address: str, writer: Writer, uri: str, pages: Sequence[Page]) -> None:
+    with storage.replacing(address) as path:
+        storage.attempt("write", address, partial(_fill, path, writer, uri, pages))
+
+
+def _fill(path: Path, writer: Writer, uri: str, pages: Sequence[Page]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        writer(Sheets(uri, list(pages), file))
+
+
+def _claim(out_uri: str, folder: str) -> None:
+    """The output folder is for these results; DataError where it has documents of others."""
+    address, mark = storage.join(out_uri, MARK), {"results": folder}
+    if write_new(address, json.dumps(mark).encode()):
+        return
+    before = _mark(address)
+    if before != mark:
+        raise DataError(
+            f"{out_uri} has documents of {before.get('results')!r}, not of {folder}; give another "
+            "OUT, or delete it"
+        )
+
+
+def _mark(address: str) -> dict[str, Any]:
+    try:
+        found = json.loads(storage.read_bytes(address))
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {}
