@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -162,7 +163,8 @@ def kill_driver_in(home: Path, epoch: int, *, patient: bool) -> None:
         job.send_signal(signal.SIGKILL)
         assert job.wait() == -signal.SIGKILL
         gone(raylets, home / "log")
-        os.kill(held, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):  # the raylet may have taken it along
+            os.kill(held, signal.SIGCONT)
         agents = [process for process in family if process.name in AGENTS]
         gone([process for process in family if process not in agents], home / "log")
         if patient:
