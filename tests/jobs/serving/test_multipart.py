@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jobs.serving.multipart import Part, parts_of
@@ -23,7 +23,8 @@ FILE = b'form-data; name="files"; filename="a.png"'
 
 @given(st.lists(st.lists(st.sampled_from([b"\r", b"\n", b"-", b"b", b"--b", b"\x00"])), max_size=5))
 def test_data_comes_through_whatever_it_is(pieces: list[list[bytes]]) -> None:
-    data = [b"x" + b"".join(piece).replace(b"\r\n--b", b"") for piece in pieces]
+    data = [b"x" + b"".join(piece) for piece in pieces]
+    assume(not any(b"\r\n--b" in one for one in data))  # a sender takes another boundary
     expected = [Part("files", "a.png", one) for one in data]
     assert parts_of(form(*((FILE, one) for one in data)), TYPE, 5) == expected
 
