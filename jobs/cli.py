@@ -13,16 +13,27 @@ import select
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import tyro
 import yaml
+from tyro.constructors import (
+    MISSING,
+    MISSING_NONPROP,
+    ConstructorRegistry,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+)
 
 from jobs.command import COMMANDS, PROGRAM
 from jobs.failures import ours, text_of
 from jobs.yaml_file import flags_from
 
 Config = TypeVar("Config")
+_MISSING = (MISSING, MISSING_NONPROP)
+_EMPTY = "''"
+"""How tyro shows an empty string."""
 
 
 def parse(config_type: type[Config], argv: Sequence[str], *, description: str) -> Config:
@@ -38,10 +49,17 @@ def parse(config_type: type[Config], argv: Sequence[str], *, description: str) -
     kept = _without(given, overridden)
     called = as_called(description, sys.argv[0])
     examples = re.sub(r"\n\s*(?=(python|ray|serve|crnn) )", "\n\n", called)  # a line each
-    text = examples + "\n\n--config FILE.yaml reads any of these from YAML; flags override it."
+    text = (
+        examples.strip() + "\n\n--config FILE.yaml reads any of these from YAML; flags override it."
+    )
     first_flag = next((i for i, flag in enumerate(flags) if flag.startswith("-")), len(flags))
     places, named = flags[:first_flag], flags[first_flag:]  # a list from YAML would go on with them
-    return tyro.cli(config_type, args=[*places, *kept, *named], description=text)
+    return tyro.cli(
+        config_type,
+        args=[*places, *kept, *named],
+        description=text,
+        registry=_with_plain_defaults(),
+    )
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
@@ -88,6 +106,45 @@ def flatten(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def _with_plain_defaults() -> ConstructorRegistry:
+    """Says each default once: tyro adds ``(default: '')`` to a text that has its own already."""
+    registry = ConstructorRegistry()
+    asked: list[Any] = []
+
+    @registry.struct_rule
+    def rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+        if info in asked:  # tyro's own rules make it
+            return None
+        asked.append(info)
+        spec = ConstructorRegistry.get_struct_spec(info)
+        asked.pop()
+        if not isinstance(spec, StructConstructorSpec) or not dataclasses.is_dataclass(info.type):
+            return None
+        return dataclasses.replace(spec, fields=tuple(map(_with_plain_default, spec.fields)))
+
+    return registry
+
+
+def _with_plain_default(spec: StructFieldSpec) -> StructFieldSpec:
+    if dataclasses.is_dataclass(spec.type):
+        return spec
+
+    def text() -> str:
+        given = spec.helptext() if callable(spec.helptext) else spec.helptext
+        return " ".join((given or "").replace("``", "").split())
+
+    def hint(default: str) -> str:
+        if spec.default in _MISSING:  # of a list, which tyro would take empty
+            return "(required)"
+        if "default:" in text().lower():
+            return ""
+        return f"(default: {'none' if default in ('', _EMPTY) else default})"
+
+    plain, *more = get_args(spec.type) if get_origin(spec.type) is Annotated else (spec.type,)
+    typed: Any = Annotated[(plain, tyro.conf.arg(help_behavior_hint=hint), *more)]
+    return dataclasses.replace(spec, type=typed, helptext=text)
 
 
 def _plain(value: Any) -> Any:

@@ -49,28 +49,32 @@ class EvaluateSettings:
     data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SET [SET ...]")]
     """Prepared sets; the report names each by the last part of its address."""
     out: str = ""
-    """Folder of the report; default: evaluation-<time> beside a bundle on this machine."""
+    """Folder of the report: a path, s3:// or gs:// address; default: evaluation-<time> beside the
+    bundle, if that is on this machine."""
     then: str = ""
-    """A second bundle; the report proposes the confidence below which it should read a picture
-    too."""
+    """A second bundle to evaluate too; a report proposes the confidence of the first one below
+    which the second should read a picture: --below of recognize and serve."""
     points: float = 0.3
-    """With --then: percentage points of accuracy that the proposed bound may lose against the
-    best."""
+    """With --then: how many percentage points of accuracy the proposed bound may lose against the
+    most accurate one."""
     measure: Literal["exact", "alnum"] = "exact"
-    """With --then, what counts as right: every character, or letters and digits in any case."""
+    """With --then: what counts as right, the exact text (exact) or its letters and digits in any
+    case (alnum)."""
     decoder: str = ""
-    """greedy, beam or lexicon; default: lexicon with --lexicon, else the bundle's own."""
+    """How texts are decoded: greedy, beam or lexicon; default: lexicon with --lexicon, else the
+    bundle's own."""
     lexicon: str = ""
     """Text file with the allowed words, one a line."""
     engine: str = AUTO
     """What runs the model: torch, compiled, onnx or openvino; auto: the fastest one available.
     openvino-bf16 and torch-bf16 compute in bfloat16, if the bundle records what that loses."""
     held_out_share: float = 0.0
-    """Above 0: only the samples that training with this --val-share held out."""
+    """Above 0 (up to 1): evaluate only those samples of each set that crnn train with this
+    --val-share held out; 0: all samples."""
     limit: int = 0
-    """Maximum number of samples of each set; 0: all."""
+    """Maximum number of samples of each set, taken from its beginning; 0: all."""
     use_gpu: bool = False
-    """Run on the GPUs of the cluster, one process each."""
+    """Run on the GPUs of the cluster, one process for each."""
     address: str = ""
     """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
 

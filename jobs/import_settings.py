@@ -26,16 +26,16 @@ class ImportSettings:
     """File of the characters that the graph was trained with, one a line, in the order of its
     classes; default: the graph's metadata."""
     charset: str = ""
-    """Keep these characters only: digits, ascii_space, …, the characters themselves, or a .txt file
-    of them."""
+    """The characters to keep: a name such as digits or ascii_space, the characters themselves, or a
+    .txt file of them; default: all."""
     height: int = 0
-    """Height of its pictures, px, if the graph takes any."""
+    """Height of its pictures, px, if the graph takes any height; default: that of the package."""
     widths: Annotated[tuple[int, ...], tyro.conf.arg(metavar="PX [PX ...]")] = ()
     """Bucket widths, px. Default: those of the package, else 2 to 64 heights; pictures for a graph
     of one width are stretched to it, and padded if it is given here."""
     narrow: bool = False
     """Add narrower buckets: words are read about twice as fast, but some with another text."""
-    channel_order: Literal["", "rgb", "bgr"] = ""
+    channel_order: Annotated[Literal["", "rgb", "bgr"], tyro.conf.arg(metavar="{rgb,bgr}")] = ""
     """Order of three channels, rgb or bgr. Default: that of the package, else rgb."""
     mean: Annotated[tuple[float, ...], tyro.conf.arg(metavar="X [X ...]")] = ()
     """Mean to subtract from pixels (0 to 1), one value or one for each channel. Default: 0.5."""
@@ -43,7 +43,7 @@ class ImportSettings:
     """Standard deviation to divide by, one value or one for each channel. Default: 0.5."""
     padding: int = -1
     """Grey value (0 to 255) that fills a picture up to its bucket's width. Default: 127."""
-    shrinking: Literal["", "area", "linear"] = ""
+    shrinking: Annotated[Literal["", "area", "linear"], tyro.conf.arg(metavar="{area,linear}")] = ""
     """How larger pictures are scaled down, area or linear. Default: that of the package, else
     area."""
     blank: str = ""

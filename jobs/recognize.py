@@ -48,7 +48,9 @@ _HERE = {"pictures", "json", "bundle", "digest", *(f.name for f in fields(ReadOp
 class RecognizeSettings(BulkConfig):
     """What to read, with what, and where the rows go."""
 
-    pictures: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    pictures: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[PICTURE ...]")
+    ] = ()
     """Pictures to read in this process, instead of --input and --output: paths, addresses, folders,
     patterns such as 'crops/*.png'."""
     json: bool = False

@@ -47,7 +47,7 @@ _CODES_CHARSET = "codes"
 class SynthesizeSettings:
     """A rendered set: what is written, in which fonts, in which style, and where to."""
 
-    out: Annotated[str, tyro.conf.Positional] = ""
+    out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[OUT]")] = ""
     """Folder for the shards: a path, s3:// or gs:// address. Not needed with --count 0."""
     count: int
     """Pictures to render; 0: none, only a preview."""

@@ -69,7 +69,7 @@ class TextRules:
     and İ with i, as Turkish and Azerbaijani do."""
     charset: str = ""
     """The characters allowed: a name (digits, lower, alnum, alnum_cased, ascii, ascii_space,
-    codes), the characters themselves (each code point is one), or a .txt file of them; empty:
+    codes), the characters themselves (each code point is one), or a .txt file of them; default:
     all."""
     unknown: Literal["reject", "drop", "fold"] = "reject"
     """Characters outside the charset: reject the sample, drop the character, or fold it to one

@@ -20,8 +20,8 @@ class ReadOptions:
     """How pictures are read, a few in this process or all of a bucket."""
 
     decoder: str = ""
-    """greedy, beam or lexicon; default: lexicon with --lexicon, beam with --ngram, else the
-    bundle's own."""
+    """How texts are decoded: greedy, beam or lexicon; default: lexicon with --lexicon, beam with
+    --ngram, else the bundle's own."""
     lexicon: str = ""
     """Text file with the allowed words, one a line."""
     ngram: str = ""
@@ -53,7 +53,7 @@ class ReadOptions:
     max_pages: int = MOST_PAGES
     """With --pages: a file with more pages is an error, too_many_pages."""
     use_gpu: bool = False
-    """Run on the GPUs of the cluster, one process each."""
+    """Run on the GPUs of the cluster, one process for each."""
 
     @property
     def device(self) -> str:

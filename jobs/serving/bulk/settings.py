@@ -9,18 +9,18 @@ from pipelines.prefixes import check_prefix
 
 @dataclass(frozen=True, kw_only=True)
 class BulkSettings:
-    """Which addresses bulk jobs may read and write, and with how much; none: they are off."""
+    """Bulk jobs over HTTP: which folders they may read and write, and how much may run at once."""
 
     prefixes: tuple[str, ...] = ()
-    """Folders (paths, s3:// or gs:// addresses) that inputs and outputs of bulk jobs must be in.
-    Default: none, which turns bulk jobs over HTTP off."""
+    """Folders (paths, s3:// or gs:// addresses) that the inputs and outputs of bulk jobs must be
+    in. Default: none, and bulk jobs are refused."""
     uri: str = ""
-    """Folder of the records of jobs, which are kept when the service ends. Default: _jobs in the
-    first of --bulk.prefixes."""
+    """Folder where the service keeps a record of each job, also after it has ended. Default: _jobs
+    in the first of --bulk.prefixes."""
     workers: int = 0
-    """Maximum number of reading processes for each job; 0: one for each free CPU."""
+    """Maximum number of processes that read pictures for a job; 0: one for each free CPU."""
     open_jobs: int = 8
-    """Maximum number of unfinished jobs; more are refused (429)."""
+    """Maximum number of waiting and running jobs; another one is refused (status 429)."""
 
     def __post_init__(self) -> None:
         for prefix in self.prefixes:
