@@ -49,7 +49,7 @@ KINDS: dict[str, Callable[[], bytes]] = {
     **LEFT_TO_THE_SANDBOX,
     **{
         f"a {kind} of noise": partial(lambda kind: encoded(rough("RGB"), kind), kind)
-        for kind in ("GIF", "WEBP", "TIFF", "BMP", "AVIF")
+        for kind in ("GIF", "WEBP", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
     },
     **QUICK,
     "a PNG of 50 texts of 7 MB": lambda: with_inflating_chunks(b"zTXt", 50, 7 << 20),

@@ -4,23 +4,35 @@ The folder itself is locked (``flock``), so nothing lies in it for that, and a j
 leaves no lock behind. Object stores, and network file systems without locks, tell nothing: there
 recipes and plans are written only where there are none (``stores.write_new``), so that a job with
 other settings or inputs is refused, and what was written a moment ago isn't cleared away
-(``refuse_lively``); else a job finds out when what it relies on is gone.
+(``refuse_lively``). Where even an equal job would do harm, a file that changes says that one is at
+work (``alone_at_work``).
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from crnn import storage
 from crnn.errors import DataError
+from pipelines.stores import write_new
 
 QUIET_S = 120.0
 """Silence, s, after which nobody is taken to be at work in a folder of an object store."""
+
+SIGN_NAME = "at_work.json"
+"""The sign of life of a job that is at work in a folder of an object store."""
+BEAT_S = 5.0
+"""Between two changes of it, s."""
+_MISSED_BEATS = 6
+"""So many without a change, and the job is taken to have been killed."""
 
 
 class Hold:
@@ -42,10 +54,7 @@ class Hold:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.release()
-            raise DataError(
-                f"another job is at work in {uri}; wait until it ends and run this one again, or "
-                "choose another folder"
-            ) from None
+            raise _busy(uri) from None
         except OSError:  # this file system has no locks
             self.release()
 
@@ -57,6 +66,13 @@ class Hold:
 
     def __del__(self) -> None:
         self.release()
+
+
+def _busy(uri: str) -> DataError:
+    return DataError(
+        f"another job is at work in {uri}; wait until it ends and run this one again, or "
+        "choose another folder"
+    )
 
 
 def refuse_lively(uri: str) -> None:
@@ -94,3 +110,79 @@ def at_work(uri: str) -> Iterator[None]:
                 for path in (folder, *new):
                     path.rmdir()
         hold.release()
+
+
+@contextmanager
+def alone_at_work(uri: str) -> Iterator[None]:
+    """As ``at_work``, and on an object store too: there a file in the folder changes meanwhile.
+
+    After a job that was killed, its file is watched for half a minute first.
+
+    Raises:
+        DataError: when another job is at work there.
+    """
+    if storage.is_local(uri):
+        with at_work(uri):
+            yield
+        return
+    sign = _Sign(uri)
+    try:
+        yield
+    finally:
+        sign.end()
+
+
+class _Sign:
+    """The file of one job, written again at each beat by a thread."""
+
+    def __init__(self, folder: str) -> None:
+        self._uri, self._name, self._beats = storage.join(folder, SIGN_NAME), uuid.uuid4().hex, 0
+        self._ended = threading.Event()
+        while not write_new(self._uri, self._text()):
+            _await_silence(folder, self._uri)
+        self._thread = threading.Thread(target=self._beat, name="sign of life", daemon=True)
+        self._thread.start()
+
+    def _text(self) -> bytes:
+        self._beats += 1
+        return json.dumps({"job": self._name, "beat": self._beats}).encode()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(BEAT_S):
+            with suppress(DataError):  # the store can't be reached: the job itself will tell
+                storage.write_bytes(self._uri, self._text())
+
+    def end(self) -> None:
+        """Nobody is at work here any more."""
+        self._ended.set()
+        self._thread.join(BEAT_S)
+        with suppress(DataError):
+            storage.delete(self._uri)
+
+
+def _await_silence(folder: str, uri: str) -> None:
+    """Until the file of another job is gone: it ended, or was silent for long; DataError if it is
+    alive."""
+    there = _text_at(uri)
+    if there is None:
+        return
+    print(
+        f"{folder}: a job that began there hasn't said that it ended; looking for "
+        f"{_MISSED_BEATS * BEAT_S:.0f} s whether it is still at work",
+        flush=True,
+    )
+    for _ in range(_MISSED_BEATS):
+        time.sleep(BEAT_S)
+        now = _text_at(uri)
+        if now is None:
+            return
+        if now != there:
+            raise _busy(folder)
+    storage.delete(uri)
+
+
+def _text_at(uri: str) -> bytes | None:
+    try:
+        return storage.read_bytes(uri)
+    except FileNotFoundError:
+        return None

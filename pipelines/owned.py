@@ -14,9 +14,6 @@ from pathlib import Path
 from crnn import storage
 from crnn.errors import DataError
 
-NOTHING = re.compile(r"(?!)")
-"""What is ours where nothing is."""
-
 
 def refuse_foreign(uri: str, ours: re.Pattern[str], what: str) -> None:
     """DataError where below ``uri`` is a file that ``what`` has not written; naming it."""

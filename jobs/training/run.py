@@ -46,9 +46,9 @@ from jobs.training.meeting import torch_config
 from jobs.training.network import first_network, origin
 from jobs.training.rejects import RejectParts
 from jobs.training.settings import TrainSettings, differences
-from pipelines.at_work import at_work
+from pipelines.at_work import SIGN_NAME, alone_at_work
 from pipelines.evaluation import Evaluation, evaluate
-from pipelines.owned import NOTHING, delete_ours, refuse_foreign
+from pipelines.owned import delete_ours, refuse_foreign
 from pipelines.report import write_report
 from pipelines.stream.plan import epoch_rows
 
@@ -61,6 +61,8 @@ RUN_FILES = re.compile(
     r"checkpoint_[^/]+/.+|checkpoint_manager_snapshot\.json|\.validate_storage_marker|(.*/)?\.[0-9a-f]{32}\..+"
 )
 """Paths in a run's folder, those that Ray Train writes included."""
+_SIGN = re.compile(re.escape(SIGN_NAME))
+_WITH_SIGN = re.compile(f"{RUN_FILES.pattern}|{_SIGN.pattern}")
 _WRITER = "a run of jobs/train.py"
 _EXAMPLES = 8
 _HIGH_LR = 2e-3
@@ -87,7 +89,7 @@ def train(settings: TrainSettings) -> str:
     _check_folder(run_uri, overwrite=settings.overwrite)
     if _is_complete(run_uri, settings):
         return storage.join(run_uri, BUNDLE_FOLDER)
-    with at_work(run_uri):
+    with alone_at_work(run_uri):
         return _trained(run_uri, settings, began_s)
 
 
@@ -115,7 +117,7 @@ def _check_folder(run_uri: str, *, overwrite: bool) -> None:
     """DataError where the run's folder is somebody else's, or overwriting it would delete more."""
     is_run = storage.exists(storage.join(run_uri, CONFIG_FILE))
     if overwrite or not is_run:
-        refuse_foreign(run_uri, RUN_FILES if is_run else NOTHING, _WRITER)
+        refuse_foreign(run_uri, _WITH_SIGN if is_run else _SIGN, _WRITER)
 
 
 def _is_complete(run_uri: str, settings: TrainSettings) -> bool:
@@ -176,7 +178,7 @@ def _claim(run_uri: str, settings: TrainSettings, data: TrainingData, started_fr
         What the run started from, in words.
     """
     if settings.overwrite:
-        refuse_foreign(run_uri, RUN_FILES, _WRITER)
+        refuse_foreign(run_uri, _WITH_SIGN, _WRITER)
         delete_ours(run_uri, RUN_FILES, first=[DONE_FILE], last=[CONFIG_FILE])
     facts: dict[str, Any] = {
         "charset": data.train.charset.characters,

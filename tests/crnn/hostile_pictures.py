@@ -63,15 +63,19 @@ def with_endless_data(inflated: int = 8 << 20) -> bytes:
     return png(pixels=zlib.compress(bytes(inflated), 9), width=64, height=32)
 
 
-def of_many_scans(scans: int = _BYTES // 10, side_px: int = _SIDE_PX) -> bytes:
-    """A baseline JPEG that comes as one component after the other, again and again, without data:
-    10 bytes a scan, and for each the decoder goes over all of its blocks."""
+def of_many_scans(
+    scans: int = _BYTES // 10, side_px: int = _SIDE_PX, *, progressive: bool = False
+) -> bytes:
+    """A JPEG that comes as one component after the other, again and again, without data: 10 bytes a
+    scan, and for each the decoder goes over all of its blocks."""
+    marker, last = (0xC2, 0) if progressive else (0xC0, 63)
     grey = encoded(Image.new("L", (side_px, side_px), 90), "JPEG")
     begin, scan = grey.index(b"\xff\xc0"), grey.index(b"\xff\xda")
     end = begin + 2 + struct.unpack_from(">H", grey, begin + 2)[0]
     frame = struct.pack(">BHHB", 8, side_px, side_px, 3) + b"\1\x11\0\2\x11\0\3\x11\0"
-    head = struct.pack(">BBH", 0xFF, 0xC0, 2 + len(frame)) + frame
-    parts = [b"\xff\xda\x00\x08\x01%c\x00\x00\x3f\x00" % (1 + n % 3) for n in range(scans)]
+    head = struct.pack(">BBH", 0xFF, marker, 2 + len(frame)) + frame
+    scan_of = b"\xff\xda\x00\x08\x01%c\x00\x00%c\x00"
+    parts = [scan_of % (1 + n % 3, last) for n in range(scans)]
     return b"".join([grey[:begin], head, grey[end:scan], *parts, b"\xff\xd9"])
 
 
@@ -91,6 +95,7 @@ def with_tables_behind() -> bytes:
 
 LEFT_TO_THE_SANDBOX: dict[str, Callable[[], bytes]] = {
     "a JPEG of many scans": of_many_scans,
+    "a progressive JPEG of many scans": lambda: of_many_scans(progressive=True),
     "a progressive JPEG": lambda: encoded(rough("L"), "JPEG", progressive=True, quality=60),
 }
 """By their headers: they may take any time."""

@@ -9,10 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from crnn import storage
 from crnn.errors import DataError
 from jobs.training.run import train
 from jobs.training.settings import TrainSettings
-from pipelines.at_work import Hold, at_work
+from pipelines import at_work as work
+from pipelines.at_work import Hold, alone_at_work, at_work
 from pipelines.output import claim
 from pipelines.prepare import PrepareConfig, begin
 from pipelines.recognition.known import REPLACES
@@ -39,6 +41,26 @@ def test_an_object_store_tells_nothing(new_bucket: Callable[[], str]) -> None:
     uri = f"{new_bucket()}/out"
     with at_work(uri), at_work(uri):
         pass
+
+
+def test_a_run_on_an_object_store_shows_a_sign_of_life(
+    new_bucket: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "BEAT_S", 0.05)
+    uri = f"{new_bucket()}/runs/a"
+    sign = f"{uri}/{work.SIGN_NAME}"
+    with alone_at_work(uri):
+        with pytest.raises(DataError, match=BUSY), alone_at_work(uri):
+            pass
+        shards = ("s3://none/set",)
+        for overwrite in (False, True):
+            run = TrainSettings(name="a", storage_path=uri[:-2], data=shards, overwrite=overwrite)
+            with pytest.raises(DataError, match=BUSY):
+                train(run)
+    assert not storage.exists(sign)
+    storage.write_bytes(sign, b"of a job that was killed")
+    with alone_at_work(uri):
+        assert b"killed" not in storage.read_bytes(sign)
 
 
 def test_every_job_that_writes_a_folder_says_so(
