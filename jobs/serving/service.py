@@ -26,11 +26,11 @@ from crnn.errors import (
     PictureError,
     QueueFullError,
 )
+from crnn.kept import Kept
 from crnn.online import OnlineRecognizer
 from crnn.result import Result
 from jobs.serving.asked import Options
 from jobs.serving.bodies import Held
-from jobs.serving.kept import Kept
 from jobs.serving.limits import MIB
 from jobs.serving.metrics import HELD, MODEL, ROLLS, WAITING, Kind, Labels, Tally
 from jobs.serving.problems import RETRY_AFTER_S, ProblemError

@@ -18,13 +18,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFont, features
 
 from crnn.errors import DataError
+from crnn.kept import Kept
 from crnn.text_order import turning
 from pipelines.render.fonts import Font
 
 Mask = NDArray[np.uint8]
 
 _FACES = 512
-_GLYPHS = 32768
+_GLYPHS_BYTES = 64 << 20
+_GLYPH_BYTES = 600
+"""Of one besides its mask: its objects and its place."""
+_KERNINGS = 32768
 _COMPLEX_SCRIPTS = (
     (
         "\u0590",
@@ -125,9 +129,21 @@ def _capitals(path: str, index: int, size_px: int) -> tuple[int, int]:
     return math.floor(top), math.ceil(bottom)
 
 
-@lru_cache(maxsize=_GLYPHS)
+_glyphs = Kept[tuple[str, int, int, str], Glyph](_GLYPHS_BYTES)
+"""The last used; in scripts that join their letters each is a whole text."""
+
+
 def _glyph(path: str, index: int, size_px: int, text: str) -> Glyph:
     """``text`` (mostly one character) drawn once; drawing is what costs, pasting is cheap."""
+    key = path, index, size_px, text
+    glyph = _glyphs.get(key)
+    if glyph is None:
+        glyph = _drawn(*key)
+        _glyphs.keep(key, glyph, glyph.mask.nbytes + _GLYPH_BYTES)
+    return glyph
+
+
+def _drawn(path: str, index: int, size_px: int, text: str) -> Glyph:
     joined = len(text) > 1 and can_shape()
     drawing = (_shaping_face if joined else face)(path, index, size_px)
     core, (left, top) = drawing.getmask2(text, "L", anchor="ls")
@@ -138,7 +154,7 @@ def _glyph(path: str, index: int, size_px: int, text: str) -> Glyph:
     return Glyph(mask, left, top, drawing.getlength(text))
 
 
-@lru_cache(maxsize=_GLYPHS)
+@lru_cache(maxsize=_KERNINGS)
 def _kerning(path: str, index: int, size_px: int, pair: str) -> float:
     """How much nearer (negative) two characters stand than their advances say, in px."""
     apart = sum(_glyph(path, index, size_px, character).advance for character in pair)

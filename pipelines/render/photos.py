@@ -5,19 +5,20 @@ Shape suffixes: H height, W width (pixels), C channels (blue, green, red).
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from crnn.errors import DataError
+from crnn.kept import Kept
 from pipelines.render.fields import Pixels
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _LONGEST_PX = 1024
 _LEAST_PX = 32
-_KEPT = 128
+_KEPT_BYTES = 96 << 20
+"""Some thirty large ones, in each process that renders."""
 
 
 def list_photos(folder: str) -> tuple[str, ...]:
@@ -36,13 +37,24 @@ def list_photos(folder: str) -> tuple[str, ...]:
     return tuple(paths)
 
 
-@lru_cache(maxsize=_KEPT)
+_photos = Kept[str, Pixels](_KEPT_BYTES)
+"""The last used, by their paths."""
+
+
 def load_photo(path: str) -> Pixels:
     """A photograph ``HWC``, at most 1024 px long.
 
     Raises:
         DataError: when it can't be read, or is too small to cut a piece from.
     """
+    photo_HWC = _photos.get(path)
+    if photo_HWC is None:
+        photo_HWC = _loaded(path)
+        _photos.keep(path, photo_HWC, photo_HWC.nbytes)
+    return photo_HWC
+
+
+def _loaded(path: str) -> Pixels:
     photo_HWC = cv2.imread(path, cv2.IMREAD_COLOR)
     if photo_HWC is None or min(photo_HWC.shape[:2]) < _LEAST_PX:
         raise DataError(

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crnn.errors import PictureError
+from crnn.kept import Kept
 from jobs.serving.asked import asked_in, check_options, decoded_base64, most_values, words_in
 from jobs.serving.bodies import check_size, digits
 from jobs.serving.bulk.documents import job_in
-from jobs.serving.kept import Kept
 from jobs.serving.limits import Limits
 from jobs.serving.problems import ProblemError
 from jobs.serving.tensors import asked_tensors
