@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from crnn import storage
+from crnn.brief import change
 from crnn.errors import DataError
 from pipelines.at_work import refuse_lively
 from pipelines.manifest import MANIFEST_NAME, Manifest, Part, load_manifest
@@ -161,11 +162,11 @@ def _difference(uri: str, recipe: Mapping[str, Any], found_later: Collection[str
         _refuse_foreign_files(uri)
         return ""
     differing = [
-        f"{key} {there.get(key)!r} there, {recipe.get(key)!r} here"
+        (key, *change(there.get(key), recipe.get(key)))
         for key in {**there, **recipe}
         if key not in found_later and there.get(key) != recipe.get(key)
     ]
-    return ", ".join(differing)
+    return ", ".join(f"{key} {before} there, {after} here" for key, before, after in differing)
 
 
 def _refuse_foreign_files(uri: str) -> None:

@@ -55,7 +55,10 @@ def openapi(app: FastAPI, limits: Limits, *, has_token: bool) -> dict[str, Any]:
     document = get_openapi(
         title=app.title,
         version=app.version,
-        description="Reads the text in pictures of words and lines.",
+        description="Reads the text in pictures of words and lines. Every error of a well-formed "
+        "request is application/problem+json. What isn't HTTP/1.1 (an invalid request line, "
+        "header, length or chunk, too large a head, or none in time) gets a 400 or 408 from the "
+        "proxy in front, whose text may be HTML, and the connection is closed.",
         routes=app.routes,
     )
     document["paths"] = schema.paths(limits) | document["paths"]
@@ -98,6 +101,7 @@ def _page(document: dict[str, Any]) -> Markup:
             ),
             *sections,
             tag("h2", "Problems"),
+            tag("p", document["info"]["description"].partition(". ")[2]),
             _problems(),
         ),
         lang="en",

@@ -26,6 +26,7 @@ import yaml
 from ray.train.torch import TorchTrainer
 
 from crnn import storage
+from crnn.brief import change
 from crnn.bundle import Bundle, load_bundle, save_bundle
 from crnn.errors import CheckpointMismatchError, NonFiniteLossError, WorkersLostError
 from crnn.heap import kept_heap
@@ -161,7 +162,7 @@ def _check_same(
     differing = differences(before["settings"], settings)
     for key, value in (facts or {}).items():
         if before["facts"].get(key) != value:
-            differing.append(f"{key}: {before['facts'].get(key)!r} → {value!r}")
+            differing.append(f"{key}: {' → '.join(change(before['facts'].get(key), value))}")
     if differing:
         raise CheckpointMismatchError(
             f"{settings.storage_path} has a run {settings.name!r} with other settings:\n  "

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from crnn.brief import change
 from crnn.charset_file import charset_of
 from crnn.image import PictureContract
 from crnn.model_config import ModelConfig
@@ -203,7 +204,7 @@ def differences(old: dict[str, Any], new: TrainSettings) -> list[str]:
     after = flatten(as_mapping(new))
     keys = sorted((before.keys() | after.keys()) - FREE_ON_RESUME - (_LATER - given.keys()))
     return [
-        f"{key}: {before.get(key)!r} → {after.get(key)!r}"
+        f"{key}: {' → '.join(change(before.get(key), after.get(key)))}"
         for key in keys
         if before.get(key) != after.get(key)
     ]

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from crnn.brief import brief
 from crnn.errors import DataError
 from pipelines.recognition.rows import RESULT_SCHEMA
 from pipelines.sources.columns import PATH_COLUMNS
@@ -71,12 +72,12 @@ def columns_of(list_uri: str, header: Sequence[str], ignored: Collection[str] = 
     names = [cleaned(name) for name in header]
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
-        raise DataError(f"{list_uri} has two columns {twice[0]!r} among {names}; rename one")
+        raise DataError(f"{list_uri} has two columns {twice[0]!r} among {brief(names)}; rename one")
     uri = next((name for name in URI if name in names), None)
     if uri is None:
         raise DataError(
-            f"{list_uri} has columns {names}; expected one 'uri' (or {', '.join(URI[1:6])} …) with "
-            "the pictures' addresses"
+            f"{list_uri} has columns {brief(names)}; expected one 'uri' (or "
+            f"{', '.join(URI[1:6])} …) with the pictures' addresses"
         )
     etag = next((name for name in ETAG if name in names), None)
     free = [name for name in names if name not in (uri, etag)]

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from crnn import storage
+from crnn.brief import change
 from crnn.errors import DataError
 from pipelines.recognition.inputs import SCHEMA
 from pipelines.recognition.known import REPLACES
@@ -90,7 +91,7 @@ class Ledger:
             return
         before = json.loads(storage.read_bytes(address))
         differing = [
-            f"{key}: {before.get(key)!r} → {recipe.get(key)!r}"
+            f"{key}: {' → '.join(change(before.get(key), recipe.get(key)))}"
             for key in sorted({*before, *recipe})
             if before.get(key) != recipe.get(key)
         ]

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crnn import storage
+from crnn.brief import brief
 from crnn.errors import DataError, PictureError
 from crnn.picture_pool import Encoded
 from pipelines.prefixes import inside
@@ -203,7 +204,7 @@ def _rows_of(
 
 def _taken(parquet: pq.ParquetFile, shard: str, rows: Sequence[int]) -> list[bytes | PictureError]:
     if "image" not in parquet.schema_arrow.names:
-        raise DataError(f"it has no column 'image' but {parquet.schema_arrow.names}")
+        raise DataError(f"it has no column 'image' but {brief(parquet.schema_arrow.names)}")
     found: dict[int, bytes | PictureError] = {}
     start = 0
     for index in range(parquet.num_row_groups):

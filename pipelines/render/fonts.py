@@ -120,7 +120,7 @@ def find_fonts(
             _add(found, path, characters, must, packaged=False, builds=builds)
     if not found:
         raise DataError(
-            f"no font here has all of {''.join(sorted(must))!r}; install a font package that has "
+            f"no font here has all of {shown(sorted(must))}; install a font package that has "
             "them (for instance fonts-noto of the system), or choose a smaller charset"
         )
     return tuple(sorted(found.values(), key=lambda font: font.key))
