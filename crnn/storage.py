@@ -283,6 +283,12 @@ def download_folder(uri: str, local: Path) -> None:
         path.write_bytes(read_bytes(info.uri))
 
 
+def has_empty_name(uri: str) -> bool:
+    """Whether it is the address of a key with an empty name in it (``a//b``), which Arrow refuses
+    on object stores."""
+    return not is_local(uri) and "//" in split_options(uri)[0].partition("://")[2]
+
+
 def base_name(uri: str) -> str:
     """The last component of ``uri``, without options."""
     return resolve(uri)[1].rstrip("/").rpartition("/")[2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import heapq
+import logging
 import os
 import tempfile
 import uuid
@@ -32,6 +33,7 @@ PICTURE_SUFFIXES = frozenset(
 )
 DOCUMENT_SUFFIXES = frozenset({".pdf"})
 """What is read besides where whole pages are."""
+_LOG = logging.getLogger(__name__)
 _IS_THERE = (409, 412)
 """Answers to a conditional write: another one at the same moment, or there is a file."""
 _NOT_KNOWN = (400, 405, 501)
@@ -106,14 +108,26 @@ def names_in(uri: str) -> Iterator[tuple[str, bool]]:
                 if not entry["Key"].endswith("/"):
                     yield entry["Key"].rpartition("/")[2], False
             for entry in page.get("CommonPrefixes", ()):
-                yield entry["Prefix"].rstrip("/").rpartition("/")[2], True
+                yield from _folder(uri, entry["Prefix"])
     else:
         for page in gcs_pages.pages(*_place(bare), options, below=False):
             for entry in page.get("items", ()):
                 if not entry["name"].endswith("/"):
                     yield entry["name"].rpartition("/")[2], False
             for prefix in page.get("prefixes", ()):
-                yield prefix.rstrip("/").rpartition("/")[2], True
+                yield from _folder(uri, prefix)
+
+
+def _folder(uri: str, prefix: str) -> Iterator[tuple[str, bool]]:
+    """Name of a folder that keys begin with; none, and it is said, where the name is empty."""
+    name = prefix.removesuffix("/").rpartition("/")[2]
+    if name:
+        yield name, True
+    else:
+        _LOG.warning(
+            "%s: keys below %r have an empty name in their address (//) and can't be read; "
+            "rename them", uri, prefix,
+        )  # fmt: skip
 
 
 def write_new(uri: str, data: bytes) -> bool:

@@ -137,7 +137,7 @@ def folder_files(folders: Iterable[str]) -> Iterator[Path]:
             raise DataError(
                 f"{folder} isn't a folder; expected one with {', '.join(_SUFFIXES)} files"
             )
-        files = _font_files(Path(folder))
+        files = _font_files(Path(folder).absolute())  # tasks may work in another folder
         if not files:
             raise DataError(f"{folder} has no font file; expected {', '.join(_SUFFIXES)}")
         yield from files

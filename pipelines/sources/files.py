@@ -41,7 +41,7 @@ def read_file(address: str) -> Encoded:
     except FileNotFoundError:
         return PictureError("missing_file", f"there is no {address}")
     except DataError as error:
-        if storage.is_local(address):
+        if storage.is_local(address) or storage.has_empty_name(address):
             return PictureError("unreadable_file", str(error))
         raise
     return bounded(data, address)

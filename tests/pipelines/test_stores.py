@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import boto3
 import pytest
 
 from crnn import storage
-from crnn.errors import DataError
+from crnn.errors import DataError, PictureError
+from pipelines.sources.files import read_file
 from pipelines.stores import files_at, in_order, is_picture_name, names_in, write_new
 from tests.unprivileged import as_nobody, open_folder
 
@@ -35,6 +37,25 @@ def test_a_folder_is_looked_into_here_and_on_s3(
         assert [name for name, is_folder in found if not is_folder] == ["a.txt", "b.jpg"]
         below = [row["uri"].removeprefix(root + "/") for row in files_at(root)]
         assert sorted(below) == ["a.txt", "b.jpg", "below/c.jpg", "below/deeper/d.jpg"]
+
+
+def test_a_key_with_an_empty_name_is_refused_and_the_rest_is_read(
+    new_bucket: Callable[[], str], s3_endpoint: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket = new_bucket()
+    client = boto3.client("s3", endpoint_url=s3_endpoint)
+    keys = ["p//c.png", "p/a//b.png", "p/ok.png"]
+    for key in keys:
+        client.put_object(Bucket=bucket.removeprefix("s3://"), Key=key, Body=b"1")
+    assert [row["uri"] for row in files_at(f"{bucket}/p")] == [f"{bucket}/{key}" for key in keys]
+    assert sorted(names_in(f"{bucket}/p")) == [("a", True), ("ok.png", False)]
+    assert "p//" in caplog.text and "rename them" in caplog.text
+    assert list(names_in(f"{bucket}/p/a")) == []
+    assert read_file(f"{bucket}/p/ok.png") == b"1"
+    for key in keys[:2]:
+        found = read_file(f"{bucket}/{key}")
+        assert isinstance(found, PictureError) and found.reason == "unreadable_file"
+        assert "rename it" in str(found)
 
 
 def test_what_may_not_be_looked_into_has_a_row_and_the_rest_is_listed() -> None:

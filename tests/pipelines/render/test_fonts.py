@@ -19,6 +19,7 @@ from pipelines.render.fonts import (
     Font,
     FontSplit,
     find_fonts,
+    folder_files,
     held_out_families,
     here,
     select_fonts,
@@ -179,3 +180,13 @@ def test_characters_that_no_face_has_are_named_before_anything_is_drawn() -> Non
             chosen_fonts(replace(config, fonts=split), system=False)
     plain = replace(config, charset="ascii")
     assert chosen_fonts(plain, system=False)
+
+
+def test_fonts_of_a_relative_folder_are_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Path(packaged()[0].path)
+    (tmp_path / "fonts").mkdir()
+    (tmp_path / "fonts" / file.name).write_bytes(file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert list(folder_files(["fonts"])) == [tmp_path / "fonts" / file.name]
