@@ -114,7 +114,7 @@ def main(argv: Sequence[str]) -> None:
     out = storage.absolute(settings.output)
     labelled = _labelled(settings)
     settings = bounded(settings)
-    storage.delete(storage.join(out, TEACH_FILE))
+    _begin(out)
     _, most = settings.train.worker_range()
     connect(settings.address or None, local_cpus=most + settings.train.cpus_per_data_task)
     read = _read(settings, settings.teacher, storage.join(out, "read"), "the teacher reads")
@@ -143,6 +143,29 @@ def main(argv: Sequence[str]) -> None:
     text = json.dumps(summary, indent=1, ensure_ascii=False)
     storage.write_bytes(storage.join(out, TEACH_FILE), text.encode())
     print(describe(summary, out), flush=True)
+
+
+def _begin(out: str) -> None:
+    """Delete an earlier summary, so that one that is there is of this command.
+
+    Raises:
+        DataError: when what lies there is none of ours.
+    """
+    from crnn.errors import DataError
+
+    address = storage.join(out, TEACH_FILE)
+    if not storage.exists(address):
+        return
+    try:
+        found = json.loads(storage.read_bytes(address))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or "student" not in found:
+        raise DataError(
+            f"{address} isn't the summary of a job, which would replace it; move it away, or give "
+            "another --output"
+        )
+    storage.delete(address)
 
 
 def bounded(settings: TeachSettings) -> TeachSettings:

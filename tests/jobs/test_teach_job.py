@@ -84,6 +84,17 @@ def test_sets_that_are_missing_are_told_before_any_work(tmp_path: Path, flag: st
     assert not out.exists()
 
 
+def test_a_file_of_somebody_is_no_summary_and_stays(tmp_path: Path) -> None:
+    teacher = random_bundle(tmp_path / "teacher")
+    theirs = tmp_path / "out" / teach.TEACH_FILE
+    theirs.parent.mkdir()
+    for content in ('{"pupils": ["Ada"]}', "no JSON"):
+        theirs.write_text(content, encoding="utf-8")
+        with pytest.raises(DataError, match="isn't the summary of a job"):
+            teach.main(["--teacher", teacher, "--input", "i", "--output", str(theirs.parent)])
+        assert theirs.read_text(encoding="utf-8") == content
+
+
 def settings(teacher: str, **more: Any) -> TeachSettings:
     return TeachSettings(teacher=teacher, input="i", output="o", **more)
 
