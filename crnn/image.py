@@ -8,12 +8,14 @@ Shape suffixes: N pictures, C channels, H height, W bucket width, w content widt
 
 from __future__ import annotations
 
+import ctypes
 import io
 import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
@@ -243,11 +245,25 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
+@cache
+def _hush_libtiff() -> None:
+    """Let the libtiff that comes with Pillow not tell of damage on stderr, a line or more a
+    picture: what can't be read is told by ``PictureError``. One of the system's stays as it is."""
+    home = Path(Image.__file__).parent
+    for path in (*home.parent.glob("pillow.libs/libtiff*"), *home.glob(".dylibs/libtiff*")):
+        library = ctypes.CDLL(str(path))  # the one that Pillow has loaded, or will
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            set_handler = getattr(library, name)
+            set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            set_handler(None)
+
+
 def _hush_pillow() -> None:
     """Let Pillow not warn of odd pictures: where warnings are errors they would be lost.
 
     A filter that stays, as ``catch_warnings`` isn't safe among threads.
     """
+    _hush_libtiff()
     first = warnings.filters[0] if warnings.filters else None
     if first is None or getattr(first[3], "pattern", None) != _PILLOW_MODULES:
         warnings.filterwarnings("ignore", module=_PILLOW_MODULES)

@@ -1,12 +1,14 @@
 """Typed command lines: a config dataclass becomes flags, help and YAML keys.
 
-Exit status: 0 done, 1 a ``CrnnError`` (bad data, bundle, placement), 2 bad arguments, 130 Ctrl-C,
-141 when nobody reads the output any longer, as in ``--help | head``.
+Exit status: 0 done, 1 a ``CrnnError`` (bad data, bundle, placement) or a file that may not be
+used, 2 bad arguments, 130 Ctrl-C, 141 when nobody reads the output any longer, as in
+``--help | head``.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import re
 import select
@@ -32,6 +34,7 @@ from jobs.yaml_file import flags_from
 
 Config = TypeVar("Config")
 _MISSING = (MISSING, MISSING_NONPROP)
+_NOT_TO_BE_HAD = (errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS)
 _EMPTY = "''"
 """How tyro shows an empty string."""
 
@@ -75,10 +78,17 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
             raise
         sys.exit(141)
     except Exception as error:
-        found = ours(error)
+        found = ours(error) or _of_a_file(error)
         if found is None:
             raise
         sys.exit(_complain(found, status=1))
+
+
+def _of_a_file(error: Exception) -> str | None:
+    """What a user can put right where a file isn't to be had; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _NOT_TO_BE_HAD or not error.filename:
+        return None
+    return f"can't use {error.filename}: {error.strerror}; check its permissions and its name"
 
 
 def as_called(text: str, program: str) -> str:

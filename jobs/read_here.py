@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from crnn import storage
@@ -44,9 +44,9 @@ def read_here(names: Sequence[str], bundle: str, options: ReadOptions, *, as_jso
     decode = _decoder(recognizer, options)
     if options.pages:
         assert isinstance(recognizer, Recognizer), "ReadOptions has no second bundle with pages"
-        return read_pages_here(_pictures(names, options), recognizer, decode, options, as_json)
-    pictures, failed = _pictures(names, options), 0
-    while some := list(islice(pictures, _AT_ONCE)):
+        return read_pages_here(pictures(names, options), recognizer, decode, options, as_json)
+    found, failed = pictures(names, options), 0
+    while some := list(islice(found, _AT_ONCE)):
         results = recognizer.read(some, decoder=decode, chars=as_json and options.chars)
         for picture, result in zip(some, results, strict=True):
             _show(picture, result, as_json=as_json)
@@ -98,16 +98,27 @@ def _decoder(recognizer: Recognizer | Cascade, options: ReadOptions) -> Decoder 
     )
 
 
-def _pictures(names: Sequence[str], options: ReadOptions) -> Iterator[str]:
+def pictures(names: Sequence[str], options: ReadOptions) -> Iterator[str]:
     """Every picture that the names stand for."""
     for name in names:
-        here = storage.is_local(name)
-        if here and Path(name).is_file():
+        path = storage.local_path(name) if storage.is_local(name) else ""
+        if os.path.isfile(path):  # noqa: PTH113 - Path's raises where nobody may look
             yield name
-        elif glob.has_magic(storage.split_options(name)[0]) or (here and Path(name).is_dir()):
+        elif os.path.isdir(path):  # noqa: PTH112
+            yield from _listed(name, options) if _may_look(path) else [name]
+        elif glob.has_magic(storage.split_options(name)[0]):
             yield from _listed(name, options)
         else:
             yield name  # missing, or on an object store: told when it is read
+
+
+def _may_look(folder: str) -> bool:
+    try:
+        os.scandir(folder).close()
+        os.stat(f"{folder}/.")  # noqa: PTH116 - that is what rights to its names are needed for
+    except OSError:
+        return False
+    return True
 
 
 def _listed(name: str, options: ReadOptions) -> Iterator[str]:

@@ -100,7 +100,7 @@ def at_work(uri: str) -> Iterator[None]:
     Left empty, it goes, and so do those above it that weren't there before.
     """
     folder = Path(storage.local_path(uri)) if storage.is_local(uri) else None
-    new = [path for path in (folder.parents if folder else ()) if not path.exists()]
+    new = [path for path in (folder.parents if folder else ()) if not os.path.lexists(path)]
     hold = Hold(uri)
     try:
         yield

@@ -209,11 +209,12 @@ def s3_client(options: str) -> Any:
 
 def _local_files(uri: str) -> Iterator[dict[str, Any]]:
     root = storage.local_path(uri)
-    if Path(root).is_file():
+    is_there = storage.exists(uri)
+    if is_there and Path(root).is_file():
         yield file_at(uri)
         return
-    if not Path(root).is_dir():
-        what = "a pipe, a socket or a device" if Path(root).exists() else "nothing"
+    if not is_there or not Path(root).is_dir():
+        what = "a pipe, a socket or a device" if is_there else "nothing"
         raise DataError(f"there is {what} at {uri}; expected a folder, a picture or a pattern")
     storage.attempt("list", uri, lambda: os.scandir(root).close())
     folders, been = [root], set[tuple[int, int]]()

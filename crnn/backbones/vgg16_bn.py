@@ -6,7 +6,7 @@ fourth and fifth pools halve the height only; the fifth collapses the height tha
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Self
 
 import torch
@@ -116,7 +116,7 @@ def freeze(backbone: Vgg16Bn) -> None:
 
 
 def _from_file(path: str) -> dict[str, torch.Tensor]:
-    if not Path(path).is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - Path's raises where nobody may look
         raise DataError(
             f"no weights file at {path!r}; give a file with torchvision's vgg16_bn weights, or hub"
         )

@@ -22,6 +22,7 @@ from typing import Literal
 from crnn.charset import shown
 from crnn.errors import DataError
 from pipelines.render.faces import read_faces
+from pipelines.render.folders import files_below
 from pipelines.render.weights import CONDENSED, THIN, Build
 
 FontSplit = Literal["train", "held_out", "all"]
@@ -133,14 +134,7 @@ def folder_files(folders: Iterable[str]) -> Iterator[Path]:
         DataError: when one of them is no folder, or has no font file.
     """
     for folder in folders:
-        if not Path(folder).is_dir():
-            raise DataError(
-                f"{folder} isn't a folder; expected one with {', '.join(_SUFFIXES)} files"
-            )
-        files = _font_files(Path(folder).absolute())  # tasks may work in another folder
-        if not files:
-            raise DataError(f"{folder} has no font file; expected {', '.join(_SUFFIXES)}")
-        yield from files
+        yield from files_below(folder, _SUFFIXES, "font file")
 
 
 def _font_files(folder: Path) -> list[Path]:

@@ -5,14 +5,13 @@ Shape suffixes: H height, W width (pixels), C channels (blue, green, red).
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
 from crnn.errors import DataError
 from crnn.kept import Kept
 from pipelines.render.fields import Pixels
+from pipelines.render.folders import files_below
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _LONGEST_PX = 1024
@@ -29,12 +28,7 @@ def list_photos(folder: str) -> tuple[str, ...]:
     """
     if not folder:
         return ()
-    if not Path(folder).is_dir():
-        raise DataError(f"{folder} isn't a folder; expected one with photographs")
-    paths = sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in _SUFFIXES)
-    if not paths:
-        raise DataError(f"{folder} has no picture; expected {', '.join(_SUFFIXES)} files")
-    return tuple(paths)
+    return tuple(map(str, files_below(folder, _SUFFIXES, "picture")))
 
 
 _photos = Kept[str, Pixels](_KEPT_BYTES)

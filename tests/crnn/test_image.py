@@ -292,3 +292,23 @@ def test_normalise_maps_bytes_to_minus_one_to_one_and_padding_to_about_zero() ->
 def test_an_error_of_a_picture_travels_between_processes() -> None:
     error = pickle.loads(pickle.dumps(PictureError("undecodable", "what is wrong")))
     assert (error.reason, str(error)) == ("undecodable", "what is wrong")
+
+
+@pytest.mark.parametrize("kind", ["tiff_lzw", "tiff_adobe_deflate", "jpeg", "group4"])
+def test_a_damaged_tiff_is_told_by_its_error_alone(
+    kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    image = Image.fromarray(np.arange(96 * 32, dtype=np.uint8).reshape(32, 96))
+    file = io.BytesIO()
+    image.convert("1" if kind == "group4" else "L").save(file, "TIFF", compression=kind)
+    whole, errors = file.getvalue(), 0
+    for place in range(8, len(whole), max(1, len(whole) // 60)):
+        damaged = bytearray(whole)
+        damaged[place : place + 3] = b"\xff\x00\xff"
+        for data in (bytes(damaged), whole[:place]):
+            try:
+                decode_picture(data)
+            except PictureError:
+                errors += 1
+    assert errors > 10
+    assert capfd.readouterr() == ("", "")

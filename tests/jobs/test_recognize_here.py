@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from crnn import Cascade, Recognizer
-from jobs import read, recognize
+from jobs import read, read_here, recognize
 from jobs.recognize import RecognizeSettings
+from pipelines.recognition.config import ReadOptions
 from tests.jobs.runs import PROJECT, refused, run, within
 from tests.pipelines.evaluation_cases import random_bundle, rendered, unlike_bundle
+from tests.unprivileged import as_nobody, open_folder
 
 JOB = PROJECT / "jobs" / "recognize.py"
 
@@ -157,3 +159,22 @@ def test_a_wrong_command_line_has_the_status_of_one(folder: Path) -> None:
         "--output can't be used with pictures",
     )
     assert not (folder / "out").exists()
+
+
+def test_what_may_not_be_looked_at_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
+    bundle = random_bundle(tmp_path / "bundle")
+    with open_folder() as root:
+        for name in ("secret/1.png", "2.png", "closed.png"):
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_bytes(rendered("12"))
+        (root / "loop").symlink_to("loop")
+        (root / "closed.png").chmod(0)
+        (root / "secret").chmod(0)
+        names = ("secret/1.png", "secret", "loop", "closed.png", "2.png")
+        recognizer = Recognizer.load(bundle)
+        recognizer.read([rendered("1")])  # all is imported before nobody may
+        with as_nobody():
+            found = list(read_here.pictures([f"{root}/{name}" for name in names], ReadOptions()))
+            results = recognizer.read(found)
+    assert found == [f"{root}/{name}" for name in names]
+    assert [result.error_code for result in results] == ["unreadable"] * 4 + [None]

@@ -25,6 +25,7 @@ from pipelines.render.fonts import (
     select_fonts,
 )
 from tests.pipelines.render.faces import CODES, bars, collection, edited, file_of, packaged, renamed
+from tests.unprivileged import as_nobody, open_folder
 
 ASCII = CHARSETS["ascii_space"]
 unhurried = settings(deadline=None)
@@ -151,6 +152,24 @@ def test_folders_without_fonts_are_named(tmp_path: Path) -> None:
     for folder, what in ((tmp_path / "none", "isn't a folder"), (tmp_path, "no font file")):
         with pytest.raises(DataError, match=what):
             find_fonts("A", folders=(str(folder),))
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named() -> None:
+    file = Path(packaged()[0].path)
+    with open_folder() as root:
+        for name in ("open/a.ttf", "open/secret/b.ttf"):
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_bytes(file.read_bytes())
+        (root / "open/gone.ttf").symlink_to("nowhere.ttf")
+        (root / "open/loop.ttf").symlink_to("loop.ttf")
+        assert len(list(folder_files([f"{root}/open"]))) == 2
+        (root / "open/secret").chmod(0)
+        with as_nobody():
+            for folder in ("open", "open/secret"):
+                with pytest.raises(DataError, match=r"can't look into .*secret: Permission"):
+                    list(folder_files([f"{root}/{folder}"]))
+            with pytest.raises(DataError, match="below isn't a folder"):
+                list(folder_files([f"{root}/open/secret/below"]))
 
 
 def test_a_node_knows_its_copy_by_the_bytes(tmp_path: Path) -> None:
