@@ -3,7 +3,8 @@
 ``model.safetensors`` (weights), ``MODEL_CARD.md`` (for people; perhaps with ``reliability.svg``)
 and ``bundle.json`` (everything else), written in this order: a folder without ``bundle.json`` is
 unfinished. ``model.onnx``, the same model for other runtimes, is there once ``jobs/export.py`` has
-proven it. Only safetensors, JSON and ONNX graphs are ever read, so that loading an untrusted
+proven it, and ``language.safetensors`` a language model, once ``jobs/language.py`` has added one.
+Only safetensors, JSON and ONNX graphs are ever read, so that loading an untrusted
 bundle runs no code from it. The weights file carries the charset too, hence its SHA-256 identifies
 what a
 class id means. A bundle of kind ``imported`` (``crnn.imported``) has ``model.onnx`` alone.
@@ -34,10 +35,11 @@ from crnn.bundle_json import (
 )
 from crnn.calibration import Calibration, ConfidenceBin
 from crnn.charset import Charset
-from crnn.decode import DECODERS
+from crnn.decode import DECODERS, Fusion
 from crnn.errors import BundleError, CharsetError
 from crnn.image import LATER_SETTINGS, PictureContract
 from crnn.imported import IMPORTED, Imported
+from crnn.language_file import LANGUAGE_FILE, read_language, write_language
 from crnn.model import CRNN, ModelConfig
 from crnn.onnx_file import ONNX_FILE, ProvenOnnx, onnx_entry, read_onnx
 from crnn.reading_policy import READ_ONCE, ReadingPolicy
@@ -81,6 +83,8 @@ class Bundle:
     """What is lost with engines of reduced precision, by their name, where it was measured."""
     imported: Imported | None = None
     """Where an imported recognizer comes from."""
+    fusion: Fusion | None = None
+    """The decoder with the bundle's language model, if it has one."""
 
     def network(self) -> CRNN:
         """The model that PyTorch runs and trains.
@@ -119,6 +123,7 @@ def save_bundle(
     training: Mapping[str, Any] | None = None,
     reliability: Sequence[ConfidenceBin] = (),
     float16: bool = False,
+    fusion: Fusion | None = None,
 ) -> str:
     """Write a bundle and return its digest; the same arguments give the same bytes.
 
@@ -131,13 +136,16 @@ def save_bundle(
         reliability: of the calibrated confidences, for the card's plot; empty bins are left out.
         float16: halve the file; biases and batch norm statistics stay float32, and so does a
             tensor with a value beyond float16's range.
+        fusion: with a language model; needed where ``decoder`` is ``fusion``.
 
     Raises:
         ValueError: when the model's head doesn't match the charset, the decoder is unknown, or the
             metrics aren't plain JSON; nothing is written then.
     """
     _check_head(model, charset)
-    _check_decoder(decoder)
+    _check_decoder(decoder, fusion is not None)
+    if fusion is not None:
+        fusion.check(charset)
     weights = weights_file(model, charset, float16=float16)
     weights_sha256 = hashlib.sha256(weights).hexdigest()
     about = {
@@ -156,11 +164,14 @@ def save_bundle(
         "reliability": [asdict(b) for b in reliability if b.count],
         "weights": {"file": WEIGHTS_FILE, "sha256": weights_sha256, "float16": float16},
     }
-    text = to_json(about)
+    to_json(about)  # before anything is written
     uri = str(folder)
     storage.delete(storage.join(uri, BUNDLE_FILE))
-    for file in (ONNX_FILE, RELIABILITY_FILE):  # of the weights that were there
+    for file in (ONNX_FILE, RELIABILITY_FILE, LANGUAGE_FILE):  # of the weights that were there
         storage.delete(storage.join(uri, file))
+    if fusion is not None:
+        about["language"] = write_language(uri, fusion)
+    text = to_json(about)
     storage.write_bytes(storage.join(uri, WEIGHTS_FILE), weights)
     finish(uri, text, num_parameters=_count(model))
     return reading_digest(json.loads(text))
@@ -170,16 +181,19 @@ def reading_digest(about: Mapping[str, Any]) -> str:
     """SHA-256 over what a bundle's JSON object says of how a picture is read.
 
     That is the weights (with their charset), the picture contract, the reading policy, the
-    calibration and the order of its texts: two bundles of one digest give the same text with the
+    calibration, the order of its texts and the language model with its settings: two bundles of one digest give the same text with the
     same confidence. One that reads once, pictures of a usual contract, has the digest of its
     weights, as all had before policies; an imported one never has, as its graph doesn't tell what
     pictures it takes.
     """
     weights: str = about["weights"]["sha256"]
     once = about.get("reading") in (None, json.loads(json.dumps(asdict(READ_ONCE))))
-    if once and "imported" not in about and LATER_SETTINGS.isdisjoint(about["picture"]):
+    plain = "imported" not in about and about.get("language") is None
+    if once and plain and LATER_SETTINGS.isdisjoint(about["picture"]):
         return weights
     parts = {key: about.get(key) for key in ("picture", "reading", "calibration", "text_order")}
+    if about.get("language") is not None:  # without one the digest is as it was before there were
+        parts["language"] = {key: about["language"][key] for key in ("sha256", "fusion")}
     text = json.dumps({"weights": weights, **parts}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -247,6 +261,32 @@ def keep_calibration(
     return reading_digest(about)
 
 
+def keep_language(folder: Path | str, bundle: Bundle, fusion: Fusion | None) -> str:
+    """Give the bundle there, which ``bundle`` was read from, a language model; its digest.
+
+    With None it loses the one it has. The decoder is ``fusion`` with one, else ``greedy``.
+
+    Raises:
+        BundleError: when there are other weights by now, or no bundle.
+        ValueError: when the language model can't be used for the bundle's charset.
+    """
+    uri = str(folder)
+    if fusion is not None:
+        fusion.check(bundle.charset)
+    about = _about_of(uri, bundle, "the language model was made")
+    storage.delete(storage.join(uri, BUNDLE_FILE))
+    if fusion is None:
+        storage.delete(storage.join(uri, LANGUAGE_FILE))
+        about.pop("language", None)
+    else:
+        about["language"] = write_language(uri, fusion)
+    about["decoder"] = "greedy" if fusion is None else "fusion"
+    finish(
+        uri, to_json(about), num_parameters=None if bundle.model is None else _count(bundle.model)
+    )
+    return reading_digest(about)
+
+
 def _count(model: CRNN) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
@@ -267,6 +307,8 @@ def load_bundle(
     uri = str(uri)
     about = read_about(uri)
     settings, stated = _settings(uri, about)
+    if about.get("language") is not None:
+        settings["fusion"] = read_language(uri, about["language"], settings["charset"])
     if settings["imported"] is not None:
         return _imported(uri, about, settings, stated, with_onnx=with_onnx)
     weights = read_file(uri, WEIGHTS_FILE)
@@ -339,7 +381,7 @@ def _settings(uri: str, about: dict[str, Any]) -> tuple[dict[str, Any], str]:
         }
         if imported:
             imported.check_widths(settings["picture"])
-        _check_decoder(settings["decoder"])
+        _check_decoder(settings["decoder"], about.get("language") is not None)
         return settings, about["weights"]["sha256"]
     except KeyError as error:
         raise BundleError(f"{uri}/{BUNDLE_FILE} lacks {error}; save the bundle again") from error
@@ -385,6 +427,8 @@ def _check_head(model: CRNN, charset: Charset) -> None:
         )
 
 
-def _check_decoder(name: str) -> None:
+def _check_decoder(name: str, with_language: bool) -> None:
     if name not in DECODERS:
         raise ValueError(f"decoder is {name!r}; expected one of {sorted(DECODERS)}")
+    if name == "fusion" and not with_language:
+        raise ValueError("decoder is 'fusion', but there is no language model; expected both")

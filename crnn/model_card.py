@@ -22,7 +22,7 @@ def model_card(about: dict[str, Any], *, num_parameters: int | None) -> str:
         f"{picture['mode']} widths {', '.join(map(str, picture['widths']))} px"
         + (f", {picture['stretch']:g} times as wide" if "stretch" in picture else ""),
         "Reading": _reading(about.get("reading")),
-        "Decoder": about["decoder"],
+        "Decoder": about["decoder"] + _language(about.get("language")),
         "Confidence": f"sigmoid({calibration['slope']:g} · logit(p) + {calibration['bias']:g})"
         + calibrated,
         "Training data": f"`{about['data_digest']}`" if about["data_digest"] else "not recorded",
@@ -123,6 +123,17 @@ def _reading(policy: dict[str, Any] | None) -> str:
             "probable text kept"
         )
     return "; ".join(said) or "once"
+
+
+def _language(entry: dict[str, Any] | None) -> str:
+    if entry is None:
+        return ""
+    fusion = entry["fusion"]
+    return (
+        f": where CTC's probability is below {fusion['below']:g}, a beam of "
+        f"{fusion['beam_width']} with the language model `{entry['file']}`, weight "
+        f"{fusion['weight']:g}, {fusion['bonus']:g} a character"
+    )
 
 
 def _channels(channels: int) -> str:

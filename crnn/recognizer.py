@@ -183,7 +183,10 @@ class Recognizer:
             return decoder
         implied = "lexicon" if lexicon is not None else "beam" if ngram is not None else None
         return build_decoder(
-            decoder or implied or self.bundle.decoder, lexicon=lexicon, ngram=ngram
+            decoder or implied or self.bundle.decoder,
+            lexicon=lexicon,
+            ngram=ngram,
+            fusion=self.bundle.fusion,
         )
 
     def read_batch_pixels(self, pixels_NHWC: Pixels) -> torch.Tensor:

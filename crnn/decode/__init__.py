@@ -14,7 +14,9 @@ from torch import Tensor
 from crnn.charset import Charset
 from crnn.decode.beam import BeamConfig, beam
 from crnn.decode.decoded import Decoded, DecodedColumns
+from crnn.decode.fusion import Fusion, FusionConfig
 from crnn.decode.greedy import greedy
+from crnn.decode.language import LanguageModel
 from crnn.decode.lexicon import LexiconDecoder
 from crnn.decode.ngram import CharNgram
 
@@ -26,6 +28,9 @@ __all__ = [
     "DecodedColumns",
     "Decoder",
     "DecoderOptions",
+    "Fusion",
+    "FusionConfig",
+    "LanguageModel",
     "LexiconDecoder",
     "beam",
     "build_decoder",
@@ -46,6 +51,8 @@ class DecoderOptions:
     """A character language model for the beam."""
     beam: BeamConfig = field(default_factory=BeamConfig)
     """Width, pruning and weights of the beam."""
+    fusion: Fusion | None = None
+    """The bundle's language model, for the decoder of that name; the others pass it over."""
 
 
 def _build_greedy(options: DecoderOptions) -> Decoder:
@@ -65,9 +72,20 @@ def _build_lexicon(options: DecoderOptions) -> Decoder:
     return LexiconDecoder(options.lexicon)
 
 
+def _build_fusion(options: DecoderOptions) -> Decoder:
+    _refuse("fusion", lexicon=options.lexicon, ngram=options.ngram)
+    if options.fusion is None:
+        raise ValueError(
+            "decoder 'fusion' needs a bundle with a language model; add one with crnn language, or "
+            "use 'greedy'"
+        )
+    return options.fusion
+
+
 DECODERS: dict[str, Callable[[DecoderOptions], Decoder]] = {
     "greedy": _build_greedy,
     "beam": _build_beam,
+    "fusion": _build_fusion,
     "lexicon": _build_lexicon,
 }
 
@@ -78,8 +96,10 @@ def build_decoder(
     lexicon: Sequence[str] | None = None,
     ngram: CharNgram | None = None,
     beam_width: int = 10,
+    fusion: Fusion | None = None,
 ) -> Decoder:
-    """The decoder ``name``: ``greedy``, ``beam`` (which may take an n-gram) or ``lexicon``.
+    """The decoder ``name``: ``greedy``, ``beam`` (which may take an n-gram), ``fusion`` (which is
+    ``fusion`` itself) or ``lexicon``.
 
     Raises:
         ValueError: for an unknown name, a missing lexicon, or an option that this decoder would
@@ -88,7 +108,8 @@ def build_decoder(
     if name not in DECODERS:
         raise ValueError(f"decoder is {name!r}; expected one of {sorted(DECODERS)}")
     beam_config = BeamConfig(beam_width=beam_width)
-    return DECODERS[name](DecoderOptions(lexicon=lexicon, ngram=ngram, beam=beam_config))
+    options = DecoderOptions(lexicon=lexicon, ngram=ngram, beam=beam_config, fusion=fusion)
+    return DECODERS[name](options)
 
 
 def _refuse(name: str, **options: object) -> None:

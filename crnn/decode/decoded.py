@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -75,6 +75,29 @@ class DecodedColumns(Sequence[Decoded]):
     def texts(self) -> list[str]:
         """One for each sample."""
         return cut(characters(self.code_points), self.bounds)
+
+    def replaced(self, places: NDArray[np.int64], others: DecodedColumns) -> DecodedColumns:
+        """The samples of ``places`` (ascending, distinct) replaced by ``others``, in their
+        order."""
+        sample = np.arange(len(self))
+        sample[places] = len(self) + np.arange(len(others))
+        bounds = np.concatenate([self.bounds, self.bounds[-1] + others.bounds[1:]])
+        counts = np.diff(bounds)[sample]
+        new_bounds = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+        char = np.arange(new_bounds[-1]) + np.repeat(bounds[sample] - new_bounds[:-1], counts)
+
+        def moved(name: str, index: NDArray[np.int64]) -> NDArray[Any]:
+            both = np.concatenate([getattr(self, name), getattr(others, name)])
+            return np.asarray(both[index])
+
+        return DecodedColumns(
+            log_probabilities=moved("log_probabilities", sample),
+            code_points=moved("code_points", char),
+            char_probabilities=moved("char_probabilities", char),
+            first=moved("first", char),
+            end=moved("end", char),
+            bounds=new_bounds,
+        )
 
     def without_characters(self) -> DecodedColumns:
         """The samples' log-probabilities alone."""

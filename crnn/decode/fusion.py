@@ -1,0 +1,302 @@
+"""Best paths where the network is sure; else a beam that weighs in a language model.
+
+Shallow fusion (Hannun et al. 2014; Gulcehre et al. 2015) by prefix beam search over N samples at a
+time: one step of the beam is a few operations on arrays, whatever N. What is read in a picture
+depends on that picture alone. Shape suffixes: T time steps, N batch, C classes, G steps that are
+left when runs of blanks are one, W prefixes of the beam, K characters tried a step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crnn.charset import BLANK_ID, Charset
+from crnn.decode.alignment import align
+from crnn.decode.decoded import DecodedColumns, check_log_probs
+from crnn.decode.greedy import greedy
+from crnn.decode.language import LanguageModel
+
+_NEVER = -np.inf
+_PRIME = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionConfig:
+    """When a language model is asked, and what it is worth beside the picture."""
+
+    below: float = 0.97
+    """Texts of a lower CTC probability (0 to 1) are doubtful: the language model is asked."""
+    weight: float = 0.4
+    """Of the language model's log-probability beside the CTC's."""
+    bonus: float = 0.8
+    """Added for each character, nats: a language model likes short texts."""
+    beam_width: int = 10
+    """Prefixes kept after each time step."""
+    classes_per_step: int = 8
+    """Characters tried at each time step, the likeliest first."""
+    min_probability: float = 1e-3
+    """Characters less probable than this are not tried at a time step."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.below <= 1:
+            raise ValueError(f"below is {self.below}; expected a probability, 0 to 1")
+        if not (0 <= self.weight < math.inf and math.isfinite(self.bonus)):
+            raise ValueError(
+                f"weight is {self.weight} and bonus {self.bonus}; expected finite numbers and a "
+                "weight of at least 0"
+            )
+        if self.beam_width < 1 or self.classes_per_step < 1:
+            raise ValueError(
+                f"beam_width is {self.beam_width} and classes_per_step {self.classes_per_step}; "
+                "both are at least 1"
+            )
+        if not 0 < self.min_probability < 1:
+            raise ValueError(f"min_probability is {self.min_probability}; expected 0 to 1, between")
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """The decoder ``fusion``: as ``greedy``; where that is doubtful, what is likely as a text too.
+
+    A doubtful text's ``log_probability`` is that of the text among all that the beam held, each
+    worth ``p_ctc · p_language^weight · e^(bonus · length)``, times the CTC probability of all of
+    these: without a language model it would be the CTC probability of the text.
+    """
+
+    language: LanguageModel
+    config: FusionConfig = FusionConfig()
+
+    def __call__(self, log_probs_TNC: Tensor, charset: Charset) -> DecodedColumns:
+        """Raises ValueError for log-probabilities of another shape, type or device."""
+        log_probs_TNC = check_log_probs(log_probs_TNC, charset)
+        sure = greedy(log_probs_TNC, charset)
+        bound = math.log(self.config.below) if self.config.below else _NEVER
+        doubtful = np.flatnonzero(~(sure.log_probabilities >= bound))
+        if not len(doubtful):
+            return sure
+        unsure_TNC = log_probs_TNC[:, doubtful]
+        targets, values = search(unsure_TNC.numpy(), charset, self.language, self.config)
+        found = DecodedColumns.of(align(unsure_TNC, targets, values, charset))
+        return sure.replaced(doubtful, found)
+
+    def check(self, charset: Charset) -> None:
+        """Raises ValueError for a charset that it can't be used with."""
+        if charset.has_turns:
+            raise ValueError(
+                "the charset has letters that run from the right; a language model takes scripts "
+                "that run from the left only: use the decoder 'beam' with an n-gram"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Beam:
+    """The prefixes of N samples; arrays are ``NW``."""
+
+    blank: NDArray[np.float64]
+    """Log-probability of the alignments that end in a blank."""
+    char: NDArray[np.float64]
+    """And of those that end in the last character."""
+    last: NDArray[np.int64]
+    """Class id of the last character; the blank's: there is none."""
+    worth: NDArray[np.float64]
+    """What the language model and the bonus give, nats."""
+    state: NDArray[np.int64]
+    """Of the language model."""
+    name: NDArray[np.uint64]
+    """A number that tells prefixes apart."""
+    parent: NDArray[np.uint64]
+    """The name of the prefix without its last character."""
+
+    def take(self, order_NW: NDArray[np.int64]) -> _Beam:
+        """The prefixes of these places of each sample."""
+        names = ("blank", "char", "last", "worth", "state", "name", "parent")
+        return _Beam(
+            **{name: np.take_along_axis(getattr(self, name), order_NW, axis=1) for name in names}
+        )
+
+
+def search(
+    log_probs_TNC: NDArray[np.float32],
+    charset: Charset,
+    language: LanguageModel,
+    config: FusionConfig,
+) -> tuple[list[list[int]], list[float]]:
+    """The best target of each of N > 0 samples, and its log-probability as ``fusion`` says."""
+    log_SV, next_SV = language.tables
+    classes = language.classes_of(charset)
+    steps = _Steps.of(log_probs_TNC, config)
+    samples = log_probs_TNC.shape[1]
+    beam = _start(samples, language.begin)
+    came, added = [], []
+    for blank_N, tried_NK, log_probs_NK, at_N in steps:
+        either_NW = np.logaddexp(beam.blank, beam.char)
+        again_NW = _at(log_probs_TNC, at_N, beam.last)
+        stays = replace(beam, blank=either_NW + blank_N[:, None], char=beam.char + again_NW)
+        same_NWK = beam.last[:, :, None] == tried_NK[:, None, :]
+        char_NWK = np.where(same_NWK, beam.blank[:, :, None], either_NW[:, :, None])
+        char_NWK = char_NWK + log_probs_NK[:, None, :]
+        stays = _merge(stays, beam, char_NWK, tried_NK)
+        ids_N1K = classes[tried_NK][:, None, :]
+        worth_NWK = config.weight * log_SV[beam.state[:, :, None], ids_N1K] + config.bonus
+        grown = _grown(
+            beam, tried_NK, char_NWK, worth_NWK, next_SV[beam.state[:, :, None], ids_N1K]
+        )
+        width = beam.last.shape[1]
+        both = _joined(stays, grown)
+        total = np.logaddexp(both.blank, both.char) + both.worth
+        total = np.where(np.isnan(total), _NEVER, total)
+        keep = min(config.beam_width, total.shape[1])
+        order_NW = np.argpartition(-total, keep - 1, axis=1)[:, :keep]
+        came.append(np.where(order_NW < width, order_NW, (order_NW - width) // tried_NK.shape[1]))
+        beam = both.take(order_NW)
+        added.append(np.where(order_NW < width, BLANK_ID, beam.last))
+    ctc_NW = np.logaddexp(beam.blank, beam.char)
+    worth_NW = ctc_NW + beam.worth + config.weight * log_SV[beam.state, 0]
+    best_N = worth_NW.argmax(axis=1)
+    held_N = np.minimum(_log_sum(ctc_NW), 0.0)
+    log_probability_N = worth_NW[np.arange(samples), best_N] - _log_sum(worth_NW) + held_N
+    return _traced(best_N, came, added), log_probability_N.tolist()
+
+
+def _start(samples: int, state: int) -> _Beam:
+    one = (samples, 1)
+    return _Beam(
+        blank=np.zeros(one),
+        char=np.full(one, _NEVER),
+        last=np.full(one, BLANK_ID),
+        worth=np.zeros(one),
+        state=np.full(one, state),
+        name=np.ones(one, dtype=np.uint64),
+        parent=np.zeros(one, dtype=np.uint64),
+    )
+
+
+def _at(
+    log_probs_TNC: NDArray[np.float32], at_N: NDArray[np.int64], last_NW: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Log-probability of each prefix's last character once more; never in a run of blanks."""
+    rows = np.arange(len(at_N))[:, None]
+    again_NW = log_probs_TNC[at_N[:, None], rows, last_NW].astype(np.float64)
+    return np.where((at_N[:, None] < 0) | (last_NW == BLANK_ID), _NEVER, again_NW)
+
+
+def _merge(
+    stays: _Beam, beam: _Beam, char_NWK: NDArray[np.float64], tried_NK: NDArray[np.int64]
+) -> _Beam:
+    """Give a prefix what its parent's growing by its last character adds, and take it from there
+    (in ``char_NWK``)."""
+    parents_NWP = beam.parent[:, :, None] == beam.name[:, None, :]
+    tried_NWK = beam.last[:, :, None] == tried_NK[:, None, :]
+    there_NW = parents_NWP.any(axis=2) & tried_NWK.any(axis=2)
+    sample, prefix = np.nonzero(there_NW)
+    parent = parents_NWP[sample, prefix].argmax(axis=1)
+    tried = tried_NWK[sample, prefix].argmax(axis=1)
+    char_NW = stays.char.copy()
+    char_NW[sample, prefix] = np.logaddexp(char_NW[sample, prefix], char_NWK[sample, parent, tried])
+    char_NWK[sample, parent, tried] = _NEVER
+    return replace(stays, char=char_NW)
+
+
+def _grown(
+    beam: _Beam,
+    tried_NK: NDArray[np.int64],
+    char_NWK: NDArray[np.float64],
+    worth_NWK: NDArray[np.float64],
+    state_NWK: NDArray[np.int32],
+) -> _Beam:
+    """Each prefix and one of the characters tried, ``N,WK``."""
+    samples = len(tried_NK)
+    last_NWK = np.broadcast_to(tried_NK[:, None, :], char_NWK.shape)
+    name_NWK = (beam.name[:, :, None] + last_NWK.astype(np.uint64)) * _PRIME
+    name_NWK = name_NWK ^ (name_NWK >> np.uint64(29))
+    return _Beam(
+        blank=np.full((samples, char_NWK[0].size), _NEVER),
+        char=char_NWK.reshape(samples, -1),
+        last=last_NWK.reshape(samples, -1),
+        worth=(beam.worth[:, :, None] + worth_NWK).reshape(samples, -1),
+        state=state_NWK.reshape(samples, -1).astype(np.int64),
+        name=name_NWK.reshape(samples, -1),
+        parent=np.broadcast_to(beam.name[:, :, None], char_NWK.shape).reshape(samples, -1),
+    )
+
+
+def _joined(left: _Beam, right: _Beam) -> _Beam:
+    names = ("blank", "char", "last", "worth", "state", "name", "parent")
+    return _Beam(
+        **{
+            name: np.concatenate([getattr(left, name), getattr(right, name)], axis=1)
+            for name in names
+        }
+    )
+
+
+def _log_sum(values_NW: NDArray[np.float64]) -> NDArray[np.float64]:
+    most_N = values_NW.max(axis=1)
+    total_N = np.exp(values_NW - most_N[:, None]).sum(axis=1)
+    return np.asarray(most_N + np.log(total_N), dtype=np.float64)
+
+
+def _traced(
+    best_N: NDArray[np.int64], came: list[NDArray[np.int64]], added: list[NDArray[np.int64]]
+) -> list[list[int]]:
+    """The class ids of the prefixes ``best_N``, by the way that led to each."""
+    rows, place_N = np.arange(len(best_N)), best_N
+    ids_GN = np.zeros((len(came), len(best_N)), dtype=np.int64)
+    for step in reversed(range(len(came))):
+        ids_GN[step] = added[step][rows, place_N]
+        place_N = came[step][rows, place_N]
+    return [ids[ids != BLANK_ID].tolist() for ids in ids_GN.T]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Steps:
+    """The steps of the beam: time steps with a character worth trying, and runs without one."""
+
+    blank_GN: NDArray[np.float64]
+    tried_GNK: NDArray[np.int64]
+    log_probs_GNK: NDArray[np.float64]
+    """``-inf`` where fewer are worth trying."""
+    at_GN: NDArray[np.int64]
+    """The time step; -1 for a run of blanks, and where a sample has no more steps."""
+
+    @classmethod
+    def of(cls, log_probs_TNC: NDArray[np.float32], config: FusionConfig) -> _Steps:
+        time_steps, samples, num_classes = log_probs_TNC.shape
+        chars_TNC = np.delete(log_probs_TNC, BLANK_ID, axis=2)
+        most = min(config.classes_per_step, num_classes - 1)
+        best_TNK = np.argpartition(-chars_TNC, most - 1, axis=2)[:, :, :most]
+        values_TNK = np.take_along_axis(chars_TNC, best_TNK, axis=2).astype(np.float64)
+        tried_TNK = best_TNK + (best_TNK >= BLANK_ID)  # the blank stood before them
+        enough_TNK = values_TNK >= math.log(config.min_probability)
+        values_TNK = np.where(enough_TNK, values_TNK, _NEVER)
+        active_TN = enough_TNK.any(axis=2)
+        opens_TN = active_TN.copy()
+        opens_TN[0] = True
+        opens_TN[1:] |= active_TN[:-1]
+        step_TN = opens_TN.cumsum(axis=0) - 1
+        count = int(step_TN[-1].max()) + 1
+        column_TN = np.broadcast_to(np.arange(samples), step_TN.shape)
+        blank_GN = np.zeros((count, samples))
+        np.add.at(blank_GN, (step_TN, column_TN), log_probs_TNC[:, :, BLANK_ID])
+        tried_GNK = np.full((count, samples, most), BLANK_ID + 1)
+        log_probs_GNK = np.full((count, samples, most), _NEVER)
+        at_GN = np.full((count, samples), -1)
+        time, sample = np.nonzero(active_TN)
+        step = step_TN[time, sample]
+        tried_GNK[step, sample] = tried_TNK[time, sample]
+        log_probs_GNK[step, sample] = values_TNK[time, sample]
+        at_GN[step, sample] = time
+        return cls(blank_GN=blank_GN, tried_GNK=tried_GNK, log_probs_GNK=log_probs_GNK, at_GN=at_GN)
+
+    def __iter__(
+        self,
+    ) -> Iterator[
+        tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
+    ]:
+        return zip(self.blank_GN, self.tried_GNK, self.log_probs_GNK, self.at_GN, strict=True)

@@ -1,0 +1,155 @@
+"""Give a bundle a language model, which helps it with what it can't read for sure.
+
+    python jobs/language.py runs/first/bundle
+    python jobs/language.py runs/first/bundle --words german.tsv
+    python jobs/language.py runs/first/bundle --texts labels.txt --weight 0.3
+    python jobs/language.py runs/first/bundle --remove
+
+Where a reading's CTC probability is below --below, the bundle then weighs in how likely each text
+is as a text (decoder "fusion"; "--decoder greedy" still reads without it). By default the model
+knows English words as often as they occur in print, and numbers, dates, prices and codes, as
+"synthesize" writes them; --words takes another list, --texts what is really written on your
+pictures. It is stored in the bundle, which is changed in place and gets another digest; fit its
+confidences again with "calibrate". It helps with words and running text. Measure it on your own
+pictures with "evaluate", above all where texts are codes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+if not __package__:  # run as a script
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import tyro
+
+from jobs import cli
+
+if TYPE_CHECKING:
+    from crnn.charset import Charset
+    from crnn.decode import FusionConfig
+
+_LINES = 12
+"""One text of so many is a line of several words."""
+_MOST_CHARACTERS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """When it is asked, and what it is worth."""
+
+    below: float = 0.97
+    """Readings with a lower CTC probability (0 to 1, not calibrated) are doubtful."""
+    weight: float = 0.4
+    """Weight of the language model's log-probability beside the CTC's."""
+    bonus: float = 0.8
+    """Added for each character, in nats; offsets a language model's liking for short texts."""
+
+    def config(self) -> FusionConfig:
+        """The decoder's settings; raises ValueError for values that it can't have."""
+        from crnn.decode import FusionConfig
+
+        return FusionConfig(below=self.below, weight=self.weight, bonus=self.bonus)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageSettings:
+    """Which bundle, and which texts."""
+
+    bundle: tyro.conf.Positional[str]
+    """The bundle: a folder, s3:// or gs:// address. It is changed in place."""
+    words: str = ""
+    """A UTF-8 file of words, each with its count after a tab. Default: the English list that is
+    installed."""
+    texts: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE [FILE ...]")] = ()
+    """UTF-8 files of texts, a line each, instead of words and numbers."""
+    count: int = 600_000
+    """Number of texts to draw from the words, numbers and codes."""
+    order: int = 6
+    """Characters that are looked at together, 1 to 7."""
+    prune: float = 10.0
+    """Counts that are worth fewer nats over all texts are left out: more makes a smaller file."""
+    seed: int = 0
+    """Seed of the texts that are drawn."""
+    use: Use = field(default_factory=Use)
+    remove: bool = False
+    """Remove the bundle's language model instead."""
+
+    def __post_init__(self) -> None:
+        if self.words and self.texts:
+            raise ValueError("--words and --texts are both given; expected one of them")
+        if self.count < 1:
+            raise ValueError(f"--count is {self.count}; expected at least 1")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Count, keep, and say what it is."""
+    settings = cli.parse(LanguageSettings, argv, description=__doc__ or "")
+    from crnn.bundle import keep_language, load_bundle
+    from crnn.decode import Fusion, LanguageModel
+
+    config = settings.use.config()
+    bundle = load_bundle(settings.bundle, with_onnx=False)
+    if settings.remove:
+        digest = keep_language(settings.bundle, bundle, None)
+        print(f"{settings.bundle} has no language model now; digest {digest}")
+        return
+    texts = texts_in(settings.texts) if settings.texts else drawn(settings, bundle.charset)
+    language = LanguageModel.fit(
+        texts, characters=bundle.charset.characters, order=settings.order, prune=settings.prune
+    )
+    digest = keep_language(settings.bundle, bundle, Fusion(language, config))
+    print(
+        f"kept: {len(language.classes):,} counts after {len(language.keys):,} histories of up to "
+        f"{settings.order - 1} characters; digest {digest}\n"
+        f"next: crnn calibrate --bundle {settings.bundle} --data SET",
+        flush=True,
+    )
+
+
+def texts_in(files: Sequence[str]) -> Iterator[str]:
+    """The lines of these files that have text."""
+    from crnn import storage
+    from crnn.errors import DataError
+
+    for uri in files:
+        try:
+            whole = storage.read_bytes(uri).decode("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{uri} can't be read as UTF-8 lines: {error}") from None
+        yield from (line.strip() for line in whole.splitlines() if line.strip())
+
+
+def drawn(settings: LanguageSettings, charset: Charset) -> Iterator[str]:
+    """Words, numbers, codes, and some lines of these, as the renderer writes them."""
+    from numpy.random import default_rng
+
+    from jobs.progress import ProgressLines
+    from pipelines.render.english import english_kinds, pick_weighted
+    from pipelines.render.words import load_words
+
+    rng, words, characters = (
+        default_rng(settings.seed),
+        load_words(settings.words),
+        charset.characters,
+    )
+    kinds = english_kinds(characters, words, "all", max_length=_MOST_CHARACTERS)
+    lines = kinds
+    if " " in characters:
+        lines = english_kinds(characters, words, "all", max_length=_MOST_CHARACTERS, lines=True)
+    weights = [{name: kind.weight for name, kind in some.items()} for some in (kinds, lines)]
+    progress = ProgressLines("drawing", unit="texts")
+    for number in range(settings.count):
+        several = number % _LINES == 0
+        yield (lines if several else kinds)[pick_weighted(rng, weights[several])].draw(rng)
+        if number % 10_000 == 0:
+            progress(number, settings.count)
+    progress(settings.count, settings.count)
+
+
+if __name__ == "__main__":
+    cli.run(main)
