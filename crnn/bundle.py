@@ -181,10 +181,10 @@ def reading_digest(about: Mapping[str, Any]) -> str:
     """SHA-256 over what a bundle's JSON object says of how a picture is read.
 
     That is the weights (with their charset), the picture contract, the reading policy, the
-    calibration, the order of its texts and the language model with its settings: two bundles of one digest give the same text with the
-    same confidence. One that reads once, pictures of a usual contract, has the digest of its
-    weights, as all had before policies; an imported one never has, as its graph doesn't tell what
-    pictures it takes.
+    calibration, the order of its texts and its language model with the settings: two bundles of one
+    digest give the same text with the same confidence. One that reads once, pictures of a usual
+    contract and without a language model, has the digest of its weights, as all had before
+    policies; an imported one never has, as its graph doesn't tell what pictures it takes.
     """
     weights: str = about["weights"]["sha256"]
     once = about.get("reading") in (None, json.loads(json.dumps(asdict(READ_ONCE))))

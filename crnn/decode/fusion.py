@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,13 +113,6 @@ class _Beam:
     parent: NDArray[np.uint64]
     """The name of the prefix without its last character."""
 
-    def take(self, order_NW: NDArray[np.int64]) -> _Beam:
-        """The prefixes of these places of each sample."""
-        names = ("blank", "char", "last", "worth", "state", "name", "parent")
-        return _Beam(
-            **{name: np.take_along_axis(getattr(self, name), order_NW, axis=1) for name in names}
-        )
-
 
 def search(
     log_probs_TNC: NDArray[np.float32],
@@ -127,35 +120,47 @@ def search(
     language: LanguageModel,
     config: FusionConfig,
 ) -> tuple[list[list[int]], list[float]]:
-    """The best target of each of N > 0 samples, and its log-probability as ``fusion`` says."""
+    """The best target of each of N > 0 samples, and its log-probability as ``Fusion`` says."""
     log_SV, next_SV = language.tables
     classes = language.classes_of(charset)
-    steps = _Steps.of(log_probs_TNC, config)
     samples = log_probs_TNC.shape[1]
+    rows_N1 = np.arange(samples)[:, None]
     beam = _start(samples, language.begin)
     came, added = [], []
-    for blank_N, tried_NK, log_probs_NK, at_N in steps:
+    for blank_N, tried_NK, log_probs_NK, at_N in _Steps.of(log_probs_TNC, config):
+        width, most = beam.last.shape[1], tried_NK.shape[1]
         either_NW = np.logaddexp(beam.blank, beam.char)
-        again_NW = _at(log_probs_TNC, at_N, beam.last)
-        stays = replace(beam, blank=either_NW + blank_N[:, None], char=beam.char + again_NW)
         same_NWK = beam.last[:, :, None] == tried_NK[:, None, :]
         char_NWK = np.where(same_NWK, beam.blank[:, :, None], either_NW[:, :, None])
-        char_NWK = char_NWK + log_probs_NK[:, None, :]
-        stays = _merge(stays, beam, char_NWK, tried_NK)
-        ids_N1K = classes[tried_NK][:, None, :]
-        worth_NWK = config.weight * log_SV[beam.state[:, :, None], ids_N1K] + config.bonus
-        grown = _grown(
-            beam, tried_NK, char_NWK, worth_NWK, next_SV[beam.state[:, :, None], ids_N1K]
-        )
-        width = beam.last.shape[1]
-        both = _joined(stays, grown)
-        total = np.logaddexp(both.blank, both.char) + both.worth
-        total = np.where(np.isnan(total), _NEVER, total)
+        char_NWK += log_probs_NK[:, None, :]
+        again_NW = beam.char + _at(log_probs_TNC, at_N, beam.last)
+        _merge(again_NW, char_NWK, beam, same_NWK)
+        ends_NW = either_NW + blank_N[:, None]
+        gain_NWK = config.weight * log_SV[beam.state[:, :, None], classes[tried_NK][:, None, :]]
+        grown_NWK = char_NWK + gain_NWK + (beam.worth + config.bonus)[:, :, None]
+        stays_NW = np.logaddexp(ends_NW, again_NW) + beam.worth
+        total = np.concatenate([stays_NW, grown_NWK.reshape(samples, -1)], axis=1)
         keep = min(config.beam_width, total.shape[1])
         order_NW = np.argpartition(-total, keep - 1, axis=1)[:, :keep]
-        came.append(np.where(order_NW < width, order_NW, (order_NW - width) // tried_NK.shape[1]))
-        beam = both.take(order_NW)
-        added.append(np.where(order_NW < width, BLANK_ID, beam.last))
+        grows_NW = order_NW >= width
+        tried_NW = np.where(grows_NW, (order_NW - width) % most, 0)
+        from_NW = np.where(grows_NW, (order_NW - width) // most, order_NW)
+        state_NW, name_NW = beam.state[rows_N1, from_NW], beam.name[rows_N1, from_NW]
+        new_NW = tried_NK[rows_N1, tried_NW]
+        gain_NW = gain_NWK[rows_N1, from_NW, tried_NW] + config.bonus
+        beam = _Beam(
+            blank=np.where(grows_NW, _NEVER, ends_NW[rows_N1, from_NW]),
+            char=np.where(
+                grows_NW, char_NWK[rows_N1, from_NW, tried_NW], again_NW[rows_N1, from_NW]
+            ),
+            last=np.where(grows_NW, new_NW, beam.last[rows_N1, from_NW]),
+            worth=beam.worth[rows_N1, from_NW] + np.where(grows_NW, gain_NW, 0.0),
+            state=np.where(grows_NW, next_SV[state_NW, classes[new_NW]], state_NW),
+            name=np.where(grows_NW, _named(name_NW, new_NW), name_NW),
+            parent=np.where(grows_NW, name_NW, beam.parent[rows_N1, from_NW]),
+        )
+        came.append(from_NW)
+        added.append(np.where(grows_NW, new_NW, BLANK_ID))
     ctc_NW = np.logaddexp(beam.blank, beam.char)
     worth_NW = ctc_NW + beam.worth + config.weight * log_SV[beam.state, 0]
     best_N = worth_NW.argmax(axis=1)
@@ -187,53 +192,29 @@ def _at(
 
 
 def _merge(
-    stays: _Beam, beam: _Beam, char_NWK: NDArray[np.float64], tried_NK: NDArray[np.int64]
-) -> _Beam:
-    """Give a prefix what its parent's growing by its last character adds, and take it from there
-    (in ``char_NWK``)."""
-    parents_NWP = beam.parent[:, :, None] == beam.name[:, None, :]
-    tried_NWK = beam.last[:, :, None] == tried_NK[:, None, :]
-    there_NW = parents_NWP.any(axis=2) & tried_NWK.any(axis=2)
-    sample, prefix = np.nonzero(there_NW)
-    parent = parents_NWP[sample, prefix].argmax(axis=1)
-    tried = tried_NWK[sample, prefix].argmax(axis=1)
-    char_NW = stays.char.copy()
-    char_NW[sample, prefix] = np.logaddexp(char_NW[sample, prefix], char_NWK[sample, parent, tried])
-    char_NWK[sample, parent, tried] = _NEVER
-    return replace(stays, char=char_NW)
-
-
-def _grown(
-    beam: _Beam,
-    tried_NK: NDArray[np.int64],
+    again_NW: NDArray[np.float64],
     char_NWK: NDArray[np.float64],
-    worth_NWK: NDArray[np.float64],
-    state_NWK: NDArray[np.int32],
-) -> _Beam:
-    """Each prefix and one of the characters tried, ``N,WK``."""
-    samples = len(tried_NK)
-    last_NWK = np.broadcast_to(tried_NK[:, None, :], char_NWK.shape)
-    name_NWK = (beam.name[:, :, None] + last_NWK.astype(np.uint64)) * _PRIME
-    name_NWK = name_NWK ^ (name_NWK >> np.uint64(29))
-    return _Beam(
-        blank=np.full((samples, char_NWK[0].size), _NEVER),
-        char=char_NWK.reshape(samples, -1),
-        last=last_NWK.reshape(samples, -1),
-        worth=(beam.worth[:, :, None] + worth_NWK).reshape(samples, -1),
-        state=state_NWK.reshape(samples, -1).astype(np.int64),
-        name=name_NWK.reshape(samples, -1),
-        parent=np.broadcast_to(beam.name[:, :, None], char_NWK.shape).reshape(samples, -1),
-    )
+    beam: _Beam,
+    same_NWK: NDArray[np.bool_],
+) -> None:
+    """A prefix that its parent grows into once more is that prefix: ``char_NWK`` gives to
+    ``again_NW``.
+
+    ``same_NWK``: whether a prefix's last character is the one that is tried.
+    """
+    parents_NWP = beam.parent[:, :, None] == beam.name[:, None, :]
+    sample, prefix = np.nonzero(parents_NWP.any(axis=2) & same_NWK.any(axis=2))
+    parent = parents_NWP[sample, prefix].argmax(axis=1)
+    tried = same_NWK[sample, prefix].argmax(axis=1)
+    given = char_NWK[sample, parent, tried]
+    again_NW[sample, prefix] = np.logaddexp(again_NW[sample, prefix], given)
+    char_NWK[sample, parent, tried] = _NEVER
 
 
-def _joined(left: _Beam, right: _Beam) -> _Beam:
-    names = ("blank", "char", "last", "worth", "state", "name", "parent")
-    return _Beam(
-        **{
-            name: np.concatenate([getattr(left, name), getattr(right, name)], axis=1)
-            for name in names
-        }
-    )
+def _named(name_NW: NDArray[np.uint64], new_NW: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """The names of prefixes that have grown by ``new_NW``."""
+    mixed = (name_NW + new_NW.astype(np.uint64)) * _PRIME
+    return np.asarray(mixed ^ (mixed >> np.uint64(29)))
 
 
 def _log_sum(values_NW: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -267,7 +248,7 @@ class _Steps:
 
     @classmethod
     def of(cls, log_probs_TNC: NDArray[np.float32], config: FusionConfig) -> _Steps:
-        time_steps, samples, num_classes = log_probs_TNC.shape
+        samples, num_classes = log_probs_TNC.shape[1:]
         chars_TNC = np.delete(log_probs_TNC, BLANK_ID, axis=2)
         most = min(config.classes_per_step, num_classes - 1)
         best_TNK = np.argpartition(-chars_TNC, most - 1, axis=2)[:, :, :most]
@@ -275,7 +256,7 @@ class _Steps:
         tried_TNK = best_TNK + (best_TNK >= BLANK_ID)  # the blank stood before them
         enough_TNK = values_TNK >= math.log(config.min_probability)
         values_TNK = np.where(enough_TNK, values_TNK, _NEVER)
-        active_TN = enough_TNK.any(axis=2)
+        active_TN: NDArray[np.bool_] = np.asarray(enough_TNK.any(axis=2))
         opens_TN = active_TN.copy()
         opens_TN[0] = True
         opens_TN[1:] |= active_TN[:-1]

@@ -16,6 +16,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -131,7 +132,7 @@ class LanguageModel:
 
     def to_bytes(self) -> bytes:
         """A safetensors file; the same model gives the same bytes."""
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "backoff": self.backoff,
             "classes": self.classes,
             "keys": self.keys,
