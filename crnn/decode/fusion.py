@@ -148,6 +148,7 @@ def search(
         state_NW, name_NW = beam.state[rows_N1, from_NW], beam.name[rows_N1, from_NW]
         new_NW = tried_NK[rows_N1, tried_NW]
         gain_NW = gain_NWK[rows_N1, from_NW, tried_NW] + config.bonus
+        lives_NW = total[rows_N1, order_NW] > _NEVER  # the others have no name: nothing joins them
         beam = _Beam(
             blank=np.where(grows_NW, _NEVER, ends_NW[rows_N1, from_NW]),
             char=np.where(
@@ -156,8 +157,8 @@ def search(
             last=np.where(grows_NW, new_NW, beam.last[rows_N1, from_NW]),
             worth=beam.worth[rows_N1, from_NW] + np.where(grows_NW, gain_NW, 0.0),
             state=np.where(grows_NW, next_SV[state_NW, classes[new_NW]], state_NW),
-            name=np.where(grows_NW, _named(name_NW, new_NW), name_NW),
-            parent=np.where(grows_NW, name_NW, beam.parent[rows_N1, from_NW]),
+            name=np.where(grows_NW, _named(name_NW, new_NW), name_NW) * lives_NW,
+            parent=np.where(grows_NW, name_NW, beam.parent[rows_N1, from_NW]) * lives_NW,
         )
         came.append(from_NW)
         added.append(np.where(grows_NW, new_NW, BLANK_ID))

@@ -17,6 +17,9 @@ from crnn.decode import (
     DECODERS,
     Decoded,
     Decoder,
+    Fusion,
+    FusionConfig,
+    LanguageModel,
     build_decoder,
 )
 
@@ -60,10 +63,15 @@ def labellings(log_probs_TC: Tensor, charset: Charset) -> dict[str, float]:
     return totals
 
 
+def built(name: str, words: list[str] | None = None) -> Decoder:
+    """The decoder ``name``, with a language model of no weight where it takes one."""
+    language = LanguageModel.fit(WORDS, characters=LOWER.characters, prune=0)
+    fusion = Fusion(language, FusionConfig(weight=0.0, bonus=0.0))
+    return build_decoder(name, lexicon=words, fusion=fusion)
+
+
 def all_decoders() -> dict[str, Decoder]:
-    return {
-        name: build_decoder(name, lexicon=WORDS if name == "lexicon" else None) for name in DECODERS
-    }
+    return {name: built(name, WORDS if name == "lexicon" else None) for name in DECODERS}
 
 
 def assert_well_formed(decoded: Decoded, log_probs_TC: Tensor, charset: Charset) -> None:

@@ -27,6 +27,7 @@ from tests.crnn.readings import (
     SEEDS,
     all_decoders,
     assert_well_formed,
+    built,
     noisy,
     paths,
     sharp,
@@ -40,7 +41,7 @@ from tests.crnn.readings import (
 @pytest.mark.parametrize("name", ["greedy", "beam", "lexicon"])
 def test_known_answers(name: str, path: list[int], text: str) -> None:
     words = ["bok", "book", "cat"] if name == "lexicon" else None
-    (decoded,) = build_decoder(name, lexicon=words)(sharp(path, LOWER), LOWER)
+    (decoded,) = built(name, words)(sharp(path, LOWER), LOWER)
     assert decoded.text == text
 
 
@@ -48,7 +49,7 @@ def test_known_answers(name: str, path: list[int], text: str) -> None:
 def test_characters_stand_where_the_path_puts_them(name: str) -> None:
     path = [2, 2, 0, 0, 0, 15, 15, 0, 15, 11]
     words = ["book"] if name == "lexicon" else None
-    (decoded,) = build_decoder(name, lexicon=words)(sharp(path, LOWER), LOWER)
+    (decoded,) = built(name, words)(sharp(path, LOWER), LOWER)
     assert decoded.char_steps == ((0, 2), (5, 7), (8, 9), (9, 10))
     assert decoded.char_probabilities == pytest.approx((0.9,) * 4)
 
@@ -92,7 +93,7 @@ def test_columns_hold_what_single_readings_do(texts: list[str], numbers: list[fl
 def test_the_empty_text_is_all_blanks(name: str) -> None:
     log_probs_TNC = sharp([BLANK_ID] * 5, LOWER)
     words = ["", "cat"] if name == "lexicon" else None
-    (decoded,) = build_decoder(name, lexicon=words)(log_probs_TNC, LOWER)
+    (decoded,) = built(name, words)(log_probs_TNC, LOWER)
     assert decoded.text == "" and decoded.char_probabilities == decoded.char_steps == ()
     assert decoded.log_probability == pytest.approx(5 * math.log(0.9), abs=1e-5)
 
@@ -121,7 +122,7 @@ def test_other_tensors_are_refused(name: str, log_probs: Tensor) -> None:
 def test_classes_of_probability_zero_do_no_harm(name: str) -> None:
     log_probs_TNC = sharp([2, 0, 15, 0, 11], LOWER, probability=1.0)
     words = ["bok", "cat"] if name == "lexicon" else None
-    (decoded,) = build_decoder(name, lexicon=words)(log_probs_TNC, LOWER)
+    (decoded,) = built(name, words)(log_probs_TNC, LOWER)
     assert decoded == Decoded("bok", 0.0, (1.0,) * 3, ((0, 1), (2, 3), (4, 5)))
 
 
@@ -156,7 +157,7 @@ def test_greedy_collapses_the_likeliest_path(seed: int) -> None:
 
 def test_unknown_names_list_the_known() -> None:
     with pytest.raises(
-        ValueError, match=r"'beams'; expected one of \['beam', 'greedy', 'lexicon'\]"
+        ValueError, match=r"'beams'; expected one of \['beam', 'fusion', 'greedy', 'lexicon'\]"
     ):
         build_decoder("beams")
 
