@@ -43,7 +43,7 @@ def save(bundle: Bundle, out: str, **changes: Any) -> None:
         name: getattr(bundle, name)
         for name in (
             *("model", "charset", "picture", "reading", "decoder", "calibration", "name"),
-            *("data_digest", "metrics", "training", "reliability"),
+            *("data_digest", "metrics", "training", "reliability", "fusion"),
         )
     }
     save_bundle(out, float16=True, **{**given, **changes})
