@@ -18,25 +18,30 @@ _Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
-    """One parameter group for each (learning rate factor, decayed or not).
+    """One parameter group for each (learning rate factor, decayed or not); none of a factor of 0.
 
     Raises:
-        ValueError: when a prefix of ``lr_scales`` fits no parameter.
+        ValueError: when a prefix of ``lr_scales`` fits no parameter, or they leave nothing to
+            train.
     """
     unused = set(config.lr_scales)
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        prefixes = [p for p in config.lr_scales if name == p or name.startswith(p + ".")]
+        prefixes = _prefixes(name, config)
         unused.difference_update(prefixes)
-        scale = config.lr_scales[max(prefixes, key=len)] if prefixes else 1.0
-        groups.setdefault((scale, parameter.ndim > 1), []).append(parameter)
+        scale = _scale(name, config)
+        if parameter.requires_grad and scale:
+            groups.setdefault((scale, parameter.ndim > 1), []).append(parameter)
     if unused:
         parts = sorted({name.split(".")[0] for name, _ in model.named_parameters()})
         raise ValueError(
             f"lr_scales names {sorted(unused)}, with which no parameter's name begins; expected "
             f"names that begin with one of {parts}"
+        )
+    if not groups:
+        raise ValueError(
+            f"lr_scales is {config.lr_scales}, with which nothing is trained; expected a factor "
+            "above 0 for some parameters"
         )
     param_groups = [
         {
@@ -52,6 +57,32 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimi
     if config.optimizer == "adadelta":
         return torch.optim.Adadelta(param_groups, lr=config.lr, foreach=True)
     return torch.optim.SGD(param_groups, lr=config.lr, momentum=0.9, nesterov=True, foreach=True)
+
+
+def frozen_norms(model: nn.Module, config: OptimConfig) -> list[nn.Module]:
+    """The batch norms at a factor of 0: their statistics are to stay too."""
+    return [
+        module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not _scale(name, config)
+    ]
+
+
+def freeze(model: nn.Module, config: OptimConfig) -> None:
+    """No gradients where the factor is 0, so that none are computed."""
+    for name, parameter in model.named_parameters():
+        if not _scale(name, config):
+            parameter.requires_grad_(False)
+
+
+def _prefixes(name: str, config: OptimConfig) -> list[str]:
+    """Those of ``lr_scales`` that the name of a parameter or module begins with."""
+    return [p for p in config.lr_scales if name == p or name.startswith(p + ".")]
+
+
+def _scale(name: str, config: OptimConfig) -> float:
+    prefixes = _prefixes(name, config)
+    return config.lr_scales[max(prefixes, key=len)] if prefixes else 1.0
 
 
 def lr_factor(config: OptimConfig, progress: float) -> float:

@@ -18,7 +18,7 @@ class OptimConfig:
     """Decoupled weight decay, on matrices and kernels only (not on biases and norms)."""
     lr_scales: dict[str, float] = field(default_factory=dict)
     """Learning rate factors by prefix of the parameter name, e.g. backbone 0.1 rnn 1; the longest
-    prefix wins."""
+    prefix wins. 0 freezes, batch norms included."""
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
     """one_cycle warms up along a cosine, cosine linearly; both then fall to ``final_factor``."""
     warmup: float = 0.15

@@ -20,7 +20,13 @@ from crnn.metrics import Sums, score
 from crnn.model import CRNN
 from crnn.training.batch import ReadyBatch
 from crnn.training.old_network import OldNetwork
-from crnn.training.optim import build_optimizer, set_lr, weight_average
+from crnn.training.optim import (
+    build_optimizer,
+    freeze,
+    frozen_norms,
+    set_lr,
+    weight_average,
+)
 from crnn.training.optim_config import OptimConfig
 from crnn.training.ranks import average_buffers, gather_objects, replicate, sum_over_ranks
 from crnn.training.step import StepResult, forward, sample_losses, train_step
@@ -71,6 +77,8 @@ class Trainer:
         self.device = device
         self.total_samples = total_samples
         self.progress = Progress()
+        freeze(self.model, config)
+        self.held = frozen_norms(self.model, config)
         self.average = weight_average(model, config.ema_decay)
         self.optimizer = build_optimizer(model, config)
         self.replica = replicate(self.model, device)
@@ -89,6 +97,8 @@ class Trainer:
             NonFiniteLossError: on every rank, after too many skipped steps in a row.
         """
         self.replica.train()
+        for norm in self.held:
+            norm.eval()
         if self.old is not None:
             self.old.hold_norms(self.replica)
         set_lr(self.optimizer, self.config, self.share_done)

@@ -46,3 +46,9 @@ def test_norms_and_biases_are_not_decayed() -> None:
 def test_a_prefix_that_fits_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="bakbone"):
         build_optimizer(small_model(), OptimConfig(lr_scales={"bakbone": 0.1}))
+
+
+def test_nothing_to_train_is_refused() -> None:
+    scales = {"backbone": 0.0, "rnn": 0.0, "head": 0.0}
+    with pytest.raises(ValueError, match="nothing is trained"):
+        build_optimizer(small_model(), OptimConfig(lr_scales=scales))

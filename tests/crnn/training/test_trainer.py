@@ -77,3 +77,21 @@ def test_weights_are_averaged() -> None:
     trainer.train([batch_of(["34"])])
     keep = min(0.5, 2 / 11)
     torch.testing.assert_close(averaged, keep * after_one + (1 - keep) * weight.detach())
+
+
+def test_a_factor_of_0_freezes_weights_and_statistics_and_the_longest_prefix_frees_them() -> None:
+    scales = {"backbone": 0.0, "backbone.layers.8": 1.0, "head": 0.0}
+    trainer = trainer_for(OptimConfig(lr=5e-3, lr_scales=scales), total_samples=16)
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    for _ in range(2):
+        trainer.train([batch_of(EIGHT)])
+    moved = {
+        name
+        for name, value in trainer.model.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    trained = {name for name in before if name.startswith(("rnn.", "backbone.layers.8."))}
+    assert moved == trained
+    assert {name for name, p in trainer.model.named_parameters() if p.grad is None} == {
+        name for name, _ in trainer.model.named_parameters() if name not in trained
+    }
