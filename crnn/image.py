@@ -16,12 +16,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from crnn.errors import PictureError
 from crnn.high_depth import grey_of_8_bits, in_full_depth, stated_max
@@ -48,6 +48,12 @@ LATER_SETTINGS = frozenset({"padding", "shrinking", "rounding", "stretch"})
 ones."""
 _NO_MEMORY = ("out of memory", "decoder error -9")
 """How Pillow says that a decoder written in C got no memory."""
+_ON_ITS_SIDE = (5, 6, 7, 8)
+"""EXIF orientations of pictures that are turned by 90°."""
+_JFIF_LENGTHS = (1, 2)
+"""Its units of density that are lengths: inch and cm."""
+_LEAST_DPI = 10.0
+"""Files say 1 where nobody knew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +207,45 @@ def count_frames(data: bytes) -> int:
             return int(getattr(image, "n_frames", 1))
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
         raise _undecodable(error) from error
+
+
+class StatedSize(NamedTuple):
+    """What a picture's header says of its size."""
+
+    width: int
+    """Upright, px."""
+    height: int
+    dpi: tuple[float, float] | None
+    """Across and down; None where it says nothing, or what can't be."""
+
+
+def stated_size(file: IO[bytes]) -> StatedSize:
+    """Size and resolution by the header; nothing is decoded.
+
+    Raises:
+        PictureError: ``undecodable`` or ``out_of_memory``.
+    """
+    _hush_pillow()
+    try:
+        with Image.open(file, formats=_formats()) as image:
+            (width, height), dpi = image.size, _stated_dpi(image)
+            on_its_side = image.getexif().get(ExifTags.Base.Orientation, 1) in _ON_ITS_SIDE
+    except Exception as error:  # Pillow's plugins raise almost anything on damaged files
+        raise _undecodable(error) from error
+    if on_its_side:
+        width, height, dpi = height, width, dpi[::-1]
+    is_known = all(_LEAST_DPI <= value < math.inf for value in dpi)
+    return StatedSize(width, height, dpi if is_known else None)
+
+
+def _stated_dpi(image: Image.Image) -> tuple[float, float]:
+    """Zeros where the header says none: Pillow makes 72 of that in JPEGs with EXIF."""
+    stated = image.info.get("dpi")
+    is_jfif = image.info.get("jfif_unit") in _JFIF_LENGTHS
+    is_exif = ExifTags.Base.XResolution in image.getexif()
+    if not stated or (image.format in ("JPEG", "MPO") and not is_jfif and not is_exif):
+        return 0.0, 0.0
+    return float(stated[0]), float(stated[1])
 
 
 def _by_pillow(data: bytes, max_pixels: int, frame: int = 0) -> Image.Image:

@@ -10,9 +10,9 @@
 SOURCE is one of these (several are merged): a folder with labels.tsv (path, tab, text), .csv,
 .jsonl or docTR's labels.json; gt.txt or rec_gt_*.txt with tabs; x.gt.txt beside x.png; pictures
 with the label in their names; an MJSynth tree; ICDAR's gt.txt; scene pictures with boxes or
-polygons; an LMDB; WebDataset tars; Parquet tables; a prepared set; the results of
-jobs/recognize.py, as labels. docs/labels.md has the rules. All addresses may be local, s3:// or
-gs://. If it is killed, the same command continues where it stopped.
+polygons; scans of pages with ALTO or PAGE XML; an LMDB; WebDataset tars; Parquet tables; a prepared
+set; the results of jobs/recognize.py, as labels. docs/labels.md has the rules. All addresses may be
+local, s3:// or gs://. If it is killed, the same command continues where it stopped.
 """
 
 from __future__ import annotations

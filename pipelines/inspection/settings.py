@@ -19,7 +19,7 @@ class ReadConfig(SourceOptions):
 
     format: str = AUTO
     """Format of sources that aren't prepared: auto, labels, pairs, names, mjsynth, icdar, scene,
-    lmdb, webdataset or parquet."""
+    lmdb, webdataset, parquet, pages or results."""
     lists: tuple[str, ...] = ()
     """Which list files of such sources to read, e.g. annotation_train.txt; default: all."""
     limit: int = 0

@@ -37,6 +37,7 @@ from pipelines.sources.labels import LABELS, is_list
 from pipelines.sources.lmdb_file import LMDB
 from pipelines.sources.mjsynth import MJSYNTH
 from pipelines.sources.names import NAMES, check_pattern
+from pipelines.sources.pages import PAGES
 from pipelines.sources.pairs import PAIRS
 from pipelines.sources.parquet import PARQUET
 from pipelines.sources.prepared import PREPARED
@@ -57,6 +58,7 @@ FORMATS: Mapping[str, Format] = {
     "pairs": PAIRS,
     "names": NAMES,
     "results": RESULTS,
+    "pages": PAGES,
     "scene": SCENE,
 }
 _LOOKED_INTO = 20

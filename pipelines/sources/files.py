@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from typing import TypeVar
 
 from crnn import storage
 from crnn.errors import DataError, PictureError
@@ -17,6 +18,7 @@ MAX_PICTURE_BYTES = 32 << 20
 """Limit of one encoded picture; a larger one is rejected and not read to its end."""
 REMOTE_THREADS = 16
 _AHEAD = 2 * REMOTE_THREADS
+_Given = TypeVar("_Given")
 
 
 @contextmanager
@@ -59,9 +61,9 @@ def too_large(what: str) -> PictureError:
     return PictureError("too_large", f"{what} has more than {MAX_PICTURE_BYTES} bytes")
 
 
-def ahead(jobs: Sequence[Callable[[], Encoded]]) -> Iterator[Encoded]:
+def ahead(jobs: Iterable[Callable[[], _Given]]) -> Iterator[_Given]:
     """What the jobs give, in order, run by threads some ahead of what is taken."""
-    running: deque[Future[Encoded]] = deque()
+    running: deque[Future[_Given]] = deque()
     with ThreadPoolExecutor(REMOTE_THREADS) as threads:
         for job in jobs:
             running.append(threads.submit(job))

@@ -23,7 +23,7 @@ from pipelines.sources.ranged import text_lines
 
 Points = tuple[float, ...]
 """x0,y0,x1,y1 … in px, in reading order: from the text's top left along its top."""
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _TOTAL_TEXT = re.compile(
     r"x:\s*\[\[(?P<x>[^\]]*)\]\]\s*,\s*y:\s*\[\[(?P<y>[^\]]*)\]\]\s*,\s*ornt:\s*\[[^\]]*\]\s*,"
     r"\s*transcriptions:\s*\[(?P<text>.*)\]\s*",
@@ -31,6 +31,10 @@ _TOTAL_TEXT = re.compile(
 )
 _CTW_MARK = "####"
 _QUAD, _BOX = 8, 4
+_SHORT_BASELINE = 0.25
+"""Of an outline's longer side."""
+_LONG = 3.0
+"""Length over height."""
 
 
 class Word(NamedTuple):
@@ -70,6 +74,31 @@ def corners_of(points: Points) -> Region:
     if len(xy) != 4 or not _is_convex(xy):
         xy = _around(xy, reading=xy[len(xy) // 2 - 1] - xy[0] if len(xy) > 3 else xy[1] - xy[0])
     return tuple(float(value) for value in xy.reshape(-1))  # type: ignore[return-value]
+
+
+def corners_along(points: Points, baseline: Points = ()) -> Region:
+    """Four corners of a line's outline of which nobody knows where it begins or which way it runs.
+
+    The top side is along the ``baseline`` (two points or more), turned so that it doesn't run to
+    the left; without one, or with one too short to tell, along the side of the outline that is
+    nearest to level. Four corners that are convex stay where they are.
+    """
+    xy = np.array(points, dtype=np.float64).reshape(-1, 2)
+    ends = np.array([*baseline[:2], *baseline[-2:]], dtype=np.float64)
+    reading, is_told = np.array([1.0, 0.0]), False
+    if len(ends) == 4:
+        chord = ends[2:] - ends[:2]
+        shortest = max(1e-9, _SHORT_BASELINE * np.ptp(xy, axis=0).max())
+        is_told = bool(np.linalg.norm(chord) >= shortest)
+        reading = (-chord if chord[0] < 0 else chord) if is_told else reading
+    xy = xy[::-1] if _area(xy) < 0 else xy
+    if len(xy) == 4 and _is_convex(xy):
+        found = _from_corner(xy, reading)
+    elif not is_told and _is_long(xy):
+        found = _around(xy, reading)
+    else:
+        found = _along(xy, reading / np.linalg.norm(reading))
+    return tuple(float(value) for value in found.reshape(-1))  # type: ignore[return-value]
 
 
 def _entries(content: str) -> Iterator[tuple[int, str]]:
@@ -118,7 +147,7 @@ def _leading(line: str) -> tuple[list[str], int]:
     fields = line.split(",")
     leading = 0
     for field in fields[:-1]:
-        if not _NUMBER.fullmatch(field.strip()):
+        if not NUMBER.fullmatch(field.strip()):
             break
         leading += 1
     return fields, leading
@@ -131,13 +160,13 @@ def _is_polygon(line: str) -> bool:
         leading > _QUAD
         and leading % 2 == 0
         and leading == len(fields) - 1
-        and not _NUMBER.fullmatch(fields[-1].strip())
+        and not NUMBER.fullmatch(fields[-1].strip())
     )
 
 
 def _box_with_spaces(line: str) -> tuple[list[str], str]:
     fields = line.split(None, _BOX)
-    numbers = all(_NUMBER.fullmatch(field) for field in fields[:_BOX])
+    numbers = all(NUMBER.fullmatch(field) for field in fields[:_BOX])
     return (fields[:_BOX], fields[_BOX]) if len(fields) > _BOX and numbers else ([], "")
 
 
@@ -145,7 +174,7 @@ def _total_text(number: int, line: str) -> Word:
     match = _TOTAL_TEXT.fullmatch(line.strip())
     if match is None:
         return Word(number, (), "", f"expected Total-Text's x, y, ornt, transcriptions: {line!r}")
-    xs, ys = (_NUMBER.findall(match[axis]) for axis in "xy")
+    xs, ys = (NUMBER.findall(match[axis]) for axis in "xy")
     if len(xs) != len(ys) or len(xs) < 3:
         return Word(number, (), "", f"{len(xs)} x and {len(ys)} y; expected three or more of each")
     points = tuple(float(value) for pair in zip(xs, ys, strict=True) for value in pair)
@@ -178,8 +207,24 @@ def _around(xy: NDArray[np.float64], reading: NDArray[np.float64]) -> NDArray[np
     """The smallest rotated rectangle, from the corner whose top side goes the reading way."""
     base = xy[0]
     box = cv2.boxPoints(cv2.minAreaRect((xy - base).astype(np.float32))).astype(np.float64)
-    if _area(box) < 0:
-        box = box[::-1]
-    sides = np.roll(box, -1, axis=0) - box
+    return _from_corner(box[::-1] if _area(box) < 0 else box, reading) + base
+
+
+def _from_corner(xy: NDArray[np.float64], reading: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Clockwise corners, from the one whose side goes most nearly the reading way."""
+    sides = np.roll(xy, -1, axis=0) - xy
     first = int(np.argmax(sides @ reading / np.maximum(np.linalg.norm(sides, axis=1), 1e-9)))
-    return np.roll(box, -first, axis=0) + base
+    return np.roll(xy, -first, axis=0)
+
+
+def _is_long(xy: NDArray[np.float64]) -> bool:
+    """Whether its smallest rectangle tells which way the text runs; that of one letter doesn't."""
+    _, (width, height), _ = cv2.minAreaRect((xy - xy[0]).astype(np.float32))
+    return max(width, height) >= _LONG * min(width, height)
+
+
+def _along(xy: NDArray[np.float64], along: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rectangle around it whose top side has the direction ``along``, of length 1."""
+    axes = np.array([along, [-along[1], along[0]]])
+    (left, top), (right, bottom) = (xy @ axes.T).min(axis=0), (xy @ axes.T).max(axis=0)
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]]) @ axes

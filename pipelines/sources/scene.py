@@ -6,12 +6,11 @@ folder or in another one below the source. Each word is a sample, cut out of its
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from crnn import storage
-from pipelines.sources.files import REMOTE_THREADS, whole_files
+from pipelines.sources.files import ahead, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.icdar import UNREADABLE
 from pipelines.sources.item import Item, Place, unusable
@@ -95,18 +94,8 @@ def _read_ahead(
         for name, is_folder in names_in(storage.join(source.uri, folder))
         if not is_folder and name.endswith(".txt")
     )
-    paths = (f"{folder}/{name}".lstrip("/") for name in names)
-    if storage.is_local(source.uri):
-        yield from map(read, paths)
-        return
-    running: deque[Future[tuple[str, list[Word], str, str]]] = deque()
-    with ThreadPoolExecutor(REMOTE_THREADS) as threads:
-        for path in paths:
-            running.append(threads.submit(read, path))
-            if len(running) > 2 * REMOTE_THREADS:
-                yield running.popleft().result()
-        while running:
-            yield running.popleft().result()
+    jobs = (partial(read, f"{folder}/{name}".lstrip("/")) for name in names)
+    yield from (job() for job in jobs) if storage.is_local(source.uri) else ahead(jobs)
 
 
 class _Partners:

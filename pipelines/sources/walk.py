@@ -9,6 +9,8 @@ from crnn import storage
 from pipelines.stores import names_in
 
 _MOST_FOLDERS, _MOST_DEPTH = 64, 4
+_KEPT = (".txt", ".xml")
+"""However many pictures stand before them."""
 
 
 def folders_below(uri: str) -> Iterator[tuple[str, list[str]]]:
@@ -22,7 +24,7 @@ def folders_below(uri: str) -> Iterator[tuple[str, list[str]]]:
         for name, is_folder in names_in(storage.join(uri, path)):
             if is_folder and depth < _MOST_DEPTH:
                 pending.append((f"{path}/{name}".lstrip("/"), depth + 1))
-            elif not is_folder and (len(names) < 1000 or name.endswith(".txt")):
+            elif not is_folder and (len(names) < 1000 or name.endswith(_KEPT)):
                 names.append(name)
             if len(names) > 2000 and not storage.is_local(uri):
                 break

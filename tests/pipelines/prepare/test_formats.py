@@ -20,6 +20,7 @@ from pipelines.shards import load_manifest
 from tests.pipelines.conftest import encoded
 from tests.pipelines.prepare.outputs import samples_of
 from tests.pipelines.sources.made import files, tar
+from tests.pipelines.sources.test_pages import page_line, page_xml
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 
@@ -45,6 +46,14 @@ def scene() -> dict[str, bytes]:
     photo = encoded("photo", size=(90, 30), format="PNG")
     lines = [f"0,0,{20 + n},0,{20 + n},20,0,20,{word}" for n, word in enumerate(WORDS)]
     return {"i/img_1.png": photo, "gt/gt_img_1.txt": "\n".join(lines).encode()}
+
+
+def pages() -> dict[str, bytes]:
+    scan = encoded("scan", size=(90, 30), format="PNG")
+    lines = [
+        page_line(word, f"0,0 {20 + n},0 {20 + n},20 0,20", f"l{n}") for n, word in enumerate(WORDS)
+    ]
+    return {"i/x.png": scan, "page/x.xml": page_xml("".join(lines), size="90x30").encode()}
 
 
 def webdataset(mode: str) -> dict[str, bytes]:
@@ -82,6 +91,7 @@ FORMATS: dict[str, Callable[[], dict[str, bytes]]] = {
     "icdar": icdar,
     "names": names,
     "scene": scene,
+    "pages": pages,
     "lmdb": lmdb_file,
     "webdataset": lambda: webdataset("w"),
     "webdataset-gz": lambda: webdataset("w:gz"),
@@ -108,8 +118,32 @@ def test_a_source_on_s3_to_s3(kind: str, new_bucket: Callable[[], str]) -> None:
     assert made.manifest.recipe["sources"][0]["format"] == kind.removesuffix("-gz")
     assert not made.manifest.rejects
     assert not made.unlabelled.count
-    if kind != "scene":
+    if kind not in ("scene", "pages"):
         assert {row["text"]: row["image"] for row in rows} == PICTURES
+
+
+def test_lines_of_a_page_stay_in_one_split_and_rejects_keep_their_part(tmp_path: Path) -> None:
+    contents: dict[str, bytes | str] = {}
+    for number in range(12):
+        lines = [page_line(f"w{n}", "0,0 40,0 40,20 0,20", f"l{n}") for n in range(3)]
+        lines += [page_line("", "50,0 60,0 60,20 50,20", "l4")]
+        lines += [page_line("far", "500,0 600,0 600,20 500,20", "l5")]
+        contents[f"{number}.png"] = encoded(str(number), size=(90, 30), format="PNG")
+        contents[f"{number}.xml"] = page_xml("".join(lines), name=f"{number}.png", size="90x30")
+    out = str(tmp_path / "out")
+    made = prepare(str(files(tmp_path / "set", contents)), out, PrepareConfig(val_share=0.4))
+    pages = [
+        {row["group"] for row in samples_of(f"{out}/{split}", manifest)}
+        for split, manifest in zip(("train", "val"), made, strict=True)
+    ]
+    assert not pages[0] & pages[1]
+    assert pages[0] | pages[1] == {f"{number}.png" for number in range(12)}
+    assert [len(found) > 0 for found in pages] == [True, True]
+    rejects = {
+        reason: sum(manifest.rejects.get(reason, 0) for manifest in made)
+        for reason in ("no_label", "bad_region")
+    }
+    assert rejects == {"no_label": 12, "bad_region": 12}
 
 
 def test_a_prepared_set_is_cut_anew_filtered_split_and_merged(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crnn.image import decode_picture
 from crnn.region import cut_out, from_box
-from pipelines.sources.polygons import corners_of, words
+from pipelines.sources.polygons import corners_along, corners_of, words
 from tests.pipelines.conftest import encoded
 
 QUAD = (377, 117, 463, 117, 465, 130, 378, 130)
@@ -121,3 +121,7 @@ def test_the_cut_out_of_a_box_is_the_pictures_own_pixels() -> None:
     image = decode_picture(encoded("word", format="PNG"))
     region = corners_of((5.0, 2.0, 25.0, 12.0))
     assert cut_out(image, region).tobytes() == image.crop((5, 2, 25, 12)).tobytes()
+
+
+def test_an_outline_without_extent_stays_one() -> None:
+    assert corners_along((5, 5, 5, 5, 5, 5), (5, 5, 5, 5)) == (5,) * 8
