@@ -1,14 +1,14 @@
 """Documents as ALTO 4: the XML in which libraries keep the text of pages.
 
-The results know lines, but neither words nor blocks: a ``String`` is a whole line, and a page has
-one ``TextBlock``.
+The results know no blocks, so a page has one ``TextBlock``; and not how large a page is, so it has
+no ``WIDTH`` and ``HEIGHT``, and its ``PrintSpace`` is where there is text.
 """
 
 from __future__ import annotations
 
 from crnn import storage
 from pipelines.documents.elements import Attributes, Elements
-from pipelines.documents.page import Box, Line, Page, Sheets
+from pipelines.documents.page import Box, Line, Page, Sheets, box_of
 
 _NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
 _PLACE = "http://www.loc.gov/standards/alto/v4/alto-4-4.xsd"
@@ -21,7 +21,7 @@ _ROOT = {
 
 
 def write_alto(sheets: Sheets) -> None:
-    """A ``Page`` for each page, with a ``TextLine`` for each line."""
+    """A ``Page`` for each page, in it a ``TextLine`` for each line, a ``String`` for each word."""
     xml = Elements(sheets.file)
     with xml.within("alto", _ROOT):
         with xml.within("Description"):
@@ -34,32 +34,27 @@ def write_alto(sheets: Sheets) -> None:
 
 
 def _page(xml: Elements, page: Page) -> None:
-    number, (width, height) = page.number, page.size
-    about: dict[str, object] = {
-        "ID": f"page_{number}",
-        "PHYSICAL_IMG_NR": number,
-        "HEIGHT": height,
-        "WIDTH": width,
-    }
+    number = page.number
+    about: dict[str, object] = {"ID": f"page_{number}", "PHYSICAL_IMG_NR": number}
     if page.confidence is not None:
         about["PC"] = f"{page.confidence:.4f}"
-    space = _place(Box(0, 0, width, height))
     with xml.within("Page", about):
         if not page.lines:
-            xml.leaf("PrintSpace", space)
+            xml.leaf("PrintSpace")
             return
-        with xml.within("PrintSpace", space), xml.within("TextBlock", _block(page)):
+        space = _place(_around(page))
+        block = {"ID": f"block_{number}", **space}
+        with xml.within("PrintSpace", space), xml.within("TextBlock", block):
             xml.new_line()
             for line in page.lines:
                 _line(xml, line, f"{number}_{line.number}")
 
 
-def _block(page: Page) -> Attributes:
+def _around(page: Page) -> Box:
     boxes = [line.box for line in page.lines]
     left, top = min(box.left for box in boxes), min(box.top for box in boxes)
     width, height = page.size
-    place = _place(Box(left, top, width - left, height - top))
-    return {"ID": f"block_{page.number}", **place}
+    return Box(left, top, width - left, height - top)
 
 
 def _line(xml: Elements, line: Line, name: str) -> None:
@@ -68,8 +63,14 @@ def _line(xml: Elements, line: Line, name: str) -> None:
         points = " ".join(f"{max(0.0, value):.1f}" for value in line.region)
         with xml.within("Shape"):
             xml.leaf("Polygon", {"POINTS": points})
-        about = {"WC": f"{line.confidence:.4f}", "CONTENT": line.text}
-        xml.leaf("String", {"ID": f"string_{name}", **place, **about})
+        if not line.words:  # nothing but spaces
+            xml.leaf("String", {"CONTENT": line.text})
+        for number, word in enumerate(line.words, start=1):
+            if number > 1:
+                xml.leaf("SP")
+            about = {"WC": f"{word.confidence:.4f}", "CONTENT": word.text}
+            place = _place(box_of(word.region))
+            xml.leaf("String", {"ID": f"string_{name}_{number}", **place, **about})
 
 
 def _place(box: Box) -> Attributes:

@@ -35,8 +35,12 @@ class Elements:
         """An element with nothing but text in it, on a line of its own."""
         with self.within(name, attributes):
             if text:
-                self._xml.characters(_legal(text))
+                self.text(text)
         self.new_line()
+
+    def text(self, text: str) -> None:
+        """Text in the element that is open."""
+        self._xml.characters(_legal(text))
 
     def new_line(self) -> None:
         """Keeps the lines of the file short."""

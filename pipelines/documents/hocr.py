@@ -1,19 +1,19 @@
-"""Documents as hOCR 1.2: XHTML with the place and the confidence of each line."""
+"""Documents as hOCR 1.2: XHTML with the place and the confidence of each line and word."""
 
 from __future__ import annotations
 
 from crnn import storage
 from pipelines.documents.elements import Elements
-from pipelines.documents.page import Line, Page, Sheets
+from pipelines.documents.page import Box, Line, Page, Sheets, box_of
 
 _META = {
     "ocr-system": "crnn-on-ray",
-    "ocr-capabilities": "ocr_page ocr_line ocrp_wconf",
+    "ocr-capabilities": "ocr_page ocr_line ocrx_word ocrp_wconf",
 }
 
 
 def write_hocr(sheets: Sheets) -> None:
-    """An ``ocr_page`` for each page, with an ``ocr_line`` for each line."""
+    """An ``ocr_page`` for each page, in it ``ocr_line`` and ``ocrx_word``."""
     xml, source = Elements(sheets.file), storage.split_options(sheets.uri)[0]
     with xml.within("html", {"xmlns": "http://www.w3.org/1999/xhtml"}):
         with xml.within("head"):
@@ -34,12 +34,23 @@ def _page(xml: Elements, page: Page, source: str) -> None:
     with xml.within("div", {"class": "ocr_page", "id": f"page_{page.number}", "title": title}):
         xml.new_line()
         for line in page.lines:
-            _line(xml, line, f"line_{page.number}_{line.number}")
+            _line(xml, line, f"{page.number}_{line.number}")
     xml.new_line()
 
 
 def _line(xml: Elements, line: Line, name: str) -> None:
-    left, top, width, height = line.box
-    box = f"bbox {left} {top} {left + width} {top + height}"
-    title = f"{box}; x_wconf {round(100 * line.confidence)}"
-    xml.leaf("span", {"class": "ocr_line", "id": name, "title": title}, line.text)
+    about = {"class": "ocr_line", "id": f"line_{name}", "title": _title(line.box, line.confidence)}
+    with xml.within("span", about):
+        for number, word in enumerate(line.words, start=1):
+            if number > 1:
+                xml.text(" ")
+            title = _title(box_of(word.region), word.confidence)
+            known = {"class": "ocrx_word", "id": f"word_{name}_{number}", "title": title}
+            with xml.within("span", known):
+                xml.text(word.text)
+    xml.new_line()
+
+
+def _title(box: Box, confidence: float) -> str:
+    left, top, width, height = box
+    return f"bbox {left} {top} {left + width} {top + height}; x_wconf {round(100 * confidence)}"

@@ -8,6 +8,7 @@ from io import TextIOBase
 from typing import NamedTuple
 
 from crnn.region import Region
+from pipelines.documents.words import Word
 
 
 class Box(NamedTuple):
@@ -30,13 +31,13 @@ class Line:
     """0 to 1."""
     region: Region
     """Four corners, px of the upright page."""
+    words: list[Word]
+    """What stands between its spaces; their confidences are those of words."""
 
     @property
     def box(self) -> Box:
-        """The smallest box around it; what juts out at the left or at the top is cut off."""
-        left, right = _around(self.region[0::2])
-        top, bottom = _around(self.region[1::2])
-        return Box(left, top, right - left, bottom - top)
+        """The smallest box around it."""
+        return box_of(self.region)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,13 @@ class Sheets(NamedTuple):
     pages: list[Page]
     file: TextIOBase
     """Where it is written."""
+
+
+def box_of(region: Region) -> Box:
+    """The smallest box around a region; what juts out at the left or at the top is cut off."""
+    left, right = _around(region[0::2])
+    top, bottom = _around(region[1::2])
+    return Box(left, top, right - left, bottom - top)
 
 
 def _around(values: tuple[float, ...]) -> tuple[int, int]:

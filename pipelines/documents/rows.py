@@ -9,7 +9,9 @@ from typing import Any, cast
 from crnn import storage
 from crnn.errors import DataError
 from crnn.region import Region
+from crnn.result import CharResult
 from pipelines.documents.page import Document, Line, Page, Problem
+from pipelines.documents.words import words_of
 from pipelines.recognition.finished import (
     OF_PAGES,
     check_finished,
@@ -19,7 +21,8 @@ from pipelines.recognition.finished import (
 )
 
 _COLUMNS = [
-    *("uri", "page", "line", "region", "text", "confidence", "error_code", "error_message"),
+    *("uri", "page", "line", "region", "text", "confidence", "chars", "turned"),
+    *("error_code", "error_message"),
 ]
 _BATCH_ROWS = 2_048
 """Rows that are turned into Python's objects at a time."""
@@ -66,13 +69,19 @@ def document_of(uri: str, rows: Iterable[Row]) -> Document:
             code, message = row["error_code"], row["error_message"] or ""
             problems.append(Problem(uri=uri, page=page, line=line, code=code, message=message))
         elif page is not None and line is not None and row["text"]:
-            region = cast(Region, tuple(row["region"]))
-            lines[page].append(Line(line, row["text"], row["confidence"], region))
+            lines[page].append(_line(row))
     pages = [
         Page(number=number, lines=sorted(lines[number], key=lambda line: line.number))
         for number in sorted(lines)
     ]
     return Document(uri=uri, pages=pages, problems=problems)
+
+
+def _line(row: Row) -> Line:
+    text, confidence, region = row["text"], row["confidence"], cast(Region, tuple(row["region"]))
+    chars = [CharResult(**char) for char in row["chars"] or ()]
+    words = words_of(text, confidence, region, chars, row["turned"] or 0)
+    return Line(row["line"], text, confidence, region, words)
 
 
 def _rows(address: str) -> Iterator[Row]:
