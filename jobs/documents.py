@@ -1,10 +1,12 @@
-"""Write the text of whole pages as documents: plain text, JSON, hOCR or ALTO.
+"""Write the text of whole pages as documents: plain text, JSON, hOCR, ALTO or PDF.
 
     python jobs/documents.py results/ texts/
     python jobs/documents.py s3://bucket/results s3://bucket/alto --format alto --per page
+    python jobs/documents.py results/ found/ --format pdf
 
 RESULTS is the --output folder of jobs/recognize.py --pages, or one of the model=… folders in it.
-Run again later, it writes only what is new or has changed.
+Run again later, it writes only what is new or has changed. PDFs are the files that were read, with
+their text to be searched and copied; for these the files are fetched again.
 """
 
 from __future__ import annotations

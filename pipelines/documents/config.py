@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["txt", "json", "hocr", "alto"]
+Kind = Literal["txt", "json", "hocr", "alto", "pdf"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,10 +13,10 @@ class DocumentsConfig:
     """In which forms, and what goes into one."""
 
     format: tuple[Kind, ...] = ("txt",)
-    """Forms to write: plain text, JSON, hOCR, ALTO 4."""
+    """Forms to write: plain text, JSON, hOCR, ALTO 4, searchable PDF."""
     per: Literal["file", "page"] = "file"
     """An output for each input file with all its pages, or one for each page."""
 
     def __post_init__(self) -> None:
         if not self.format:
-            raise ValueError("--format names none; expected some of txt, json, hocr, alto")
+            raise ValueError("--format names none; expected some of txt, json, hocr, alto, pdf")

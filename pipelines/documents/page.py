@@ -60,7 +60,7 @@ class Page:
         return sum(confidences) / len(confidences) if confidences else None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Problem:
     """A file, a page or a line that isn't in the documents."""
 

@@ -17,29 +17,39 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from crnn import storage
-from crnn.errors import DataError
+from crnn.errors import DataError, PictureError
 from pipelines.documents.alto import write_alto
 from pipelines.documents.config import DocumentsConfig
 from pipelines.documents.hocr import write_hocr
 from pipelines.documents.page import Document, Page, Problem, Sheets
 from pipelines.documents.plain import write_json, write_txt
-from pipelines.documents.rows import documents_in, results_of_pages
+from pipelines.documents.rows import documents_in, drawn_at, results_of_pages
 from pipelines.safe_names import safe_name
 from pipelines.stores import write_new
 
 MARK = "_documents.json"
 SHOWN_PROBLEMS = 20
 Writer = Callable[[Sheets], None]
-_FORMS: Mapping[str, tuple[str, Writer]] = {
-    "txt": (".txt", write_txt),
-    "json": (".json", write_json),
-    "hocr": (".hocr", write_hocr),
-    "alto": (".alto.xml", write_alto),
+
+
+class _Form(NamedTuple):
+    """One of the forms."""
+
+    suffix: str
+    writer: Writer | None
+    """None for PDF, which takes the pictures too."""
+
+
+_FORMS: Mapping[str, _Form] = {
+    "txt": _Form(".txt", write_txt),
+    "json": _Form(".json", write_json),
+    "hocr": _Form(".hocr", write_hocr),
+    "alto": _Form(".alto.xml", write_alto),
+    "pdf": _Form(".pdf", None),
 }
-"""Suffix and writer of each form."""
 _REMOTE_THREADS, _LOCAL_THREADS = 4, 1
 
 
@@ -80,18 +90,23 @@ def write_documents(
 ) -> Written:
     """Write the documents of finished results; ``on_progress`` gets results files done, and all.
 
-    Holds the lines of a few inputs at a time.
+    Holds the lines of a few inputs at a time, for PDF the inputs themselves too. An input of which
+    no PDF can be made, since it is gone for instance, is a problem.
 
     Raises:
-        DataError: for results that can't be taken, or an output folder with other documents.
+        DataError: for results that can't be taken, an output folder with other documents, or PDF
+            without the packages that it takes.
     """
     folder, parts = results_of_pages(results)
+    dpi = drawn_at(folder) if "pdf" in config.format else 0
+    if "pdf" in config.format:
+        _check_packages()
     out_uri = storage.absolute(out_uri)
     _claim(out_uri, folder)
     found = Written(results_uri=folder)
     on_progress(0, len(parts))
     for done, address in enumerate(parts, start=1):
-        place = _Place(out_uri, config, storage.changed_at(address) or 0.0)
+        place = _Place(out_uri, config, storage.changed_at(address) or 0.0, dpi)
         for document, written, kept in _each(place, documents_in(address)):
             found.add(document, written, kept)
         on_progress(done, len(parts))
@@ -101,44 +116,74 @@ def write_documents(
 class _Place:
     """Where the documents of one results file go."""
 
-    def __init__(self, out_uri: str, config: DocumentsConfig, changed_at: float) -> None:
+    def __init__(self, out_uri: str, config: DocumentsConfig, changed_at: float, dpi: int) -> None:
         self.is_local = storage.is_local(out_uri)
         self._out_uri, self._by_page = out_uri, config.per == "page"
         self._forms = [_FORMS[name] for name in dict.fromkeys(config.format)]
         self._changed_at = changed_at
         """When the rows were written."""
+        self._dpi = dpi
 
     def put(self, document: Document) -> tuple[Document, int, int]:
-        """Its outputs written, those of older rows removed; how many were written and were kept."""
+        """Its outputs written, those of older rows removed; how many were written and were kept.
+
+        Of outputs that can't be made the document gets problems.
+        """
         there = self._there(document)
-        wanted = {name: (writer, pages) for name, writer, pages in self._outputs(document)}
+        wanted = {name: (form, pages) for name, form, pages in self._outputs(document)}
+        due = {name for name in wanted if there.get(name, 0.0) <= self._changed_at}
+        data: list[bytes] = []
         written = 0
-        for name, (writer, pages) in wanted.items():
-            if there.get(name, 0.0) <= self._changed_at:
-                _write(storage.join(self._out_uri, name), writer, document.uri, pages)
+        for name in filter(due.__contains__, wanted):
+            form, pages = wanted[name]
+            try:
+                self._write(name, form, document.uri, pages, data)
                 written += 1
+            except PictureError as error:
+                page = pages[0].number if self._by_page else None
+                problem = Problem(document.uri, page, None, error.reason, str(error))
+                document.problems.append(problem)
         for name, changed in there.items():
             if name not in wanted and changed <= self._changed_at:  # a page that isn't any more
                 storage.delete(storage.join(self._out_uri, name))
-        return document, written, len(wanted) - written
+        return document, written, len(wanted) - len(due)
 
-    def _outputs(self, document: Document) -> Iterator[tuple[str, Writer, Sequence[Page]]]:
+    def _write(
+        self, name: str, form: _Form, uri: str, pages: Sequence[Page], data: list[bytes]
+    ) -> None:
+        """One output; ``data`` gets the input, if it is needed and isn't there yet."""
+        address = storage.join(self._out_uri, name)
+        if form.writer is not None:
+            fill: Callable[[Path], None] = partial(_fill, form.writer, uri, pages)
+        else:
+            from pipelines.documents.pdf import write_pdf
+            from pipelines.recognition.source import picture_bytes
+
+            if not data:
+                data.append(picture_bytes(uri))
+            fill = partial(
+                write_pdf, data=data[0], pages=pages, dpi=self._dpi, whole=not self._by_page
+            )
+        with storage.replacing(address) as path:
+            storage.attempt("write", address, lambda: fill(path))
+
+    def _outputs(self, document: Document) -> Iterator[tuple[str, _Form, Sequence[Page]]]:
         name = safe_name(document.uri)
-        for suffix, writer in self._forms:
+        for form in self._forms:
             if self._by_page:
                 for page in document.pages:
-                    yield f"{name}/{page.number:04d}{suffix}", writer, [page]
+                    yield f"{name}/{page.number:04d}{form.suffix}", form, [page]
             elif document.pages:
-                yield f"{name}{suffix}", writer, document.pages
+                yield f"{name}{form.suffix}", form, document.pages
 
     def _there(self, document: Document) -> dict[str, float]:
         """The outputs of this input that there are, with when they were written."""
         name = safe_name(document.uri)
         if not self._by_page:
-            names = [f"{name}{suffix}" for suffix, _ in self._forms]
+            names = [f"{name}{form.suffix}" for form in self._forms]
             times = {one: storage.changed_at(storage.join(self._out_uri, one)) for one in names}
             return {one: time for one, time in times.items() if time is not None}
-        suffixes = "|".join(re.escape(suffix) for suffix, _ in self._forms)
+        suffixes = "|".join(re.escape(form.suffix) for form in self._forms)
         ours = re.compile(rf"\d{{4,}}({suffixes})")
         try:
             infos = list(storage.list_files(storage.join(self._out_uri, name)))
@@ -161,14 +206,18 @@ def _each(place: _Place, documents: Iterable[Document]) -> Iterator[tuple[Docume
             yield waiting.popleft().result()
 
 
-def _write(address: str, writer: Writer, uri: str, pages: Sequence[Page]) -> None:
-    with storage.replacing(address) as path:
-        storage.attempt("write", address, partial(_fill, path, writer, uri, pages))
-
-
-def _fill(path: Path, writer: Writer, uri: str, pages: Sequence[Page]) -> None:
+def _fill(writer: Writer, uri: str, pages: Sequence[Page], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         writer(Sheets(uri, list(pages), file))
+
+
+def _check_packages() -> None:
+    from pipelines.documents.pdf import packages
+
+    try:
+        packages()
+    except PictureError as error:
+        raise DataError(str(error)) from error
 
 
 def _claim(out_uri: str, folder: str) -> None:

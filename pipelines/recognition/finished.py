@@ -27,6 +27,10 @@ FOLDER = "model="
 """What the name of a folder of results begins with; the digest goes on."""
 
 
+WORK_FOLDER, RECIPE_FILE = "_work", "recipe.json"
+"""Beside the folders of results, by digest: with which options their rows were made."""
+
+
 def results_at(uri: str) -> tuple[str, list[str]]:
     """The ``model=…`` folder that an output folder has, or that ``uri`` is, and its files.
 

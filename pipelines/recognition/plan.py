@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from crnn import storage
 from crnn.brief import change
 from crnn.errors import DataError
+from pipelines.recognition.finished import RECIPE_FILE, WORK_FOLDER
 from pipelines.recognition.inputs import SCHEMA
 from pipelines.recognition.known import REPLACES
 from pipelines.stores import write_new
@@ -31,8 +32,7 @@ from pipelines.stores import write_new
 CHUNK_ROWS = 512
 FIRST_PLAN_CHUNKS, MOST_PLAN_CHUNKS = 8, 200
 """The first plan of a listing is short, so that reading can begin; each next one twice as long."""
-WORK_FOLDER = "_work"
-_RECIPE_FILE, _PLAN, _SWEPT = "recipe.json", ".parquet", ".swept"
+_PLAN, _SWEPT = ".parquet", ".swept"
 PLAN_SCHEMA = SCHEMA.append(REPLACES)
 
 
@@ -86,7 +86,7 @@ class Ledger:
         Raises:
             DataError: when there are rows of this bundle made with other options.
         """
-        address = storage.join(self.work_uri, _RECIPE_FILE)
+        address = storage.join(self.work_uri, RECIPE_FILE)
         if write_new(address, json.dumps(recipe, indent=1).encode()):
             return
         before = json.loads(storage.read_bytes(address))

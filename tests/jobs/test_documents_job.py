@@ -44,7 +44,7 @@ def test_long_lists_are_cut(tmp_path: Path) -> None:
             ("none of the 1 files", "locked.pdf: encrypted", "correct the input"),
         ),
         (("nothing", "out"), 1, ("there are no results",)),
-        (("r", "out", "--format", "pdf"), 2, ("--format",)),
+        (("r", "out", "--format", "docx"), 2, ("--format",)),
         (("r", "ftp://out"), 2, ("scheme 'ftp'",)),
     ],
 )
