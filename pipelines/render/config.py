@@ -126,6 +126,15 @@ class RenderConfig:
         least, most = PART_ROWS
         return self.part_rows or min(most, max(least, -(-self.count // PARTS_WANTED)))
 
+    def from_anywhere(self) -> RenderConfig:
+        """The same for tasks, which may work in another folder: with whole paths."""
+        whole = {
+            name: str(Path(getattr(self, name)).absolute())
+            for name in ("backgrounds", "word_list")
+            if getattr(self, name)
+        }
+        return replace(self, **whole)  # type: ignore[arg-type]
+
 
 def text_kinds(config: RenderConfig) -> dict[str, Kind]:
     """The kinds of text that a configuration asks for, with their weights.

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -216,7 +215,7 @@ def _run(
     fonts = all_fonts(config, system=not several)
     settings: dict[str, Any] = {
         "out_uri": out_uri,
-        "config": replace(config, backgrounds=_from_anywhere(config.backgrounds)),
+        "config": config.from_anywhere(),
         "fonts": select_fonts(fonts, config.fonts),
         "unseen_families": held_out_families(fonts),
     }
@@ -226,11 +225,6 @@ def _run(
         if row["error"]:
             raise DataError(row["error"])
         yield row["part"], Part.from_dict(json.loads(row["statistics"]))
-
-
-def _from_anywhere(folder: str) -> str:
-    """A folder's path for tasks, which may work in another one; an empty path stays."""
-    return str(Path(folder).absolute()) if folder else ""
 
 
 def render_part(

@@ -194,6 +194,16 @@ def test_fonts_words_and_photographs_of_the_user_decide_the_set(tmp_path: Path) 
         render_set(uri, config)
 
 
+def test_tasks_find_files_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = RenderConfig(
+        count=1, content="english", style=FULL, word_list="w.tsv", backgrounds="photos"
+    ).from_anywhere()
+    assert (config.word_list, config.backgrounds) == (f"{tmp_path}/w.tsv", f"{tmp_path}/photos")
+    plain = RenderConfig(count=1)
+    assert plain.from_anywhere() == plain
+
+
 def test_photographs_that_are_none_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"no picture")
     for folder, message in (
