@@ -2,6 +2,7 @@
 
 pip install -e '.[pages]' && apt-get install tesseract-ocr && python bench/pages.py DIR…
 python bench/pages.py DIR --most 4 --bundles bundles/mobile bundles/rapid --without tesseract
+python bench/pages_http.py DIR    # the same over HTTP
 
 A folder has pictures and what is on them: ``NAME.xml`` (ALTO or PAGE) beside each, or
 ``boxes/NAME.csv`` (eight corners and the text in a line). Words are what stands between spaces, of

@@ -97,7 +97,7 @@ class Side:
         while (now := self.samples()) == before:
             self._check(deadline_s)
             time.sleep(_POLL_S)
-        return time.perf_counter(), now, sum(map(_cpu_s, descendants(self.process.pid)))
+        return time.perf_counter(), now, sum(map(cpu_s, descendants(self.process.pid)))
 
     def _check(self, deadline_s: float) -> None:
         if self.process.poll() is None and time.monotonic() < deadline_s:
@@ -183,7 +183,8 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far; 0 when it is gone."""
     fields = _stat(pid)
     return sum(map(int, fields[11:13])) / _TICKS if fields else 0.0
 

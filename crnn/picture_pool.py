@@ -117,9 +117,10 @@ class PicturePool:
         """End the processes, even busy ones. A running ``prepare`` raises ValueError."""
         self._end()
         with self._starting:
-            started, self._has_started = self._has_started, True
-        for thread in self._threads if started else ():
-            thread.join()
+            self._has_started = True
+        for thread in self._threads:
+            if thread.ident is not None:  # it was started
+                thread.join()
 
     def start(self) -> None:
         """Start the processes now, without a file for them."""

@@ -63,11 +63,13 @@ def app(arguments: Mapping[str, Any]) -> Application:
     """The Serve application, for ``serve run`` and ``serve deploy``; arguments as the flags."""
     from crnn import storage
     from jobs.serving.deployment import application
-    from jobs.serving.shipped import address
+    from jobs.serving.shipped import address, found_detector
 
     settings = from_arguments(arguments)
     then = settings.then and storage.absolute(settings.then)
-    return application(replace(settings, bundle=address(settings.bundle)[0], then=then))
+    detector = found_detector(settings.detector)
+    bundle = address(settings.bundle)[0]
+    return application(replace(settings, bundle=bundle, then=then, detector=detector))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import httpx
 from crnn.client.retry import DIED, PASSING, Outcome, retry_after_s
 from crnn.errors import (
     AccessDeniedError,
+    PictureError,
     RequestRefusedError,
     ServiceBusyError,
     ServiceError,
@@ -18,6 +19,7 @@ from crnn.errors import (
 )
 from crnn.result import CharResult, Result
 
+Corner = tuple[float, float]
 ENDED = ("finished", "failed", "cancelled")
 """Final states of a job."""
 
@@ -30,6 +32,45 @@ class ModelInfo:
     digest: str
     details: Mapping[str, Any] = field(default_factory=dict)
     """All that the service says of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageLine:
+    """A line of text on a page."""
+
+    number: int
+    """From 1 on, in reading order."""
+    region: tuple[Corner, Corner, Corner, Corner]
+    """Corners x, y, px of the upright page, clockwise from where the text begins."""
+    result: Result
+    """What it reads; columns of characters are those of the region cut out."""
+
+    @property
+    def text(self) -> str:
+        """What it reads, empty where it can't be read."""
+        return self.result.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A page that was read, or why it can't be."""
+
+    number: int
+    """From 1 on, in its file."""
+    width: int = 0
+    """Px, of the upright page."""
+    height: int = 0
+    turned: int = 0
+    """Degrees clockwise by which its text lies turned on it: 0, 90, 180 or 270."""
+    lines: tuple[PageLine, ...] = ()
+    """In reading order; none where there is no text."""
+    error_code: str | None = None
+    error_message: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Its lines, one below the other."""
+        return "\n".join(line.text for line in self.lines)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +115,20 @@ def results_of(outcome: Outcome, count: int) -> list[Result]:
     if len(results) != count:
         raise _odd(outcome, f"{len(results)} results for {count} pictures")
     return results
+
+
+def pages_of(outcome: Outcome) -> list[Page]:
+    """The pages of a request with one file; PictureError where it can't be opened."""
+    answer = document(outcome)
+    try:
+        digest, [entry] = answer["model"]["digest"], answer["results"]
+        error = entry.get("error")
+        pages = [] if error else [_page(page, digest) for page in entry["pages"]]
+    except (AttributeError, KeyError, TypeError, ValueError) as wrong:
+        raise _odd(outcome, f"it has no pages ({wrong!r})") from wrong
+    if error:
+        raise PictureError(error["code"], error["message"])
+    return pages
 
 
 def model_of(outcome: Outcome) -> ModelInfo:
@@ -130,6 +185,27 @@ def _result(entry: Mapping[str, Any], digest: str) -> Result:
     squeezed = bool(entry.get("squeezed", False))
     turned = int(entry.get("turned", 0))
     return Result(entry["text"], entry["confidence"], chars, digest, squeezed, turned=turned)
+
+
+def _page(entry: Mapping[str, Any], digest: str) -> Page:
+    if error := entry.get("error"):
+        return Page(number=entry["page"], error_code=error["code"], error_message=error["message"])
+    return Page(
+        number=entry["page"],
+        width=entry["width"],
+        height=entry["height"],
+        turned=entry["turned"],
+        lines=tuple(_line(line, digest) for line in entry["lines"]),
+    )
+
+
+def _line(entry: Mapping[str, Any], digest: str) -> PageLine:
+    first, second, third, fourth = ((x, y) for x, y in entry["region"])
+    return PageLine(
+        number=entry["line"],
+        region=(first, second, third, fourth),
+        result=_result(entry, digest),
+    )
 
 
 def _job(entry: Any, outcome: Outcome) -> Job:

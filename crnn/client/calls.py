@@ -13,9 +13,11 @@ import httpx
 from crnn.client.answers import (
     Job,
     ModelInfo,
+    Page,
     job_of,
     jobs_of,
     model_of,
+    pages_of,
     problem_of,
     results_of,
 )
@@ -69,6 +71,30 @@ def _read(sent: Sequence[Upload], options: Mapping[str, Any], retries: int) -> F
     half = len(sent) // 2
     first = yield from _read(sent[:half], options, retries)
     return first + (yield from _read(sent[half:], options, retries))
+
+
+def page_options(dpi: int | None, detect_px: int | None) -> dict[str, Any]:
+    """The options that only whole pages have; what isn't given is the service's default."""
+    given = {"dpi": dpi, "detect_px": detect_px}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def page_flow(file: Upload, options: Mapping[str, Any], retries: int) -> Flow[list[Page]]:
+    """The pages of one file; PictureError where it can't be opened."""
+    if file.error is not None:
+        raise file.error
+    call = Call(
+        method="POST",
+        path="v1/pages",
+        files=[("files", ("0", file.data, _BYTES))],
+        form={"options": json.dumps(options, ensure_ascii=False)},
+    )
+    outcome = yield from asked(call, retries)
+    if isinstance(outcome, httpx.Response) and outcome.status_code == _TOO_LARGE:
+        problem = problem_of(outcome)
+        code, text = problem.get("code", "too_large"), problem.get("detail", "")
+        raise PictureError(str(code), str(text or "the service doesn't take files of this size"))
+    return pages_of(outcome)
 
 
 def model_flow(retries: int) -> Flow[ModelInfo]:

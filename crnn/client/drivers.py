@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, overload
 import httpx
 
 from crnn.client import calls
-from crnn.client.answers import Job, ModelInfo
-from crnn.client.pictures import Upload, is_picture, uploads
+from crnn.client.answers import Job, ModelInfo, Page
+from crnn.client.pictures import Upload, is_picture, upload, uploads
 from crnn.client.retry import Call, Flow, Outcome, Pause
 from crnn.result import Result
 
@@ -129,6 +129,39 @@ class Client(_Settings):
             (batch,) = uploads([cast("Picture", pictures)])
             return self._run(calls.read_flow(batch, options, self.retries))[0]
         return self._read_all(uploads(cast("Iterable[Picture]", pictures)), options)
+
+    def read_page(
+        self,
+        page: Picture,
+        *,
+        decoder: str | None = None,
+        lexicon: Sequence[str] | None = None,
+        chars: bool = True,
+        dpi: int | None = None,
+        detect_px: int | None = None,
+    ) -> list[Page]:
+        """The pages of a picture, a TIFF or a PDF, with their lines in reading order.
+
+        A page that can't be read has ``error_code`` and ``error_message``, and the others are
+        read. Paths are read here; images and arrays are sent as PNG.
+
+        Args:
+            page: as for ``read``; also a PDF.
+            decoder: as for ``read``, and so ``lexicon``.
+            lexicon: the words allowed.
+            chars: whether to report each character's probability and place.
+            dpi: dots per inch at which a PDF is drawn; by default the service's.
+            detect_px: longest side, px, to which a page is shrunk to find its text; by default
+                the service's.
+
+        Raises:
+            PictureError: when the file can't be opened, or has more pages than the service takes.
+            ServiceError: see the class.
+            ValueError: for a lexicon that isn't a list.
+            TypeError: for something that isn't a picture at all.
+        """
+        options = calls.options_of(decoder, lexicon, chars) | calls.page_options(dpi, detect_px)
+        return self._run(calls.page_flow(upload(page), options, self.retries))
 
     def model(self) -> ModelInfo:
         """The bundle that the service reads with."""
@@ -254,6 +287,21 @@ class AsyncClient(_Settings):
         many = [cast("Picture", pictures)] if one else cast("Iterable[Picture]", pictures)
         results = await self._read_all(uploads(many), options)
         return results[0] if one else results
+
+    async def read_page(
+        self,
+        page: Picture,
+        *,
+        decoder: str | None = None,
+        lexicon: Sequence[str] | None = None,
+        chars: bool = True,
+        dpi: int | None = None,
+        detect_px: int | None = None,
+    ) -> list[Page]:
+        """As ``Client.read_page``; files are read and images encoded off the event loop."""
+        options = calls.options_of(decoder, lexicon, chars) | calls.page_options(dpi, detect_px)
+        file = await asyncio.to_thread(upload, page)
+        return await self._run(calls.page_flow(file, options, self.retries))
 
     async def model(self) -> ModelInfo:
         """As ``Client.model``."""

@@ -59,18 +59,19 @@ def uploads(pictures: Iterable[Picture]) -> Iterator[list[Upload]]:
     batch: list[Upload] = []
     num_bytes = 0
     for picture in pictures:
-        upload = _upload(picture)
-        full = len(batch) == REQUEST_PICTURES or num_bytes + len(upload.data) > REQUEST_BYTES
+        one = upload(picture)
+        full = len(batch) == REQUEST_PICTURES or num_bytes + len(one.data) > REQUEST_BYTES
         if batch and full:
             yield batch
             batch, num_bytes = [], 0
-        batch.append(upload)
-        num_bytes += len(upload.data)
+        batch.append(one)
+        num_bytes += len(one.data)
     if batch:
         yield batch
 
 
-def _upload(picture: Picture) -> Upload:
+def upload(picture: Picture) -> Upload:
+    """One picture; TypeError for something that is none at all."""
     try:
         if isinstance(picture, (str, Path)):
             return Upload(data=_read(picture))

@@ -204,8 +204,14 @@ class EngineThread(threading.Thread):
 
     def _hand_over(self, entries: Sequence[Entry], results: Sequence[Result]) -> None:
         self._deliver(list(zip(entries, results, strict=True)))
+        told = [
+            result
+            for entry, result in zip(entries, results, strict=True)
+            if not entry.request.is_of_page
+        ]
         try:
-            self._observer.results(results)
+            if told:
+                self._observer.results(told)
         except Exception:
             log.exception("an observer failed")
 

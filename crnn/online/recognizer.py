@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -17,16 +17,17 @@ from crnn.bundle import Bundle
 from crnn.decode import Decoder
 from crnn.doubt import Then
 from crnn.errors import ClosedError, DeadlineError, PictureError, WorkersLostError
+from crnn.image import PictureContract
 from crnn.online.batcher import Batcher
 from crnn.online.config import OnlineConfig
 from crnn.online.cores import Cores
 from crnn.online.engine_thread import Answer, EngineThread
 from crnn.online.observer import Observer, Unobserved
 from crnn.online.places import Places
-from crnn.online.request import Decoding, Entry, Request
+from crnn.online.request import Cut, Decoding, Entry, Request
 from crnn.online.side import Side
 from crnn.picture_pool import Encoded
-from crnn.prepare import Small
+from crnn.prepare import Prepared, Small
 from crnn.result import Result
 
 _Argument = TypeVar("_Argument")
@@ -78,7 +79,8 @@ class OnlineRecognizer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._requests: set[Request] = set()
         self._drained = asyncio.Event()
-        self._is_closing = False
+        self._users = 0
+        self._is_closing = self._is_closed = False
         self._failure: WorkersLostError | None = None
         self._slow_decoding = ThreadPoolExecutor(1, thread_name_prefix="online-decoder")
         self._threads = [
@@ -185,19 +187,91 @@ class OnlineRecognizer:
             request.end()
             self._requests.discard(request)
             self._places.give_back(request.num_pictures, request.num_bytes, request.extra)
-            if self._is_closing and not self._places.pictures:
-                self._drained.set()
+            self._look_if_drained()
+
+    @contextlib.contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """``aclose`` waits for the end of the block, however many calls are made within.
+
+        Raises:
+            ClosedError: once it is closed.
+        """
+        self._check_open()
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            self._look_if_drained()
+
+    async def read_lines(
+        self,
+        pictures: Sequence[Prepared | PictureError],
+        again: Sequence[Cut] | None = None,
+        *,
+        timeout_s: float,
+        decoder: Decoder | None = None,
+        chars: bool = True,
+    ) -> list[Result]:
+        """As ``read``, for lines of a page that are prepared already; within ``kept_open``.
+
+        They share batches with pictures, and take no places in the queue: how many pages are on
+        their way is for the caller to bound.
+
+        Args:
+            pictures: by the bundle's contract.
+            again: for each of them, what prepares it for the second bundle of a cascade; None:
+                that one isn't asked.
+            timeout_s: for all of it.
+            decoder: as for ``read``.
+            chars: as for ``read``.
+
+        Raises:
+            DeadlineError: after ``timeout_s``.
+            ClosedError: when it was closed meanwhile.
+            EngineError: as ``read``, and so ``WorkersLostError``.
+        """
+        self._check_works()
+        if self._is_closed:
+            raise ClosedError("the recognizer was closed before this was read")
+        if not pictures:
+            return []
+        request = Request(
+            [_not_again] * len(pictures) if again is None else again,
+            decoder or self._first.decoder,
+            decode_again=decoder or self._sides[-1].decoder,
+            chars=chars,
+            now_s=time.monotonic(),
+            is_of_page=True,
+        )
+        self._requests.add(request)
+        assert self._loop is not None
+        timer = self._loop.call_later(timeout_s, self._expire, request, timeout_s)
+        try:
+            ready: list[Entry] = []
+            for index, picture in enumerate(pictures):
+                if isinstance(picture, PictureError):
+                    request.answer(index, self._first.recognizers[0].error(picture))
+                else:
+                    width = picture.pixels.shape[1]
+                    ready.append(Entry(request, index, picture, width, request.accepted_s))
+            self._batcher.add_unexpected(ready)
+            return await request.done
+        finally:
+            timer.cancel()
+            request.end()
+            self._requests.discard(request)
 
     async def aclose(self) -> None:
         """Take in nothing more, answer what was taken in, then end processes and threads."""
         self._is_closing = True
-        if self._places.pictures:
+        if self._places.pictures or self._users:
             await self._drained.wait()
         await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         """End processes and threads now; calls that still wait raise ClosedError."""
-        self._is_closing = True
+        self._is_closing = self._is_closed = True
         self._batcher.close()
         for side in self._sides:
             side.pool.close()
@@ -209,20 +283,31 @@ class OnlineRecognizer:
 
     def _check(self, pictures: Sequence[bytes], timeout_s: float) -> None:
         """Raises what ``read`` does before anything is taken in."""
+        self._check_open()
+        self._check_works()
+        if not timeout_s > 0:
+            raise ValueError(f"timeout_s is {timeout_s}; expected more than 0")
+        if isinstance(pictures, bytes) or not all(isinstance(data, bytes) for data in pictures):
+            raise ValueError("expected a sequence of pictures, each the bytes of a file")
+
+    def _check_open(self) -> None:
+        if self._is_closing:
+            raise ClosedError("the recognizer is closed; use the one that replaced it")
+
+    def _check_works(self) -> None:
+        """In the right event loop, and not lost for good."""
         loop = asyncio.get_running_loop()
         self._loop = self._loop or loop
         if loop is not self._loop:
             raise ValueError(
                 "an online recognizer belongs to one event loop; make one for each loop"
             )
-        if self._is_closing:
-            raise ClosedError("the recognizer is closed; use the one that replaced it")
         if self._failure is not None:
             raise self._failure
-        if not timeout_s > 0:
-            raise ValueError(f"timeout_s is {timeout_s}; expected more than 0")
-        if isinstance(pictures, bytes) or not all(isinstance(data, bytes) for data in pictures):
-            raise ValueError("expected a sequence of pictures, each the bytes of a file")
+
+    def _look_if_drained(self) -> None:
+        if self._is_closing and not self._places.pictures and not self._users:
+            self._drained.set()
 
     def _take_up(
         self, request: Request, pictures: Sequence[bytes], found: Sequence[Small | None]
@@ -253,6 +338,9 @@ class OnlineRecognizer:
             data = request.data(index)
             if data is None:
                 continue
+            if not isinstance(data, bytes):
+                small += self._cut_again(entry, first, data(contract), now_s)
+                continue
             picture = self._second.small(data)
             if picture is None:
                 others.append(Entry(request, index, entry.picture, None, now_s, first=first))
@@ -263,12 +351,22 @@ class OnlineRecognizer:
         if others:
             self._on_loop(self._decode_apart, others)
 
+    def _cut_again(
+        self, entry: Entry, first: Result, picture: Prepared | PictureError, now_s: float
+    ) -> list[Entry]:
+        """A line of a page for the second bundle; one that it can't take stays as it was read."""
+        if isinstance(picture, PictureError):
+            self._deliver([(entry, first)])
+            return []
+        width = picture.pixels.shape[1]
+        return [Entry(entry.request, entry.index, picture, width, now_s, first=first)]
+
     def _decode_apart(self, entries: Sequence[Entry]) -> None:
         """Pictures that an engine thread can't decode, or that aren't sound: a process tells."""
         for entry in entries:
             request, index = entry.request, entry.index
             data = request.data(index)
-            if data is not None:
+            if isinstance(data, bytes):
                 with contextlib.suppress(ClosedError, WorkersLostError):  # they fail every request
                     self._decode(request, [(index, data)], entry.first)
 
@@ -334,7 +432,9 @@ class OnlineRecognizer:
         )
 
     def _settle(self, answers: list[Answer]) -> None:
-        self._places.answered(len(answers))
+        placed = sum(not entry.request.is_of_page for entry, _ in answers)
+        if placed:
+            self._places.answered(placed)
         for entry, answer in answers:
             if isinstance(answer, Exception):
                 entry.request.fail(answer)
@@ -354,3 +454,7 @@ class OnlineRecognizer:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # closed
                 self._loop.call_soon_threadsafe(call, argument)
+
+
+def _not_again(contract: PictureContract) -> PictureError:
+    return PictureError("not_again", "the second bundle isn't asked")

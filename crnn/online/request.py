@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from crnn.decode import Decoder
 from crnn.errors import PictureError
+from crnn.image import PictureContract
 from crnn.prepare import Prepared, Small
 from crnn.reading_policy import kept
 from crnn.result import Result
 
 Decoding = Future[list[Prepared | PictureError]]
 """What ``PicturePool.submit`` gives."""
+Cut = Callable[[PictureContract], Prepared | PictureError]
+"""A part of a page that is open here, as a bundle takes it; quick, from any thread."""
 
 
 class Bucket(NamedTuple):
@@ -35,20 +38,23 @@ class Request:
 
     def __init__(
         self,
-        pictures: Sequence[bytes],
+        pictures: Sequence[bytes] | Sequence[Cut],
         decode: Decoder,
         *,
         decode_again: Decoder | None = None,
         chars: bool,
         now_s: float,
         extra: int = 0,
+        is_of_page: bool = False,
     ) -> None:
         """``decode_again``: of a cascade's second bundle, by default ``decode`` too."""
         self.decode, self.chars, self.accepted_s = decode, chars, now_s
         self.decode_again = decode_again or decode
         self._pictures = pictures
         self.num_pictures = len(pictures)
-        self.num_bytes = sum(map(len, pictures))
+        self.num_bytes = sum(len(one) for one in pictures if isinstance(one, bytes))
+        self.is_of_page = is_of_page
+        """Whether its pictures are lines of a page, which counts in their place."""
         self.extra = extra
         """What its pictures weigh in ``Places`` beyond one each, as far as is known."""
         self.decodings: list[Decoding] = []
@@ -58,8 +64,8 @@ class Request:
         self._results: list[Result | None] = [None] * len(pictures)
         self._left = len(pictures)
 
-    def data(self, index: int) -> bytes | None:
-        """Picture ``index``, encoded, to be prepared once more; None after cancellation."""
+    def data(self, index: int) -> bytes | Cut | None:
+        """Picture ``index``, to be prepared once more; None after cancellation."""
         pictures = self._pictures  # from any thread
         return pictures[index] if pictures else None
 

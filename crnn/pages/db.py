@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -86,6 +86,18 @@ class DbDetector:
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_run"}
+
+    def load(self) -> None:
+        """Make the session now; DataError for a graph that doesn't run here."""
+        _ = self._run
+
+    def at(self, longest_px: int) -> DbDetector:
+        """The same detector at another ``longest_px``; both use one session."""
+        if longest_px == self.longest_px:
+            return self
+        other = replace(self, longest_px=longest_px)
+        vars(other)["_run"] = self._run
+        return other
 
     @cached_property
     def _run(self) -> Callable[[NDArray[np.float32]], Map]:

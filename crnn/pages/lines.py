@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -48,18 +48,28 @@ class Line:
         return self.result.text
 
 
+Confidences = Callable[[Sequence[Prepared | PictureError]], Sequence[float]]
+"""How sure a recognizer is of each of these pictures, 0 to 1."""
+
+
 class Lines:
     """The lines of one page, in reading order."""
 
     def __init__(
-        self, page_HWC: Pixels, detector: Detector, recognizer: Recognizer, decode: Decoder
+        self,
+        page_HWC: Pixels,
+        detector: Detector,
+        contract: PictureContract,
+        confidences: Confidences,
     ) -> None:
-        """``recognizer`` and ``decode`` tell which way up the page lies."""
-        self._contract = recognizer.bundle.picture
-        self._image = in_colours_of(self._contract, page_HWC)
+        """``confidences``, in pictures by ``contract``, tell which way up the page lies."""
+        self._contract = contract
+        self._image = in_colours_of(contract, page_HWC)
         found, quarters = turned(
-            detector(page_HWC), lambda regions: self._confidences(recognizer, decode, regions)
+            detector(page_HWC), lambda regions: confidences(list(map(self.prepared, regions)))
         )
+        self.turned = 90 * quarters
+        """Degrees clockwise by which the page's text lies turned: 0, 90, 180 or 270."""
         self.found: list[Found] = [found[n] for n in reading_order(corners_of(found), quarters)]
 
     def prepared(self, region: Region) -> Prepared | PictureError:
@@ -69,12 +79,17 @@ class Lines:
         except PictureError as error:
             return error
 
-    def _confidences(
-        self, recognizer: Recognizer, decode: Decoder, regions: Sequence[Region]
-    ) -> list[float]:
-        pictures = map(self.prepared, regions)
+
+def lines_of(
+    page_HWC: Pixels, detector: Detector, recognizer: Recognizer, decode: Decoder
+) -> Lines:
+    """The lines of one page that ``recognizer`` is going to read."""
+
+    def confidences(pictures: Sequence[Prepared | PictureError]) -> list[float]:
         readings = recognizer.read_prepared(pictures, decode, chars=False)
         return [float(value) for value in readings.confidences]
+
+    return Lines(page_HWC, detector, recognizer.bundle.picture, confidences)
 
 
 def pixels_of(page: Picture, request: PageRequest) -> Pixels:
@@ -100,7 +115,7 @@ def read_lines(
     chars: bool = True,
 ) -> list[Line]:
     """The lines of one page, read in full batches."""
-    lines = Lines(page_HWC, detector, recognizer, decode)
+    lines = lines_of(page_HWC, detector, recognizer, decode)
     pictures = (lines.prepared(one.region) for one in lines.found)
     results = recognizer.read_prepared(pictures, decode, chars=chars).results()
     return [Line(*one, result) for one, result in zip(lines.found, results, strict=True)]

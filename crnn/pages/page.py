@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 DPI = 200
 """Resolution at which a page of a PDF is drawn, unless said otherwise."""
+LEAST_DPI, MOST_DPI = 18, 1200
+"""Bounds of it."""
 LONGEST_PX = 960
 """Longest side of a page as the detector sees it, unless said otherwise."""
 MOST_PAGES = 2_000
@@ -34,8 +36,8 @@ class PageRequest:
     def __post_init__(self) -> None:
         if self.number < COUNT:
             raise ValueError(f"number is {self.number}; expected a page from 0 on, or {COUNT}")
-        if not 18 <= self.dpi <= 1200:
-            raise ValueError(f"dpi is {self.dpi}; expected 18 to 1200 dots per inch")
+        if not LEAST_DPI <= self.dpi <= MOST_DPI:
+            raise ValueError(f"dpi is {self.dpi}; expected {LEAST_DPI} to {MOST_DPI} dots per inch")
         if not 1 <= self.most_pages < 1 << 31:
             raise ValueError(f"most_pages is {self.most_pages}; expected at least 1")
 

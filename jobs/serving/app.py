@@ -17,21 +17,21 @@ from starlette.types import Receive, Scope, Send
 
 from jobs.serving.access import Access
 from jobs.serving.bodies import ClientGoneError
-from jobs.serving.exchange import Answer, Handler, Request, path_of
+from jobs.serving.exchange import Answer, Hot, Request, path_of
 from jobs.serving.problems import RETRY_AFTER_S, STATUSES, Problem, ProblemError
 from jobs.serving.service import Service
 
 log = logging.getLogger(__name__)
 UNKNOWN_PATH = "other"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_CODES = {status: code for code, status in STATUSES.items() if code != "too_many_pictures"}
+_CODES = {status: code for code, status in reversed(STATUSES.items())}
 
 
 class App:
     """Hot paths by table, all others by FastAPI; problems, access and counts for both."""
 
     def __init__(
-        self, service: Service, access: Access, hot: Mapping[str, Handler], slow: FastAPI
+        self, service: Service, access: Access, hot: Mapping[str, Hot], slow: FastAPI
     ) -> None:
         """``hot``: what is posted to where; ``slow`` has everything else."""
         self._service, self._access = service, access
@@ -44,26 +44,26 @@ class App:
             return
         began_s = time.perf_counter()
         path = path_of(scope)
-        handler = self._hot.get(path)
+        hot = self._hot.get(path)
         try:
             self._access.check(path, _header(scope, b"authorization"), _header(scope, b"host"))
-            if handler is not None and scope["method"] != "POST":
+            if hot is not None and scope["method"] != "POST":
                 raise ProblemError("method_not_allowed", f"{path} takes POST", allow="POST")
         except ProblemError as error:
             await Answer.of(error.problem).send(send)
             label, status = UNKNOWN_PATH, error.problem.status
         else:
-            if handler is not None:
-                label, status = path, await self._run(handler, scope, receive, send)
+            if hot is not None:
+                label, status = path, await self._run(hot, scope, receive, send)
             else:
                 label, status = await self._pass_on(scope, receive, send)
         if status:
             self._service.tally.request(label, status, time.perf_counter() - began_s)
 
-    async def _run(self, handler: Handler, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _run(self, hot: Hot, scope: Scope, receive: Receive, send: Send) -> int:
         """The status answered; 0 where the caller went away."""
         try:
-            answer = await handler(Request.of(scope, receive, self._service.limits.request_s))
+            answer = await hot.handler(Request.of(scope, receive, hot.request_s))
         except ProblemError as error:
             answer = Answer.of(error.problem)
         except ClientGoneError:

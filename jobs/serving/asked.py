@@ -1,6 +1,7 @@
 """A request's body and query → pictures and options, whichever way they are written.
 
-``POST /v1/recognize`` takes multipart with ``files``, and JSON with ``images``.
+``POST /v1/recognize`` takes multipart with ``files``, and JSON with ``images``; ``POST /v1/pages``
+has ``pages`` in their place, and two options more.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from jobs.serving.multipart import Part, parts_of
 from jobs.serving.problems import ProblemError
 
 JSON_TYPE, FORM_TYPE = b"application/json", b"multipart/form-data"
-_JSON_OPTIONS = ("chars", "decoder", "lexicon", "min_confidence")
-_OPTIONS = (*_JSON_OPTIONS, "options")
+_PLURALS = {"images": "pictures", "pages": "pages"}
+_WHOLE_NUMBERS = ("dpi", "detect_px")
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 _FIELDS = 64
 """Fields of a form beside its pictures."""
@@ -56,6 +57,37 @@ class Options:
     lexicon: tuple[str, ...] | None = None
     min_confidence: float = 0.0
     """Readings with a lower confidence have an error too, ``low_confidence``."""
+    dpi: int | None = None
+    """Of pages: dots per inch at which a PDF is drawn; None for the service's."""
+    detect_px: int | None = None
+    """Of pages: longest side to which one is shrunk to find its text, px; None for the
+    service's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Takes:
+    """What a path's requests may have."""
+
+    member: str
+    """Name of the list of pictures in JSON."""
+    too_many: str
+    """Code of the problem where there are more than allowed."""
+    options: tuple[str, ...]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields of a form beside its pictures."""
+        return (*self.options, "options")
+
+
+PICTURES = Takes(
+    member="images",
+    too_many="too_many_pictures",
+    options=("chars", "decoder", "lexicon", "min_confidence"),
+)
+PAGES = Takes(
+    member="pages", too_many="too_many_pages", options=(*PICTURES.options, "dpi", "detect_px")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,26 +99,31 @@ class Asked:
     options: Options
 
 
-def asked_in(body: bytes, headers: Headers, query: bytes, limits: Limits) -> Asked:
+def asked_in(
+    body: bytes, headers: Headers, query: bytes, limits: Limits, takes: Takes = PICTURES
+) -> Asked:
     """What the body and the query ask for; of an option in both, the body's counts.
 
     Raises:
         ProblemError: ``malformed``, ``unsupported_media_type``, ``too_many_pictures``,
             ``invalid``.
     """
-    options = _options(_query(query), Options(), "the query", limits) if query else Options()
+    options = Options()
+    if query:
+        options = _options(_query(query), options, "the query", limits, takes)
     check_options(options, limits)
     content_type = headers.get(b"content-type", b"")
     kind = content_type.partition(b";")[0].strip().lower()
     if kind == FORM_TYPE:
-        asked = _of_form(parts_of(body, content_type, limits.pictures + _FIELDS), options, limits)
+        parts = parts_of(body, content_type, limits.pictures + _FIELDS)
+        asked = _of_form(parts, options, limits, takes)
     elif kind == JSON_TYPE:
-        asked = _of_json(_json(body, limits), options, limits)
+        asked = _of_json(_json(body, limits), options, limits, takes)
     else:
         raise ProblemError(
             "unsupported_media_type",
             f"the Content-Type is {shown(content_type)}; expected multipart/form-data with "
-            "files, or application/json with images",
+            f"files, or application/json with {takes.member}",
         )
     check_options(asked.options, limits)
     return asked
@@ -149,19 +186,19 @@ def words_in(text: str, most: int) -> list[str]:
     return list(islice(words, most + 1))
 
 
-def check_count(count: int, limits: Limits) -> None:
+def check_count(count: int, limits: Limits, takes: Takes = PICTURES) -> None:
     """Raise ProblemError if a request has too many pictures."""
     if not count:
         raise ProblemError("invalid", "the request has no picture; expected at least one")
     if count > limits.pictures:
         raise ProblemError(
-            "too_many_pictures",
-            f"the request has over {limits.pictures} pictures, the most allowed at once; send "
-            "several requests",
+            takes.too_many,
+            f"the request has over {limits.pictures} {_PLURALS[takes.member]}, the most allowed at "
+            "once; send several requests",
         )
 
 
-def _of_form(parts: Sequence[Part], options: Options, limits: Limits) -> Asked:
+def _of_form(parts: Sequence[Part], options: Options, limits: Limits, takes: Takes) -> Asked:
     ids: list[str] = []
     pictures: list[Source] = []
     fields: list[tuple[str, str]] = []
@@ -170,26 +207,28 @@ def _of_form(parts: Sequence[Part], options: Options, limits: Limits) -> Asked:
             ids.append(part.file_name or str(len(pictures)))
             pictures.append(part.data)
         else:
-            fields.append((part.name, _text(part)))
-    _only(dict(fields), ("files", *_OPTIONS), "the form")
-    options = _options(fields, options, "the form", limits)
-    check_count(len(pictures), limits)
+            fields.append((part.name, _text(part, takes)))
+    _only(dict(fields), ("files", *takes.fields), "the form")
+    options = _options(fields, options, "the form", limits, takes)
+    check_count(len(pictures), limits, takes)
     return Asked(ids=ids, pictures=pictures, options=options)
 
 
-def _of_json(document: dict[str, Any], options: Options, limits: Limits) -> Asked:
-    _only(document, ("images", "options"), "the body")
-    images = document.get("images")
+def _of_json(document: dict[str, Any], options: Options, limits: Limits, takes: Takes) -> Asked:
+    _only(document, (takes.member, "options"), "the body")
+    images = document.get(takes.member)
     if not isinstance(images, list):
-        raise ProblemError("invalid", f"images is {_kind(images)}; expected a list of objects")
-    check_count(len(images), limits)
+        raise ProblemError(
+            "invalid", f"{takes.member} is {_kind(images)}; expected a list of objects"
+        )
+    check_count(len(images), limits, takes)
     ids, pictures = [], []
     for index, image in enumerate(images):
-        name, source = _of_image(image, index)
+        name, source = _of_image(image, index, takes)
         ids.append(name)
         pictures.append(source)
     if "options" in document:
-        options = _of_object(document["options"], options)
+        options = _of_object(document["options"], options, takes)
     return Asked(ids=ids, pictures=pictures, options=options)
 
 
@@ -197,8 +236,8 @@ def _json(text: bytes, limits: Limits) -> dict[str, Any]:
     return parsed_json(text, most_values(pictures=limits.pictures, words=limits.lexicon_words))
 
 
-def _of_image(image: object, index: int) -> tuple[str, Source]:
-    where = f"images[{index}]"
+def _of_image(image: object, index: int, takes: Takes) -> tuple[str, Source]:
+    where = f"{takes.member}[{index}]"
     if not isinstance(image, dict):
         raise ProblemError("invalid", f"{where} is {_kind(image)}; expected an object with data")
     _only(image, ("id", "data", "url"), where)
@@ -212,11 +251,11 @@ def _of_image(image: object, index: int) -> tuple[str, Source]:
     raise ProblemError("invalid", f"{where} has neither data nor url as a text, or both of them")
 
 
-def _of_object(given: object, options: Options) -> Options:
+def _of_object(given: object, options: Options, takes: Takes) -> Options:
     """Options of JSON, where each value has its own type."""
     if not isinstance(given, dict):
         raise ProblemError("invalid", f"options is {_kind(given)}; expected an object")
-    _only(given, _JSON_OPTIONS, "options")
+    _only(given, takes.options, "options")
     values = dict(given)
     if not isinstance(values.get("chars", True), bool):
         raise ProblemError("invalid", f"chars is {_kind(values['chars'])}; expected true or false")
@@ -225,6 +264,10 @@ def _of_object(given: object, options: Options) -> Options:
     least = values.get("min_confidence", 0)
     if isinstance(least, bool) or not isinstance(least, (int, float)):
         raise ProblemError("invalid", f"min_confidence is {_kind(least)}; expected a number")
+    for name in _WHOLE_NUMBERS:
+        number = values.get(name, 0)
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise ProblemError("invalid", f"{name} is {_kind(number)}; expected a whole number")
     words = values.get("lexicon", [])
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise ProblemError("invalid", "lexicon isn't a list of texts; expected words")
@@ -234,20 +277,24 @@ def _of_object(given: object, options: Options) -> Options:
 
 
 def _options(
-    given: Sequence[tuple[str, str]], options: Options, where: str, limits: Limits
+    given: Sequence[tuple[str, str]], options: Options, where: str, limits: Limits, takes: Takes
 ) -> Options:
     """Options of a form or a query: texts; several of ``lexicon``, or one with a word a line."""
-    _only(dict(given), _OPTIONS, where)
+    _only(dict(given), takes.fields, where)
     words: list[str] = []
     for name, value in given:
         if name == "options":
-            options = _of_object(_json(value.encode(), limits), options)
+            options = _of_object(_json(value.encode(), limits), options, takes)
         elif name == "lexicon":
             words += words_in(value, limits.lexicon_words - len(words))
         elif name == "decoder":
             options = replace(options, decoder=value)
         elif name == "min_confidence":
             options = replace(options, min_confidence=_number(value))
+        elif name == "dpi":
+            options = replace(options, dpi=_whole_number(name, value))
+        elif name == "detect_px":
+            options = replace(options, detect_px=_whole_number(name, value))
         elif value.lower() in _TRUTHS:
             options = replace(options, chars=_TRUTHS[value.lower()])
         else:
@@ -285,8 +332,8 @@ def _query(query: bytes) -> list[tuple[str, str]]:
         raise ProblemError("malformed", f"the query can't be read: {error}") from None
 
 
-def _text(part: Part) -> str:
-    if part.name not in _OPTIONS and (part.file_name or not part.data.isascii()):
+def _text(part: Part, takes: Takes) -> str:
+    if part.name not in takes.fields and (part.file_name or not part.data.isascii()):
         raise ProblemError(
             "invalid",
             f"the form has a file in the field {part.name[:40]!r}; expected pictures in 'files', "
@@ -305,6 +352,12 @@ def _number(value: str) -> float:
         raise ProblemError(
             "invalid", f"min_confidence is {value[:40]!r}; expected a number"
         ) from None
+
+
+def _whole_number(name: str, value: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", value):
+        raise ProblemError("invalid", f"{name} is {value[:40]!r}; expected a whole number")
+    return int(value)
 
 
 def _only(given: Mapping[str, Any], known: Sequence[str], where: str) -> None:

@@ -9,9 +9,10 @@ from jobs.serving.access import Access, read_token
 from jobs.serving.app import App, slow_app
 from jobs.serving.bulk import router as bulk_router
 from jobs.serving.bulk.work import BulkJobs, Deployed
-from jobs.serving.exchange import Handler
+from jobs.serving.exchange import Hot
 from jobs.serving.fetch import Fetcher
 from jobs.serving.limits import MIB
+from jobs.serving.pages.handler import Pages
 from jobs.serving.recognize import Recognize
 from jobs.serving.scrape import Scraper
 from jobs.serving.service import Service
@@ -24,8 +25,13 @@ def assembled(service: Service) -> App:
         ValueError: for a token that can't be read.
     """
     settings = service.settings
-    fetcher = Fetcher(settings.allowed_urls, settings.limits.body_mb * MIB, service.held)
-    hot: dict[str, Handler] = {"/v1/recognize": Recognize(service, fetcher)}
+    urls, most_bytes = settings.allowed_urls, settings.limits.body_mb * MIB
+    recognize = Recognize(service, Fetcher(urls, most_bytes, service.held))
+    pages = Pages(service, Fetcher(urls, most_bytes, service.pages.held))
+    hot = {
+        "/v1/recognize": Hot(recognize, settings.limits.request_s),
+        "/v1/pages": Hot(pages, settings.pages.request_s),
+    }
     token = read_token(settings.token_file)
     slow = slow_app(
         status.router(service, Scraper()),
@@ -34,7 +40,7 @@ def assembled(service: Service) -> App:
         page.router(),
         version=_version(),
     )
-    documentation.add(slow, settings.limits, has_token=bool(token))
+    documentation.add(slow, settings.limits, settings.pages, has_token=bool(token))
     return App(service, Access(token, settings.allowed_hosts), hot, slow)
 
 

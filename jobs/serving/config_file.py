@@ -61,7 +61,7 @@ def document(here: Here, settings: ServeSettings) -> str:
         "http_options": {
             "host": here.host,
             "port": here.port,
-            "request_timeout_s": settings.limits.request_s + BACKSTOP_S,
+            "request_timeout_s": settings.longest_request_s + BACKSTOP_S,
         },
         "applications": [
             {

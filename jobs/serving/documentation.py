@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from jobs.serving import schema
 from jobs.serving.bulk import documents as bulk
 from jobs.serving.limits import Limits
+from jobs.serving.pages.settings import PagesSettings
 from jobs.serving.problems import MEANINGS, STATUSES
 from pipelines.report.markup import Markup, tag, together
 
@@ -35,9 +36,9 @@ td,th{border-color:#3a3f46}.soft{color:#aaa}}
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
-def add(app: FastAPI, limits: Limits, *, has_token: bool) -> None:
+def add(app: FastAPI, limits: Limits, pages: PagesSettings, *, has_token: bool) -> None:
     """Add both paths to ``app``, which has all its other routes by now."""
-    document = openapi(app, limits, has_token=has_token)
+    document = openapi(app, limits, pages, has_token=has_token)
     page = str(_page(document))
 
     async def as_json(request: Request) -> Response:
@@ -50,18 +51,20 @@ def add(app: FastAPI, limits: Limits, *, has_token: bool) -> None:
     app.add_route("/docs", as_page, include_in_schema=False)
 
 
-def openapi(app: FastAPI, limits: Limits, *, has_token: bool) -> dict[str, Any]:
+def openapi(
+    app: FastAPI, limits: Limits, pages: PagesSettings, *, has_token: bool
+) -> dict[str, Any]:
     """The OpenAPI document: what FastAPI knows of its routes, and what we know of the others."""
     document = get_openapi(
         title=app.title,
         version=app.version,
-        description="Reads the text in pictures of words and lines. Every error of a well-formed "
-        "request is application/problem+json. What isn't HTTP/1.1 (an invalid request line, "
-        "header, length or chunk, too large a head, or none in time) gets a 400 or 408 from the "
-        "proxy in front, whose text may be HTML, and the connection is closed.",
+        description="Reads the text in pictures of words and lines, and on whole pages. Every "
+        "error of a well-formed request is application/problem+json. What isn't HTTP/1.1 (an "
+        "invalid request line, header, length or chunk, too large a head, or none in time) gets a "
+        "400 or 408 from the proxy in front, whose text may be HTML, and the connection is closed.",
         routes=app.routes,
     )
-    document["paths"] = schema.paths(limits) | document["paths"]
+    document["paths"] = schema.paths(limits, pages) | document["paths"]
     if has_token:
         document["paths"] = schema.secured(document["paths"])
     ours = schema.components(has_token=has_token)

@@ -66,6 +66,15 @@ class Answer:
 Handler = Callable[[Request], Awaitable[Answer]]
 
 
+@dataclass(frozen=True)
+class Hot:
+    """What answers a path's requests."""
+
+    handler: Handler
+    request_s: float
+    """Seconds that a request has."""
+
+
 def path_of(scope: Scope) -> str:
     """The path below the prefix at which the application is mounted."""
     path: str = scope["path"]

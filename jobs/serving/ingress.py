@@ -83,7 +83,7 @@ def environment(kind: str, settings: ServeSettings, folder: Path) -> dict[str, s
     }
     if kind == "proxy":
         return found
-    idle_s = str(math.ceil(settings.limits.request_s + BACKSTOP_S) + 5)
+    idle_s = str(math.ceil(settings.longest_request_s + BACKSTOP_S) + 5)
     return (
         found
         | _HAPROXY

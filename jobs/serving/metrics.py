@@ -75,6 +75,20 @@ CONFIDENCE = Kind(
     help="The calibrated probability that a text is right.",
     bounds=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0),
 )
+PAGES = Kind(
+    name="crnn_pages",
+    help="Whole pages answered: read, or the code of their error.",
+    labels=("outcome",),
+)
+PAGE_LINES = Kind(name="crnn_page_lines", help="Lines read on whole pages.")
+PAGE_S = Kind(
+    name="crnn_page_seconds",
+    help="From opening a page to having read it.",
+    bounds=SECONDS,
+)
+PAGES_WAITING = Kind(
+    name="crnn_pages_waiting", help="Pages taken in and not yet answered.", is_gauge=True
+)
 ROLLS = Kind(name="crnn_bundle_rolls", help="Bundles rolled in, or refused.", labels=("outcome",))
 WAITING = Kind(
     name="crnn_pictures_waiting", help="Pictures taken in and not yet answered.", is_gauge=True
@@ -88,7 +102,7 @@ MODEL = Kind(
 )
 KINDS = (
     REQUESTS, REQUEST_S, PICTURES, READ_BY, BATCH_PICTURES, DECODE_S, QUEUE_S, ENGINE_S,
-    CONFIDENCE, ROLLS, WAITING, HELD, MODEL,
+    CONFIDENCE, PAGES, PAGE_LINES, PAGE_S, PAGES_WAITING, ROLLS, WAITING, HELD, MODEL,
 )  # fmt: skip
 
 

@@ -147,7 +147,7 @@ def _deployed(here: Here, bundle: Chosen) -> Iterator[None]:
     http_options = {
         "host": here.host,
         "port": here.port,
-        "request_timeout_s": bundle.settings.limits.request_s + BACKSTOP_S,
+        "request_timeout_s": bundle.settings.longest_request_s + BACKSTOP_S,
     }
     try:
         with _said_plainly():

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from crnn.decode import DECODERS
+from crnn.pages.page import LEAST_DPI, MOST_DPI
 from jobs.serving.access import OPEN_PATHS
+from jobs.serving.asked import PAGES, PICTURES, Takes
 from jobs.serving.limits import Limits
+from jobs.serving.pages.settings import LEAST_DETECT_PX, PagesSettings
 from jobs.serving.problems import MEANINGS, PROBLEM_TYPE, STATUSES
 from jobs.serving.tensors import INPUT, LENGTH_HEADER, OUTPUTS
 
@@ -22,10 +25,11 @@ _BUSY = ("overloaded", "unavailable", "timed_out")
 _BODY = ("malformed", "slow_request", "too_large", "unsupported_media_type", "invalid")
 
 
-def paths(limits: Limits) -> Schema:
+def paths(limits: Limits, pages: PagesSettings) -> Schema:
     """The ``paths`` of an OpenAPI document."""
     found = {
         "/v1/recognize": {"post": _recognize(limits)},
+        "/v1/pages": {"post": _pages(limits, pages)},
         "/v1/model": {"get": _get("The model in use", "Model", "unavailable")},
         "/healthz": {"get": _get("Whether the process is alive", "State", "internal")},
         "/readyz": {"get": _get("Whether it is warmed up", "State", "unavailable")},
@@ -115,9 +119,69 @@ SCHEMAS: Schema = {
         model=_object(("name", "digest"), name=_TEXT, digest=_TEXT),
         results=_list_of(_ref("Result")),
     ),
+    "Line": _object(
+        ("line", "text", "confidence", "region"),
+        line={"type": "integer", "minimum": 1},
+        text=_TEXT,
+        confidence=_SHARE,
+        region=_list_of(
+            _list_of(_NUMBER, minItems=2, maxItems=2),
+            minItems=4,
+            maxItems=4,
+            description="corners x, y, px of the upright page, clockwise from where the text "
+            "begins",
+        ),
+        model=_TEXT | {"description": "of a cascade: digest of the bundle that read it"},
+        chars=_list_of(_ref("Char"), description="columns are those of the region cut out"),
+        turned={
+            "type": "integer",
+            "enum": [90, 270],
+            "description": "degrees clockwise by which a tall region was turned to be read; left "
+            "out where it wasn't",
+        },
+        error=_ref("Error"),
+    ),
+    "Page": {
+        **_object(
+            ("page",),
+            page={"type": "integer", "minimum": 1},
+            width={"type": "integer", "description": "px of the upright page"},
+            height={"type": "integer"},
+            turned={
+                "type": "integer",
+                "enum": [0, 90, 180, 270],
+                "description": "degrees clockwise by which the text lies turned on the page",
+            },
+            lines=_list_of(_ref("Line"), description="in reading order"),
+            error=_ref("Error"),
+        ),
+        "anyOf": [
+            {"required": ["width", "height", "turned", "lines"]},
+            {"required": ["error"]},
+        ],
+    },
+    "PagesOfFile": {
+        **_object(("id",), id=_TEXT, pages=_list_of(_ref("Page")), error=_ref("Error")),
+        "anyOf": [{"required": ["pages"]}, {"required": ["error"]}],
+    },
+    "Pages": _object(
+        ("model", "results"),
+        model=_object(("name", "digest"), name=_TEXT, digest=_TEXT),
+        results=_list_of(_ref("PagesOfFile")),
+    ),
     "State": _object(("status",), status=_TEXT),
     "Model": _object(
-        ("name", "digest", "engine", "charset", "decoder", "picture", "limits", "last_roll"),
+        (
+            "name",
+            "digest",
+            "engine",
+            "charset",
+            "decoder",
+            "picture",
+            "limits",
+            "pages",
+            "last_roll",
+        ),
         name=_TEXT,
         digest=_TEXT,
         cascade={"type": ["object", "null"]},
@@ -129,6 +193,7 @@ SCHEMAS: Schema = {
         data_digest=_TEXT,
         metrics={"type": "object"},
         limits={"type": "object"},
+        pages={"type": "object"},
         last_roll={"type": ["object", "null"]},
     ),
     "V2Error": _object(("error",), error=_TEXT),
@@ -203,49 +268,115 @@ def _options(limits: Limits) -> Schema:
     }
 
 
-def _recognize(limits: Limits) -> Schema:
-    options = _options(limits)
+def _asked(takes: Takes, options: Schema, most: int, example_options: Schema) -> Schema:
+    """The parameters and the body of what takes pictures with options."""
     in_query = {"chars": _AS_TEXT, "lexicon": options["lexicon"] | {"maxItems": 50}}
     query = [
         {"name": name, "in": "query", "required": False, "schema": schema}
         for name, schema in (options | in_query).items()
     ]
-    form = _object(
-        ("files",),
-        files=_list_of(
-            {"type": "string", "format": "binary"}, minItems=1, maxItems=limits.pictures
-        ),
-        chars=_AS_TEXT,
-        decoder=options["decoder"],
-        lexicon=_TEXT | {"description": "one word a line, or several fields"},
-        min_confidence=options["min_confidence"],
-    )
-    form["description"] = "pictures, and options: each as a field, or all as JSON in 'options'"
+    of_form = options | {
+        "chars": _AS_TEXT,
+        "lexicon": _TEXT | {"description": "one word a line, or several fields"},
+    }
+    binary = {"type": "string", "format": "binary"}
+    form = _object(("files",), files=_list_of(binary, minItems=1, maxItems=most), **of_form)
+    form["description"] = "files, and options: each as a field, or all as JSON in 'options'"
     image = _object((), id=_TEXT, data={"type": "string", "format": "byte"}) | _STRICT
     image["required"] = ["data"]
     image["description"] = "data in base64, or a url that the operator allowed"
-    json_body = _object(
-        ("images",),
-        images=_list_of(image, minItems=1, maxItems=limits.pictures),
+    body = _object(
+        (takes.member,),
         options=_object((), **options) | _STRICT,
+        **{takes.member: _list_of(image, minItems=1, maxItems=most)},
     )
     example = {
-        "images": [{"id": "first", "data": EXAMPLE_PNG}],
-        "options": {"chars": True, "decoder": "greedy"},
+        takes.member: [{"id": "first", "data": EXAMPLE_PNG}],
+        "options": example_options,
     }
+    return {
+        "parameters": query,
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": body | _STRICT, "example": example},
+                "multipart/form-data": {"schema": form},
+            },
+        },
+    }
+
+
+def _pages(limits: Limits, pages: PagesSettings) -> Schema:
+    options = _options(limits) | {
+        "dpi": {
+            "type": "integer",
+            "minimum": LEAST_DPI,
+            "maximum": MOST_DPI,
+            "default": pages.dpi,
+            "description": "dots per inch at which a PDF is drawn",
+        },
+        "detect_px": {
+            "type": "integer",
+            "minimum": LEAST_DETECT_PX,
+            "maximum": pages.max_detect_px,
+            "default": pages.detect_px,
+            "description": "longest side, px, to which a page is shrunk to find its text",
+        },
+    }
+    example = {"chars": False, "dpi": pages.dpi}
+    return {
+        "summary": "Read whole pages",
+        "description": "Finds the text of pictures, TIFFs and PDFs and reads it line by line. A "
+        f"file may have {pages.per_file} pages, a request {pages.per_request}. Files come in the "
+        "order of the request, lines in reading order. A page or a file that can't be opened has "
+        "an error in its place, and its neighbours are read.",
+        "tags": ["recognition"],
+        **_asked(PAGES, options, pages.per_request, example),
+        "responses": {
+            "200": _json("the pages", _ref("Pages"), _PAGES_EXAMPLE),
+            **problems(
+                *_BODY, "too_many_pages", "too_many_pictures", *_BUSY, "internal", "not_installed"
+            ),
+        },
+    }
+
+
+_PAGES_EXAMPLE: Schema = {
+    "model": {"name": "mobile", "digest": "3694bec9…"},
+    "results": [
+        {
+            "id": "book.pdf",
+            "pages": [
+                {
+                    "page": 1,
+                    "width": 1654,
+                    "height": 2339,
+                    "turned": 0,
+                    "lines": [
+                        {
+                            "line": 1,
+                            "text": "A short account",
+                            "confidence": 0.97,
+                            "region": [[120, 90], [640, 90], [640, 132], [120, 132]],
+                        }
+                    ],
+                },
+                {"page": 2, "error": {"code": "too_large", "message": "the page is 40000x40000"}},
+            ],
+        },
+        {"id": "locked.pdf", "error": {"code": "encrypted", "message": "wants a password"}},
+    ],
+}
+
+
+def _recognize(limits: Limits) -> Schema:
+    example = {"chars": True, "decoder": "greedy"}
     return {
         "summary": "Read pictures",
         "description": "Results come in the order of the pictures. A picture that can't be read "
         "has an error in its place, and its neighbours are read.",
         "tags": ["recognition"],
-        "parameters": query,
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {"schema": json_body | _STRICT, "example": example},
-                "multipart/form-data": {"schema": form},
-            },
-        },
+        **_asked(PICTURES, _options(limits), limits.pictures, example),
         "responses": {
             "200": _json("the results", _ref("Results"), _RESULTS_EXAMPLE),
             **problems(*_BODY, "too_many_pictures", *_BUSY, "internal"),

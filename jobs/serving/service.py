@@ -7,10 +7,11 @@ all new pictures, and the old one ends when it has answered what it took in.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,17 +23,29 @@ from crnn.errors import (
     BundleError,
     ClosedError,
     CrnnError,
+    DataError,
     DeadlineError,
     PictureError,
     QueueFullError,
 )
 from crnn.kept import Kept
 from crnn.online import OnlineRecognizer
+from crnn.online.pages import Document
 from crnn.result import Result
 from jobs.serving.asked import Options
 from jobs.serving.bodies import Held
 from jobs.serving.limits import MIB
-from jobs.serving.metrics import HELD, MODEL, ROLLS, WAITING, Kind, Labels, Tally
+from jobs.serving.metrics import (
+    HELD,
+    MODEL,
+    PAGES_WAITING,
+    ROLLS,
+    WAITING,
+    Kind,
+    Labels,
+    Tally,
+)
+from jobs.serving.pages.work import PageWork
 from jobs.serving.problems import RETRY_AFTER_S, ProblemError
 from jobs.serving.settings import ServeSettings
 from jobs.serving.shipped import second
@@ -63,6 +76,7 @@ class Service:
     def __init__(self, settings: ServeSettings, tally: Tally) -> None:
         self.settings, self.limits, self.tally = settings, settings.limits, tally
         self.held = Held(settings.limits.held_mb * MIB)
+        self.pages = PageWork(settings.detector, settings.pages, tally)
         self.last_roll: Roll | None = None
         self.is_draining = False
         self._online: OnlineRecognizer | None = None
@@ -132,10 +146,30 @@ class Service:
             try:
                 return online, await _read(online, pictures, decoder, options.chars, deadline_s)
             except ClosedError as error:
-                if online is self._online:  # not one that was just rolled out
-                    raise ProblemError(
-                        "unavailable", str(error), retry_after_s=RETRY_AFTER_S
-                    ) from error
+                self._check_rolled_out(online, error)
+
+    def _check_rolled_out(self, online: OnlineRecognizer, error: ClosedError) -> None:
+        """Raise ProblemError unless another recognizer has taken the place of this one."""
+        if online is self._online:
+            raise ProblemError("unavailable", str(error), retry_after_s=RETRY_AFTER_S) from error
+
+    async def read_pages(
+        self, files: Sequence[bytes | PictureError], options: Options, deadline_s: float
+    ) -> tuple[OnlineRecognizer, list[Document]]:
+        """As ``read``, the whole pages of files; ProblemError ``too_many_pages`` too."""
+        while True:
+            online = self.online
+            decoder = await self._decoder(online, options)
+            left_s = max(deadline_s - asyncio.get_running_loop().time(), 0.001)
+            try:
+                with _as_problems():
+                    return online, await self.pages.read(online, files, options, decoder, left_s)
+            except PictureError as error:
+                raise ProblemError("too_many_pages", str(error)) from error
+            except DataError as error:
+                raise ProblemError("not_installed", str(error)) from error
+            except ClosedError as error:
+                self._check_rolled_out(online, error)
 
     async def aclose(self) -> None:
         """Answer what was taken in, then end."""
@@ -143,11 +177,15 @@ class Service:
         if self._online is not None:
             await self._online.aclose()
         await asyncio.gather(*self._ending)
+        await self.pages.aclose()
 
     def gauges(self) -> list[tuple[Kind, Labels, float]]:
         """The values of now, for metrics."""
         online = self._online
-        found: list[tuple[Kind, Labels, float]] = [(HELD, (), self.held.bytes)]
+        found: list[tuple[Kind, Labels, float]] = [
+            (HELD, (), self.held.bytes + self.pages.held.bytes),
+            (PAGES_WAITING, (), self.pages.waiting),
+        ]
         if online is not None:
             found.append((WAITING, (), online.pictures))
             for bundle, engine in online.engines():
@@ -183,6 +221,7 @@ class Service:
                 "lexicon_words": self.limits.lexicon_words,
                 "request_s": self.limits.request_s,
             },
+            "pages": self.pages.describe(),
             "pictures_waiting": online.pictures,
             "last_roll": None if self.last_roll is None else vars(self.last_roll),
         }
@@ -251,14 +290,10 @@ async def _read(
 ) -> list[Result]:
     readable = [picture for picture in pictures if isinstance(picture, bytes)]
     left_s = deadline_s - asyncio.get_running_loop().time()
-    try:
+    with _as_problems():
         results = await online.read(
             readable, decoder=decoder, chars=chars, timeout_s=max(left_s, 0.001)
         )
-    except QueueFullError as error:
-        raise ProblemError("overloaded", str(error), retry_after_s=error.retry_after_s) from error
-    except DeadlineError as error:
-        raise ProblemError("timed_out", str(error), retry_after_s=RETRY_AFTER_S) from error
     if len(readable) == len(pictures):
         return results
     left = iter(results)
@@ -266,6 +301,17 @@ async def _read(
         next(left) if isinstance(picture, bytes) else _error(online, picture)
         for picture in pictures
     ]
+
+
+@contextlib.contextmanager
+def _as_problems() -> Iterator[None]:
+    """What a full queue and a lack of time are to a caller."""
+    try:
+        yield
+    except QueueFullError as error:
+        raise ProblemError("overloaded", str(error), retry_after_s=error.retry_after_s) from error
+    except DeadlineError as error:
+        raise ProblemError("timed_out", str(error), retry_after_s=RETRY_AFTER_S) from error
 
 
 def _cascade(online: OnlineRecognizer) -> dict[str, Any] | None:

@@ -13,8 +13,10 @@ import tyro
 
 from crnn.doubt import BELOW, check_bound
 from crnn.online import OnlineConfig
+from crnn.pages.graph import PACKAGE
 from jobs.serving.bulk.settings import BulkSettings
 from jobs.serving.limits import Limits
+from jobs.serving.pages.settings import PagesSettings
 
 TOKEN_VARIABLE = "CRNN_SERVE_TOKEN"
 BACKSTOP_S = 10.0
@@ -40,6 +42,9 @@ class ServeSettings:
     digest: str = ""
     """The digest (SHA-256) that the bundle must have (with --then, that of both together); a
     bundle with another digest is refused."""
+    detector: str = PACKAGE
+    """What finds the text of whole pages (POST /v1/pages): the installed package rapidocr, or an
+    ONNX file of the DB family."""
     min_replicas: int = 0
     """Minimum number of replicas. 0: one; on a cluster started on this machine, one for each core,
     four at most. A replica takes half a GB of memory."""
@@ -74,7 +79,13 @@ class ServeSettings:
     """Log every request."""
     limits: Limits = field(default_factory=Limits)
     online: OnlineConfig = field(default_factory=OnlineConfig)
+    pages: PagesSettings = field(default_factory=PagesSettings)
     bulk: BulkSettings = field(default_factory=BulkSettings)
+
+    @property
+    def longest_request_s(self) -> float:
+        """Seconds that any request may take."""
+        return max(self.limits.request_s, self.pages.request_s)
 
     def placed(self, own_cpus: int = 0) -> ServeSettings:
         """With the replicas, and the CPUs and the engines of one, decided.
@@ -119,6 +130,11 @@ class ServeSettings:
             raise ValueError(
                 f"limits.body_mb is {self.limits.body_mb}, more than online.queue_mb "
                 f"{self.online.queue_mb}; expected room for one request at least"
+            )
+        if self.limits.body_mb > self.pages.held_mb:
+            raise ValueError(
+                f"limits.body_mb is {self.limits.body_mb}, more than pages.held_mb "
+                f"{self.pages.held_mb}; expected room for one request at least"
             )
         for host in self.allowed_hosts:
             check_host(host)

@@ -9,6 +9,7 @@ from crnn import storage
 from crnn.bundle import BUNDLE_FILE, load_bundle
 from crnn.doubt import Then
 from crnn.errors import BundleError
+from crnn.pages.graph import PACKAGE, detector_graph
 from crnn.shipped import default_bundle
 from jobs.serving.settings import ServeSettings
 
@@ -30,9 +31,11 @@ def chosen(settings: ServeSettings) -> Chosen:
     Raises:
         BundleError: when none is given and there is none, or when it can't be loaded or has
             another digest than the one given.
+        DataError: as ``found_detector``.
     """
     uri, why = address(settings.bundle)
     settings = replace(settings, bundle=uri, then=settings.then and storage.absolute(settings.then))
+    settings = replace(settings, detector=found_detector(settings.detector))
     bundle = load_bundle(uri, with_onnx=False)
     then = second(settings, with_onnx=False)
     digest = then.digest(bundle) if then else bundle.digest
@@ -51,6 +54,19 @@ def second(settings: ServeSettings, *, with_onnx: bool = True) -> Then | None:
     if not settings.then:
         return None
     return Then(bundle=load_bundle(settings.then, with_onnx=with_onnx), below=settings.below)
+
+
+def found_detector(given: str) -> str:
+    """The package's name, or the absolute address of an ONNX file, once it can be read.
+
+    Raises:
+        DataError: when there is no such file.
+    """
+    if given == PACKAGE:  # where it isn't installed, only whole pages can't be read
+        return given
+    uri = storage.absolute(given)
+    detector_graph(uri)
+    return uri
 
 
 def address(given: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from crnn.decode import Decoder
 from crnn.errors import DataError, PictureError
 from crnn.pages.detector import Detector
-from crnn.pages.lines import Lines
+from crnn.pages.lines import lines_of
 from crnn.pages.page import PageRequest
 from crnn.pages.stream import OnePage, pages_of
 from crnn.picture_pool import Encoded, PicturePool
@@ -67,7 +67,7 @@ class PageLines:
                 rows.add(one)
                 yield one.page
                 continue
-            lines = Lines(one.page.pixels, self.detector, self.recognizer, self.decode)
+            lines = lines_of(one.page.pixels, self.detector, self.recognizer, self.decode)
             for line, found in enumerate(lines.found, start=1):
                 rows.add(one, line, found.region)
                 yield lines.prepared(found.region)

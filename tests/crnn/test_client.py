@@ -24,6 +24,7 @@ from crnn.client import AsyncClient, Client, Result
 from crnn.client.retry import FIRST_WAIT_S, LONGEST_WAIT_S, wait_s
 from crnn.errors import (
     AccessDeniedError,
+    PictureError,
     RequestRefusedError,
     ServiceBusyError,
     ServiceError,
@@ -31,6 +32,8 @@ from crnn.errors import (
 )
 from crnn.recognizer import Recognizer
 from jobs.serving.limits import Limits
+from tests.crnn.pages.drawn import encrypted_pdf, in_file, turned, two_columns
+from tests.crnn.poison import encoded
 from tests.jobs.nodes import free_port
 from tests.jobs.runs import PROJECT
 from tests.jobs.serving.local_server import Replica, serving
@@ -157,6 +160,41 @@ def test_bad_pictures_are_results_in_their_places(
         client.read([7])  # type: ignore[list-item]
     with pytest.raises(TypeError, match="one or several of them, not int"):
         client.read(7)  # type: ignore[call-overload]
+
+
+def test_pages_of_whatever_a_caller_calls_a_page(
+    client: Client, recognizer: Recognizer, tmp_path: Path
+) -> None:
+    page = turned(two_columns(), 2)
+    page.save(tmp_path / "page.png")
+    wanted = recognizer.read_page(page)
+    for form in (tmp_path / "page.png", encoded(page), page, np.asarray(page)):
+        [found] = client.read_page(form)
+        assert (found.number, found.width, found.height, found.turned) == (1, *page.size, 180)
+        assert found.text == "\n".join(line.text for line in wanted) and found.error_code is None
+        assert [sum(line.region, ()) for line in found.lines] == [line.region for line in wanted]
+        assert all(same(a.result, b.result) for a, b in zip(found.lines, wanted, strict=True))
+    file, second = io.BytesIO(), Image.new("1", (9_000, 5_000))
+    more = {"append_images": [second], "compression": "tiff_deflate"}
+    Image.new("1", (30, 20), 1).save(file, "TIFF", save_all=True, **more)
+    blank, huge = client.read_page(file.getvalue(), chars=False, detect_px=640)
+    assert (blank.lines, blank.text, blank.error_code) == ((), "", None)
+    assert (huge.number, huge.error_code, huge.lines) == (2, "too_large", ())
+
+
+def test_a_file_that_cant_be_opened_raises_as_in_a_program(client: Client, tmp_path: Path) -> None:
+    for bad, code in (
+        (b"junk", "undecodable"),
+        (encrypted_pdf(), "encrypted"),
+        (tmp_path / "none.pdf", "not_found"),
+        (bytes(2 << 20), "too_large"),
+        (in_file([Image.new("L", (30, 20))] * 33, "TIFF"), "too_many_pages"),
+    ):
+        with pytest.raises(PictureError) as caught:
+            client.read_page(bad)
+        assert caught.value.reason == code and str(caught.value)
+    with pytest.raises(RequestRefusedError, match="64 to 2048"):
+        client.read_page(encoded(two_columns()), detect_px=9)
 
 
 def test_options(client: Client, recognizer: Recognizer) -> None:

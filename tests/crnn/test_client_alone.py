@@ -25,6 +25,8 @@ from crnn.client import Client
 
 with Client(address) as client:
     print(client.read(picture).text)
+    [page] = client.read_page(picture)
+    assert page.width and page.error_code is None
 here = {m.__file__ for n, m in sys.modules.items() if n.split(".")[0] == "crnn"}
 assert here and all(file.startswith(unpacked) for file in here), here
 """

@@ -12,6 +12,7 @@ from tests.jobs.serving.services import SHIPPED, Service, ready
 LIMITS = (
     *("--limits.body-mb", "4", "--limits.held-mb", "16", "--limits.pictures", "40"),
     *("--limits.lexicon-words", "1000", "--online.max-pixels", "1000000"),
+    *("--pages.per-request", "4", "--pages.per-file", "3", "--pages.max-pixels", "2000000"),
 )
 
 

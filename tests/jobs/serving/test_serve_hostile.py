@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from crnn.client import Client
-from tests.crnn.poison import corpus, memory_hog, time_hog
+from tests.crnn.pages.drawn import two_columns
+from tests.crnn.poison import corpus, encoded, memory_hog, time_hog
 from tests.jobs.processes import Process, descendants, with_argument
 from tests.jobs.runs import PROJECT, environment
 from tests.jobs.serving.services import SHIPPED, Service, files, ready, word_pictures
@@ -27,6 +28,10 @@ negative_data_rejection.expected-statuses = [400, 401, 404, 405, 413, 415, 422]
 [[operations]]
 include-path = "/v1/recognize"
 checks.negative_data_rejection.enabled = false
+
+[[operations]]
+include-path = "/v1/pages"
+checks.negative_data_rejection.enabled = false
 """
 """422: what makes no sense together is more than a schema says; 409 and 429: jobs that are there.
 Whatever stands in a form as a file is a picture, if only one that can't be read. And a job that
@@ -38,7 +43,8 @@ OPEN_JOBS = 2
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The defaults, but for the bound of a picture, which the corpus presupposes."""
     folder = tmp_path_factory.mktemp("hostile")
-    with ready(folder, "--bundle", str(SHIPPED), "--online.max-pixels", "64000000") as running:
+    bounds = ("--online.max-pixels", "64000000", "--pages.max-pixels", "64000000")
+    with ready(folder, "--bundle", str(SHIPPED), *bounds) as running:
         yield running
 
 
@@ -52,6 +58,21 @@ def test_every_poison_is_its_own_error_and_its_neighbour_is_read(hostile: Servic
             first, middle, last = answer.json()["results"]
             assert first["text"] == last["text"] == plain, name
             assert poison.allows(middle.get("error", {}).get("code")), (name, middle)
+
+
+def test_every_poison_among_pages_is_its_own_error(hostile: Service) -> None:
+    good = encoded(two_columns())
+    with hostile.client() as client:
+        [plain] = client.post("/v1/pages", files=files([good])).json()["results"]
+        lines = len(plain["pages"][0]["lines"])
+        for name, poison in corpus().items():
+            answer = client.post("/v1/pages", files=files([poison.data, good]), data={"dpi": "36"})
+            assert answer.status_code == 200, (name, answer.text)
+            first, last = answer.json()["results"]
+            assert [len(page["lines"]) for page in last["pages"]] == [lines], name
+            codes = {page.get("error", {}).get("code") for page in first.get("pages", [first])}
+            counted = {"too_many_pages", "undecodable"} if poison.codes else set()
+            assert all(code in counted or poison.allows(code) for code in codes), (name, codes)
 
 
 def test_poison_from_many_callers_ends_no_replica_and_leaves_no_process(hostile: Service) -> None:

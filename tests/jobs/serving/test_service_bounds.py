@@ -36,6 +36,7 @@ def test_requests_without_the_token_are_refused_and_health_is_open(strict: Servi
             problem(answer, 401, "unauthorized")
             assert answer.headers["www-authenticate"] == 'Bearer realm="crnn"'
             assert TOKEN not in answer.text
+        problem(client.post("/v1/pages", files=files(word_pictures(1))), 401, "unauthorized")
         for path in ("/v1/model", "/metrics", "/v1/jobs", "/v2", "/v2/models/crnn"):
             assert client.get(path).status_code == 401
         for path in ("/", "/healthz", "/readyz", "/docs", "/v2/health/live", "/v2/health/ready"):

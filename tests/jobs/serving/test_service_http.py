@@ -107,6 +107,7 @@ def test_head_options_and_other_methods(guarded: Service) -> None:
             ("HEAD", "/v1/recognize", "POST"),
             ("OPTIONS", "/v1/recognize", "POST"),
             ("TRACE", "/v1/recognize", "POST"),
+            ("GET", "/v1/pages", "POST"),
             ("OPTIONS", "/v1/model", "GET, HEAD"),
             ("PUT", "/v1/jobs", "GET, HEAD, POST"),
             ("PATCH", "/v1/jobs/x", "DELETE, GET, HEAD"),
@@ -170,7 +171,7 @@ def test_ids_of_requests_are_taken_over_where_they_are_plain(guarded: Service) -
 
 def test_a_body_in_a_coding_is_told_which_it_may_have(guarded: Service) -> None:
     with guarded.client(headers={"Authorization": f"Bearer {TOKEN}"}) as client:
-        for path in ("/v1/recognize", "/v1/jobs"):
+        for path in ("/v1/recognize", "/v1/pages", "/v1/jobs"):
             headers = {"content-encoding": "gzip", "content-type": "application/json"}
             answer = client.post(path, content=b"x", headers=headers)
             problem(answer, 415, "unsupported_media_type")
@@ -229,7 +230,7 @@ def test_a_body_of_a_job_that_comes_too_slowly_is_given_up(guarded: Service) -> 
 def test_the_documentation_says_which_status_means_what(guarded: Service) -> None:
     with guarded.client() as client:
         document = client.get("/openapi.json").json()
-        for path in ("/v1/recognize", "/v1/jobs"):
+        for path in ("/v1/recognize", "/v1/pages", "/v1/jobs"):
             answers = document["paths"][path]["post"]["responses"]
             assert "the body didn't come" in answers["408"]["description"].lower()
             assert "wasn't ready" in answers["504"]["description"]

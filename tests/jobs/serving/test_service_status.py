@@ -97,8 +97,8 @@ def test_the_documentation_describes_every_path_and_loads_nothing_from_elsewhere
 ) -> None:
     document = client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    for path in ("/v1/recognize", "/v1/model", "/healthz", "/readyz", "/metrics", "/v1/jobs",
-                 "/v2/models/{name}/infer"):  # fmt: skip
+    for path in ("/v1/recognize", "/v1/pages", "/v1/model", "/healthz", "/readyz", "/metrics",
+                 "/v1/jobs", "/v2/models/{name}/infer"):  # fmt: skip
         assert path in document["paths"]
     example = document["paths"]["/v1/recognize"]["post"]["requestBody"]["content"][
         "application/json"
