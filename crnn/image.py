@@ -314,6 +314,10 @@ def _hush_pillow() -> None:
         warnings.filterwarnings("ignore", module=_PILLOW_MODULES)
 
 
+SMALLEST = PictureContract(height=8, channels=1, mode="fixed", widths=(8,))
+"""What a picture is scaled to when all that is asked is whether it decodes."""
+
+
 def upright(image: Image.Image) -> Image.Image:
     """EXIF orientation applied, opaque (``crnn.transparency``), any mode to ``L`` or ``RGB``.
 

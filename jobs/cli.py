@@ -19,6 +19,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import tyro
 import yaml
+from typing_extensions import Doc
 from tyro.constructors import (
     MISSING,
     MISSING_NONPROP,
@@ -61,7 +62,7 @@ def parse(config_type: type[Config], argv: Sequence[str], *, description: str) -
         config_type,
         args=[*places, *kept, *named],
         description=text,
-        registry=_with_plain_defaults(),
+        registry=_help_rules(),
     )
 
 
@@ -118,8 +119,9 @@ def flatten(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _with_plain_defaults() -> ConstructorRegistry:
-    """Says each default once: tyro adds ``(default: '')`` to a text that has its own already."""
+def _help_rules() -> ConstructorRegistry:
+    """How help is shown: a job's own flags first, then those of its config's bases; each default
+    once, where tyro would add ``(default: '')`` to a text that names it already."""
     registry = ConstructorRegistry()
     asked: list[Any] = []
 
@@ -132,17 +134,30 @@ def _with_plain_defaults() -> ConstructorRegistry:
         asked.pop()
         if not isinstance(spec, StructConstructorSpec) or not dataclasses.is_dataclass(info.type):
             return None
-        return dataclasses.replace(spec, fields=tuple(map(_with_plain_default, spec.fields)))
+        own_first = sorted(spec.fields, key=lambda one: _owner(info.type, one.name))
+        return dataclasses.replace(spec, fields=tuple(map(_with_plain_default, own_first)))
 
     return registry
+
+
+def _owner(config_type: type, name: str) -> int:
+    """How far up the bases of a config it is that has a field."""
+    return next(i for i, base in enumerate(config_type.__mro__) if name in _annotations(base))
+
+
+def _annotations(base: type) -> Mapping[str, Any]:
+    return vars(base).get("__annotations__", {})
 
 
 def _with_plain_default(spec: StructFieldSpec) -> StructFieldSpec:
     if dataclasses.is_dataclass(spec.type):
         return spec
 
+    plain, *more = get_args(spec.type) if get_origin(spec.type) is Annotated else (spec.type,)
+    shared = next((one.documentation for one in more if isinstance(one, Doc)), None)
+
     def text() -> str:
-        given = spec.helptext() if callable(spec.helptext) else spec.helptext
+        given = shared or (spec.helptext() if callable(spec.helptext) else spec.helptext)
         return " ".join((given or "").replace("``", "").split())
 
     def hint(default: str) -> str:
@@ -152,7 +167,6 @@ def _with_plain_default(spec: StructFieldSpec) -> StructFieldSpec:
             return ""
         return f"(default: {'none' if default in ('', _EMPTY) else default})"
 
-    plain, *more = get_args(spec.type) if get_origin(spec.type) is Annotated else (spec.type,)
     typed: Any = Annotated[(plain, tyro.conf.arg(help_behavior_hint=hint), *more)]
     return dataclasses.replace(spec, type=typed, helptext=text)
 

@@ -25,6 +25,7 @@ import tyro
 
 from crnn import storage
 from jobs import cli
+from jobs.flags import ClusterAddress
 from jobs.progress import ProgressLines
 from pipelines.comparison.settings import CompareConfig
 
@@ -41,8 +42,7 @@ class CompareSettings(CompareConfig):
     """Prepared sets or sources; the others are compared with the first."""
     out: str = ""
     """Folder of the page: a path, s3:// or gs:// address; default: comparison-<time>."""
-    address: str = ""
-    """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
+    address: ClusterAddress = ""
 
 
 def main(argv: Sequence[str]) -> None:

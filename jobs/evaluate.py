@@ -29,7 +29,9 @@ import tyro
 from crnn import storage
 from crnn.engines import AUTO
 from crnn.metrics import Sums, wilson_interval
+from crnn.shared_settings import EngineName, LexiconFile, UseGpu
 from jobs import cli
+from jobs.flags import BundleAddress, ClusterAddress
 from jobs.progress import ProgressLines
 
 if TYPE_CHECKING:
@@ -44,8 +46,7 @@ SHOWN_BOUNDS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 class EvaluateSettings:
     """What to evaluate, on what, and where the report goes."""
 
-    bundle: str
-    """The bundle: a folder, s3:// or gs:// address."""
+    bundle: BundleAddress
     data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SET [SET ...]")]
     """Prepared sets; the report names each by the last part of its address."""
     out: str = ""
@@ -63,20 +64,15 @@ class EvaluateSettings:
     decoder: str = ""
     """How texts are decoded: greedy, beam or lexicon; default: lexicon with --lexicon, else the
     bundle's own."""
-    lexicon: str = ""
-    """Text file with the allowed words, one a line."""
-    engine: str = AUTO
-    """What runs the model: torch, compiled, onnx or openvino; auto: the fastest one available.
-    openvino-bf16 and torch-bf16 compute in bfloat16, if the bundle records what that loses."""
+    lexicon: LexiconFile = ""
+    engine: EngineName = AUTO
     held_out_share: float = 0.0
     """Above 0 (up to 1): evaluate only those samples of each set that crnn train with this
     --val-share held out; 0: all samples."""
     limit: int = 0
     """Maximum number of samples of each set, taken from its beginning; 0: all."""
-    use_gpu: bool = False
-    """Run on the GPUs of the cluster, one process for each."""
-    address: str = ""
-    """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
+    use_gpu: UseGpu = False
+    address: ClusterAddress = ""
 
     def __post_init__(self) -> None:
         if not self.data:

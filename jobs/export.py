@@ -30,6 +30,7 @@ from crnn import storage
 from crnn.engines import AUTO, REDUCED, RUNTIMES, build_engine, engine_for
 from crnn.onnx_file import ONNX_FILE, ProvenOnnx
 from jobs import cli
+from jobs.flags import BundleAddress
 from pipelines.samples import from_sets, rendered
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ _MEASURED_WIDTH_PX = 128
 class ExportSettings:
     """Which bundle, and on what it is proven."""
 
-    bundle: str
-    """The bundle: a folder, s3:// or gs:// address."""
+    bundle: BundleAddress
     data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SET [SET ...]")] = ()
     """Prepared sets to compare on; default: pictures rendered from the bundle's characters."""
     pictures: int = 1000

@@ -26,6 +26,7 @@ import tyro
 
 from crnn import storage
 from jobs import cli
+from jobs.flags import ClusterAddress
 from jobs.progress import ProgressLines
 from pipelines.inspection.settings import InspectConfig
 
@@ -45,8 +46,7 @@ class InspectSettings(InspectConfig):
     """Folder of the report: a path, s3:// or gs:// address; default: inspection-<time>."""
     strict: bool = False
     """Exit with status 1 if there are errors."""
-    address: str = ""
-    """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
+    address: ClusterAddress = ""
 
 
 def main(argv: Sequence[str]) -> None:

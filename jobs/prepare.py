@@ -29,6 +29,7 @@ if not __package__:  # run as a script
 import tyro
 
 from jobs import cli
+from jobs.flags import ClusterAddress
 from jobs.progress import ProgressLines
 from pipelines.prepare.config import PrepareConfig
 
@@ -45,8 +46,7 @@ class PrepareSettings(PrepareConfig):
     ]
     """Labelled pictures, one source or more, and last the folder for the shards: paths, s3:// or
     gs:// addresses."""
-    address: str = ""
-    """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
+    address: ClusterAddress = ""
 
 
 def main(argv: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ if not __package__:  # run as a script
 import tyro
 
 from jobs import cli
+from jobs.flags import BundleDigest, BundleOrIncluded
 from pipelines.recognition.config import ReadOptions
 
 
@@ -37,11 +38,8 @@ class ReadSettings(ReadOptions):
     """Paths, s3:// or gs:// addresses, patterns such as 'crops/*.png', and folders."""
     json: bool = False
     """Print JSON, one object a line."""
-    bundle: str = ""
-    """The bundle: a folder, s3:// or gs:// address. Default: bundles/mobile, which is included."""
-    digest: str = ""
-    """Digest (SHA-256) that the bundle must have (with --then, that of both together); a bundle
-    with another digest is refused."""
+    bundle: BundleOrIncluded = ""
+    digest: BundleDigest = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -33,6 +33,7 @@ import tyro
 from crnn import storage
 from crnn.errors import DataError
 from jobs import cli
+from jobs.flags import BundleDigest, BundleOrIncluded, ClusterAddress
 from jobs.progress import ProgressLines
 from jobs.progress_file import ProgressFile
 from pipelines.recognition.config import BulkConfig, ReadOptions
@@ -55,19 +56,15 @@ class RecognizeSettings(BulkConfig):
     patterns such as 'crops/*.png'."""
     json: bool = False
     """With pictures read here: print JSON, one object a line."""
-    bundle: str = ""
-    """The bundle: a folder, s3:// or gs:// address. Default: bundles/mobile, which is included."""
+    bundle: BundleOrIncluded = ""
     input: str = ""
     """A folder or prefix, one picture, a pattern such as 'crops/*.png', a prepared set, or a
     .parquet or .csv file with a column uri (optionally etag, and the region to cut out: x0 y0 x1
     y1, box or polygon, in px)."""
     output: str = ""
     """Folder of the results: a path, s3:// or gs:// address."""
-    address: str = ""
-    """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
-    digest: str = ""
-    """Digest (SHA-256) that the bundle must have (with --then, that of both together); a bundle
-    with another digest is refused."""
+    address: ClusterAddress = ""
+    digest: BundleDigest = ""
     progress: str = ""
     """JSON file to write the job's progress to, for other programs: a path, s3:// or gs://."""
 

@@ -26,6 +26,7 @@ import tyro
 from crnn import storage
 from crnn.charset_file import charset_of
 from jobs import cli
+from jobs.flags import ClusterAddress
 from jobs.progress import ProgressLines
 from pipelines.render.config import Content, RenderConfig, check_inputs, words_left_out
 from pipelines.render.fonts import FontSplit
@@ -102,8 +103,7 @@ class SynthesizeSettings:
     """Pictures for each task; 0: from 512 to 16384, by --count."""
     overwrite: bool = False
     """Replace a set that was rendered with other settings; other files are never touched."""
-    address: str = ""
-    """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
+    address: ClusterAddress = ""
     preview: str = ""
     """PNG file to write: samples with their labels."""
     preview_augment: str = ""

@@ -32,6 +32,7 @@ if not __package__:  # run as a script
 
 from crnn import storage
 from jobs import cli
+from jobs.flags import ClusterAddress
 from jobs.progress import ProgressLines
 from jobs.training.settings import TrainSettings
 from pipelines.prepare.config import CONFIDENCES, PrepareConfig
@@ -75,8 +76,7 @@ class TeachSettings:
     with a val part, only train is used."""
     to_label: int = 200
     """Number of pictures on the page of what to label first; 0: no page."""
-    address: str = ""
-    """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
+    address: ClusterAddress = ""
     read: BulkConfig = field(default_factory=BulkConfig)
     """How the teacher reads."""
     prepare: PrepareConfig = field(default_factory=lambda: USUAL)

@@ -34,6 +34,7 @@ __all__ = [
     "LexiconDecoder",
     "beam",
     "build_decoder",
+    "check_lexicon",
     "greedy",
 ]
 
@@ -67,8 +68,8 @@ def _build_beam(options: DecoderOptions) -> Decoder:
 
 def _build_lexicon(options: DecoderOptions) -> Decoder:
     _refuse("lexicon", ngram=options.ngram)
-    if options.lexicon is None:
-        raise ValueError("decoder 'lexicon' needs a lexicon: the list of words to choose from")
+    check_lexicon("lexicon", options.lexicon)
+    assert options.lexicon is not None
     return LexiconDecoder(options.lexicon)
 
 
@@ -110,6 +111,14 @@ def build_decoder(
     beam_config = BeamConfig(beam_width=beam_width)
     options = DecoderOptions(lexicon=lexicon, ngram=ngram, beam=beam_config, fusion=fusion)
     return DECODERS[name](options)
+
+
+def check_lexicon(decoder: str | None, lexicon: object | None) -> None:
+    """Raise ValueError unless they go together; None: no decoder is named, there is no lexicon."""
+    if decoder == "lexicon" and lexicon is None:
+        raise ValueError("decoder 'lexicon' needs a lexicon: the list of words to choose from")
+    if decoder not in (None, "lexicon"):
+        _refuse(decoder, lexicon=lexicon)
 
 
 def _refuse(name: str, **options: object) -> None:

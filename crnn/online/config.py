@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crnn.engines import AUTO, BATCH_PIXELS
+from crnn.shared_settings import DecodeMemoryMb, DecodeTimeoutS, EngineName
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnlineConfig:
     """How pictures are read for many callers, and how much is taken in at once."""
 
-    engine: str = AUTO
-    """What runs the model: torch, compiled, onnx or openvino; auto: the fastest one available.
-    openvino-bf16 and torch-bf16 compute in bfloat16, if the bundle records what that loses."""
+    engine: EngineName = AUTO
     device: str = "cpu"
     """Where the model runs: cpu or cuda."""
     threads: int = 1
@@ -43,10 +42,8 @@ class OnlineConfig:
     bounded in work (one scan, nothing else that inflates, 512 KiB), so hostile pictures can't
     delay others, but a bug in libjpeg-turbo or libpng would affect that process: use this
     for untrusted clients, at the cost of throughput (docs/security.md)."""
-    decode_memory_mb: int = 1024
-    """Memory limit of a decoding process, MiB; a picture that needs more becomes an error."""
-    decode_timeout_s: float = 5.0
-    """Time limit for decoding one picture, seconds; a slower one becomes an error."""
+    decode_memory_mb: DecodeMemoryMb = 1024
+    decode_timeout_s: DecodeTimeoutS = 5.0
 
     @property
     def decodes_small(self) -> bool:

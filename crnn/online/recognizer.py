@@ -31,6 +31,7 @@ from crnn.prepare import Prepared, Small
 from crnn.result import Result
 
 _Argument = TypeVar("_Argument")
+_CLOSED = "the recognizer was closed before this was read"
 
 
 class OnlineRecognizer:
@@ -279,7 +280,7 @@ class OnlineRecognizer:
             thread.join()
         self._threads = []  # they refer back to this recognizer, and its memory is wanted now
         self._slow_decoding.shutdown(cancel_futures=True)
-        self._on_loop(self._fail_all, ClosedError("the recognizer was closed before this was read"))
+        self._on_loop(self._fail_all, ClosedError(_CLOSED))
 
     def _check(self, pictures: Sequence[bytes], timeout_s: float) -> None:
         """Raises what ``read`` does before anything is taken in."""
@@ -418,7 +419,7 @@ class OnlineRecognizer:
         if isinstance(error, WorkersLostError):
             self._fail(error)
             return error
-        return ClosedError("the recognizer was closed before this was read")
+        return ClosedError(_CLOSED)
 
     def _deliver(self, answers: list[Answer]) -> None:
         self._on_loop(self._settle, answers)

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from jobs.serving.access import Access
 from jobs.serving.bodies import ClientGoneError
 from jobs.serving.exchange import Answer, Hot, Request, path_of
-from jobs.serving.problems import RETRY_AFTER_S, STATUSES, Problem, ProblemError
+from jobs.serving.problems import INTERNAL, STATUSES, Problem, ProblemError
 from jobs.serving.service import Service
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class App:
             return 0
         except Exception:
             log.exception("a request to %r failed", path_of(scope))
-            answer = Answer.of(_INTERNAL)
+            answer = Answer.of(INTERNAL)
         await answer.send(send)
         return answer.status
 
@@ -94,7 +94,7 @@ class App:
         except Exception:  # Starlette raises it again once it has answered
             log.exception("a request to %r failed", path_of(scope))
             if not status:
-                await Answer.of(_INTERNAL).send(noting)
+                await Answer.of(INTERNAL).send(noting)
         route = scope.get("route")
         return getattr(route, "path", UNKNOWN_PATH), status
 
@@ -116,13 +116,6 @@ def slow_app(*routers: APIRouter, version: str) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Exception, _on_failure)
     return app
-
-
-_INTERNAL = Problem(
-    code="internal",
-    detail="the service failed on this request; its log says why",
-    retry_after_s=RETRY_AFTER_S,
-)
 
 
 def _header(scope: Scope, wanted: bytes) -> bytes:
@@ -171,4 +164,4 @@ async def _on_invalid(request: StarletteRequest, error: Exception) -> Response:
 
 
 async def _on_failure(request: StarletteRequest, error: Exception) -> Response:
-    return _response(_INTERNAL)
+    return _response(INTERNAL)

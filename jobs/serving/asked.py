@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from crnn.decode import DECODERS
+from crnn.decode import DECODERS, check_lexicon
 from crnn.errors import PictureError
 from jobs.serving.bodies import Headers, shown
 from jobs.serving.limits import Limits
@@ -309,10 +309,10 @@ def check_options(options: Options, limits: Limits) -> None:
         raise ProblemError(
             "invalid", f"decoder is {decoder[:40]!r}; expected one of {sorted(DECODERS)}"
         )
-    if words is not None and decoder not in (None, "lexicon"):
-        raise ProblemError("invalid", f"decoder {decoder!r} takes no lexicon; use 'lexicon' for it")
-    if decoder == "lexicon" and not words:
-        raise ProblemError("invalid", "decoder 'lexicon' needs a lexicon of at least one word")
+    try:
+        check_lexicon(decoder, words)
+    except ValueError as error:
+        raise ProblemError("invalid", str(error)) from None
     if words is not None and not 1 <= len(words) <= limits.lexicon_words:
         count = len(words) if len(words) <= limits.lexicon_words else f"over {limits.lexicon_words}"
         raise ProblemError(

@@ -21,7 +21,7 @@ from crnn.online import OnlineRecognizer
 from jobs.serving.asked import check_options
 from jobs.serving.bodies import ClientGoneError, read_body
 from jobs.serving.exchange import Request, WhileWanted
-from jobs.serving.problems import STATUSES, ProblemError
+from jobs.serving.problems import INTERNAL, ProblemError, not_ready
 from jobs.serving.service import Service
 from jobs.serving.tensors import INPUT, LENGTH_HEADER, OUTPUTS, asked_tensors, response
 
@@ -91,8 +91,7 @@ def _with_errors(endpoint: Endpoint) -> Endpoint:
             return Response(status_code=_CLIENT_GONE)
         except Exception:
             log.exception("a request to %s failed", request.url.path)
-            text = "the service failed on this request; its log says why"
-            return JSONResponse({"error": text}, STATUSES["internal"])
+            return JSONResponse({"error": INTERNAL.detail}, INTERNAL.status)
 
     return answered
 
@@ -140,7 +139,7 @@ def _version(online: OnlineRecognizer) -> str:
 
 def _readiness(service: Service) -> Response:
     if not service.is_ready:
-        raise ProblemError("unavailable", "not warmed up, or about to stop", retry_after_s=1)
+        raise not_ready()
     return JSONResponse({"ready": True})
 
 

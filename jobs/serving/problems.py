@@ -115,3 +115,18 @@ class ProblemError(Exception):
     ) -> None:
         super().__init__(detail)
         self.problem = Problem(code=code, detail=detail, retry_after_s=retry_after_s, allow=allow)
+
+
+def not_ready() -> ProblemError:
+    """A replica that can't read yet, or won't much longer."""
+    return ProblemError(
+        "unavailable", "not warmed up, or about to stop", retry_after_s=RETRY_AFTER_S
+    )
+
+
+INTERNAL = Problem(
+    code="internal",
+    detail="the service failed on this request; its log says why",
+    retry_after_s=RETRY_AFTER_S,
+)
+"""Whatever was raised that nothing else handles."""

@@ -14,6 +14,8 @@ import tyro
 from crnn.doubt import BELOW, check_bound
 from crnn.online import OnlineConfig
 from crnn.pages.graph import PACKAGE
+from crnn.shared_settings import Below, SecondBundle
+from jobs.flags import BundleDigest, BundleOrIncluded, ClusterAddress
 from jobs.serving.bulk.settings import BulkSettings
 from jobs.serving.limits import Limits
 from jobs.serving.pages.settings import PagesSettings
@@ -32,16 +34,10 @@ batches, but one Python process at a time runs its bytecode on one core only."""
 class ServeSettings:
     """The bundle, where it is served, and with how much."""
 
-    bundle: str = ""
-    """The bundle: a folder, s3:// or gs:// address. Default: bundles/mobile, which is included."""
-    then: str = ""
-    """A second bundle, which reads the pictures that the first one doubts: a folder, s3:// or
-    gs:// address."""
-    below: float = BELOW
-    """With --then: a reading whose confidence (0 to 1) is lower is doubtful."""
-    digest: str = ""
-    """The digest (SHA-256) that the bundle must have (with --then, that of both together); a
-    bundle with another digest is refused."""
+    bundle: BundleOrIncluded = ""
+    then: SecondBundle = ""
+    below: Below = BELOW
+    digest: BundleDigest = ""
     detector: str = PACKAGE
     """What finds the text of whole pages (POST /v1/pages): the installed package rapidocr, or an
     ONNX file of the DB family."""
@@ -158,8 +154,7 @@ class Here:
     haproxy if available. A running cluster keeps its own."""
     name: str = "crnn"
     """Name of the Serve application."""
-    address: str = ""
-    """Ray cluster to use; default: $RAY_ADDRESS, else a local one is started."""
+    address: ClusterAddress = ""
     write_config: str = ""
     """File to write for 'serve deploy', instead of starting the service."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from jobs.serving.problems import RETRY_AFTER_S, ProblemError
+from jobs.serving.problems import not_ready
 from jobs.serving.scrape import CONTENT_TYPE, Scraper
 from jobs.serving.service import Service
 
@@ -26,9 +26,7 @@ def router(service: Service, scraper: Scraper) -> APIRouter:
     @routes.get("/readyz", include_in_schema=False)
     async def ready() -> Response:
         if not service.is_ready:
-            raise ProblemError(
-                "unavailable", "not warmed up, or about to stop", retry_after_s=RETRY_AFTER_S
-            )
+            raise not_ready()
         return JSONResponse({"status": "ready"})
 
     @routes.get("/metrics", include_in_schema=False)

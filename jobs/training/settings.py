@@ -15,6 +15,7 @@ from crnn.reading_policy import ReadingPolicy
 from crnn.text_order import TextOrder
 from crnn.training.optim_config import OptimConfig
 from jobs.cli import as_mapping, flatten
+from jobs.flags import ClusterAddress
 from pipelines.augment import AugmentConfig
 from pipelines.stream.plan import BATCH_PIXELS
 
@@ -119,8 +120,7 @@ class TrainSettings:
     """Memory for batches prepared ahead of the workers, MiB of the object store."""
     max_failures: int = 3
     """Number of worker failures to recover from before the run ends with an error."""
-    address: str = ""
-    """Ray cluster to join; default: $RAY_ADDRESS, else one is started on this machine."""
+    address: ClusterAddress = ""
     placement_wait_s: float = 30.0
     """Seconds to wait for nodes with room for the workers; use about 900 with an autoscaler."""
     audit: bool = False

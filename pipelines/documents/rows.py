@@ -14,6 +14,7 @@ from crnn.result import CharResult
 from pipelines.documents.page import Document, Line, Page, Problem
 from pipelines.documents.words import words_of
 from pipelines.recognition.finished import (
+    COMPLETE_THEM,
     FOLDER,
     OF_PAGES,
     RECIPE_FILE,
@@ -31,7 +32,6 @@ _COLUMNS = [
 ]
 _BATCH_ROWS = 2_048
 """Rows that are turned into Python's objects at a time."""
-_REMEDY = "run jobs/recognize.py again to complete them"
 Row = dict[str, Any]
 
 
@@ -43,7 +43,7 @@ def results_of_pages(results: str) -> tuple[str, list[str]]:
             unfinished.
     """
     folder, parts = results_at(storage.absolute(results))
-    check_finished(folder, _REMEDY)
+    check_finished(folder, COMPLETE_THEM)
     if not OF_PAGES.issubset(names_of_part(parts[0])):
         raise DataError(
             f"{folder} has the results of crops, without the columns page and line; expected those "

@@ -15,7 +15,7 @@ from itertools import groupby
 from PIL import Image
 
 from crnn.errors import PictureError
-from crnn.image import PictureContract, decode_picture
+from crnn.image import SMALLEST, decode_picture
 from crnn.picture_pool import Encoded, PicturePool
 from crnn.region import cut_out
 from pipelines.inspection.inputs import DataSet, Piece
@@ -24,8 +24,6 @@ from pipelines.shards import read_row_group
 from pipelines.sources import Item, Source
 
 _COLUMNS = ("id", "text", "image")
-_PROOF = PictureContract(height=8, channels=1, mode="fixed", widths=(8,))
-"""What a picture is scaled to when all that is asked is whether it decodes."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class PieceReader:
         self._pool: PicturePool | None = None
         if any(data.source for data in sets):
             self._pool = PicturePool(
-                _PROOF,
+                SMALLEST,
                 memory_bytes=config.decode_memory_mb << 20,
                 timeout_s=config.decode_timeout_s,
             )

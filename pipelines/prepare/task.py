@@ -19,7 +19,7 @@ from PIL import Image
 
 from crnn import picture_pool, storage
 from crnn.errors import DataError, PictureError
-from crnn.image import FORMATS, PictureContract, decode_picture
+from crnn.image import FORMATS, SMALLEST, decode_picture
 from crnn.picture_pool import PicturePool
 from crnn.prepare import Prepared
 from crnn.region import cut_out
@@ -31,8 +31,6 @@ from pipelines.shards import Reject, Sample, ShardWriter
 from pipelines.sources import Place, Source, to_png
 from pipelines.sources.format import Encoded
 
-PROOF = PictureContract(height=8, channels=1, mode="fixed", widths=(8,))
-"""What a picture is scaled to when all that is asked is whether it decodes."""
 Made = tuple[Sample | None, Reject | None]
 """One of both."""
 
@@ -61,7 +59,7 @@ class PartMaker:
     def __init__(self, config: TaskConfig) -> None:
         self._config = config
         self._pool = PicturePool(
-            PROOF,
+            SMALLEST,
             memory_bytes=config.decode_memory_mb << 20,
             timeout_s=config.decode_timeout_s,
         )

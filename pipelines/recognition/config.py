@@ -9,6 +9,15 @@ from crnn.doubt import BELOW, check_bound
 from crnn.engines import AUTO, BATCH_PIXELS
 from crnn.pages.graph import PACKAGE, detector_graph
 from crnn.pages.page import DPI, LONGEST_PX, MOST_PAGES, PageRequest
+from crnn.shared_settings import (
+    Below,
+    DecodeMemoryMb,
+    DecodeTimeoutS,
+    EngineName,
+    LexiconFile,
+    SecondBundle,
+    UseGpu,
+)
 from pipelines.prefixes import check_prefix
 
 if TYPE_CHECKING:
@@ -22,22 +31,16 @@ class ReadOptions:
     decoder: str = ""
     """How texts are decoded: greedy, beam or lexicon; default: lexicon with --lexicon, beam with
     --ngram, else the bundle's own."""
-    lexicon: str = ""
-    """Text file with the allowed words, one a line."""
+    lexicon: LexiconFile = ""
     ngram: str = ""
     """A character n-gram for the beam decoder (JSON)."""
-    then: str = ""
-    """A second bundle, which reads the pictures that the first one doubts: a folder, s3:// or
-    gs:// address."""
-    below: float = BELOW
-    """With --then: a reading whose confidence (0 to 1) is lower is doubtful."""
+    then: SecondBundle = ""
+    below: Below = BELOW
     chars: bool = True
     """Include the probability and position of each character."""
     all_files: bool = False
     """Also read files whose names don't have a picture's suffix, such as .png."""
-    engine: str = AUTO
-    """What runs the model: torch, compiled, onnx or openvino; auto: the fastest one available.
-    openvino-bf16 and torch-bf16 compute in bfloat16, if the bundle records what that loses."""
+    engine: EngineName = AUTO
     batch_pixels: int = BATCH_PIXELS
     """Padded pixels in a batch; use ten times as many on a GPU."""
     pages: bool = False
@@ -52,8 +55,7 @@ class ReadOptions:
     """With --pages: dots per inch at which a PDF is drawn."""
     max_pages: int = MOST_PAGES
     """With --pages: a file with more pages is an error, too_many_pages."""
-    use_gpu: bool = False
-    """Run on the GPUs of the cluster, one process for each."""
+    use_gpu: UseGpu = False
 
     @property
     def device(self) -> str:
@@ -105,10 +107,8 @@ class BulkConfig(ReadOptions):
     decoders: int = 0
     """Decoding processes for each reading process. 0: one; on a CPU the reading process also
     decodes small plain JPEGs and PNGs itself, until a picture has crashed it."""
-    decode_memory_mb: int = 2048
-    """Memory limit of a decoding process, MiB; a picture that needs more becomes an error."""
-    decode_timeout_s: float = 30.0
-    """Time limit for decoding one picture, seconds; a slower one becomes an error."""
+    decode_memory_mb: DecodeMemoryMb = 2048
+    decode_timeout_s: DecodeTimeoutS = 30.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

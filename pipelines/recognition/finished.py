@@ -23,6 +23,8 @@ LOW_CONFIDENCE = "low_confidence"
 """Error of a reading whose confidence is below the caller's minimum; its row keeps the text."""
 OF_PAGES = frozenset({"page", "line"})
 """Columns that only a job that reads whole pages writes."""
+COMPLETE_THEM = "run jobs/recognize.py again to complete them"
+"""What to do about unfinished results."""
 FOLDER = "model="
 """What the name of a folder of results begins with; the digest goes on."""
 

@@ -22,14 +22,12 @@ import pyarrow.types as kinds
 from crnn import storage
 from crnn.errors import DataError
 from pipelines.recognition.list_columns import URI, Columns, cleaned
-from pipelines.sources.delimited import Line, Record, records, split
+from pipelines.sources.delimited import NAMED_DELIMITER, Line, Record, records, split
 from pipelines.sources.ranged import lines_in, open_ranged
 from pipelines.stores import is_picture_name
 
 BLOCK_ROWS = 4096
 _DELIMITERS = ",;\t|"
-_NAMED_DELIMITER = "sep="
-"""What Excel understands on a first line."""
 _AROUND = ' "'
 """What may stand around a field."""
 _SHOWN = 80
@@ -110,7 +108,7 @@ def _refuse_encoding(uri: str, head: bytes) -> None:
 def _header(uri: str, lines: Iterator[Line]) -> tuple[str, list[str]]:
     """The character between fields, and the names of the columns."""
     _, line, complaint = _read(uri, lambda: next(lines, (1, "", "")))
-    named = line[-1] if line.lower()[:-1] == _NAMED_DELIMITER else ""
+    named = line[-1] if line.lower()[:-1] == NAMED_DELIMITER else ""
     if named:
         _, line, complaint = _read(uri, lambda: next(lines, (2, "", "")))
     if complaint:

@@ -22,6 +22,7 @@ from pipelines.prefixes import inside
 from pipelines.recognition.inputs import ROW_MARK, SCHEMA, problem
 from pipelines.recognition.list_columns import Columns, columns_of
 from pipelines.recognition.list_rows import Block, ListFile, open_csv, open_parquet
+from pipelines.sources.polygons import NUMBER
 from pipelines.stores import file_at
 
 LIST_SUFFIXES = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
@@ -30,7 +31,6 @@ BAD_LINE = "bad_line"
 _BOX = 4
 _NO_NUMBERS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none"})
 """What tables write, in any case, where there is no number."""
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _BETWEEN_NUMBERS = re.compile(r"[\s,;\[\]()]*")
 
 _Row = tuple[str, str, None, list[float] | None, dict[str, str] | None]
@@ -236,9 +236,9 @@ def _numbers(value: Any, decimal_comma: bool) -> list[float] | None:
     if isinstance(value, str):
         if value.strip().casefold() in _NO_NUMBERS:
             return None
-        if _BETWEEN_NUMBERS.fullmatch(_NUMBER.sub("", value)) is None:
+        if _BETWEEN_NUMBERS.fullmatch(NUMBER.sub("", value)) is None:
             raise ValueError(f"{value!r} isn't a list of numbers")
-        return [float(number) for number in _NUMBER.findall(value)]
+        return [float(number) for number in NUMBER.findall(value)]
     if value is None:
         return None
     flat = [n for part in value for n in (part if isinstance(part, (list, tuple)) else [part])]

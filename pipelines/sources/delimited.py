@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
+NAMED_DELIMITER = "sep="
+"""With the delimiter behind it, what Excel understands on a first line."""
 _MOST_LINES = 100
 """That one field in quotes may have."""
 

@@ -19,7 +19,7 @@ from pipelines.sources.columns import (
     columns_in,
     row_item,
 )
-from pipelines.sources.delimited import Record, records, split
+from pipelines.sources.delimited import NAMED_DELIMITER, Record, records, split
 from pipelines.sources.files import whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, ListedPaths, unusable
@@ -33,8 +33,6 @@ NAMES = (
 )
 LIST_SUFFIXES = (".tsv", ".csv", ".jsonl", ".json")
 _DELIMITERS = (",", ";", "\t", "|")
-_NAMED_DELIMITER = "sep="
-"""What Excel understands on a first line."""
 _PROBED_LINES = 1 << 20
 """That are looked at to tell whether a list with tabs has fields in quotes."""
 _LOG = logging.getLogger(__name__)
@@ -149,7 +147,7 @@ def _read_table(
     """Rows below a header that names the columns, in any order."""
     lines = numbered_lines(source.address(name))
     number, line, complaint = next(lines, (1, "", ""))
-    if line.lower().startswith(_NAMED_DELIMITER) and len(line) == len(_NAMED_DELIMITER) + 1:
+    if line.lower().startswith(NAMED_DELIMITER) and len(line) == len(NAMED_DELIMITER) + 1:
         delimiters = line[-1]
         number, line, complaint = next(lines, (2, "", ""))
     if complaint:

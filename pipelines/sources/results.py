@@ -17,6 +17,7 @@ from typing import Any
 from crnn import storage
 from crnn.errors import DataError, PictureError
 from pipelines.recognition.finished import (
+    COMPLETE_THEM,
     FOLDER,
     LOW_CONFIDENCE,
     check_finished,
@@ -33,7 +34,6 @@ _COLUMNS = [
 ]
 _REASONS = {"not_found": "missing_file", "unreadable": "unreadable_file"}
 """Errors of shards' rows, as other formats call them."""
-_REMEDY = "run jobs/recognize.py again to complete them"
 
 
 def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequence[str]:
@@ -41,7 +41,7 @@ def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequ
     if not is_results and not any(name.startswith(FOLDER) for name in folder.folders):
         raise Lacks(f"a {FOLDER}… folder of a bulk job")
     found, parts = results_at(folder.uri)
-    check_finished(found, _REMEDY)
+    check_finished(found, COMPLETE_THEM)
     below = "" if is_results else f"{storage.base_name(found)}/"
     names = [f"{below}{storage.base_name(part)}" for part in parts]
     unknown = [name for name in wanted if name not in names]

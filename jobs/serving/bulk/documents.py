@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.json_schema import models_json_schema
 
+from crnn.decode import check_lexicon
 from jobs.serving.asked import JSON_TYPE, most_values, parsed_json
 from jobs.serving.bodies import shown
 from jobs.serving.problems import ProblemError
@@ -50,10 +51,7 @@ class JobOptions(BaseModel):
     @model_validator(mode="after")
     def _fit_together(self) -> JobOptions:
         """Also that a file with a word a line can say the words."""
-        if self.decoder == "lexicon" and self.lexicon is None:
-            raise ValueError("decoder 'lexicon' needs a lexicon")
-        if self.decoder in ("greedy", "beam") and self.lexicon is not None:
-            raise ValueError(f"decoder {self.decoder!r} takes no lexicon; use 'lexicon' for it")
+        check_lexicon(self.decoder, self.lexicon)
         words = self.lexicon if isinstance(self.lexicon, list) else []
         for index, word in enumerate(words):
             if not word.strip() or len(word.splitlines()) != 1:
