@@ -180,9 +180,8 @@ def _averaged(pixels: Pixels, width: int, height: int) -> Pixels:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS, frame: int = 0) -> Image.Image:
-    """A picture in one of ``FORMATS``: upright, opaque, mode ``L`` or ``RGB``. The first frame, or
-    another one of a TIFF.
+def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """A picture in one of ``FORMATS``: upright, opaque, mode ``L`` or ``RGB``. The first frame.
 
     For a model that reads grey ``PictureContract.decode`` takes the luma of a JPEG as it is, so
     that all agree on pixels.
@@ -196,17 +195,7 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS, frame: int = 0)
             ``non_finite_pixels``.
     """
     pixels = decode_plain(data, grey=False, max_pixels=max_pixels)
-    return _by_pillow(data, max_pixels, frame) if pixels is None else Image.fromarray(pixels)
-
-
-def count_frames(data: bytes) -> int:
-    """How many pictures a file holds, by its headers alone; PictureError as ``decode_picture``."""
-    _hush_pillow()
-    try:
-        with Image.open(io.BytesIO(data), formats=_formats()) as image:
-            return int(getattr(image, "n_frames", 1))
-    except Exception as error:  # Pillow's plugins raise almost anything on damaged files
-        raise _undecodable(error) from error
+    return _by_pillow(data, max_pixels) if pixels is None else Image.fromarray(pixels)
 
 
 class StatedSize(NamedTuple):
@@ -248,14 +237,12 @@ def _stated_dpi(image: Image.Image) -> tuple[float, float]:
     return float(stated[0]), float(stated[1])
 
 
-def _by_pillow(data: bytes, max_pixels: int, frame: int = 0) -> Image.Image:
+def _by_pillow(data: bytes, max_pixels: int) -> Image.Image:
     if not data:
         raise PictureError("empty_file", "the file has no bytes; expected an encoded picture")
     _hush_pillow()
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:
-            if frame:
-                image.seek(frame)
             if image.width * image.height > max_pixels:
                 raise PictureError(
                     "too_large",
@@ -264,8 +251,7 @@ def _by_pillow(data: bytes, max_pixels: int, frame: int = 0) -> Image.Image:
                 )
             white = stated_max(image, data)
             image.load()
-            whole = image if frame else in_full_depth(image, data)  # which reads the first
-            return _upright(whole, white)
+            return _upright(in_full_depth(image, data), white)
     except PictureError:
         raise
     except Image.DecompressionBombError as error:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from crnn.errors import PictureError
-from crnn.image import MAX_PIXELS, Pixels, count_frames, decode_picture
-from crnn.pages.page import COUNT, POINTS_PER_INCH, Page, PageRequest, is_pdf, may_have_pages
+from crnn.image import MAX_PIXELS, Pixels, decode_picture
+from crnn.pages.page import COUNT, POINTS_PER_INCH, Page, PageRequest, is_pdf
+from crnn.pages.tiff import beginning_at, directories, is_tiff
 
 _PASSWORD_ERROR = 4  # FPDF_ERR_PASSWORD
 _NOTHING = np.zeros((0, 0, 3), dtype=np.uint8)
@@ -30,20 +31,31 @@ def open_page(data: bytes, request: PageRequest, *, max_pixels: int = MAX_PIXELS
     """
     if is_pdf(data):
         return _pdf_page(data, request, max_pixels)
-    count = count_frames(data) if may_have_pages(data) else 1
-    _check_number(count, request)
+    pages = _tiff_pages(data, request) if is_tiff(data) else [0]
+    _check_number(len(pages), request)
     if request.number == COUNT:
-        return Page(pixels=_NOTHING, count=count)
-    image = decode_picture(data, max_pixels=max_pixels, frame=request.number)
-    return Page(pixels=np.asarray(image.convert("RGB")), count=count)
+        return Page(pixels=_NOTHING, count=len(pages))
+    one = beginning_at(data, pages[request.number]) if request.number else data
+    image = decode_picture(one, max_pixels=max_pixels)
+    return Page(pixels=np.asarray(image.convert("RGB")), count=len(pages))
+
+
+def _tiff_pages(data: bytes, request: PageRequest) -> list[int]:
+    """Where its pages' directories lie, one more than are allowed at most."""
+    found = directories(data, request.most_pages + 1)
+    if not found or found[0] >= len(data):
+        raise PictureError(
+            "undecodable", f"not a readable picture: a TIFF of {len(data)} bytes without a page"
+        )
+    return found
 
 
 def _check_number(count: int, request: PageRequest) -> None:
     if count > request.most_pages:
         raise PictureError(
             "too_many_pages",
-            f"the file has {count} pages, over the limit of {request.most_pages}; split it or "
-            "allow more",
+            f"the file has more pages than the limit of {request.most_pages}; split it or allow "
+            "more",
         )
     if request.number >= count:
         raise PictureError(

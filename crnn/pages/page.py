@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from crnn.pages.tiff import is_tiff
+
 DPI = 200
 """Resolution at which a page of a PDF is drawn, unless said otherwise."""
 LEAST_DPI, MOST_DPI = 18, 1200
@@ -19,7 +21,6 @@ COUNT = -1
 """Number of no page: how many there are is asked for, without pixels."""
 POINTS_PER_INCH = 72
 _PDF, _PDF_WITHIN = b"%PDF-", 1024
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,4 +61,4 @@ def is_pdf(data: bytes) -> bool:
 def may_have_pages(data: bytes) -> bool:
     """Whether a file may have more than one page: a PDF or a TIFF. Of an animation the first
     picture is read."""
-    return is_pdf(data) or data.startswith(_TIFF)
+    return is_pdf(data) or is_tiff(data)
