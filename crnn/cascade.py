@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import cast, overload
+from typing import TYPE_CHECKING, cast, overload
 
 import numpy as np
 import torch
@@ -28,10 +28,15 @@ from crnn.doubt import BELOW, Then
 from crnn.engines import AUTO, BATCH_PIXELS
 from crnn.errors import PictureError
 from crnn.given import file_bytes, is_file
+from crnn.pages.page import DPI, PageRequest
 from crnn.prepare import Picture, Prepared, is_picture
 from crnn.readings import Readings, in_order
 from crnn.recognizer import Recognizer
 from crnn.result import Result
+
+if TYPE_CHECKING:
+    from crnn.pages.detector import Detector
+    from crnn.pages.lines import Line, Second
 
 _AT_ONCE = 512
 """Pictures of a call that are held until it is known which of them are doubtful."""
@@ -164,6 +169,36 @@ class Cascade:
         if is_picture(pictures):
             return self._read([pictures], ways, chars)[0]
         return self._read(cast(Iterable[Picture], pictures), ways, chars)
+
+    def read_page(
+        self,
+        page: Picture,
+        *,
+        detector: Detector | None = None,
+        number: int = 1,
+        dpi: int = DPI,
+        decoder: str | Decoder | None = None,
+        chars: bool = True,
+    ) -> list[Line]:
+        """As ``Recognizer.read_page``: the second bundle reads the doubtful lines of the page."""
+        from crnn.pages.lines import pixels_of, read_lines
+
+        pixels = pixels_of(page, PageRequest(number=number - 1, dpi=dpi))
+        return read_lines(
+            pixels,
+            detector or self.first.default_detector(),
+            self.first,
+            self.first.decoder(decoder),
+            chars=chars,
+            second=self.second_of_pages(decoder),
+        )
+
+    def second_of_pages(self, decoder: str | Decoder | None = None) -> Second:
+        """What reads doubtful lines of pages; without a ``decoder``, by the bundle's own."""
+        from crnn.pages.lines import Second
+
+        decode = self.second.decoder(decoder)
+        return Second(then=self.then, recognizer=self.second, decode=decode)
 
     def _read(
         self, pictures: Iterable[Picture], ways: Sequence[Decoder], chars: bool

@@ -156,15 +156,19 @@ class Recognizer:
             PictureError: as ``prepare`` and ``crnn.pages.opening.open_page``.
             DataError: when no detector is given and the package isn't installed.
         """
-        from crnn.pages.db import DbDetector
-        from crnn.pages.graph import detector_graph
         from crnn.pages.lines import pixels_of, read_lines
 
-        request = PageRequest(number=number - 1, dpi=dpi)
-        pixels = pixels_of(page, request)
-        if detector is None:
-            detector = self._detector = self._detector or DbDetector(graph=detector_graph())
+        pixels = pixels_of(page, PageRequest(number=number - 1, dpi=dpi))
+        detector = detector or self.default_detector()
         return read_lines(pixels, detector, self, self.decoder(decoder), chars=chars)
+
+    def default_detector(self) -> Detector:
+        """That of the installed package ``rapidocr``, loaded once; DataError as ``read_page``."""
+        from crnn.pages.db import DbDetector
+        from crnn.pages.graph import detector_graph
+
+        self._detector = self._detector or DbDetector(graph=detector_graph())
+        return self._detector
 
     def decoder(
         self,

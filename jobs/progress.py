@@ -10,24 +10,31 @@ LINE_EVERY_S = 5.0
 class ProgressLines:
     """Prints ``what: done of total, rate, time left`` now and then, and at the end."""
 
-    def __init__(self, what: str, *, unit: str = "pictures") -> None:
-        self._what, self._unit = what, unit
+    def __init__(self, what: str, *, unit: str = "pictures", paced_by: str = "") -> None:
+        """``paced_by``: what the rate counts, if that isn't ``unit``."""
+        self._what, self._unit, self._paced_by = what, unit, paced_by
         self._next_s = time.monotonic() + LINE_EVERY_S
-        self._first: tuple[float, int] | None = None
+        self._first: tuple[float, int, int] | None = None
 
-    def __call__(self, done: int, total: int, note: str = "", *, final: bool = True) -> None:
+    def __call__(
+        self, done: int, total: int, note: str = "", *, final: bool = True, paced: int = 0
+    ) -> None:
         """Takes in that ``done`` of ``total`` are done; the first call starts the clock.
 
         ``final`` is false while ``total`` still grows: then nobody knows how much is left.
+        ``paced`` is how much of what the rate counts is done, if that isn't ``unit``.
         """
         now = time.monotonic()
-        start_s, start = self._first = self._first or (now, done)
+        start_s, start, paced_start = self._first = self._first or (now, done, paced)
         if now < self._next_s and (done < total or not final):
             return
         self._next_s = now + LINE_EVERY_S
         rate = (done - start) / (now - start_s) if now > start_s else 0.0
         left = f", {clock((total - done) / rate)} left" if rate and final else ""
-        pace = f", {rate:,.0f}/s{left}" if rate else ""
+        speed = f"{rate:,.0f}/s"
+        if self._paced_by and rate:
+            speed = f"{(paced - paced_start) / (now - start_s):,.1f} {self._paced_by}/s"
+        pace = f", {speed}{left}" if rate else ""
         share = done / total if total else 1.0
         print(
             f"{self._what}: {done:,} of {total:,} {self._unit} ({share:.0%}){pace}{note}",

@@ -43,7 +43,6 @@ def read_here(names: Sequence[str], bundle: str, options: ReadOptions, *, as_jso
     recognizer = _recognizer(bundle, options)
     decode = _decoder(recognizer, options)
     if options.pages:
-        assert isinstance(recognizer, Recognizer), "ReadOptions has no second bundle with pages"
         return read_pages_here(pictures(names, options), recognizer, decode, options, as_json)
     found, failed = pictures(names, options), 0
     while some := list(islice(found, _AT_ONCE)):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import tee
 from typing import Any
 
+from crnn.cascade import Cascade
 from crnn.decode import Decoder
 from crnn.errors import PictureError
 from crnn.pages.lines import Line, read_lines
@@ -20,7 +21,7 @@ from pipelines.recognition.source import picture_bytes
 
 def read_pages_here(
     names: Iterator[str],
-    recognizer: Recognizer,
+    recognizer: Recognizer | Cascade,
     decode: Decoder | None,
     options: ReadOptions,
     as_json: bool,
@@ -33,11 +34,15 @@ def read_pages_here(
     Raises:
         DataError: when there is no detector.
     """
-    detector, decode = options.page_detector(), decode or recognizer.decoder()
+    if isinstance(recognizer, Cascade):
+        first, second = recognizer.first, recognizer.second_of_pages(decode)
+    else:
+        first, second = recognizer, None
+    detector, decode = options.page_detector(), decode or first.decoder()
     failed = shown = 0
     names, to_open = tee(names)
     file, name = -1, ""
-    with PicturePool(recognizer.bundle.picture) as pool:
+    with PicturePool(first.bundle.picture) as pool:
         for one in pages_of(pool, map(_bytes, to_open), options.page_request):
             while file < one.file:
                 file, name = file + 1, next(names)
@@ -47,7 +52,7 @@ def read_pages_here(
                 _show_error(name, number, one.page, as_json=as_json)
                 continue
             chars = as_json and options.chars
-            lines = read_lines(one.page.pixels, detector, recognizer, decode, chars=chars)
+            lines = read_lines(one.page.pixels, detector, first, decode, chars=chars, second=second)
             if as_json:
                 _print_json({"id": name, "page": number, "lines": [_plain(line) for line in lines]})
             else:
@@ -80,6 +85,7 @@ def _plain(line: Line) -> dict[str, Any]:
         "region": line.region,
         "score": round(line.score, 4),
         "turned": result.turned,
+        "model": result.model,
     }
     if result.error_code:
         plain["error"] = {"code": result.error_code, "message": result.error_message}

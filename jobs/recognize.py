@@ -40,6 +40,7 @@ from pipelines.recognition.config import BulkConfig, ReadOptions
 
 if TYPE_CHECKING:
     from pipelines.recognition import Outcome, Progress, Work
+    from pipelines.recognition.rows import Counted
 
 _HERE = {"pictures", "json", "bundle", "digest", *(f.name for f in fields(ReadOptions))}
 """Settings that mean something for pictures read here."""
@@ -119,12 +120,18 @@ def main(argv: Sequence[str]) -> None:
 def _carried_out(work: Work, settings: RecognizeSettings, file: ProgressFile) -> Outcome:
     from jobs.cluster import connect
     from pipelines.recognition import carry_out, progress
+    from pipelines.recognition.rows import Counted
 
     lines = ProgressLines("recognizing")
+    if settings.pages:
+        lines = ProgressLines("recognizing", unit="files", paced_by="pages")
 
     def report(now: Progress) -> None:
         more = "" if now.listed else ", still listing"
-        lines(now.done, now.total, f", {now.errors:,} errors{more}", final=now.listed)
+        found = now.counted or Counted()
+        each = f", {_pages_and_lines(found)}" if settings.pages else ""
+        note = f"{each}, {now.errors:,} errors{more}"
+        lines(now.done, now.total, note, final=now.listed, paced=found.pages)
         file(now.done, now.errors, now.total, listed=now.listed)
 
     while not work.agenda.wait():
@@ -159,21 +166,25 @@ def _rows_there(work: Work) -> int:
 
 def describe(outcome: Outcome) -> str:
     """What was done, and what lies there now, in a few lines."""
-    report = outcome.report
+    report, counted = outcome.report, outcome.counted
     errors = ", ".join(f"{count:,} {code}" for code, count in report["errors"].items())
-    pace = (
-        f", {outcome.read / outcome.seconds:,.0f}/s after {outcome.start_seconds:.1f} s of start"
-        if outcome.read
-        else ""
-    )
+    what, speed = "pictures", f"{outcome.read / (outcome.seconds or 1):,.0f}/s"
+    if counted is not None:
+        what = f"files with {_pages_and_lines(counted)}"
+        speed = f"{counted.pages / (outcome.seconds or 1):,.1f} pages/s"
+    pace = f", {speed} after {outcome.start_seconds:.1f} s of start" if outcome.read else ""
     by = ", ".join(f"{one['read']:,} by {one['name']}" for one in report["read_by"])
     each = f" ({by})" if len(report["read_by"]) > 1 else ""
     rows = f"{report['rows']:,} rows, {report['read']:,} read{each}"
     return (
-        f"read {outcome.read:,} pictures in this run{pace}\n"
+        f"read {outcome.read:,} {what} in this run{pace}\n"
         f"{outcome.results_uri} is complete: {rows}, "
         f"errors: {errors or 'none'}\nreport: {outcome.page}"
     )
+
+
+def _pages_and_lines(counted: Counted) -> str:
+    return f"{counted.pages:,} pages, {counted.lines:,} lines"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from crnn.cascade import SecondReading
 from crnn.decode import Decoder
+from crnn.doubt import Then
 from crnn.errors import PictureError
 from crnn.image import PictureContract, Pixels
 from crnn.pages.detector import Detector, Found
@@ -52,6 +54,20 @@ Confidences = Callable[[Sequence[Prepared | PictureError]], Sequence[float]]
 """How sure a recognizer is of each of these pictures, 0 to 1."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Second:
+    """What reads the doubtful lines of pages again: the second bundle of a cascade."""
+
+    then: Then
+    recognizer: Recognizer
+    """Of the bundle of ``then``."""
+    decode: Decoder
+
+    def reading(self, *, chars: bool) -> SecondReading:
+        """Takes in lines, and reads the doubtful ones in full batches."""
+        return SecondReading(self.recognizer, self.then, self.decode, chars=chars)
+
+
 class Lines:
     """The lines of one page, in reading order."""
 
@@ -64,7 +80,8 @@ class Lines:
     ) -> None:
         """``confidences``, in pictures by ``contract``, tell which way up the page lies."""
         self._contract = contract
-        self._image = in_colours_of(contract, page_HWC)
+        self._page_HWC = page_HWC
+        self._images: dict[int, Image.Image] = {}
         found, quarters = turned(
             detector(page_HWC), lambda regions: confidences(list(map(self.prepared, regions)))
         )
@@ -72,12 +89,21 @@ class Lines:
         """Degrees clockwise by which the page's text lies turned: 0, 90, 180 or 270."""
         self.found: list[Found] = [found[n] for n in reading_order(corners_of(found), quarters)]
 
-    def prepared(self, region: Region) -> Prepared | PictureError:
-        """A region of the page as the bundle takes it."""
+    def prepared(
+        self, region: Region, contract: PictureContract | None = None
+    ) -> Prepared | PictureError:
+        """A region of the page as the bundle takes it, or as another one does."""
+        contract = contract or self._contract
         try:
-            return prepare_upright(self._image, self._contract, region=region)
+            return prepare_upright(self._in_colours_of(contract), contract, region=region)
         except PictureError as error:
             return error
+
+    def _in_colours_of(self, contract: PictureContract) -> Image.Image:
+        """The page in the colours that a recognizer reads, once for all its regions."""
+        if contract.channels not in self._images:
+            self._images[contract.channels] = in_colours_of(contract, self._page_HWC)
+        return self._images[contract.channels]
 
 
 def lines_of(
@@ -113,9 +139,17 @@ def read_lines(
     decode: Decoder,
     *,
     chars: bool = True,
+    second: Second | None = None,
 ) -> list[Line]:
-    """The lines of one page, read in full batches."""
+    """The lines of one page, read in full batches; what is doubtful, by ``second`` too."""
     lines = lines_of(page_HWC, detector, recognizer, decode)
     pictures = (lines.prepared(one.region) for one in lines.found)
-    results = recognizer.read_prepared(pictures, decode, chars=chars).results()
+    readings = recognizer.read_prepared(pictures, decode, chars=chars)
+    if second is not None:
+        reading, contract = second.reading(chars=chars), second.recognizer.bundle.picture
+        doubtful = reading.doubtful(readings)
+        again = (lines.prepared(lines.found[place].region, contract) for place in doubtful)
+        reading.add(readings, zip(doubtful, again, strict=True))
+        (readings,) = reading.finish()
+    results = readings.results()
     return [Line(*one, result) for one, result in zip(lines.found, results, strict=True)]

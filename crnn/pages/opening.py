@@ -35,9 +35,22 @@ def open_page(data: bytes, request: PageRequest, *, max_pixels: int = MAX_PIXELS
     _check_number(len(pages), request)
     if request.number == COUNT:
         return Page(pixels=_NOTHING, count=len(pages))
-    one = beginning_at(data, pages[request.number]) if request.number else data
-    image = decode_picture(one, max_pixels=max_pixels)
+    image = decode_picture(page_first(data, request.number), max_pixels=max_pixels)
     return Page(pixels=np.asarray(image.convert("RGB")), count=len(pages))
+
+
+def page_first(data: bytes, number: int) -> bytes:
+    """A picture or TIFF with this page, from 0 on, as its first one: what decoders then read.
+
+    Raises:
+        PictureError: ``no_such_page``.
+    """
+    found = directories(data, number + 1) if number else [0]
+    if number >= len(found):
+        raise PictureError(
+            "no_such_page", f"page {number + 1} is wanted of a file with {max(1, len(found))}"
+        )
+    return beginning_at(data, found[number]) if number else data
 
 
 def _tiff_pages(data: bytes, request: PageRequest) -> list[int]:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from crnn.errors import PictureError
 from crnn.image import StatedSize, decode_picture, stated_size
+from crnn.pages.opening import page_first
 from crnn.pages.page import POINTS_PER_INCH, is_pdf
 from crnn.text_order import visual
 from pipelines.documents.page import Line, Page
@@ -175,7 +176,8 @@ def _picture(pikepdf: Any, pdf: Any, data: bytes, frame: int) -> tuple[StatedSiz
         stream = _image(pikepdf, pdf, data, mode, size)
         stream.Filter = pikepdf.Name.DCTDecode
         return stated_size(io.BytesIO(data)), stream, orientation
-    upright = decode_picture(data, frame=frame)
+    data = page_first(data, frame)
+    upright = decode_picture(data)
     stated = stated_size(io.BytesIO(data))
     png = io.BytesIO()
     upright.save(png, "PNG")

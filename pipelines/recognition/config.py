@@ -64,8 +64,6 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         check_bound(self.then, self.below)
-        if self.pages and self.then:
-            raise ValueError("--then doesn't go with --pages yet; leave one of them out")
         of_pages = ("detector", "detect_px", "dpi", "max_pages")
         usual = {field.name: field.default for field in fields(self)}
         given = [name for name in of_pages if getattr(self, name) != usual[name]]

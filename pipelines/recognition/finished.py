@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from crnn import storage
 from crnn.errors import DataError
+from crnn.pages.page import PageRequest
 
 REPORT_FILE = "_report.json"
 """Written last, beside the folder of results."""
@@ -27,8 +28,6 @@ COMPLETE_THEM = "run jobs/recognize.py again to complete them"
 """What to do about unfinished results."""
 FOLDER = "model="
 """What the name of a folder of results begins with; the digest goes on."""
-
-
 WORK_FOLDER, RECIPE_FILE = "_work", "recipe.json"
 """Beside the folders of results, by digest: with which options their rows were made."""
 
@@ -73,6 +72,31 @@ def check_finished(folder: str, remedy: str) -> None:
             f"{address} is about model {str(digest)[: len(wanted)]}, so it isn't known whether "
             f"{folder} is complete; {remedy}"
         )
+
+
+def work_of(folder: str) -> str:
+    """Where the plans of a ``model=…`` folder are, and its recipe."""
+    digest = storage.base_name(folder).removeprefix(FOLDER)
+    return storage.join(parent(folder), WORK_FOLDER, digest)
+
+
+def page_request(folder: str) -> PageRequest:
+    """How the job has opened the pages that a ``model=…`` folder has lines of.
+
+    Raises:
+        DataError: when the folder's recipe is missing or says nothing of pages.
+    """
+    address = storage.join(work_of(folder), RECIPE_FILE)
+    try:
+        recipe = json.loads(storage.read_bytes(address))
+        return PageRequest(dpi=recipe["dpi"], most_pages=recipe["max_pages"])
+    except FileNotFoundError:
+        raise DataError(
+            f"{folder} has lines of pages, but there is no {address}, which says how they were "
+            "drawn; give the whole --output folder of the job"
+        ) from None
+    except (ValueError, LookupError, TypeError) as error:
+        raise DataError(f"{address} doesn't say how pages were drawn: {error!r}") from error
 
 
 def read_part(address: str, columns: list[str] | None = None) -> pa.Table:

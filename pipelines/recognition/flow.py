@@ -37,6 +37,7 @@ from pipelines.recognition.listing import list_inputs
 from pipelines.recognition.page_lines import CHUNK_FILES, whole_files
 from pipelines.recognition.plan import CHUNK_ROWS, Chunk, Ledger, Plan
 from pipelines.recognition.reader import ChunkOutcome, ChunkReader, ReadConfig
+from pipelines.recognition.rows import Counted
 from pipelines.recognition.summary import RunFigures, summarise, write_summary
 from pipelines.recognition.sweep import failed_inputs, sweep
 from pipelines.recognition.thumbnails import thumbnails
@@ -59,6 +60,8 @@ class Progress:
     listed: bool
     """Whether all inputs are listed, so that ``total`` stays as it is."""
     errors: int
+    counted: Counted | None = None
+    """Pages and lines, where the job reads whole pages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,8 @@ class Outcome:
 
     read: int
     """Inputs read in this run."""
+    counted: Counted | None
+    """Their pages and lines, where the job reads whole pages."""
     start_seconds: float
     """Until the first picture was fetched: processes that start, and load the model."""
     seconds: float
@@ -158,22 +163,29 @@ def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: No
     """
     begin, done, errors = time.time(), 0, 0
     began, ended = math.inf, begin
-    on_progress(progress(work))
+    counted = Counted() if work.read.options.pages else None
+    on_progress(progress(work, counted=counted))
     for outcome in _outcomes(work):
         done += outcome.rows
         errors += outcome.errors.total()
         began, ended = min(began, outcome.began), max(ended, outcome.ended)
-        on_progress(progress(work, done=done, errors=errors))
+        counted = counted and counted.plus(outcome.counted or Counted())
+        on_progress(progress(work, done=done, errors=errors, counted=counted))
     began = min(began, ended)
     sweep(work.ledger)
     run = RunFigures(
-        pictures=done, seconds=ended - began, started=_utc(begin), finished=_utc(time.time())
+        pictures=done,
+        counted=counted,
+        seconds=ended - began,
+        started=_utc(begin),
+        finished=_utc(time.time()),
     )
     report = summarise(work.ledger, bundle=work.read.bundle, then=work.read.then, run=run)
     pictures = thumbnails(report["least_confident"], work.read.options.prefixes)
     page = write_summary(report, work.out_uri, pictures)
     return Outcome(
         read=done,
+        counted=counted,
         start_seconds=began - begin,
         seconds=ended - began,
         report=report,
@@ -182,10 +194,14 @@ def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: No
     )
 
 
-def progress(work: Work, *, done: int = 0, errors: int = 0) -> Progress:
+def progress(
+    work: Work, *, done: int = 0, errors: int = 0, counted: Counted | None = None
+) -> Progress:
     """Progress after this number of inputs."""
     agenda = work.agenda
-    return Progress(done=done, total=agenda.rows, listed=agenda.complete, errors=errors)
+    return Progress(
+        done=done, total=agenda.rows, listed=agenda.complete, errors=errors, counted=counted
+    )
 
 
 def recognize(

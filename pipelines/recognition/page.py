@@ -51,14 +51,14 @@ def _heading(report: Mapping[str, Any], title: str) -> Markup:
 
 def _tiles(report: Mapping[str, Any]) -> Markup:
     rows, read, run = report["rows"], report["read"], report["run"]
-    speed = run["pictures_per_s"]
-    took = f"{number(run['pictures'])} in this run"
+    what = "pages" if "pages" in run else "pictures"
+    speed, took = run[f"{what}_per_s"], f"{number(run[what])} in this run"
     return tiles(
-        tile("pictures", number(rows), "one row each", lead=True),
+        tile("lines" if "pages" in run else what, number(rows), "one row each", lead=True),
         tile("read", number(read), _share(read, rows)),
         tile("errors", number(rows - read), _share(rows - read, rows)),
         tile("no text found", number(report["empty_texts"]), _share(report["empty_texts"], rows)),
-        tile("pictures a second", rate(math.nan if speed is None else speed), took),
+        tile(f"{what} a second", rate(math.nan if speed is None else speed), took),
         tile("reading took", duration(run["seconds"]) if speed else "–", "of this run"),
     )
 
@@ -190,14 +190,15 @@ def _read_by(report: Mapping[str, Any]) -> dict[str, str]:
 
 
 def where(entry: Mapping[str, Any]) -> str:
-    """Address, and the box around the region."""
-    region = entry["region"]
+    """Address, page after the first one, and the box around the region."""
+    region, page = entry["region"], entry.get("page") or 1
+    place = f"{entry['uri']}, page {page}" if page > 1 else str(entry["uri"])
     if not region:
-        return str(entry["uri"])
+        return place
     if len(region) != 8 or None in region:
-        return f"{entry['uri']} {region}"
+        return f"{place} {region}"
     xs, ys = region[0::2], region[1::2]
-    return f"{entry['uri']} [{min(xs):g}, {min(ys):g} – {max(xs):g}, {max(ys):g}]"
+    return f"{place} [{min(xs):g}, {min(ys):g} – {max(xs):g}, {max(ys):g}]"
 
 
 def _share(count: int, total: int) -> str:

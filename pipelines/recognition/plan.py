@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from crnn import storage
 from crnn.brief import change
 from crnn.errors import DataError
-from pipelines.recognition.finished import RECIPE_FILE, WORK_FOLDER
+from pipelines.recognition.finished import FOLDER, RECIPE_FILE, work_of
 from pipelines.recognition.inputs import SCHEMA
 from pipelines.recognition.known import REPLACES
 from pipelines.stores import write_new
@@ -77,8 +77,8 @@ class Ledger:
     def __init__(self, out_uri: str, digest: str, *, chunk_rows: int = CHUNK_ROWS) -> None:
         """``chunk_rows``: inputs of a chunk, or some more."""
         self._chunk_rows = chunk_rows
-        self.results_uri = storage.join(out_uri, f"model={digest[:16]}")
-        self.work_uri = storage.join(out_uri, WORK_FOLDER, digest[:16])
+        self.results_uri = storage.join(out_uri, f"{FOLDER}{digest[:16]}")
+        self.work_uri = work_of(self.results_uri)
 
     def claim(self, recipe: Mapping[str, Any]) -> None:
         """Lays down how the rows are made.

@@ -19,12 +19,13 @@ from crnn.bundle import Bundle
 from crnn.decode import CharNgram, Decoder
 from crnn.doubt import Then
 from crnn.pages.detector import Detector
+from crnn.pages.lines import Second
 from crnn.picture_pool import Encoded, PicturePool
 from crnn.recognizer import Recognizer
 from pipelines.recognition.config import BulkConfig
 from pipelines.recognition.page_lines import PageLines
 from pipelines.recognition.plan import Chunk, read_chunk
-from pipelines.recognition.rows import result_table
+from pipelines.recognition.rows import Counted, counted, result_table
 from pipelines.recognition.second import Read, SecondReader
 from pipelines.recognition.source import Entry, encoded
 from pipelines.spread import is_second_try
@@ -54,6 +55,8 @@ class ChunkOutcome:
     """Inputs; of pages each has any number of rows."""
     errors: Counter[str]
     """By code."""
+    counted: Counted | None
+    """Of whole pages; None where inputs were read whole."""
     began: float
     """When its first picture was fetched, s since 1970, by the clock of its node."""
     ended: float
@@ -71,8 +74,11 @@ class ChunkReader:
             cv2.setNumThreads(1)
         self._recognizer, self._decode, self._pictures = self._parts(config.bundle)
         self._decodes_small = not (options.decoders or options.use_gpu)
-        self._lines = None if config.detector is None else self._page_lines(config.detector)
-        self._second = None if config.then is None else self._second_reader(config.then)
+        self._lines = self._second = None
+        if config.detector is not None:
+            self._lines = self._page_lines(config.detector, config.then)
+        elif config.then is not None:
+            self._second = self._second_reader(config.then)
 
     def __call__(self, chunks: Sequence[Chunk]) -> Iterator[ChunkOutcome]:
         """Read these chunks and put each one's results file in place.
@@ -144,8 +150,11 @@ class ChunkReader:
         )
         return recognizer, decode, pictures
 
-    def _page_lines(self, detector: Detector) -> PageLines:
-        options = self._config.options
+    def _page_lines(self, detector: Detector, then: Then | None) -> PageLines:
+        options, second = self._config.options, None
+        if then is not None:
+            recognizer, decode, _ = self._parts(then.bundle)
+            second = Second(then=then, recognizer=recognizer, decode=decode)
         return PageLines(
             recognizer=self._recognizer,
             decode=self._decode,
@@ -153,6 +162,7 @@ class ChunkReader:
             detector=detector,
             request=options.page_request,
             chars=options.chars,
+            second=second,
         )
 
     def _second_reader(self, then: Then) -> SecondReader:
@@ -166,7 +176,7 @@ class ChunkReader:
         address = storage.join(self._config.results_uri, chunk.part)
         if not storage.exists(address):
             return None
-        table = pq.read_table(pa.BufferReader(storage.read_bytes(address)), columns=["error_code"])
+        table = pq.read_table(pa.BufferReader(storage.read_bytes(address)))
         now = time.time()
         return _outcome(chunk, table, now, now)
 
@@ -192,4 +202,11 @@ def _entries(chunks: Sequence[Chunk], inputs: deque[pa.Table]) -> Iterator[list[
 
 def _outcome(chunk: Chunk, rows: pa.Table, began: float, ended: float) -> ChunkOutcome:
     errors = Counter(rows["error_code"].drop_null().to_pylist())
-    return ChunkOutcome(part=chunk.part, rows=chunk.rows, errors=errors, began=began, ended=ended)
+    return ChunkOutcome(
+        part=chunk.part,
+        rows=chunk.rows,
+        errors=errors,
+        counted=counted(rows),
+        began=began,
+        ended=ended,
+    )

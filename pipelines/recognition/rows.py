@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from crnn.decode.decoded import characters
@@ -47,6 +48,28 @@ PAGE_SCHEMA = pa.schema([*[*RESULT_SCHEMA][:2], PAGE, LINE, *[*RESULT_SCHEMA][2:
 opened, ``line`` where there is none: of a page without text, or that can't be opened."""
 NO_TEXT = "no_text"
 """Not an error in the results: a row with an empty text, no line and no confidence."""
+
+
+class Counted(NamedTuple):
+    """What was found in files of whole pages."""
+
+    pages: int = 0
+    """Those that failed included, but none of files that can't be opened."""
+    lines: int = 0
+
+    def plus(self, other: Counted) -> Counted:
+        """Both together."""
+        return Counted(self.pages + other.pages, self.lines + other.lines)
+
+
+def counted(rows: pa.Table) -> Counted | None:
+    """Pages and lines of these rows; None where they have none."""
+    if PAGE.name not in rows.column_names:
+        return None
+    lines = rows[LINE.name]
+    bare = pc.and_(pc.is_valid(rows[PAGE.name]), pc.is_null(lines))
+    begun = pc.sum(pc.equal(lines, 1)).as_py() or 0
+    return Counted(begun + (pc.sum(bare).as_py() or 0), len(lines) - lines.null_count)
 
 
 def result_table(

@@ -21,6 +21,7 @@ from crnn.doubt import Then
 from pipelines.recognition.finished import REPORT_FILE, read_part
 from pipelines.recognition.page import PictureOf, page
 from pipelines.recognition.plan import Ledger
+from pipelines.recognition.rows import Counted
 
 HTML_FILE = "_report.html"
 CONFIDENCE_BINS = 20
@@ -38,6 +39,8 @@ class RunFigures:
 
     pictures: int = 0
     """Inputs read in it."""
+    counted: Counted | None = None
+    """Their pages and lines, where it has read whole pages."""
     seconds: float = 0.0
     """Seconds spent reading."""
     started: str = ""
@@ -48,7 +51,12 @@ class RunFigures:
     def to_dict(self) -> dict[str, Any]:
         """As in the report; the rate is null where nothing was read."""
         rate = self.pictures / self.seconds if self.pictures and self.seconds else None
-        return {**vars(self), "pictures_per_s": rate}
+        found = {**vars(self), "pictures_per_s": rate}
+        counted = found.pop("counted")
+        if counted is not None:
+            pace = counted.pages / self.seconds if counted.pages and self.seconds else None
+            found |= {**counted._asdict(), "pages_per_s": pace}
+        return found
 
 
 def summarise(

@@ -16,7 +16,7 @@ from crnn import storage
 from crnn.charset import normalise
 from pipelines.recognition.finished import check_finished, read_part, results_at
 
-_READ = ["uri", "region", "text", "confidence"]
+_READ = ["uri", "page", "region", "text", "confidence"]
 KeyOf = Callable[[Mapping[str, Any]], bytes]
 """What tells the picture of a row from all others."""
 
@@ -65,7 +65,8 @@ class Beside:
         of the longer one) that both bundles are sure of. What neither can read comes last.
         """
         places = np.flatnonzero(_has_text(table))
-        rows = table.select(_READ).take(places).to_pylist()
+        there = [name for name in _READ if name in table.column_names]
+        rows = table.select(there).take(places).to_pylist()
         for place, row in zip(places.tolist(), rows, strict=True):
             key = self._key_of(row)
             other = self._readings.get(key)

@@ -40,15 +40,13 @@ class Shown:
 
 
 def fetch(row: dict[str, Any], bytes_of: BytesOf) -> Shown:
-    """The picture of a row of the results.
+    """The picture of a row of the results; of whole pages ``bytes_of`` gives the row's page.
 
     Raises:
         PictureError: when it can't be read, decoded or cut out (any more).
     """
     if row["error_code"] in _HARMFUL:
         raise PictureError(row["error_code"], f"not opened here: {row['error_message']}")
-    if (row.get("page") or 1) > 1:
-        raise PictureError("later_page", f"page {row['page']} of its file isn't shown")
     data = bytes_of(row["uri"])
     image = decode_picture(data)
     if row["region"] is None:
@@ -66,7 +64,9 @@ def fetch(row: dict[str, Any], bytes_of: BytesOf) -> Shown:
 
 def name_of(row: dict[str, Any]) -> str:
     """A safe name for its picture; another version of a file has another name."""
-    return safe_name(row["uri"], row["region"], row["etag"])
+    page = row.get("page") or 1
+    later = (page,) if page > 1 else ()
+    return safe_name(row["uri"], row["region"], row["etag"], *later)
 
 
 def _suffix(data: bytes) -> str:

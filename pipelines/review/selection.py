@@ -19,7 +19,8 @@ from pipelines.recognition.finished import check_finished, read_part, results_at
 from pipelines.review.beside import Beside
 from pipelines.review.config import ReviewConfig
 
-_JUDGED = ["uri", "region", "confidence", "text"]
+_JUDGED = ["uri", "page", "region", "confidence", "text"]
+_PLACE = ("uri", "page", "region")
 _KEY_BYTES = 16
 _REMEDY = "run jobs/recognize.py again to complete them, or take them as they are: --unfinished"
 Row = dict[str, Any]
@@ -87,7 +88,8 @@ def _candidates(address: str, table: pa.Table, config: ReviewConfig) -> Iterator
     """Rows under the confidence; those without one, if wanted, count as 0."""
     confidences = pc.fill_null(table["confidence"], 0.0 if config.errors else math.inf).to_numpy()
     places = np.flatnonzero(confidences < config.below)
-    rows = table.select(["uri", "region"]).take(places).to_pylist()
+    there = [name for name in _PLACE if name in table.column_names]
+    rows = table.select(there).take(places).to_pylist()
     for place, row in zip(places.tolist(), rows, strict=True):
         rank = float(confidences[place]) if config.order == "confidence" else 0.0
         yield _Candidate(rank, _key(row), address, place)
@@ -95,7 +97,9 @@ def _candidates(address: str, table: pa.Table, config: ReviewConfig) -> Iterator
 
 def _key(row: Mapping[str, Any]) -> bytes:
     """Decides between equals: random, and the same whenever it is asked."""
-    place = f"{row['uri']}\0{row['region']}".encode("utf-8", "surrogatepass")
+    page = row.get("page") or 1
+    later = f"\0{page}" if page > 1 else ""
+    place = f"{row['uri']}\0{row['region']}{later}".encode("utf-8", "surrogatepass")
     return hashlib.blake2b(place, digest_size=_KEY_BYTES).digest()
 
 

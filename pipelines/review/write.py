@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
-from itertools import islice
+from functools import lru_cache, partial
+from itertools import chain, islice
 from typing import Any
 
 from crnn import storage
 from crnn.errors import PictureError
+from pipelines.recognition.page_pictures import PagePictures
 from pipelines.recognition.summary import plain
 from pipelines.review.config import ReviewConfig
 from pipelines.review.page import Item, Lost, page
@@ -75,9 +78,12 @@ def write(
 
 
 def _fetched(selection: Selection, out_uri: str, bytes_of: BytesOf) -> Iterator[Item | Lost]:
-    """In the order of the rows; some are fetched at a time, only small copies are kept."""
+    """In the order of the rows; some are fetched at a time, only small copies are kept.
 
-    def one(row: Row) -> Item | Lost:
+    A file that several of these rows are of is fetched once, and each of its pages drawn once.
+    """
+
+    def one(row: Row, bytes_of: BytesOf) -> Item | Lost:
         try:
             shown = fetch(row, bytes_of)
         except PictureError as error:
@@ -85,11 +91,25 @@ def _fetched(selection: Selection, out_uri: str, bytes_of: BytesOf) -> Iterator[
         _keep(shown, out_uri)
         return Item(row=row, name=shown.name, small=shown.small, size=shown.size)
 
+    def of_file(rows: list[Row]) -> list[Item | Lost]:
+        held = lru_cache(maxsize=1)(bytes_of)
+        drawn = lru_cache(maxsize=1)(lambda page, uri: pages.picture(held(uri), page))
+        return [one(row, partial(drawn, row["page"]) if row.get("page") else held) for row in rows]
+
     local = all(storage.is_local(row["uri"]) for row in selection.rows)
     rows = iter(selection.rows)
-    with ThreadPoolExecutor(_LOCAL_THREADS if local else _REMOTE_THREADS) as threads:
+    with (
+        PagePictures(selection.results_uri) as pages,
+        ThreadPoolExecutor(_LOCAL_THREADS if local else _REMOTE_THREADS) as threads,
+    ):
         while some := list(islice(rows, 4 * _REMOTE_THREADS)):
-            yield from threads.map(one, some)
+            by_file: defaultdict[str, list[int]] = defaultdict(list)
+            for place, row in sorted(enumerate(some), key=lambda one: one[1].get("page") or 0):
+                by_file[row["uri"]].append(place)
+            files = [[some[place] for place in places] for places in by_file.values()]
+            places = chain.from_iterable(by_file.values())
+            found = zip(places, chain.from_iterable(threads.map(of_file, files)), strict=True)
+            yield from (item for _, item in sorted(found, key=lambda pair: pair[0]))
 
 
 def _keep(shown: Shown, out_uri: str) -> None:
@@ -110,6 +130,7 @@ def _record(selection: Selection, config: ReviewConfig, review: Review) -> dict[
         "pictures": [
             {
                 "uri": item.row["uri"],
+                **_page(item.row),
                 "region": plain(item.row["region"]),
                 "image": f"{IMAGES_FOLDER}/{item.name}",
                 "text": item.row["text"],
@@ -120,6 +141,7 @@ def _record(selection: Selection, config: ReviewConfig, review: Review) -> dict[
         "lost": [
             {
                 "uri": lost.row["uri"],
+                **_page(lost.row),
                 "region": plain(lost.row["region"]),
                 "code": lost.code,
                 "message": lost.message,
@@ -127,3 +149,8 @@ def _record(selection: Selection, config: ReviewConfig, review: Review) -> dict[
             for lost in review.lost
         ],
     }
+
+
+def _page(row: Row) -> dict[str, int]:
+    """Of a job that reads whole pages."""
+    return {"page": row["page"]} if row.get("page") else {}

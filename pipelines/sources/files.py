@@ -32,33 +32,33 @@ def whole_files(source: Opened) -> Iterator[Reader]:
     yield read
 
 
-def read_file(address: str) -> Encoded:
-    """The whole file, or why it can't be had.
+def read_file(address: str, most_bytes: int = MAX_PICTURE_BYTES) -> Encoded:
+    """The whole file, or why it can't be had; of more bytes than that, ``too_large``.
 
     Raises:
         DataError: when an object store fails for good: that says nothing of the picture.
     """
     try:
-        data = storage.read_bytes(address, most=MAX_PICTURE_BYTES + 1)
+        data = storage.read_bytes(address, most=most_bytes + 1)
     except FileNotFoundError:
         return PictureError("missing_file", f"there is no {address}")
     except DataError as error:
         if storage.is_local(address) or storage.has_empty_name(address):
             return PictureError("unreadable_file", str(error))
         raise
-    return bounded(data, address)
+    return bounded(data, address, most_bytes)
 
 
-def bounded(data: bytes, what: str) -> Encoded:
+def bounded(data: bytes, what: str, most_bytes: int = MAX_PICTURE_BYTES) -> Encoded:
     """``data``, unless it is too large for a picture."""
-    if len(data) > MAX_PICTURE_BYTES:
-        return too_large(what)
+    if len(data) > most_bytes:
+        return too_large(what, most_bytes)
     return data
 
 
-def too_large(what: str) -> PictureError:
+def too_large(what: str, most_bytes: int = MAX_PICTURE_BYTES) -> PictureError:
     """The error of a picture of too many bytes."""
-    return PictureError("too_large", f"{what} has more than {MAX_PICTURE_BYTES} bytes")
+    return PictureError("too_large", f"{what} has more than {most_bytes} bytes")
 
 
 def ahead(jobs: Iterable[Callable[[], _Given]]) -> Iterator[_Given]:

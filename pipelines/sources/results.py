@@ -2,7 +2,8 @@
 
     OUTPUT/model=<digest>/part-*.parquet    one row a picture: address, region, text, confidence
 
-Pictures are fetched from where they lie; a region is cut out. A row that is an error, less sure
+Pictures are fetched from where they lie; a region is cut out, of whole pages too: those of PDFs and
+later ones of TIFFs are drawn as the job has drawn them. A row that is an error, less sure
 than ``min_confidence`` or ``min_character_confidence``, or read turned is no sample, and says why.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crnn import storage
 from crnn.errors import DataError, PictureError
@@ -24,9 +25,12 @@ from pipelines.recognition.finished import (
     read_part,
     results_at,
 )
-from pipelines.sources.files import ahead, read_file
+from pipelines.sources.files import MAX_PICTURE_BYTES, ahead, read_file
 from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, Reader, SourceOptions
 from pipelines.sources.item import Item, Place
+
+if TYPE_CHECKING:
+    from pipelines.recognition.page_pictures import PagePictures
 
 _COLUMNS = [
     *("uri", "page", "region", "text", "confidence", "turned"),
@@ -60,11 +64,14 @@ def _item(row: dict[str, Any], options: SourceOptions) -> Item:
     uri, region = row["uri"], row["region"]
     bare = storage.split_options(uri)[0]
     corners = ",".join(f"{value:g}" for value in region or ())
+    page = row.get("page")
+    if (page or 1) > 1:
+        corners = f"page={page},{corners}"
     item = Item(
-        f"{bare}#{corners}" if region else bare,
+        f"{bare}#{corners}" if corners else bare,
         row["text"] or "",
         group=bare if region else "",
-        picture=Place(uri),
+        picture=Place(uri, str(page) if page else ""),
         region=tuple(region) if region else None,
     )
     reason, message = _why_not(row, options)
@@ -77,8 +84,6 @@ def _why_not(row: dict[str, Any], options: SourceOptions) -> tuple[str, str]:
     """Reason and message of a row that is no sample."""
     if row["error_code"] is not None:
         return row["error_code"], row["error_message"] or ""
-    if (row.get("page") or 1) > 1:
-        return "later_page", f"page {row['page']} of its file; pictures are taken of the first"
     if row["confidence"] is None:
         return "no_text", "no text was found on the page"
     if row["confidence"] < options.min_confidence:
@@ -95,19 +100,37 @@ def _why_not(row: dict[str, Any], options: SourceOptions) -> tuple[str, str]:
 
 @contextmanager
 def _reader(source: Opened) -> Iterator[Reader]:
-    from pipelines.recognition.source import shard_row  # whose lists are read as sources are
+    from pipelines.recognition.page_pictures import PagePictures  # whose lists are read as
+    from pipelines.recognition.source import MAX_FILE_BYTES, shard_row  # sources are
 
-    def read(places: Sequence[Place]) -> Iterator[Encoded]:
+    def read_places(places: Sequence[Place]) -> Iterator[Encoded]:
         for in_shards, run in groupby(places, key=lambda place: bool(shard_row(place.file)[0])):
-            uris = [place.file for place in run]
-            yield from _of_shards(uris) if in_shards else _files(uris)
+            files = [(uri, list(some)) for uri, some in groupby(run, key=lambda one: one.file)]
+            uris = [uri for uri, _ in files]
+            of_pages = any(place.at for _, some in files for place in some)
+            most = MAX_FILE_BYTES if of_pages else MAX_PICTURE_BYTES
+            read = _of_shards(uris) if in_shards else _files(uris, most)
+            for (_, some), data in zip(files, read, strict=True):
+                yield from (_page(data, place, pages) for place in some)
 
-    yield read
+    folder = source.address(source.names[0].rpartition("/")[0])
+    with PagePictures(folder) as pages:
+        yield read_places
 
 
-def _files(uris: Sequence[str]) -> Iterator[Encoded]:
-    jobs = [partial(read_file, uri) for uri in uris]
+def _files(uris: Sequence[str], most_bytes: int) -> Iterator[Encoded]:
+    jobs = [partial(read_file, uri, most_bytes) for uri in uris]
     return (job() for job in jobs) if all(map(storage.is_local, uris)) else ahead(jobs)
+
+
+def _page(data: Encoded, place: Place, pages: PagePictures) -> Encoded:
+    """The page that is meant, of a job that reads whole pages; otherwise the file."""
+    if isinstance(data, PictureError) or not place.at:
+        return data
+    try:
+        return pages.picture(data, int(place.at))
+    except PictureError as error:
+        return error
 
 
 def _of_shards(uris: Sequence[str]) -> Iterator[Encoded]:

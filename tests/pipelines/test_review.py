@@ -20,11 +20,12 @@ from PIL import Image
 from crnn import storage
 from crnn.errors import DataError, PictureError
 from crnn.region import cut_out
-from pipelines.recognition.rows import RESULT_SCHEMA
+from pipelines.recognition.rows import PAGE_SCHEMA, RESULT_SCHEMA
 from pipelines.recognition.source import picture_bytes
 from pipelines.review import ReviewConfig, Selection, select
 from pipelines.review.pictures import fetch, name_of
 from pipelines.review.write import write
+from tests.crnn.pages.drawn import in_file
 from tests.pipelines.evaluation_cases import rendered, sample, write_set
 from tests.pipelines.test_report import EVIL
 
@@ -59,6 +60,20 @@ def results(
     if report:
         data = json.dumps({"model": {"digest": model}}).encode()
         storage.write_bytes(storage.join(str(out), "_report.json"), data)
+    return str(out)
+
+
+def results_of_pages(out: Path, rows: list[dict], dpi: int | None) -> str:
+    """As ``results``, of a job that has read whole pages."""
+    results(out)
+    folder = out / f"model={MODEL[:16]}"
+    folder.mkdir()
+    table = pa.Table.from_pylist(rows, schema=PAGE_SCHEMA)
+    pq.write_table(table, folder / "part-00000-00000.parquet")
+    if dpi is not None:
+        recipe = {"dpi": dpi, "max_pages": 2000}
+        (out / "_work" / MODEL[:16]).mkdir(parents=True)
+        (out / "_work" / MODEL[:16] / "recipe.json").write_text(json.dumps(recipe))
     return str(out)
 
 
@@ -304,3 +319,34 @@ def test_all_of_it_in_an_object_store(new_bucket: Callable[[], str]) -> None:
     images = {storage.base_name(i.uri) for i in storage.list_files(f"{bucket}/review/images")}
     assert images == {item.name for item in review.items}
     assert storage.read_bytes(review.page_uri).startswith(b"<!doctype html>")
+
+
+def test_lines_of_whole_pages_are_shown_as_the_job_drew_them(tmp_path: Path) -> None:
+    tones = [Image.new("RGB", (90, 60), (60 * n, 60 * n, 60 * n)) for n in range(1, 4)]
+    for name, kind in (("book.pdf", "PDF"), ("fax.tif", "TIFF")):
+        (tmp_path / name).write_bytes(in_file(tones, kind))
+    rows = [
+        row(str(tmp_path / name), f"{name} {page}", 0.09 * page, region=REGION, page=page, line=1)
+        for page in (2, 1, 3, 9)
+        for name in ("book.pdf", "fax.tif")
+    ]
+    out = results_of_pages(tmp_path / "out", rows, dpi=72)
+    fetched: list[str] = []
+
+    def bytes_of(uri: str) -> bytes:
+        fetched.append(uri)
+        return picture_bytes(uri)
+
+    selection = select(out, NOT_SURE)
+    assert [found["page"] for found in selection.rows] == [1, 1, 2, 2, 3, 3, 9, 9]
+    review = write(selection, str(tmp_path / "review"), NOT_SURE, bytes_of)
+    assert len(fetched) == 2
+    assert [item.row for item in review.items] == selection.rows[:6]
+    assert [(lost.row["page"], lost.code) for lost in review.lost] == [(9, "no_such_page")] * 2
+    assert len({item.name for item in review.items}) == 6
+    for item in review.items:
+        with Image.open(tmp_path / "review" / "images" / item.name) as shown:
+            assert shown.size == (40, 20)
+            assert shown.getpixel((5, 5))[0] == pytest.approx(60 * item.row["page"], abs=2)  # type: ignore[index]
+    record = json.loads((tmp_path / "review" / "review.json").read_text())
+    assert [one["page"] for one in record["pictures"]] == [1, 1, 2, 2, 3, 3]

@@ -14,11 +14,13 @@ from PIL import Image
 
 from crnn import Cascade, Recognizer, load_bundle
 from crnn.errors import BundleError, DataError
-from pipelines.recognition import BulkConfig, Work, plan_work, recognize
+from crnn.shipped import default_bundle
+from pipelines.recognition import BulkConfig, Work, page_lines, plan_work, recognize
 from pipelines.recognition import second as second_module
 from pipelines.recognition.reader import ChunkReader
-from pipelines.recognition.rows import RESULT_SCHEMA
+from pipelines.recognition.rows import PAGE_SCHEMA, RESULT_SCHEMA
 from tests.crnn.networks import noise
+from tests.crnn.pages.drawn import encrypted_pdf, in_file, turned, two_columns
 from tests.crnn.poison import encoded
 from tests.pipelines.evaluation_cases import random_bundle, rendered, unlike_bundle
 from tests.pipelines.recognition.results import assert_once, rows_of
@@ -185,3 +187,31 @@ def test_a_bound_alone_or_the_same_bundle_twice_is_refused(
     with pytest.raises(BundleError, match="nowhere: no such bundle"):
         planned((pair[0], str(tmp_path / "nowhere"), 0.9), crops, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_lines_of_pages_are_what_the_cascade_reads_of_each_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_lines, "HELD_BYTES", 50_000)  # some lines at a time
+    first, second, folder = default_bundle(), unlike_bundle(tmp_path / "second"), tmp_path / "in"
+    folder.mkdir()
+    two_columns().save(folder / "page.png")
+    (folder / "book.pdf").write_bytes(in_file([two_columns(), turned(two_columns(), 2)], "PDF"))
+    (folder / "locked.pdf").write_bytes(encrypted_pdf())
+    lines = Recognizer.load(first).read_page(folder / "page.png")
+    below = float(np.median([line.result.confidence for line in lines]))
+    work = planned((first, second, below), folder, tmp_path / "out", pages=True, dpi=72)
+    rows = read(work)
+    assert rows.schema == PAGE_SCHEMA
+    cascade = Cascade.load(first, then=second, below=below)
+    assert Path(work.ledger.results_uri).name == f"model={cascade.digest[:16]}"
+    found = {(Path(r["uri"]).name, r["page"], r["line"]): r for r in rows.to_pylist()}
+    assert len(found) == len(rows) == 3 * len(lines) + 1
+    assert found["locked.pdf", None, None]["error_code"] == "encrypted"
+    for name, page in (("page.png", 1), ("book.pdf", 1), ("book.pdf", 2)):
+        for number, line in enumerate(cascade.read_page(folder / name, number=page, dpi=72), 1):
+            row = found[name, page, number]
+            assert (row["text"], row["model"]) == (line.text, line.result.model)
+            assert row["region"] == pytest.approx(line.region)
+    digests = {cascade.first.bundle.digest, cascade.second.bundle.digest}
+    assert {row["model"] for row in found.values() if row["line"]} == digests

@@ -16,11 +16,23 @@ from PIL import Image
 
 from crnn import storage
 from crnn.errors import DataError, PictureError
+from crnn.pages.opening import open_page
+from crnn.pages.page import PageRequest
 from pipelines.prepare import PrepareConfig, begin, prepare
 from pipelines.sources import Item, SourceOptions, open_source
+from pipelines.sources import results as source_module
+from pipelines.sources.files import read_file
+from tests.crnn.pages.drawn import in_file
 from tests.pipelines.evaluation_cases import random_bundle, rendered, sample, write_set
 from tests.pipelines.prepare.outputs import samples_of
-from tests.pipelines.test_review import MODEL, OTHER, failed, results, row
+from tests.pipelines.test_review import (
+    MODEL,
+    OTHER,
+    failed,
+    results,
+    results_of_pages,
+    row,
+)
 
 PAGE = np.arange(60, dtype=np.uint8)[:, None].repeat(90, axis=1) * 4
 TOP = [0.0, 0.0, 90.0, 0.0, 90.0, 20.0, 0.0, 20.0]
@@ -172,3 +184,53 @@ def _downloaded(out: str, folder: Path) -> Path:
             file.parent.mkdir(exist_ok=True)
             file.write_bytes(storage.read_bytes(info.uri))
     return folder / "rows"
+
+
+def test_lines_of_pdfs_and_of_later_pages_are_cut_out_of_the_page_as_the_job_drew_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [Image.fromarray(np.roll(PAGE, 20 * n, axis=0)).convert("RGB") for n in range(2)]
+    for name, kind in (("book.pdf", "PDF"), ("fax.tif", "TIFF")):
+        (tmp_path / name).write_bytes(in_file(pages, kind))
+    book, fax = str(tmp_path / "book.pdf"), str(tmp_path / "fax.tif")
+    rows = [
+        row(uri, f"{page} {where}", region=region, page=page, line=line)
+        for uri in (book, fax)
+        for page in (1, 2)
+        for line, (where, region) in enumerate({"top": TOP, "bottom": BOTTOM}.items(), start=1)
+    ]
+    rows += [row(fax, "gone", region=TOP, page=3, line=1)]
+    rows += [row(fax, "", None, page=2, line=None)]
+    out = results_of_pages(tmp_path / "out", rows, dpi=72)
+    fetched = Counter[str]()
+
+    def counted(uri: str, most_bytes: int) -> bytes | PictureError:
+        fetched[uri] += 1
+        return read_file(uri, most_bytes)
+
+    monkeypatch.setattr(source_module, "read_file", counted)
+    source = open_source(out)
+    items = list(source.items())
+    assert len({item.id for item in items}) == len(items)
+    assert reasons(items) == {"": 9, "no_text": 1}
+    assert items[2].id == f"{book}#page=2,0,0,90,0,90,20,0,20"
+    *cut, gone = source.read(items[:9])
+    assert isinstance(gone, PictureError) and gone.reason == "no_such_page"
+    for one, item in zip(cut, items, strict=False):
+        assert isinstance(one, bytes)
+        uri, page = (book if item.id.startswith(book) else fax), int(item.text[0])
+        drawn = open_page(Path(uri).read_bytes(), PageRequest(number=page - 1, dpi=72)).pixels
+        expected = drawn[:20] if item.text.endswith("top") else drawn[40:]
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(one))), expected)
+    with source.reader() as read:
+        places = [item.picture for item in items[:8] if item.picture is not None]
+        before = fetched.total()
+        assert len(list(read(places))) == 8 and fetched.total() == before + 2
+
+
+def test_pages_need_to_know_how_the_job_drew_them(tmp_path: Path) -> None:
+    (tmp_path / "book.pdf").write_bytes(in_file([Image.fromarray(PAGE)], "PDF"))
+    rows = [row(str(tmp_path / "book.pdf"), "top", region=TOP, page=1, line=1)]
+    source = open_source(results_of_pages(tmp_path / "out", rows, dpi=None))
+    with pytest.raises(DataError, match=r"there is no .*recipe\.json, which says how they were"):
+        list(source.read(list(source.items())))
