@@ -97,7 +97,6 @@ def test_a_job_counts_files_pages_and_lines(folder: Path, tmp_path: Path, local_
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_bad_pages_have_their_codes_and_good_ones_beside_them_are_read(
     tmp_path: Path, local_ray: None
 ) -> None:
