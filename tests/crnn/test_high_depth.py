@@ -193,3 +193,16 @@ def test_a_transparent_colour_of_16_bits_is_transparent(
 def test_without_a_transparent_colour_nothing_is() -> None:
     values = np.full((6, 9, 3), 40000, np.uint16)
     assert np.asarray(decode_picture(png(values))).max() == 156
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_a_later_frame_fills_its_range_too(bits: int, capfd: pytest.CaptureFixture[str]) -> None:
+    page = np.full((20, 60, 3), (1 << bits) - 1, np.uint16)
+    page[5:15, 10:50] = 0
+    for frames in ([page, page], [page // 2, page]):
+        made, encoded = cv2.imencodemulti(".tiff", frames)
+        assert made
+        found = np.asarray(decode_picture(encoded.tobytes(), frame=1))
+        assert found.shape == (20, 60, 3)
+        assert (found[0, 0].tolist(), found[10, 30].tolist()) == ([255] * 3, [0] * 3)
+    assert capfd.readouterr() == ("", "")
