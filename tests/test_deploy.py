@@ -310,7 +310,8 @@ def test_image_has_every_file_that_the_programs_need(tmp_path: Path) -> None:
         str(tmp_path / "jobs/serving/page.py"),
         str(tmp_path / "bundles/mobile"),
     ]
-    assert (tmp_path / "jobs/serving/page.html").is_file()
+    for name in ("page.html", "page.css", "page.js"):
+        assert (tmp_path / "jobs/serving" / name).is_file()
 
 
 def test_images_packages_are_those_of_the_project() -> None:

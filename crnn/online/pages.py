@@ -142,6 +142,28 @@ class OnlinePages:
         finally:
             taken.give_back()
 
+    async def page(
+        self, data: bytes, request: PageRequest, *, timeout_s: float
+    ) -> Page | PictureError:
+        """One page's pixels, for those who look at it; opened within the same bounds.
+
+        Raises:
+            QueueFullError: when too many pages are queued already.
+            DeadlineError: after ``timeout_s``.
+        """
+        taken = _Taken(self)
+        try:
+            async with asyncio.timeout(timeout_s):
+                taken.take(1)
+                async with self._in_work:
+                    return await self._open(data, request)
+        except TimeoutError:
+            raise DeadlineError(
+                f"the page wasn't opened within {timeout_s:g} s; try again, or allow more time"
+            ) from None
+        finally:
+            taken.give_back()
+
     def close(self) -> None:
         """End the process; who still waits gets ClosedError."""
         self._pool.close()

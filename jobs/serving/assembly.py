@@ -9,10 +9,12 @@ from jobs.serving.access import Access, read_token
 from jobs.serving.app import App, slow_app
 from jobs.serving.bulk import router as bulk_router
 from jobs.serving.bulk.work import BulkJobs, Deployed
+from jobs.serving.documents import Documents
 from jobs.serving.exchange import Hot
 from jobs.serving.fetch import Fetcher
 from jobs.serving.limits import MIB
 from jobs.serving.pages.handler import Pages
+from jobs.serving.pages.picture import PagePicture
 from jobs.serving.recognize import Recognize
 from jobs.serving.scrape import Scraper
 from jobs.serving.service import Service
@@ -31,6 +33,8 @@ def assembled(service: Service) -> App:
     hot = {
         "/v1/recognize": Hot(recognize, settings.limits.request_s),
         "/v1/pages": Hot(pages, settings.pages.request_s),
+        "/v1/pages/picture": Hot(PagePicture(service), settings.pages.request_s),
+        "/v1/documents": Hot(Documents(service), settings.limits.request_s),
     }
     token = read_token(settings.token_file)
     slow = slow_app(

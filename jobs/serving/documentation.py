@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from jobs.serving import schema
 from jobs.serving.bulk import documents as bulk
 from jobs.serving.limits import Limits
+from jobs.serving.pages import given
 from jobs.serving.pages.settings import PagesSettings
 from jobs.serving.problems import MEANINGS, STATUSES
 from pipelines.report.markup import Markup, tag, together
@@ -68,7 +69,7 @@ def openapi(
     if has_token:
         document["paths"] = schema.secured(document["paths"])
     ours = schema.components(has_token=has_token)
-    ours["schemas"] = ours["schemas"] | bulk.SCHEMAS
+    ours["schemas"] = ours["schemas"] | bulk.SCHEMAS | given.SCHEMAS
     theirs = document.get("components", {})
     document["components"] = {
         part: theirs.get(part, {}) | ours.get(part, {}) for part in {*ours, *theirs}

@@ -1,4 +1,8 @@
-"""The page at ``/``: drop a picture, see its text. One file that loads nothing from elsewhere."""
+"""The page at ``/``: drop a picture, see its text. One file that loads nothing from elsewhere.
+
+``page.html`` names the styles and the scripts beside it, which are put into it here; the scripts
+are parts of one, in their order.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,16 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 _FILE = "page.html"
+_STYLES = re.compile(r'(?:<link rel="stylesheet" href="[\w.]+">\n)+')
+_SCRIPTS = re.compile(r'(?:<script src="[\w.]+"></script>\n)+')
+_NAMED = re.compile(r'(?:href|src)="([\w.]+)"')
 _INLINE = re.compile(r"<(style|script)>(.*?)</\1>", re.DOTALL)
 
 
 def router() -> APIRouter:
     """``GET /``; open to all, as the page itself asks for the token."""
     routes = APIRouter()
-    html = resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
+    html = page_html()
     headers = page_headers(html)
     body = html.encode()
 
@@ -28,6 +35,14 @@ def router() -> APIRouter:
         return Response(body, media_type="text/html", headers=headers)
 
     return routes
+
+
+def page_html() -> str:
+    """The page with its styles and its script in it."""
+    html = _STYLES.sub(lambda found: f"<style>\n{_all(found)}</style>\n", _text(_FILE))
+    return _SCRIPTS.sub(
+        lambda found: f'<script>\n"use strict";\n(() => {{\n{_all(found)}}})();\n</script>\n', html
+    )
 
 
 def page_headers(html: str) -> dict[str, str]:
@@ -51,6 +66,15 @@ def page_headers(html: str) -> dict[str, str]:
         "Cache-Control": "no-cache",
         "ETag": f'"{hashlib.sha256(html.encode()).hexdigest()[:32]}"',
     }
+
+
+def _all(found: re.Match[str]) -> str:
+    """The files that these lines name, one after the other."""
+    return "\n".join(map(_text, _NAMED.findall(found[0])))
+
+
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(content: str) -> str:

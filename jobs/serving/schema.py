@@ -12,6 +12,7 @@ from jobs.serving.limits import Limits
 from jobs.serving.pages.settings import LEAST_DETECT_PX, PagesSettings
 from jobs.serving.problems import MEANINGS, PROBLEM_TYPE, STATUSES
 from jobs.serving.tensors import INPUT, LENGTH_HEADER, OUTPUTS
+from pipelines.documents.forms import FORMS, TEXTS
 
 Schema = dict[str, Any]
 EXAMPLE_TEXT = "7K"
@@ -30,6 +31,8 @@ def paths(limits: Limits, pages: PagesSettings) -> Schema:
     found = {
         "/v1/recognize": {"post": _recognize(limits)},
         "/v1/pages": {"post": _pages(limits, pages)},
+        "/v1/pages/picture": {"post": _picture(pages)},
+        "/v1/documents": {"post": _documents()},
         "/v1/model": {"get": _get("The model in use", "Model", "unavailable")},
         "/healthz": {"get": _get("Whether the process is alive", "State", "internal")},
         "/readyz": {"get": _get("Whether it is warmed up", "State", "unavailable")},
@@ -341,6 +344,66 @@ def _pages(limits: Limits, pages: PagesSettings) -> Schema:
     }
 
 
+def _picture(pages: PagesSettings) -> Schema:
+    return {
+        "summary": "A page's picture",
+        "description": "Draws a page of a file as it is read, upright as the file says, for "
+        "programs that can't draw it themselves. The body is the file. A page that can't be opened "
+        "is 422.",
+        "tags": ["recognition"],
+        "parameters": [
+            {
+                "name": "page",
+                "in": "query",
+                "description": "Which page, from 1 on",
+                "schema": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": pages.per_file,
+                    "default": 1,
+                },
+            }
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {}}},
+        },
+        "responses": {
+            "200": {"description": "the page", "content": {"image/jpeg": {"schema": {}}}},
+            **problems(*_BODY, *_BUSY, "internal", "not_installed"),
+        },
+    }
+
+
+def _documents() -> Schema:
+    kinds = sorted({FORMS[name].media_type.partition(";")[0] for name in TEXTS})
+    return {
+        "summary": "Write a document",
+        "description": "Writes what POST /v1/pages answered for one file as plain text, JSON, hOCR "
+        "or ALTO 4. Nothing is read again.",
+        "tags": ["recognition"],
+        "parameters": [
+            {
+                "name": "format",
+                "in": "query",
+                "description": "The form",
+                "schema": {"type": "string", "enum": list(TEXTS), "default": "txt"},
+            }
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _ref("Given"), "example": _GIVEN_EXAMPLE}},
+        },
+        "responses": {
+            "200": {
+                "description": "the document",
+                "content": {kind: {"schema": {}} for kind in kinds},
+            },
+            **problems(*_BODY, *_BUSY, "internal"),
+        },
+    }
+
+
 _PAGES_EXAMPLE: Schema = {
     "model": {"name": "mobile", "digest": "3694bec9…"},
     "results": [
@@ -367,6 +430,9 @@ _PAGES_EXAMPLE: Schema = {
         {"id": "locked.pdf", "error": {"code": "encrypted", "message": "wants a password"}},
     ],
 }
+
+
+_GIVEN_EXAMPLE: Schema = {"results": _PAGES_EXAMPLE["results"][:1]}
 
 
 def _recognize(limits: Limits) -> Schema:

@@ -162,7 +162,7 @@ class Service:
             decoder = await self._decoder(online, options)
             left_s = max(deadline_s - asyncio.get_running_loop().time(), 0.001)
             try:
-                with _as_problems():
+                with as_problems():
                     return online, await self.pages.read(online, files, options, decoder, left_s)
             except PictureError as error:
                 raise ProblemError("too_many_pages", str(error)) from error
@@ -290,7 +290,7 @@ async def _read(
 ) -> list[Result]:
     readable = [picture for picture in pictures if isinstance(picture, bytes)]
     left_s = deadline_s - asyncio.get_running_loop().time()
-    with _as_problems():
+    with as_problems():
         results = await online.read(
             readable, decoder=decoder, chars=chars, timeout_s=max(left_s, 0.001)
         )
@@ -304,7 +304,7 @@ async def _read(
 
 
 @contextlib.contextmanager
-def _as_problems() -> Iterator[None]:
+def as_problems() -> Iterator[None]:
     """What a full queue and a lack of time are to a caller."""
     try:
         yield

@@ -2,7 +2,8 @@
 
 ``rows`` (results files → a file's pages in reading order, their lines split by ``words``) →
 ``plain``, ``hocr``, ``alto`` (pages → text), ``pdf`` (and the files that were read) → ``write``
-(each in its place, what is there and newer stays). Needs neither Ray nor PyTorch.
+(each in its place, what is there and newer stays). ``forms`` lists them. Needs neither Ray nor
+PyTorch.
 """
 
 from __future__ import annotations

@@ -36,6 +36,8 @@ def write_alto(sheets: Sheets) -> None:
 def _page(xml: Elements, page: Page) -> None:
     number = page.number
     about: dict[str, object] = {"ID": f"page_{number}", "PHYSICAL_IMG_NR": number}
+    if page.whole is not None:
+        about["WIDTH"], about["HEIGHT"] = page.whole
     if page.confidence is not None:
         about["PC"] = f"{page.confidence:.4f}"
     with xml.within("Page", about):
@@ -53,8 +55,9 @@ def _page(xml: Elements, page: Page) -> None:
 def _around(page: Page) -> Box:
     boxes = [line.box for line in page.lines]
     left, top = min(box.left for box in boxes), min(box.top for box in boxes)
-    width, height = page.size
-    return Box(left, top, width - left, height - top)
+    right = max(box.left + box.width for box in boxes)
+    bottom = max(box.top + box.height for box in boxes)
+    return Box(left, top, right - left, bottom - top)
 
 
 def _line(xml: Elements, line: Line, name: str) -> None:

@@ -47,11 +47,13 @@ class Page:
     number: int
     """From 1 on."""
     lines: list[Line]
+    whole: tuple[int, int] | None = None
+    """Width and height, px; None where they aren't known, as in the results of bulk jobs."""
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height, px: as far as its lines reach, since the results have no other."""
-        return _extent([line.box for line in self.lines])
+        """Width and height, px; as far as its lines reach where no other is known."""
+        return self.whole or _extent([line.box for line in self.lines])
 
     @property
     def confidence(self) -> float | None:

@@ -12,44 +12,24 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from crnn import storage
 from crnn.errors import DataError, PictureError
-from pipelines.documents.alto import write_alto
 from pipelines.documents.config import DocumentsConfig
-from pipelines.documents.hocr import write_hocr
+from pipelines.documents.forms import FORMS, Form, Writer
 from pipelines.documents.page import Document, Page, Problem, Sheets
-from pipelines.documents.plain import write_json, write_txt
 from pipelines.documents.rows import documents_in, drawn_at, results_of_pages
 from pipelines.safe_names import safe_name
 from pipelines.stores import write_new
 
 MARK = "_documents.json"
 SHOWN_PROBLEMS = 20
-Writer = Callable[[Sheets], None]
-
-
-class _Form(NamedTuple):
-    """One of the forms."""
-
-    suffix: str
-    writer: Writer | None
-    """None for PDF, which takes the pictures too."""
-
-
-_FORMS: Mapping[str, _Form] = {
-    "txt": _Form(".txt", write_txt),
-    "json": _Form(".json", write_json),
-    "hocr": _Form(".hocr", write_hocr),
-    "alto": _Form(".alto.xml", write_alto),
-    "pdf": _Form(".pdf", None),
-}
 _REMOTE_THREADS, _LOCAL_THREADS = 4, 1
 
 
@@ -119,7 +99,7 @@ class _Place:
     def __init__(self, out_uri: str, config: DocumentsConfig, changed_at: float, dpi: int) -> None:
         self.is_local = storage.is_local(out_uri)
         self._out_uri, self._by_page = out_uri, config.per == "page"
-        self._forms = [_FORMS[name] for name in dict.fromkeys(config.format)]
+        self._forms = [FORMS[name] for name in dict.fromkeys(config.format)]
         self._changed_at = changed_at
         """When the rows were written."""
         self._dpi = dpi
@@ -149,7 +129,7 @@ class _Place:
         return document, written, len(wanted) - len(due)
 
     def _write(
-        self, name: str, form: _Form, uri: str, pages: Sequence[Page], data: list[bytes]
+        self, name: str, form: Form, uri: str, pages: Sequence[Page], data: list[bytes]
     ) -> None:
         """One output; ``data`` gets the input, if it is needed and isn't there yet."""
         address = storage.join(self._out_uri, name)
@@ -167,7 +147,7 @@ class _Place:
         with storage.replacing(address) as path:
             storage.attempt("write", address, lambda: fill(path))
 
-    def _outputs(self, document: Document) -> Iterator[tuple[str, _Form, Sequence[Page]]]:
+    def _outputs(self, document: Document) -> Iterator[tuple[str, Form, Sequence[Page]]]:
         name = safe_name(document.uri)
         for form in self._forms:
             if self._by_page:

@@ -19,11 +19,12 @@ from crnn import storage
 from crnn.errors import DataError
 from pipelines.documents.alto import write_alto
 from pipelines.documents.config import DocumentsConfig
+from pipelines.documents.forms import Writer
 from pipelines.documents.hocr import write_hocr
 from pipelines.documents.page import Document, Sheets
 from pipelines.documents.plain import write_json, write_txt
 from pipelines.documents.rows import document_of, documents_in
-from pipelines.documents.write import Writer, Written, write_documents
+from pipelines.documents.write import Written, write_documents
 from pipelines.recognition.finished import read_groups
 from pipelines.recognition.rows import PAGE_SCHEMA
 from tests.pipelines.test_review import MODEL

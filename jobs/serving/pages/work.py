@@ -91,6 +91,7 @@ class PageWork:
         settings = self.settings
         return {
             "available": self._reader is not None,
+            "missing": self._missing,
             "per_request": settings.per_request,
             "per_file": settings.per_file,
             "pixels": settings.max_pixels,
