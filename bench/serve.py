@@ -68,7 +68,7 @@ def program(
             env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
         )
     try:
-        deadline_s = time.monotonic() + 120
+        deadline_s = time.monotonic() + 300
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline_s:
                 raise RuntimeError(f"{command} isn't ready:\n{log.read_text()[-4000:]}")

@@ -32,7 +32,7 @@ from crnn.errors import (
 )
 from crnn.recognizer import Recognizer
 from jobs.serving.limits import Limits
-from tests.crnn.pages.drawn import encrypted_pdf, in_file, turned, two_columns
+from tests.crnn.pages.drawn import encrypted_pdf, in_file, receipt, turned
 from tests.crnn.poison import encoded
 from tests.jobs.nodes import free_port
 from tests.jobs.runs import PROJECT
@@ -165,7 +165,7 @@ def test_bad_pictures_are_results_in_their_places(
 def test_pages_of_whatever_a_caller_calls_a_page(
     client: Client, recognizer: Recognizer, tmp_path: Path
 ) -> None:
-    page = turned(two_columns(), 2)
+    page = turned(receipt(), 2)
     page.save(tmp_path / "page.png")
     wanted = recognizer.read_page(page)
     for form in (tmp_path / "page.png", encoded(page), page, np.asarray(page)):
@@ -194,7 +194,7 @@ def test_a_file_that_cant_be_opened_raises_as_in_a_program(client: Client, tmp_p
             client.read_page(bad)
         assert caught.value.reason == code and str(caught.value)
     with pytest.raises(RequestRefusedError, match="64 to 2048"):
-        client.read_page(encoded(two_columns()), detect_px=9)
+        client.read_page(encoded(receipt()), detect_px=9)
 
 
 def test_options(client: Client, recognizer: Recognizer) -> None:

@@ -25,6 +25,15 @@ def two_columns() -> Image.Image:
     return page
 
 
+def receipt(first: int = 100) -> Image.Image:
+    """A page of six lines that ``bundles/strings`` can read."""
+    page = Image.new("RGB", (560, 560), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(48)
+    for row in range(6):
+        draw.text((50, 30 + 84 * row), f"INV:{first + row}-7K-2044", font=font, fill="black")
+    return page
+
+
 def turned(page: Image.Image, quarters: int) -> Image.Image:
     """Clockwise."""
     return Image.fromarray(np.rot90(np.asarray(page), -quarters))

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from crnn import Recognizer
 from crnn.errors import DataError
@@ -22,7 +22,7 @@ from crnn.pages import DbDetector, detector_graph, graph
 from jobs.serving.pages.settings import PagesSettings
 from jobs.serving.settings import ServeSettings
 from jobs.serving.shipped import chosen
-from tests.crnn.pages.drawn import encrypted_pdf, in_file, turned
+from tests.crnn.pages.drawn import encrypted_pdf, in_file, receipt, turned
 from tests.crnn.poison import encoded
 from tests.jobs.serving.local_server import Replica, serving
 from tests.jobs.serving.services import SHIPPED, Service, files, word_pictures
@@ -50,15 +50,6 @@ def alone(**settings: Any) -> Iterator[httpx.Client]:
         httpx.Client(base_url=address, timeout=100) as client,
     ):
         yield client
-
-
-def receipt(first: int = 100) -> Image.Image:
-    """A page of six lines that the bundle of the tests can read."""
-    page = Image.new("RGB", (560, 560), "white")
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(48)
-    for row in range(6):
-        draw.text((50, 30 + 84 * row), f"INV:{first + row}-7K-2044", font=font, fill="black")
-    return page
 
 
 def as_json(data: list[bytes], **options: Any) -> dict[str, Any]:
