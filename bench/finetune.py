@@ -17,7 +17,8 @@ what is trained on, so that nothing is known of what is read. Prints each comman
 that all took.
 
 With ``--words`` rendered words are replayed, as ``crnn train`` does unless told otherwise, and
-these sets are read before and after. Without it the bundle learns the pictures alone.
+these sets are read before and after, and by a cascade for each bound of ``--below``: by the bundle
+as it was and, what that doubts, by the new one. Without it the bundle learns the pictures alone.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.labelled import LabelledSet, labelled_set
 from crnn.bundle import load_bundle
+from crnn.cascade import Cascade
 from crnn.metrics import Sums, score, wilson_interval
 from crnn.recognizer import Recognizer
 from crnn.shipped import default_bundle
@@ -213,8 +215,8 @@ def run(script: str, *arguments: str) -> float:
     return time.monotonic() - began_s
 
 
-def read(uri: str, one: LabelledSet) -> Sums:
-    results = Recognizer.load(uri).read(one.pictures, chars=False)
+def read(by: Recognizer | Cascade, one: LabelledSet) -> Sums:
+    results = by.read(one.pictures, chars=False)
     return sum((score(r.text, label) for r, label in zip(results, one.labels, strict=True)), Sums())
 
 
@@ -227,11 +229,13 @@ def told(what: str, sums: Sums, recipe: Recipe) -> str:
     )
 
 
-def forgotten(before: str, after: str, sets: Sequence[LabelledSet]) -> list[str]:
+def forgotten(
+    before: Recognizer, after: Recognizer | Cascade, sets: Sequence[LabelledSet]
+) -> list[str]:
     """By set and pooled: words right by letters and digits, before and after."""
     pooled, told_of = [Sums(), Sums()], []
     for one in sets:
-        found = [read(uri, one) for uri in (before, after)]
+        found = [read(by, one) for by in (before, after)]
         pooled = [total + sums for total, sums in zip(pooled, found, strict=True)]
         told_of.append(points(one.name, *found))
     return [*told_of, points("words pooled", *pooled)]
@@ -257,12 +261,17 @@ def main(arguments: argparse.Namespace, more: Sequence[str]) -> None:
         flags = (*flags, "--storage-path", runs, "--name", arguments.kind)
         took_s = data.took_s + run("jobs/train.py", *flags, *more)
         test = labelled_set(str(data.test), lines=arguments.kind == "lines")
-        print(told(f"start, {bundle}", read(bundle, test), recipe))
-        tuned = f"{runs}/{arguments.kind}/bundle"
+        start = Recognizer.load(bundle)
+        print(told(f"start, {bundle}", read(start, test), recipe))
+        tuned = Recognizer.load(f"{runs}/{arguments.kind}/bundle")
         print(told("fine-tuned", read(tuned, test), recipe))
         if arguments.words:
             words = [labelled_set(w, lines=False, limit=arguments.limit) for w in arguments.words]
-            print(*forgotten(bundle, tuned, words), sep="\n")
+            print(*forgotten(start, tuned, words), sep="\n")
+            for below in arguments.below:
+                both = Cascade(start, tuned, below=below)
+                print(told(f"start, then fine-tuned below {below:g}", read(both, test), recipe))
+                print(*forgotten(start, both, words), sep="\n")
     print(f"{took_s / 60:.1f} minutes for all commands, their starts and evaluation included")
 
 
@@ -277,6 +286,9 @@ if __name__ == "__main__":
     parser.add_argument("--bundle", default="", help="to start from; default: the shipped one")
     parser.add_argument("--group-pattern", default=r"(\d+)_\d+", help="of lines (%(default)s)")
     parser.add_argument("--words", nargs="+", default=[], help="sets to measure forgetting on")
+    parser.add_argument(
+        "--below", nargs="+", type=float, default=[0.9], help="with --words: bounds"
+    )
     parser.add_argument("--limit", type=int, default=0, help="words of each of them; 0: all")
     parser.add_argument("--out", type=Path, help="folder that keeps the run; default: none")
     main(*parser.parse_known_args())
