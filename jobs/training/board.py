@@ -15,6 +15,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from jobs.progress import clock
+from jobs.training.tracking import Tracker
 
 _TERMINAL_EVERY_S = 0.5
 _LOG_EVERY_S = 10.0
@@ -27,6 +28,7 @@ class ProgressBoard:
     def __init__(self) -> None:
         self._latest: dict[str, Any] = {}
         self._lines: list[str] = []
+        self._measured: list[dict[str, float]] = []
 
     def post(self, figures: dict[str, Any]) -> None:
         """Replaces the figures."""
@@ -36,10 +38,15 @@ class ProgressBoard:
         """A line to keep: a validation, a rejected sample, a restart."""
         self._lines.append(line)
 
-    def read(self) -> tuple[dict[str, Any], list[str]]:
-        """The figures, and the lines since the last call."""
+    def measured(self, figures: dict[str, float]) -> None:
+        """The figures of a validation."""
+        self._measured.append(figures)
+
+    def read(self) -> tuple[dict[str, Any], list[str], list[dict[str, float]]]:
+        """The figures, and the lines and validations since the last call."""
         lines, self._lines = self._lines, []
-        return self._latest, lines
+        measured, self._measured = self._measured, []
+        return self._latest, lines, measured
 
 
 def new_board() -> Any:
@@ -51,8 +58,8 @@ def new_board() -> Any:
 class BoardReader:
     """Shows a board until closed; a context manager."""
 
-    def __init__(self, board: Any) -> None:
-        self._board = board
+    def __init__(self, board: Any, tracker: Tracker) -> None:
+        self._board, self._tracker = board, tracker
         self._terminal = sys.stdout.isatty()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
@@ -77,9 +84,11 @@ class BoardReader:
 
     def _show_once(self) -> None:
         try:
-            figures, lines = ray.get(self._board.read.remote(), timeout=5)
+            figures, lines, measured = ray.get(self._board.read.remote(), timeout=5)
         except (ray.exceptions.RayError, ConnectionError):
             return
+        for validation in measured:
+            self._tracker.metrics(validation)
         for line in lines:
             self._wipe()
             print(line, flush=True)

@@ -127,6 +127,13 @@ class History:
             f"words {last['exact']:.2%}  CER {last['cer']:.2%}{note}{stop}"
         )
 
+    def measured(self) -> dict[str, float]:
+        """The last validation, with the latest of each curve."""
+        curves = self.points[-1] if self.points else {}
+        last = {f"val_{key}": float(value) for key, value in self.validations[-1].items()}
+        samples = last.pop("val_samples")
+        return {**curves, **last, "samples": samples}
+
     def metrics(self, trainer: Trainer, *, fresh_validation: bool) -> dict[str, float]:
         """What Ray Train keeps of a report; ``score`` ranks checkpoints, unvalidated ones last."""
         self._reported_samples = trainer.progress.samples

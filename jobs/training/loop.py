@@ -218,6 +218,7 @@ class Worker:
             self.history.validated(self.trainer, validation, patience=self.settings.patience)
             if self.rank == 0:
                 self.orders.board.say.remote(self.history.validation_line())
+                self.orders.board.measured.remote(self.history.measured())
         if self.audit:
             self.audit.checkpoint(self.trainer.progress.steps)
         metrics = self.history.metrics(self.trainer, fresh_validation=validate)

@@ -34,7 +34,7 @@ from crnn.metrics import wilson_interval
 from crnn.model import CRNN
 from crnn.training.old_network import OldNetwork
 from jobs import cluster
-from jobs.cli import as_mapping
+from jobs.cli import as_mapping, flatten
 from jobs.failures import ours
 from jobs.progress import ProgressLines, clock
 from jobs.training.board import BoardReader, new_board
@@ -47,6 +47,7 @@ from jobs.training.meeting import torch_config
 from jobs.training.network import first_network, origin
 from jobs.training.rejects import RejectParts
 from jobs.training.settings import TrainSettings, differences
+from jobs.training.tracking import Tracker, check_installed
 from pipelines.at_work import SIGN_NAME, alone_at_work
 from pipelines.evaluation import Evaluation, evaluate
 from pipelines.owned import delete_ours, refuse_foreign
@@ -56,7 +57,7 @@ from pipelines.stream.plan import epoch_rows
 CONFIG_FILE = "config.yaml"
 DONE_FILE = "done.json"
 RUN_FILES = re.compile(
-    r"config\.yaml|history\.json|done\.json|report\.(html|json)|curves\.png|rejects\.parquet|"
+    r"config\.yaml|history\.json|done\.json|tracking\.json|report\.(html|json)|curves\.png|rejects\.parquet|"
     r"rejects/part-\d+\.parquet|tensorboard/[^/]*tfevents[^/]*|audit/.+|"
     r"bundle/(bundle\.json|MODEL_CARD\.md|reliability\.svg|model\.(safetensors|onnx))|"
     r"checkpoint_[^/]+/.+|checkpoint_manager_snapshot\.json|\.validate_storage_marker|(.*/)?\.[0-9a-f]{32}\..+"
@@ -88,6 +89,7 @@ def train(settings: TrainSettings) -> str:
     settings = _named(settings)
     run_uri = storage.join(settings.storage_path, settings.name)
     _check_folder(run_uri, overwrite=settings.overwrite)
+    check_installed(settings.track)
     if _is_complete(run_uri, settings):
         return storage.join(run_uri, BUNDLE_FOLDER)
     with alone_at_work(run_uri):
@@ -103,8 +105,10 @@ def _trained(run_uri: str, settings: TrainSettings, began_s: float) -> str:
     print(f"run {settings.name} → {run_uri}", flush=True)
     data = gather(settings, start.charset if start else None)
     started_from = _claim(run_uri, settings, data, origin(settings, start))
-    result = _fit(run_uri, settings, data, start)
+    tracker = Tracker(settings.track, run_uri, settings.name, flatten(as_mapping(settings)))
+    result = _fit(run_uri, settings, data, start, tracker)
     bundle_uri = _finish(run_uri, settings, data, result, started_from)
+    tracker.finish(run_uri, bundle_uri)
     print(f"complete after {clock(time.monotonic() - began_s)}: {bundle_uri}", flush=True)
     return bundle_uri
 
@@ -201,7 +205,11 @@ def _claim(run_uri: str, settings: TrainSettings, data: TrainingData, started_fr
 
 
 def _fit(
-    run_uri: str, settings: TrainSettings, data: TrainingData, start: Bundle | None
+    run_uri: str,
+    settings: TrainSettings,
+    data: TrainingData,
+    start: Bundle | None,
+    tracker: Tracker,
 ) -> ray.train.Result:
     """Training under Ray Train, watched on the board.
 
@@ -247,7 +255,7 @@ def _fit(
             ),
         ),
     )
-    with BoardReader(board):
+    with BoardReader(board, tracker):
         return _result(trainer, settings)
 
 

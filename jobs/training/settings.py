@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import tyro
 
 from crnn.brief import change
 from crnn.charset_file import charset_of
@@ -16,6 +18,7 @@ from crnn.text_order import TextOrder
 from crnn.training.optim_config import OptimConfig
 from jobs.cli import as_mapping, flatten
 from jobs.flags import ClusterAddress
+from jobs.training.tracking import Track
 from pipelines.augment import AugmentConfig
 from pipelines.stream.plan import BATCH_PIXELS
 
@@ -29,7 +32,7 @@ FREE_ON_RESUME = frozenset(
     {
         *("num_workers", "use_gpu", "cpus_per_worker", "cpus_per_data_task", "address"),
         *("max_failures", "overwrite", "placement_wait_s", "storage_path", "name", "audit"),
-        *("checkpoint_every", "data_ahead_mib", "threads_per_worker", "kept"),
+        *("checkpoint_every", "data_ahead_mib", "threads_per_worker", "kept", "track"),
     }
 )
 
@@ -123,6 +126,10 @@ class TrainSettings:
     address: ClusterAddress = ""
     placement_wait_s: float = 30.0
     """Seconds to wait for nodes with room for the workers; use about 900 with an autoscaler."""
+    track: Annotated[Track, tyro.conf.arg(metavar="{mlflow,wandb}")] = ""
+    """Also log settings, metrics of each validation, and the bundle and report, with your own
+    installed mlflow or wandb, which read their own environment variables (MLFLOW_TRACKING_URI,
+    WANDB_PROJECT, …). Default: nothing is logged."""
     audit: bool = False
     """Write the sample ids of every step to RUN/audit/, to prove what was trained on."""
 

@@ -15,8 +15,10 @@ from crnn.bundle import load_bundle
 from crnn.recognizer import Recognizer
 from crnn.training.optim_config import OptimConfig
 from jobs import train
+from jobs.training.tracking import REPORT_FILES
 from tests.crnn.training.pictures import drawn
 from tests.jobs.audits import Audit
+from tests.jobs.recorder import track_to
 from tests.jobs.runs import TINY, refused, within, without_control_characters
 from tests.pipelines.stream.sets import bad, good, write_set
 
@@ -33,7 +35,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Path:
     folder = tmp_path_factory.mktemp("run")
     write_set(folder / "set", [*good(SAMPLES), *bad()])
     write_set(folder / "val", good(40))
-    done = within(train.main, *COMMAND, cwd=folder)
+    with pytest.MonkeyPatch.context() as patch:
+        track_to(folder / "tracked", patch)
+        done = within(train.main, *COMMAND, "--track", "mlflow", cwd=folder)
     (folder / "stdout").write_text(done.stdout)
     assert done.returncode == 0, done.stderr
     return folder
@@ -74,6 +78,21 @@ def test_tensorboard_reads_the_events(folder: Path) -> None:
     assert [event.step for event in validations] == [SAMPLES, 2 * SAMPLES]
     assert events.Scalars("train/loss")
     assert all(event.value > 0 for event in events.Scalars("train/lr"))
+
+
+def test_the_tracker_has_settings_validations_bundle_and_report(home: Path, folder: Path) -> None:
+    tracked = home / "tracked"
+    params = json.loads((tracked / "params.json").read_text())
+    assert params["optim.lr"] == OptimConfig().lr
+    assert params["name"] == "first"
+    lines = [json.loads(line) for line in (tracked / "metrics.jsonl").read_text().splitlines()]
+    assert [line["at"] for line in lines] == [SAMPLES, 2 * SAMPLES]
+    assert all({"loss", "lr", "val_loss", "val_exact", "val_cer"} <= line.keys() for line in lines)
+    assert load_bundle(str(tracked / "bundle")).digest == load_bundle(str(folder / "bundle")).digest
+    assert {path.name for path in (tracked / "report").iterdir()} == set(REPORT_FILES)
+    assert (tracked / "closed").exists()
+    kept = json.loads((folder / "tracking.json").read_text())
+    assert kept == {"track": "mlflow", "id": "first"}
 
 
 def test_rejects_are_kept_by_id_and_reason(folder: Path) -> None:
