@@ -51,7 +51,7 @@ A_CHARACTER = 0.95
 keeps 89%, 4.5% of them wrong, and 94% of those with 30 characters or more (0.8 of the whole text:
 73%, 1.7% and 34%)."""
 BY_HAND, MOST_REPEATS = 0.25, 8
-"""Labels by hand as a share of the teacher's readings, and how often one may come in an epoch."""
+"""Labels by hand as a share of the teacher's readings, and how often an epoch may repeat one."""
 _FIGURES = ("count", "exact_accuracy", "alnum_accuracy")
 _OURS = ("data", "val", "name", "storage_path", "address")
 """Settings of the training that this job makes."""

@@ -39,8 +39,8 @@ is copied, not warped."""
 class DbDetector:
     """Finds text by a graph of the DB family; see ``crnn.pages.detector``.
 
-    The usual numbers are those of RapidOCR for its own graph. The session is made when the first
-    page comes: a detector may travel to another process.
+    The defaults are RapidOCR's for its own graph. The session is made when the first page comes,
+    so that a detector can be sent to another process.
     """
 
     graph: bytes

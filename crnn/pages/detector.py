@@ -24,7 +24,7 @@ class Detector(Protocol):
 
     @property
     def name(self) -> str:
-        """What tells it from another one, with everything that changes what it finds."""
+        """Identifies the detector, with everything that changes what it finds."""
         ...
 
     def __call__(self, page_HWC: Pixels) -> Sequence[Found]:

@@ -16,7 +16,7 @@ def detector_graph(source: str = PACKAGE) -> bytes:
     """The graph of the installed package ``rapidocr``, or of an ONNX file of the DB family.
 
     Raises:
-        DataError: when it isn't there; with the command that installs it.
+        DataError: when it isn't there; the message has the command that installs it.
     """
     if source == PACKAGE:
         return _installed()

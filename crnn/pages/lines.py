@@ -46,7 +46,7 @@ class Line:
 
     @property
     def text(self) -> str:
-        """What it reads, empty where it can't be read."""
+        """The text, empty where it can't be read."""
         return self.result.text
 
 

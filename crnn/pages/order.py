@@ -51,7 +51,7 @@ def reading_order(corners: Corners, quarters: int = 0) -> list[int]:
 
 
 def _level(corners: Corners, quarters: int) -> Boxes:
-    """Boxes around the regions once the page's turn and the median tilt are taken back."""
+    """Boxes around the regions once the page's turn and the median tilt are undone."""
     along = corners[:, 1] - corners[:, 0]
     down = corners[:, 3] - corners[:, 0]
     lengths = np.linalg.norm(along, axis=1)
@@ -111,7 +111,7 @@ def _grouped(boxes: Boxes, bands: Sequence[Places], height: float) -> list[Place
 
 
 def _free_of(boxes: Boxes, height: float) -> NDArray[np.float64] | None:
-    """Middles of the upright strips that nothing lies in; None where there are none."""
+    """Centres of the vertical gaps that no region touches; None where there are none."""
     by_left = boxes[np.argsort(boxes[:, 0])]
     reach = np.maximum.accumulate(by_left[:, 2])
     gaps = by_left[1:, 0] - reach[:-1]
@@ -120,7 +120,7 @@ def _free_of(boxes: Boxes, height: float) -> NDArray[np.float64] | None:
 
 
 def _gutter(boxes: Boxes, height: float) -> float | None:
-    """Where two columns of running text part, the widest one's middle; None where none do."""
+    """Centre of the widest gutter between columns of running text; None without any."""
     if len(boxes) < 2 * COLUMN_LINES:
         return None
     middles = _free_of(boxes, height)
@@ -140,7 +140,7 @@ def _is_column(boxes: Boxes, height: float) -> bool:
 
 
 def _by_rows(boxes: Boxes, places: Places) -> list[int]:
-    """Row by row, each from the left; a row is what stands level with the one before it."""
+    """Row by row, each from the left; regions at about the same height are a row."""
     rows: list[list[int]] = []
     middles = (boxes[:, 1] + boxes[:, 3]) / 2
     for place in places[np.argsort(middles[places], kind="stable")].tolist():

@@ -43,8 +43,8 @@ def pages_of(
 ) -> Iterator[OnePage]:
     """Every page of these files, in order; a file that can't be opened is one entry.
 
-    ``request`` says how pages are opened; its number means nothing. A page that fails is one entry
-    too, and the others of its file come all the same. Files are taken as they are needed.
+    ``request`` says how pages are opened; its page number is ignored. A page that fails is one
+    entry too, and the other pages of its file still come. Files are opened as they are needed.
 
     Raises:
         WorkersLostError: when decoding processes can't be started.

@@ -82,7 +82,7 @@ def _numbered(found: Sequence[Found], quarters: int) -> list[Found]:
 
 
 def _worth_trying(found: Sequence[Found]) -> list[Found]:
-    """Some regions of a few words, those that the detector is surest of."""
+    """Some regions with a few words, those with the highest scores."""
     across, down = _sides(corners_of(found))
     ratios = across / np.maximum(down, 1e-9)
     long = [one for one, r in zip(found, ratios, strict=True) if _LONG[0] <= r <= _LONG[1]]

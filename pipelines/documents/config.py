@@ -10,12 +10,12 @@ Kind = Literal["txt", "json", "hocr", "alto", "pdf"]
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentsConfig:
-    """In which forms, and what goes into one."""
+    """The formats to write, and whether a document holds a file or a page."""
 
     format: tuple[Kind, ...] = ("txt",)
     """Forms to write: plain text, JSON, hOCR, ALTO 4, searchable PDF."""
     per: Literal["file", "page"] = "file"
-    """An output for each input file with all its pages, or one for each page."""
+    """One document for each input file with all its pages, or one for each page."""
 
     def __post_init__(self) -> None:
         if not self.format:

@@ -16,7 +16,7 @@ NONE: Attributes = {}
 
 
 class Elements:
-    """A document of XML in a file; nothing of it is held in memory."""
+    """An XML document in a file, written as it comes: nothing is held in memory."""
 
     def __init__(self, file: TextIOBase) -> None:
         """Writes the declaration; ``file`` is in UTF-8."""
@@ -25,7 +25,7 @@ class Elements:
 
     @contextmanager
     def within(self, name: str, attributes: Attributes = NONE) -> Iterator[None]:
-        """An element, and in it what is written meanwhile."""
+        """An element around what is written within the ``with`` block."""
         known = {key: _legal(str(value)) for key, value in attributes.items()}
         self._xml.startElement(name, AttributesImpl(known))
         yield
@@ -43,7 +43,7 @@ class Elements:
         self._xml.characters(_legal(text))
 
     def new_line(self) -> None:
-        """Keeps the lines of the file short."""
+        """Ends the line, so that lines of the file stay short."""
         self._xml.ignorableWhitespace("\n")
 
 

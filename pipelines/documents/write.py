@@ -1,4 +1,4 @@
-"""Puts documents in their places; one that is there and newer than its rows stays as it is.
+"""Writes documents; one that is newer than the rows it is made of is left as it is.
 
     OUT/<name>.txt           --per file: all pages of an input
     OUT/<name>/0001.txt      --per page
@@ -53,7 +53,7 @@ class Written:
     """The first of them."""
 
     def add(self, document: Document, written: int, kept: int) -> None:
-        """Takes in a document that is in its place."""
+        """Counts a document that is in its place."""
         self.files += 1
         self.pages += len(document.pages)
         self.written += written
@@ -105,7 +105,7 @@ class _Place:
         self._dpi = dpi
 
     def put(self, document: Document) -> tuple[Document, int, int]:
-        """Its outputs written, those of older rows removed; how many were written and were kept.
+        """Writes its outputs and removes those of older rows; how many were written, and kept.
 
         Of outputs that can't be made the document gets problems.
         """
@@ -157,7 +157,7 @@ class _Place:
                 yield f"{name}{form.suffix}", form, document.pages
 
     def _there(self, document: Document) -> dict[str, float]:
-        """The outputs of this input that there are, with when they were written."""
+        """The outputs of this input that exist, and when they were written."""
         name = safe_name(document.uri)
         if not self._by_page:
             names = [f"{name}{form.suffix}" for form in self._forms]
