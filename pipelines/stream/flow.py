@@ -15,7 +15,6 @@ import cv2
 import pyarrow as pa
 import ray
 from ray.data import DataContext, ExecutionResources
-from ray.data._internal.execution.execution_callback import ExecutionCallback
 
 from pipelines.shards import Manifest, load_manifest
 from pipelines.stream.assemble import StreamConfig, assemble_chunk
@@ -35,13 +34,25 @@ PREFETCHED_BLOCKS = 8
 STEP_PAUSE_S = 0.05
 
 
-class Calm(ExecutionCallback):
+class Calm:
     """A pause in each step of Ray Data's scheduling loop, which otherwise spins on a whole core
-    whenever every task that runs is held back because enough has been made ahead (Ray 2.60)."""
+    whenever every task that runs is held back because enough has been made ahead (Ray 2.60).
+
+    It has the hooks of what ``DataContext.custom_execution_callback_classes`` takes.
+    """
+
+    def before_execution_starts(self, executor: object) -> None:
+        """Nothing to do."""
 
     def on_execution_step(self, executor: object) -> None:
         """Sleeps."""
         time.sleep(STEP_PAUSE_S)
+
+    def after_execution_succeeds(self, executor: object) -> None:
+        """Nothing to do."""
+
+    def after_execution_fails(self, executor: object, error: Exception) -> None:
+        """Nothing to do."""
 
 
 def load_source(uri: str, weight: float | None = None) -> tuple[Source, Manifest]:
@@ -89,7 +100,8 @@ def ready_batches(
     """A dataset of ready batches, one task a chunk; ``reserved`` is what trainers hold."""
     context = DataContext.get_current().copy()
     context.enable_progress_bars = False
-    context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, Calm]
+    calm: Any = Calm
+    context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, calm]
     context.target_max_block_size = BLOCK_BATCHES * config.batch_pixels * config.picture.channels
     context.execution_options.preserve_order = True
     context.execution_options.resource_limits = ExecutionResources.for_limits(

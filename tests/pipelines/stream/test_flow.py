@@ -104,3 +104,13 @@ def test_a_shard_cut_short_is_named(tmp_path: Path) -> None:
     config = config_for(uri)
     with pytest.raises(Exception, match=shard.name):
         delivered(config, Cursor(), epochs=1, ranks=1)
+
+
+def test_calm_has_every_hook_that_ray_calls() -> None:
+    """``Calm`` is no subclass of Ray's own class, which isn't public (Ray 2.60)."""
+    from ray.data._internal.execution.execution_callback import ExecutionCallback
+
+    hooks = {name for name in vars(ExecutionCallback) if not name.startswith("_")}
+    assert "on_execution_step" in hooks
+    missing = hooks - vars(flow.Calm).keys()
+    assert not missing, f"Ray calls these of each callback too; give them to Calm: {missing}"
