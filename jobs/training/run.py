@@ -205,11 +205,7 @@ def _claim(run_uri: str, settings: TrainSettings, data: TrainingData, started_fr
 
 
 def _fit(
-    run_uri: str,
-    settings: TrainSettings,
-    data: TrainingData,
-    start: Bundle | None,
-    tracker: Tracker,
+    run_uri: str, settings: TrainSettings, data: TrainingData, start: Bundle | None, track: Tracker
 ) -> ray.train.Result:
     """Training under Ray Train, watched on the board.
 
@@ -255,7 +251,7 @@ def _fit(
             ),
         ),
     )
-    with BoardReader(board, tracker):
+    with BoardReader(board, track):
         return _result(trainer, settings)
 
 
