@@ -15,7 +15,10 @@ from pipelines.manifest import load_manifest
 
 
 def what_was_lost(settings: TrainSettings, data: TrainingData, bundle_uri: str) -> Losses | None:
-    """Against the bundle that training began with, on what is replayed and on ``--kept`` sets."""
+    """Against the bundle that training began with, on what is replayed and on ``--kept`` sets.
+
+    Both without a language model, which the new bundle doesn't have.
+    """
     before, kept = start_address(settings), (*settings.kept, *data.replay.kept)
     if before is None or not kept:
         return None
@@ -23,7 +26,7 @@ def what_was_lost(settings: TrainSettings, data: TrainingData, bundle_uri: str) 
 
     def evaluated(uri: str) -> Evaluation:
         return evaluate(
-            uri, sets, decoder=None, on_progress=lambda now: lines(now.rows, now.total_rows)
+            uri, sets, on_progress=lambda now: lines(now.rows, now.total_rows)
         )
 
     counts: Counter[str] = Counter()
