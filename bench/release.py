@@ -31,7 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.accuracy import Outcome, read_with
 from bench.labelled import LabelledSet, labelled_set
-from crnn.bundle import Bundle, keep_onnx, keep_reduced, load_bundle, save_bundle
+from crnn.bundle import Bundle, load_bundle, save_bundle
+from crnn.bundle_changes import keep_onnx, keep_reduced
 from crnn.calibration import Calibration, calibration_error, confidence_bins, fit
 from crnn.metrics import Sums, wilson_interval
 from pipelines.evaluation.result import CONFIDENCE_BINS

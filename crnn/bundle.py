@@ -41,7 +41,7 @@ from crnn.image import LATER_SETTINGS, PictureContract
 from crnn.imported import IMPORTED, Imported
 from crnn.language_file import LANGUAGE_FILE, read_language, write_language
 from crnn.model import CRNN, ModelConfig
-from crnn.onnx_file import ONNX_FILE, ProvenOnnx, onnx_entry, read_onnx
+from crnn.onnx_file import ONNX_FILE, ProvenOnnx, read_onnx
 from crnn.reading_policy import READ_ONCE, ReadingPolicy
 from crnn.reduced import Loss
 from crnn.reliability import RELIABILITY_FILE
@@ -131,7 +131,6 @@ def save_bundle(
 
     Args:
         folder: a local folder (created if needed), or an address of ``crnn.storage``.
-        model: on any device, left as it is.
         training: how it was made, for the card: ``commands``, a list, and any other JSON.
         reliability: of the calibrated confidences, for the card's plot; empty bins are left out.
         float16: halve the file; biases and batch norm statistics stay float32, and so does a
@@ -142,10 +141,7 @@ def save_bundle(
         ValueError: when the model's head doesn't match the charset, the decoder is unknown, or the
             metrics aren't plain JSON; nothing is written then.
     """
-    _check_head(model, charset)
-    _check_decoder(decoder, fusion is not None)
-    if fusion is not None:
-        fusion.check(charset)
+    _check(model, charset, decoder, fusion)
     weights = weights_file(model, charset, float16=float16)
     weights_sha256 = hashlib.sha256(weights).hexdigest()
     about = {
@@ -166,15 +162,13 @@ def save_bundle(
     }
     to_json(about)  # before anything is written
     uri = str(folder)
-    storage.delete(storage.join(uri, BUNDLE_FILE))
-    for file in (ONNX_FILE, RELIABILITY_FILE, LANGUAGE_FILE):  # of the weights that were there
+    for file in (BUNDLE_FILE, ONNX_FILE, RELIABILITY_FILE, LANGUAGE_FILE):  # of other weights
         storage.delete(storage.join(uri, file))
     if fusion is not None:
         about["language"] = write_language(uri, fusion)
-    text = to_json(about)
     storage.write_bytes(storage.join(uri, WEIGHTS_FILE), weights)
-    finish(uri, text, num_parameters=_count(model))
-    return reading_digest(json.loads(text))
+    finish(uri, to_json(about), num_parameters=count_parameters(model))
+    return reading_digest(json.loads(to_json(about)))
 
 
 def reading_digest(about: Mapping[str, Any]) -> str:
@@ -198,96 +192,8 @@ def reading_digest(about: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def keep_onnx(folder: Path | str, bundle: Bundle, onnx: ProvenOnnx) -> None:
-    """Add ``onnx``, proven for ``bundle``, to the bundle of the same weights that lies there.
-
-    ``bundle.json`` names it last. Digest and everything else in the bundle stay.
-
-    Raises:
-        BundleError: when there are other weights by now, or no bundle.
-    """
-    uri = str(folder)
-    about = _about_of(uri, bundle, "the ONNX model was proven")
-    if about.pop("onnx", None) is not None:  # its digest would be wrong for the new file
-        storage.write_bytes(storage.join(uri, BUNDLE_FILE), to_json(about).encode())
-    storage.write_bytes(storage.join(uri, ONNX_FILE), onnx.data)
-    about["onnx"] = onnx_entry(onnx, weights_sha256=bundle.weights_sha256)
-    finish(uri, to_json(about), num_parameters=_count(bundle.network()))
-
-
-def keep_reduced(folder: Path | str, bundle: Bundle, losses: Mapping[str, Loss]) -> None:
-    """Add what ``bundle`` loses with some engines to the bundle of the same weights there.
-
-    Raises:
-        BundleError: when there are other weights by now, or no bundle.
-    """
-    uri = str(folder)
-    about = _about_of(uri, bundle, "the loss was measured")
-    measured = {name: asdict(loss) for name, loss in losses.items()}
-    about["reduced"] = {**about.get("reduced", {}), **measured}
-    finish(uri, to_json(about), num_parameters=_count(bundle.network()))
-
-
-def _about_of(uri: str, bundle: Bundle, what: str) -> dict[str, Any]:
-    """bundle.json at ``uri``, if the weights there are those of ``bundle``."""
-    about = read_about(uri)
-    stated = _settings(uri, about)[1]
-    if stated != bundle.weights_sha256:
-        raise BundleError(
-            f"{uri} has weights of SHA-256 {stated}, {what} for {bundle.weights_sha256}; it was "
-            "saved again since: export it again"
-        )
-    return about
-
-
-def keep_calibration(
-    folder: Path | str,
-    bundle: Bundle,
-    calibration: Calibration,
-    reliability: Sequence[ConfidenceBin] = (),
-) -> str:
-    """Give the bundle there, which ``bundle`` was read from, another calibration; its digest.
-
-    Raises:
-        BundleError: when there are other weights by now, or no bundle.
-    """
-    uri = str(folder)
-    about = _about_of(uri, bundle, "the calibration was fitted")
-    about["calibration"] = asdict(calibration)
-    about["reliability"] = [asdict(b) for b in reliability if b.count]
-    storage.delete(storage.join(uri, RELIABILITY_FILE))
-    count = None if bundle.model is None else _count(bundle.model)
-    finish(uri, to_json(about), num_parameters=count)
-    return reading_digest(about)
-
-
-def keep_language(folder: Path | str, bundle: Bundle, fusion: Fusion | None) -> str:
-    """Give the bundle there, which ``bundle`` was read from, a language model; its digest.
-
-    With None it loses the one it has. The decoder is ``fusion`` with one, else ``greedy``.
-
-    Raises:
-        BundleError: when there are other weights by now, or no bundle.
-        ValueError: when the language model can't be used for the bundle's charset.
-    """
-    uri = str(folder)
-    if fusion is not None:
-        fusion.check(bundle.charset)
-    about = _about_of(uri, bundle, "the language model was made")
-    storage.delete(storage.join(uri, BUNDLE_FILE))
-    if fusion is None:
-        storage.delete(storage.join(uri, LANGUAGE_FILE))
-        about.pop("language", None)
-    else:
-        about["language"] = write_language(uri, fusion)
-    about["decoder"] = "greedy" if fusion is None else "fusion"
-    finish(
-        uri, to_json(about), num_parameters=None if bundle.model is None else _count(bundle.model)
-    )
-    return reading_digest(about)
-
-
-def _count(model: CRNN) -> int:
+def count_parameters(model: CRNN) -> int:
+    """How many numbers are trained."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -329,6 +235,22 @@ def load_bundle(
         onnx=onnx,
         **settings,
     )
+
+
+def about_of(uri: str, bundle: Bundle, what: str) -> dict[str, Any]:
+    """bundle.json at ``uri``, if the weights there are those of ``bundle``.
+
+    Raises:
+        BundleError: when there are other weights by now, or no bundle; ``what`` was for the others.
+    """
+    about = read_about(uri)
+    stated = _settings(uri, about)[1]
+    if stated != bundle.weights_sha256:
+        raise BundleError(
+            f"{uri} has weights of SHA-256 {stated}, {what} for {bundle.weights_sha256}; it was "
+            "saved again since: export it again"
+        )
+    return about
 
 
 def shape_of(uri: str) -> tuple[ModelConfig | None, PictureContract]:
@@ -418,7 +340,10 @@ def _model(uri: str, settings: dict[str, Any], weights: bytes) -> CRNN:
     return model
 
 
-def _check_head(model: CRNN, charset: Charset) -> None:
+def _check(model: CRNN, charset: Charset, decoder: str, fusion: Fusion | None) -> None:
+    _check_decoder(decoder, fusion is not None)
+    if fusion is not None:
+        fusion.check(charset)
     if model.head.out_features != charset.num_classes:
         raise ValueError(
             f"the model has {model.head.out_features} classes, but the charset makes "

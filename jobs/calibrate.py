@@ -64,7 +64,7 @@ class CalibrateSettings:
 def main(argv: Sequence[str]) -> None:
     """Read, fit, keep, and print what changed."""
     settings = cli.parse(CalibrateSettings, argv, description=__doc__ or "")
-    from crnn.bundle import keep_calibration
+    from crnn.bundle_changes import keep_calibration
     from crnn.calibration import calibration_error, confidence_bins, fit
     from crnn.recognizer import Recognizer
     from pipelines.samples import from_sets, pictures_at

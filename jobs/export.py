@@ -73,7 +73,8 @@ class ExportSettings:
 def main(argv: Sequence[str]) -> None:
     """Export, prove, keep, and print what was proven and how fast it is."""
     settings = cli.parse(ExportSettings, argv, description=__doc__ or "")
-    from crnn.bundle import keep_onnx, keep_reduced, load_bundle
+    from crnn.bundle import load_bundle
+    from crnn.bundle_changes import keep_onnx, keep_reduced
     from crnn.engines.export import export_onnx
     from crnn.engines.loss import measure_loss
     from crnn.engines.proof import prove

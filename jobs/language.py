@@ -89,7 +89,8 @@ class LanguageSettings:
 def main(argv: Sequence[str]) -> None:
     """Count, keep, and say what it is."""
     settings = cli.parse(LanguageSettings, argv, description=__doc__ or "")
-    from crnn.bundle import keep_language, load_bundle
+    from crnn.bundle import load_bundle
+    from crnn.bundle_changes import keep_language
     from crnn.decode import Fusion, LanguageModel
 
     config = settings.use.config()

@@ -269,7 +269,8 @@ def _trained(settings: TeachSettings, out: str, shards: str) -> str:
 
 def _export(student: str, held_out: str) -> None:
     """Give the student an ONNX model, which runs faster, if it is proven to read the same."""
-    from crnn.bundle import keep_onnx, load_bundle
+    from crnn.bundle import load_bundle
+    from crnn.bundle_changes import keep_onnx
     from crnn.engines.export import export_onnx
     from crnn.engines.proof import prove
     from crnn.errors import EngineError

@@ -25,9 +25,7 @@ def what_was_lost(settings: TrainSettings, data: TrainingData, bundle_uri: str) 
     sets, lines = set_names(kept), ProgressLines("what was forgotten")
 
     def evaluated(uri: str) -> Evaluation:
-        return evaluate(
-            uri, sets, on_progress=lambda now: lines(now.rows, now.total_rows)
-        )
+        return evaluate(uri, sets, on_progress=lambda now: lines(now.rows, now.total_rows))
 
     counts: Counter[str] = Counter()
     for uri in kept:

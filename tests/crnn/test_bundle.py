@@ -15,12 +15,8 @@ import safetensors.torch
 import torch
 from moto.server import ThreadedMotoServer
 
-from crnn.bundle import (
-    BUNDLE_FILE,
-    WEIGHTS_FILE,
-    keep_onnx,
-    load_bundle,
-)
+from crnn.bundle import BUNDLE_FILE, WEIGHTS_FILE, load_bundle
+from crnn.bundle_changes import keep_onnx
 from crnn.bundle_json import CARD_FILE
 from crnn.calibration import Calibration, confidence_bins
 from crnn.charset import Charset

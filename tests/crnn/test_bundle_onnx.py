@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from crnn.bundle import BUNDLE_FILE, keep_onnx, keep_reduced, load_bundle
+from crnn.bundle import BUNDLE_FILE, load_bundle
+from crnn.bundle_changes import keep_onnx, keep_reduced
 from crnn.bundle_json import CARD_FILE
 from crnn.errors import BundleError
 from crnn.onnx_file import ONNX_FILE

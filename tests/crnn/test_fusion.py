@@ -10,7 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnn.bundle import BUNDLE_FILE, keep_language, load_bundle
+from crnn.bundle import BUNDLE_FILE, load_bundle
+from crnn.bundle_changes import keep_language
 from crnn.charset import Charset
 from crnn.decode import Fusion, FusionConfig, LanguageModel, beam, build_decoder, greedy
 from crnn.decode.beam import BeamConfig

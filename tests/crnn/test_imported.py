@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from crnn import Bundle, Charset, PictureContract, load_bundle
-from crnn.bundle import BUNDLE_FILE, keep_calibration, save_bundle
+from crnn.bundle import BUNDLE_FILE, save_bundle
+from crnn.bundle_changes import keep_calibration
 from crnn.bundle_json import CARD_FILE
 from crnn.calibration import Calibration, confidence_bins
 from crnn.engines import build_engine, engine_for
