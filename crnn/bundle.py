@@ -131,15 +131,14 @@ def save_bundle(
 
     Args:
         folder: a local folder (created if needed), or an address of ``crnn.storage``.
-        training: how it was made, for the card: ``commands``, a list, and any other JSON.
+        training: for the card: ``commands``, a list, and any other JSON.
         reliability: of the calibrated confidences, for the card's plot; empty bins are left out.
-        float16: halve the file; biases and batch norm statistics stay float32, and so does a
-            tensor with a value beyond float16's range.
-        fusion: with a language model; needed where ``decoder`` is ``fusion``.
+        float16: halve the file; biases, batch norm statistics and what is too large stay float32.
+        fusion: needed where ``decoder`` is ``fusion``.
 
     Raises:
-        ValueError: when the model's head doesn't match the charset, the decoder is unknown, or the
-            metrics aren't plain JSON; nothing is written then.
+        ValueError: when head, charset and decoder don't go together, or ``metrics`` aren't plain
+            JSON; nothing is written then.
     """
     _check(model, charset, decoder, fusion)
     weights = weights_file(model, charset, float16=float16)
