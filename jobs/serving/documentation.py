@@ -12,9 +12,10 @@ from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from jobs.serving import schema
 from jobs.serving.bulk import documents as bulk
+from jobs.serving.components import components
 from jobs.serving.limits import Limits
+from jobs.serving.operations import paths, secured
 from jobs.serving.pages import given
 from jobs.serving.pages.settings import PagesSettings
 from jobs.serving.problems import MEANINGS, STATUSES
@@ -65,10 +66,10 @@ def openapi(
         "400 or 408 from the proxy in front, whose text may be HTML, and the connection is closed.",
         routes=app.routes,
     )
-    document["paths"] = schema.paths(limits, pages) | document["paths"]
+    document["paths"] = paths(limits, pages) | document["paths"]
     if has_token:
-        document["paths"] = schema.secured(document["paths"])
-    ours = schema.components(has_token=has_token)
+        document["paths"] = secured(document["paths"])
+    ours = components(has_token=has_token)
     ours["schemas"] = ours["schemas"] | bulk.SCHEMAS | given.SCHEMAS
     theirs = document.get("components", {})
     document["components"] = {

@@ -1,0 +1,214 @@
+"""OpenAPI of whole pages and of documents made of them: their schemas, operations, examples."""
+
+from __future__ import annotations
+
+from crnn.pages.page import LEAST_DPI, MOST_DPI
+from jobs.serving.asked import PAGES
+from jobs.serving.limits import Limits
+from jobs.serving.pages.settings import LEAST_DETECT_PX, PagesSettings
+from jobs.serving.schema import (
+    BODY_CODES,
+    BUSY_CODES,
+    NUMBER,
+    READ_BY,
+    SHARE,
+    STRING,
+    Schema,
+    json_answer,
+    list_of,
+    object_of,
+    parameters_and_body,
+    problems,
+    reading_options,
+    reference,
+)
+from pipelines.documents.forms import FORMS, TEXTS
+
+SCHEMAS: Schema = {
+    "Line": object_of(
+        ("line", "text", "confidence", "region"),
+        line={"type": "integer", "minimum": 1},
+        text=STRING,
+        confidence=SHARE,
+        region=list_of(
+            list_of(NUMBER, minItems=2, maxItems=2),
+            minItems=4,
+            maxItems=4,
+            description="corners x, y, px of the upright page, clockwise from where the text "
+            "begins",
+        ),
+        model=READ_BY,
+        chars=list_of(reference("Char"), description="columns are those of the region cut out"),
+        turned={
+            "type": "integer",
+            "enum": [90, 270],
+            "description": "degrees clockwise by which a tall region was turned to be read; left "
+            "out where it wasn't",
+        },
+        error=reference("Error"),
+    ),
+    "Page": {
+        **object_of(
+            ("page",),
+            page={"type": "integer", "minimum": 1},
+            width={"type": "integer", "description": "px of the upright page"},
+            height={"type": "integer"},
+            turned={
+                "type": "integer",
+                "enum": [0, 90, 180, 270],
+                "description": "degrees clockwise by which the text lies turned on the page",
+            },
+            lines=list_of(reference("Line"), description="in reading order"),
+            error=reference("Error"),
+        ),
+        "anyOf": [
+            {"required": ["width", "height", "turned", "lines"]},
+            {"required": ["error"]},
+        ],
+    },
+    "PagesOfFile": {
+        **object_of(("id",), id=STRING, pages=list_of(reference("Page")), error=reference("Error")),
+        "anyOf": [{"required": ["pages"]}, {"required": ["error"]}],
+    },
+    "Pages": object_of(
+        ("model", "results"),
+        model=object_of(("name", "digest"), name=STRING, digest=STRING),
+        results=list_of(reference("PagesOfFile")),
+    ),
+}
+
+
+def read_operation(limits: Limits, pages: PagesSettings) -> Schema:
+    """``POST /v1/pages``."""
+    options = reading_options(limits) | {
+        "dpi": {
+            "type": "integer",
+            "minimum": LEAST_DPI,
+            "maximum": MOST_DPI,
+            "default": pages.dpi,
+            "description": "dots per inch at which a PDF is drawn",
+        },
+        "detect_px": {
+            "type": "integer",
+            "minimum": LEAST_DETECT_PX,
+            "maximum": pages.max_detect_px,
+            "default": pages.detect_px,
+            "description": "longest side, px, to which a page is shrunk to find its text",
+        },
+    }
+    example = {"chars": False, "dpi": pages.dpi}
+    return {
+        "summary": "Read whole pages",
+        "description": "Finds the text of pictures, TIFFs and PDFs and reads it line by line. A "
+        f"file may have {pages.per_file} pages, a request {pages.per_request}. Files come in the "
+        "order of the request, lines in reading order. A page or a file that can't be opened has "
+        "an error in its place, and its neighbours are read.",
+        "tags": ["recognition"],
+        **parameters_and_body(PAGES, options, pages.per_request, example),
+        "responses": {
+            "200": json_answer("the pages", reference("Pages"), _PAGES_EXAMPLE),
+            **problems(
+                *BODY_CODES,
+                "too_many_pages",
+                "too_many_pictures",
+                *BUSY_CODES,
+                "internal",
+                "not_installed",
+            ),
+        },
+    }
+
+
+def picture_operation(pages: PagesSettings) -> Schema:
+    """``POST /v1/pages/picture``."""
+    return {
+        "summary": "A page's picture",
+        "description": "Draws a page of a file as it is read, upright as the file says, for "
+        "programs that can't draw it themselves. The body is the file. A page that can't be opened "
+        "is 422.",
+        "tags": ["recognition"],
+        "parameters": [
+            {
+                "name": "page",
+                "in": "query",
+                "description": "Which page, from 1 on",
+                "schema": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": pages.per_file,
+                    "default": 1,
+                },
+            }
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {}}},
+        },
+        "responses": {
+            "200": {"description": "the page", "content": {"image/jpeg": {"schema": {}}}},
+            **problems(*BODY_CODES, *BUSY_CODES, "internal", "not_installed"),
+        },
+    }
+
+
+def document_operation() -> Schema:
+    """``POST /v1/documents``."""
+    kinds = sorted({FORMS[name].media_type.partition(";")[0] for name in TEXTS})
+    return {
+        "summary": "Write a document",
+        "description": "Writes what POST /v1/pages answered for one file as plain text, JSON, hOCR "
+        "or ALTO 4. Nothing is read again.",
+        "tags": ["recognition"],
+        "parameters": [
+            {
+                "name": "format",
+                "in": "query",
+                "description": "The form",
+                "schema": {"type": "string", "enum": list(TEXTS), "default": "txt"},
+            }
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": reference("Given"), "example": _GIVEN_EXAMPLE}
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "the document",
+                "content": {kind: {"schema": {}} for kind in kinds},
+            },
+            **problems(*BODY_CODES, *BUSY_CODES, "internal"),
+        },
+    }
+
+
+_PAGES_EXAMPLE: Schema = {
+    "model": {"name": "mobile", "digest": "3694bec9…"},
+    "results": [
+        {
+            "id": "book.pdf",
+            "pages": [
+                {
+                    "page": 1,
+                    "width": 1654,
+                    "height": 2339,
+                    "turned": 0,
+                    "lines": [
+                        {
+                            "line": 1,
+                            "text": "A short account",
+                            "confidence": 0.97,
+                            "region": [[120, 90], [640, 90], [640, 132], [120, 132]],
+                        }
+                    ],
+                },
+                {"page": 2, "error": {"code": "too_large", "message": "the page is 40000x40000"}},
+            ],
+        },
+        {"id": "locked.pdf", "error": {"code": "encrypted", "message": "wants a password"}},
+    ],
+}
+
+
+_GIVEN_EXAMPLE: Schema = {"results": _PAGES_EXAMPLE["results"][:1]}
