@@ -22,7 +22,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,15 @@ from crnn import storage
 from jobs import cli
 from jobs.flags import ClusterAddress
 from jobs.progress import ProgressLines
+from jobs.teach_summary import (
+    BEFORE,
+    STUDENT,
+    TEACHER,
+    begin_summary,
+    describe,
+    figures_of,
+    write_summary,
+)
 from jobs.training.settings import TrainSettings
 from pipelines.prepare.config import CONFIDENCES, PrepareConfig
 from pipelines.recognition.config import BulkConfig
@@ -41,8 +50,6 @@ from pipelines.recognition.config import BulkConfig
 if TYPE_CHECKING:
     from pipelines.evaluation import Evaluation, Planned
 
-STUDENT, TEACHER, BEFORE = "student", "teacher", "before"
-TEACH_FILE = "teach.json"
 PACE_PICTURES = 256
 """Held-out pictures by which speeds are measured."""
 USUAL = PrepareConfig(min_confidence=0.8, val_share=0.05)
@@ -52,7 +59,6 @@ keeps 89%, 4.5% of them wrong, and 94% of those with 30 characters or more (0.8 
 73%, 1.7% and 34%)."""
 BY_HAND, MOST_REPEATS = 0.25, 8
 """Labels by hand as a share of the teacher's readings, and how often an epoch may repeat one."""
-_FIGURES = ("count", "exact_accuracy", "alnum_accuracy")
 _OURS = ("data", "val", "name", "storage_path", "address")
 """Settings of the training that this job makes."""
 
@@ -114,7 +120,7 @@ def main(argv: Sequence[str]) -> None:
     out = storage.absolute(settings.output)
     labelled = _labelled(settings)
     settings = bounded(settings)
-    _begin(out)
+    begin_summary(out)
     _, most = settings.train.worker_range()
     connect(settings.address or None, local_cpus=most + settings.train.cpus_per_data_task)
     read = _read(settings, settings.teacher, storage.join(out, "read"), "the teacher reads")
@@ -135,37 +141,13 @@ def main(argv: Sequence[str]) -> None:
         "student": student,
         "read": read,
         "prepared": counts,
-        **_figures(found),
+        **figures_of(found),
         "images_per_core_s": paces,
         "to_label": page,
         **_lost(out),
     }
-    text = json.dumps(summary, indent=1, ensure_ascii=False)
-    storage.write_bytes(storage.join(out, TEACH_FILE), text.encode())
+    write_summary(summary, out)
     print(describe(summary, out), flush=True)
-
-
-def _begin(out: str) -> None:
-    """Delete an earlier summary, so that one that is there is of this command.
-
-    Raises:
-        DataError: when what lies there is none of ours.
-    """
-    from crnn.errors import DataError
-
-    address = storage.join(out, TEACH_FILE)
-    if not storage.exists(address):
-        return
-    try:
-        found = json.loads(storage.read_bytes(address))
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict) or "student" not in found:
-        raise DataError(
-            f"{address} isn't the summary of a job, which would replace it; move it away, or give "
-            "another --output"
-        )
-    storage.delete(address)
 
 
 def bounded(settings: TeachSettings) -> TeachSettings:
@@ -356,49 +338,6 @@ def pace(bundle: str, uri: str) -> float:
     began_s = time.process_time()
     recognizer.read(pictures, chars=False)
     return len(pictures) / (time.process_time() - began_s)
-
-
-def _figures(found: Mapping[str, Evaluation]) -> dict[str, Any]:
-    from pipelines.evaluation import measures
-
-    all_of = {name: measures(evaluation.total) for name, evaluation in found.items()}
-    return {name: {key: figures[key] for key in _FIGURES} for name, figures in all_of.items()}
-
-
-def describe(summary: Mapping[str, Any], out: str) -> str:
-    """What came of it, in a few lines."""
-    read, made, agreement = (summary[name] for name in ("read", "prepared", "agreement"))
-    left_out = ", ".join(f"{count:,} {reason}" for reason, count in made["left_out"].items())
-    lines = [
-        f"the teacher read {read['read']:,} of {read['rows']:,} pictures",
-        f"learnt {made['learnt']:,}, held out {made['held_out']:,}, left out: {left_out or 'none'}",
-        f"the student agrees with the teacher on {_shares(agreement)} held-out pictures",
-    ]
-    lines += [
-        f"labelled pictures, {who}: {_shares(summary[key])}"
-        for who, key in (("teacher", TEACHER), ("student", "labelled"), ("before", BEFORE))
-        if key in summary
-    ]
-    student, teacher = (summary["images_per_core_s"][who] for who in (STUDENT, TEACHER))
-    lines.append(
-        f"a core reads {student:,.0f} pictures a second with the student, {teacher:,.0f} with the "
-        f"teacher: {student / teacher:.1f} times as fast"
-    )
-    lines += [
-        f"forgotten, {name}: {_shares(lost['before'])} before, {_shares(lost['after'])} now"
-        for name, lost in summary.get("lost", {}).items()
-    ]
-    lines.append(f"agreement: {storage.join(out, 'agreement', 'report.html')}")
-    lines.append(f"what to label first: {summary['to_label'] or 'they read all pictures alike'}")
-    lines.append(f"student: {summary['student']}")
-    return "\n".join(lines)
-
-
-def _shares(figures: Mapping[str, Any]) -> str:
-    """Exactly read, and letters and digits alone, of how many."""
-    alnum = figures["alnum_accuracy"]
-    more = "" if alnum is None else f" (letters and digits: {alnum:.2%})"
-    return f"{figures['exact_accuracy']:.2%}{more} of {figures['count']:,}"
 
 
 if __name__ == "__main__":

@@ -16,64 +16,17 @@ from crnn.client import calls
 from crnn.client.answers import Job, ModelInfo, Page
 from crnn.client.pictures import Upload, is_picture, upload, uploads
 from crnn.client.retry import Call, Flow, Outcome, Pause
+from crnn.client.settings import Settings
 from crnn.result import Result
 
 if TYPE_CHECKING:
     from crnn.prepare import Picture
 
-TIMEOUT_S = 60.0
-RETRIES = 5
-PARALLEL = 4
 LISTED_JOBS = 50
 Answer = TypeVar("Answer")
 
 
-class _Settings:
-    """What both clients are given."""
-
-    def __init__(
-        self,
-        base_url: str,
-        token: str | None = None,
-        *,
-        timeout_s: float = TIMEOUT_S,
-        retries: int = RETRIES,
-        parallel: int = PARALLEL,
-    ) -> None:
-        """A client of the service at ``base_url``, such as ``http://127.0.0.1:8000``.
-
-        Args:
-            base_url: address of the service, with http:// or https://.
-            token: its bearer token, if it needs one.
-            timeout_s: seconds to wait for each answer.
-            retries: how often a request is sent again after a transient failure.
-            parallel: requests of one ``read`` that are under way at a time.
-
-        Raises:
-            ValueError: for another kind of address, or a number out of its range.
-        """
-        if not base_url.startswith(("http://", "https://")):
-            raise ValueError(f"base_url is {base_url!r}; expected http://host:port")
-        if timeout_s <= 0:
-            raise ValueError(f"timeout_s is {timeout_s}; expected more than 0")
-        if retries < 0:
-            raise ValueError(f"retries is {retries}; expected 0 or more")
-        if parallel < 1:
-            raise ValueError(f"parallel is {parallel}; expected at least 1")
-        self.retries = retries
-        self.parallel = parallel
-        self._http: dict[str, Any] = {
-            "base_url": base_url.rstrip("/") + "/",
-            "timeout": timeout_s,
-            "headers": {"Authorization": f"Bearer {token}"} if token else {},
-        }
-        self._open()
-
-    def _open(self) -> None:
-        raise NotImplementedError
-
-
-class Client(_Settings):
+class Client(Settings):
     """The service; each call returns when it is answered.
 
     Threads may share one. It keeps connections: use it in a ``with``, or close it.
@@ -249,7 +202,7 @@ class Client(_Settings):
             return error
 
 
-class AsyncClient(_Settings):
+class AsyncClient(Settings):
     """As ``Client``, in one event loop."""
 
     def _open(self) -> None:

@@ -6,31 +6,29 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
 
 import cv2
 
 from crnn.bundle import Bundle
 from crnn.decode import Decoder
 from crnn.doubt import Then
-from crnn.errors import ClosedError, DeadlineError, PictureError, WorkersLostError
-from crnn.image import PictureContract
+from crnn.errors import ClosedError, PictureError, WorkersLostError
 from crnn.online.batcher import Batcher
 from crnn.online.config import OnlineConfig
 from crnn.online.cores import Cores
-from crnn.online.engine_thread import Answer, EngineThread
+from crnn.online.engine_thread import EngineThread
 from crnn.online.observer import Observer, Unobserved
 from crnn.online.places import Places
-from crnn.online.request import Cut, Decoding, Entry, Request
+from crnn.online.request import Cut, Decoding, Entry, Request, not_again
 from crnn.online.side import Side
+from crnn.online.waiting import Waiting
 from crnn.picture_pool import Encoded
 from crnn.prepare import Prepared, Small
 from crnn.result import Result
 
-_Argument = TypeVar("_Argument")
 _CLOSED = "the recognizer was closed before this was read"
 
 
@@ -77,12 +75,10 @@ class OnlineRecognizer:
             engines=engines,
             cores_rest=Cores(),
         )
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._requests: set[Request] = set()
+        self._waiting = Waiting(self._places)
         self._drained = asyncio.Event()
         self._users = 0
         self._is_closing = self._is_closed = False
-        self._failure: WorkersLostError | None = None
         self._slow_decoding = ThreadPoolExecutor(1, thread_name_prefix="online-decoder")
         self._threads = [
             EngineThread(
@@ -90,9 +86,9 @@ class OnlineRecognizer:
                 self._batcher,
                 observer or Unobserved(),
                 self._slow_decoding,
-                partial(self._on_loop, self._decode_apart),
-                self._deliver,
-                self._fail,
+                partial(self._waiting.call, self._decode_apart),
+                self._waiting.deliver,
+                self._waiting.fail,
                 second=self._second.recognizers[number] if self._second else None,
                 is_doubtful=then.is_doubtful if then else lambda result: False,
                 read_again=self._read_again,
@@ -119,7 +115,7 @@ class OnlineRecognizer:
     @property
     def failure(self) -> WorkersLostError | None:
         """Why nothing can be read any more, for good."""
-        return self._failure
+        return self._waiting.failure
 
     def process_ids(self) -> list[int]:
         """Ids of the current decoding processes."""
@@ -177,16 +173,11 @@ class OnlineRecognizer:
             now_s=time.monotonic(),
         )
         self._places.take(request.num_pictures, request.num_bytes, request.extra)
-        self._requests.add(request)
-        assert self._loop is not None
-        timer = self._loop.call_later(timeout_s, self._expire, request, timeout_s)
         try:
-            self._take_up(request, pictures, small)
-            return await request.done
+            with self._waiting.of(request, timeout_s):
+                self._take_up(request, pictures, small)
+                return await request.done
         finally:
-            timer.cancel()
-            request.end()
-            self._requests.discard(request)
             self._places.give_back(request.num_pictures, request.num_bytes, request.extra)
             self._look_if_drained()
 
@@ -232,23 +223,20 @@ class OnlineRecognizer:
             ClosedError: when it was closed meanwhile.
             EngineError: as ``read``, and so ``WorkersLostError``.
         """
-        self._check_works()
+        self._waiting.check()
         if self._is_closed:
-            raise ClosedError("the recognizer was closed before this was read")
+            raise ClosedError(_CLOSED)
         if not pictures:
             return []
         request = Request(
-            [_not_again] * len(pictures) if again is None else again,
+            [not_again] * len(pictures) if again is None else again,
             decoder or self._first.decoder,
             decode_again=decoder or self._sides[-1].decoder,
             chars=chars,
             now_s=time.monotonic(),
             is_of_page=True,
         )
-        self._requests.add(request)
-        assert self._loop is not None
-        timer = self._loop.call_later(timeout_s, self._expire, request, timeout_s)
-        try:
+        with self._waiting.of(request, timeout_s):
             ready: list[Entry] = []
             for index, picture in enumerate(pictures):
                 if isinstance(picture, PictureError):
@@ -258,10 +246,6 @@ class OnlineRecognizer:
                     ready.append(Entry(request, index, picture, width, request.accepted_s))
             self._batcher.add_unexpected(ready)
             return await request.done
-        finally:
-            timer.cancel()
-            request.end()
-            self._requests.discard(request)
 
     async def aclose(self) -> None:
         """Take in nothing more, answer what was taken in, then end processes and threads."""
@@ -280,12 +264,12 @@ class OnlineRecognizer:
             thread.join()
         self._threads = []  # they refer back to this recognizer, and its memory is wanted now
         self._slow_decoding.shutdown(cancel_futures=True)
-        self._on_loop(self._fail_all, ClosedError(_CLOSED))
+        self._waiting.fail_all(ClosedError(_CLOSED))
 
     def _check(self, pictures: Sequence[bytes], timeout_s: float) -> None:
         """Raises what ``read`` does before anything is taken in."""
         self._check_open()
-        self._check_works()
+        self._waiting.check()
         if not timeout_s > 0:
             raise ValueError(f"timeout_s is {timeout_s}; expected more than 0")
         if isinstance(pictures, bytes) or not all(isinstance(data, bytes) for data in pictures):
@@ -294,17 +278,6 @@ class OnlineRecognizer:
     def _check_open(self) -> None:
         if self._is_closing:
             raise ClosedError("the recognizer is closed; use the one that replaced it")
-
-    def _check_works(self) -> None:
-        """In the right event loop, and not lost for good."""
-        loop = asyncio.get_running_loop()
-        self._loop = self._loop or loop
-        if loop is not self._loop:
-            raise ValueError(
-                "an online recognizer belongs to one event loop; make one for each loop"
-            )
-        if self._failure is not None:
-            raise self._failure
 
     def _look_if_drained(self) -> None:
         if self._is_closing and not self._places.pictures and not self._users:
@@ -350,14 +323,14 @@ class OnlineRecognizer:
                 small.append(Entry(request, index, picture, width, now_s, first=first))
         self._batcher.add_unexpected(small)
         if others:
-            self._on_loop(self._decode_apart, others)
+            self._waiting.call(self._decode_apart, others)
 
     def _cut_again(
         self, entry: Entry, first: Result, picture: Prepared | PictureError, now_s: float
     ) -> list[Entry]:
         """A line of a page for the second bundle; one that it can't take stays as it was read."""
         if isinstance(picture, PictureError):
-            self._deliver([(entry, first)])
+            self._waiting.deliver([(entry, first)])
             return []
         width = picture.pixels.shape[1]
         return [Entry(entry.request, entry.index, picture, width, now_s, first=first)]
@@ -400,13 +373,13 @@ class OnlineRecognizer:
         if decoding.cancelled() or error is not None:
             self._batcher.give_up()
             if isinstance(error, WorkersLostError):
-                self._fail(error)
+                self._waiting.fail(error)
             return
         [picture] = decoding.result()
         width = None if isinstance(picture, PictureError) else picture.pixels.shape[1]
         weight = 1 if width is None or first else self.bundle.picture.weight(width)
         if weight > 1:
-            self._on_loop(partial(self._grow, request), weight - 1)
+            self._waiting.call(partial(self._grow, request), weight - 1)
         self._batcher.add(Entry(request, index, picture, width, time.monotonic(), first=first))
 
     def _grow(self, request: Request, extra: int) -> None:
@@ -417,45 +390,6 @@ class OnlineRecognizer:
     def _as_lost(self, error: Exception) -> Exception:
         """What the pool's error means to callers."""
         if isinstance(error, WorkersLostError):
-            self._fail(error)
+            self._waiting.fail(error)
             return error
         return ClosedError(_CLOSED)
-
-    def _deliver(self, answers: list[Answer]) -> None:
-        self._on_loop(self._settle, answers)
-
-    def _expire(self, request: Request, timeout_s: float) -> None:
-        request.fail(
-            DeadlineError(
-                f"{request.num_pictures} pictures weren't read within {timeout_s:g} s; "
-                "send fewer at a time, or allow more time"
-            )
-        )
-
-    def _settle(self, answers: list[Answer]) -> None:
-        placed = sum(not entry.request.is_of_page for entry, _ in answers)
-        if placed:
-            self._places.answered(placed)
-        for entry, answer in answers:
-            if isinstance(answer, Exception):
-                entry.request.fail(answer)
-            else:
-                entry.request.answer(entry.index, answer)
-
-    def _fail(self, error: WorkersLostError) -> None:
-        self._failure = self._failure or error
-        self._on_loop(self._fail_all, error)
-
-    def _fail_all(self, error: Exception) -> None:
-        for request in self._requests:
-            request.fail(error)
-
-    def _on_loop(self, call: Callable[[_Argument], None], argument: _Argument) -> None:
-        """From any thread; without a loop nobody waits."""
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # closed
-                self._loop.call_soon_threadsafe(call, argument)
-
-
-def _not_again(contract: PictureContract) -> PictureError:
-    return PictureError("not_again", "the second bundle isn't asked")

@@ -25,6 +25,11 @@ Cut = Callable[[PictureContract], Prepared | PictureError]
 """A part of a page that is open here, as a bundle takes it; quick, from any thread."""
 
 
+def not_again(contract: PictureContract) -> PictureError:
+    """A ``Cut`` of what the second bundle of a cascade isn't asked about."""
+    return PictureError("not_again", "the second bundle isn't asked")
+
+
 class Bucket(NamedTuple):
     """Whose pictures share a batch."""
 

@@ -12,6 +12,7 @@ from crnn import load_bundle
 from crnn.errors import DataError
 from jobs import teach
 from jobs.teach import TeachSettings
+from jobs.teach_summary import TEACH_FILE
 from jobs.training.settings import TrainSettings
 from pipelines.prepare.config import PrepareConfig
 from pipelines.recognition.config import BulkConfig
@@ -86,7 +87,7 @@ def test_sets_that_are_missing_are_told_before_any_work(tmp_path: Path, flag: st
 
 def test_a_file_of_somebody_is_no_summary_and_stays(tmp_path: Path) -> None:
     teacher = random_bundle(tmp_path / "teacher")
-    theirs = tmp_path / "out" / teach.TEACH_FILE
+    theirs = tmp_path / "out" / TEACH_FILE
     theirs.parent.mkdir()
     for content in ('{"pupils": ["Ada"]}', "no JSON"):
         theirs.write_text(content, encoding="utf-8")
