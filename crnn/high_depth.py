@@ -119,11 +119,11 @@ def in_full_depth(image: Image.Image, data: bytes) -> Image.Image:
 
 
 def _decoded_wide(image: Image.Image, data: bytes, channels: int) -> NDArray[np.uint16] | None:
-    """What OpenCV makes of the file's frame, ``HWC``; None where that isn't what was expected."""
+    """What OpenCV makes of the file, ``HWC``; None where that isn't what was expected."""
     encoded = np.frombuffer(_bare_png(data) if data.startswith(_PNG) else data, dtype=np.uint8)
     loudness = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        wide = _frame(encoded, image.tell())
+        wide = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED | cv2.IMREAD_ANYDEPTH)
     except cv2.error:  # no memory, or a kind of file that OpenCV doesn't read
         return None
     finally:
@@ -135,14 +135,6 @@ def _decoded_wide(image: Image.Image, data: bytes, channels: int) -> NDArray[np.
         if wide.shape == (image.height, image.width, channels)
         else None
     )
-
-
-def _frame(encoded: NDArray[np.uint8], number: int) -> NDArray[Any] | None:
-    how = cv2.IMREAD_UNCHANGED | cv2.IMREAD_ANYDEPTH
-    if not number:
-        return cv2.imdecode(encoded, how)
-    _, frames = cv2.imdecodemulti(encoded, how, range=(number, number + 1))
-    return frames[0] if frames else None
 
 
 def _narrowed(wide: NDArray[np.uint16], image: Image.Image, stated: int | None) -> Image.Image:

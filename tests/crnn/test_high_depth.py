@@ -14,6 +14,7 @@ from PIL import Image
 
 from crnn.errors import PictureError
 from crnn.image import decode_picture, upright
+from crnn.pages.opening import page_first
 from crnn.prepare import upright_picture
 
 BITS = [8, 10, 12, 14, 16]
@@ -196,13 +197,13 @@ def test_without_a_transparent_colour_nothing_is() -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 12, 16])
-def test_a_later_frame_fills_its_range_too(bits: int, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_later_page_fills_its_range_too(bits: int, capfd: pytest.CaptureFixture[str]) -> None:
     page = np.full((20, 60, 3), (1 << bits) - 1, np.uint16)
     page[5:15, 10:50] = 0
     for frames in ([page, page], [page // 2, page]):
         made, encoded = cv2.imencodemulti(".tiff", frames)
         assert made
-        found = np.asarray(decode_picture(encoded.tobytes(), frame=1))
+        found = np.asarray(decode_picture(page_first(encoded.tobytes(), 1)))
         assert found.shape == (20, 60, 3)
         assert (found[0, 0].tolist(), found[10, 30].tolist()) == ([255] * 3, [0] * 3)
     assert capfd.readouterr() == ("", "")
