@@ -230,7 +230,10 @@ class Service:
         """The decoder asked for, None for the bundle's; lexicons used lately are ready."""
         words = options.lexicon
         if words is None:
-            return None if options.decoder is None else online.decoder(options.decoder)
+            try:
+                return None if options.decoder is None else online.decoder(options.decoder)
+            except ValueError as error:  # one that this bundle can't have
+                raise ProblemError("invalid", str(error)) from None
         content = "\n".join(words).encode("utf-8", errors="surrogatepass")
         key = online.digest, hashlib.sha256(content).digest()
         found = self._lexicons.get(key)

@@ -189,6 +189,7 @@ IMAGE = {"data": ""}
         ({"images": [IMAGE], "options": {"chars": 1}}, JSON, 422, "invalid", "chars is a number"),
         ({"images": [IMAGE], "options": {"decoder": "x"}}, JSON, 422, "invalid", "greedy"),
         ({"images": [IMAGE], "options": {"decoder": "lexicon"}}, JSON, 422, "invalid", "needs"),
+        ({"images": [IMAGE], "options": {"decoder": "fusion"}}, JSON, 422, "invalid", "a language"),
         ({"images": [IMAGE], "options": {"lexicon": "a"}}, JSON, 422, "invalid", "isn't a list"),
         ({"images": [IMAGE], "options": {"lexicon": []}}, JSON, 422, "invalid", "0 words"),
         (
