@@ -2,10 +2,10 @@
 
     python jobs/language.py runs/first/bundle
     python jobs/language.py runs/first/bundle --words german.tsv
-    python jobs/language.py runs/first/bundle --texts labels.txt --weight 0.3
+    python jobs/language.py runs/first/bundle --texts labels.txt --use.weight 0.3
     python jobs/language.py runs/first/bundle --remove
 
-Where a reading's CTC probability is below --below, the bundle then weighs in how likely each text
+Where a CTC probability is below --use.below, the bundle then weighs in how likely each text
 is as a text (decoder "fusion"; "--decoder greedy" still reads without it). By default the model
 knows English words as often as they occur in print, and numbers, dates, prices and codes, as
 "synthesize" writes them; --words takes another list, --texts what is really written on your
