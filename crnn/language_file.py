@@ -9,9 +9,10 @@ from typing import Any
 from crnn import storage
 from crnn.bundle_json import BUNDLE_FILE, from_json, read_file
 from crnn.charset import Charset
-from crnn.decode.fusion import Fusion, FusionConfig
+from crnn.decode.fusion import Fusion
 from crnn.decode.language import LanguageModel
 from crnn.errors import BundleError, DataError
+from crnn.fusion_config import FusionConfig
 
 LANGUAGE_FILE = "language.safetensors"
 

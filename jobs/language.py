@@ -27,33 +27,15 @@ if not __package__:  # run as a script
 
 import tyro
 
+from crnn.fusion_config import FusionConfig
 from jobs import cli
 
 if TYPE_CHECKING:
     from crnn.charset import Charset
-    from crnn.decode import FusionConfig
 
 _LINES = 12
 """One text of so many is a line of several words."""
 _MOST_CHARACTERS = 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class Use:
-    """When it is asked, and what it is worth."""
-
-    below: float = 0.97
-    """Readings with a lower CTC probability (0 to 1, not calibrated) are doubtful."""
-    weight: float = 0.4
-    """Weight of the language model's log-probability beside the CTC's."""
-    bonus: float = 0.8
-    """Added for each character, in nats; offsets a language model's liking for short texts."""
-
-    def config(self) -> FusionConfig:
-        """The decoder's settings; raises ValueError for values that it can't have."""
-        from crnn.decode import FusionConfig
-
-        return FusionConfig(below=self.below, weight=self.weight, bonus=self.bonus)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +57,7 @@ class LanguageSettings:
     """Counts that are worth fewer nats over all texts are left out: more makes a smaller file."""
     seed: int = 0
     """Seed of the texts that are drawn."""
-    use: Use = field(default_factory=Use)
+    use: FusionConfig = field(default_factory=FusionConfig)
     remove: bool = False
     """Remove the bundle's language model instead."""
 
@@ -93,7 +75,6 @@ def main(argv: Sequence[str]) -> None:
     from crnn.bundle_changes import keep_language
     from crnn.decode import Fusion, LanguageModel
 
-    config = settings.use.config()
     bundle = load_bundle(settings.bundle, with_onnx=False)
     if settings.remove:
         digest = keep_language(settings.bundle, bundle, None)
@@ -103,7 +84,7 @@ def main(argv: Sequence[str]) -> None:
     language = LanguageModel.fit(
         texts, characters=bundle.charset.characters, order=settings.order, prune=settings.prune
     )
-    digest = keep_language(settings.bundle, bundle, Fusion(language, config))
+    digest = keep_language(settings.bundle, bundle, Fusion(language, settings.use))
     print(
         f"kept: {len(language.classes):,} counts after {len(language.keys):,} histories of up to "
         f"{settings.order - 1} characters; digest {digest}\n"
@@ -114,15 +95,10 @@ def main(argv: Sequence[str]) -> None:
 
 def texts_in(files: Sequence[str]) -> Iterator[str]:
     """The lines of these files that have text."""
-    from crnn import storage
-    from crnn.errors import DataError
+    from crnn.decode.lexicon import read_lines
 
     for uri in files:
-        try:
-            whole = storage.read_bytes(uri).decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{uri} can't be read as UTF-8 lines: {error}") from None
-        yield from (line.strip() for line in whole.splitlines() if line.strip())
+        yield from read_lines(uri, "text file")
 
 
 def drawn(settings: LanguageSettings, charset: Charset) -> Iterator[str]:

@@ -46,21 +46,16 @@ SOURCES = [
 
 def train_and_serve(source: Source) -> Iterator[str]:
     """Places that use ``ray.train`` or ``ray.serve``; import-linter sees of Ray the whole only."""
-    for node in ast.walk(source.tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Attribute):
-            names = [ast.unparse(node)]
-        if any(f"{name}.".startswith(("ray.train.", "ray.serve.")) for name in names):
-            assert isinstance(node, (ast.stmt, ast.expr))
-            yield source.at(node, f"uses {names}")
+    return uses(source, r"ray\.(train|serve)(\.|$)")
 
 
 def private_ray(source: Source) -> Iterator[str]:
     """Places that use what Ray calls private or internal."""
+    return uses(source, r"ray\.(.*\.)?_")
+
+
+def uses(source: Source, pattern: str) -> Iterator[str]:
+    """Places that import or name something whose dotted name begins as the pattern says."""
     for node in ast.walk(source.tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -69,7 +64,7 @@ def private_ray(source: Source) -> Iterator[str]:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Attribute):
             names = [ast.unparse(node)]
-        if any(re.match(r"ray\.(.*\.)?_", name) for name in names):
+        if any(re.match(pattern, name) for name in names):
             assert isinstance(node, (ast.stmt, ast.expr))
             yield source.at(node, f"uses {names}")
 

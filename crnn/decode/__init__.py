@@ -14,11 +14,12 @@ from torch import Tensor
 from crnn.charset import Charset
 from crnn.decode.beam import BeamConfig, beam
 from crnn.decode.decoded import Decoded, DecodedColumns
-from crnn.decode.fusion import Fusion, FusionConfig
+from crnn.decode.fusion import Fusion
 from crnn.decode.greedy import greedy
 from crnn.decode.language import LanguageModel
 from crnn.decode.lexicon import LexiconDecoder
 from crnn.decode.ngram import CharNgram
+from crnn.fusion_config import FusionConfig
 
 __all__ = [
     "DECODERS",

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,43 +22,10 @@ from crnn.decode.alignment import align
 from crnn.decode.decoded import DecodedColumns, check_log_probs
 from crnn.decode.greedy import greedy
 from crnn.decode.language import LanguageModel
+from crnn.fusion_config import FusionConfig
 
 _NEVER = -np.inf
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FusionConfig:
-    """When a language model is asked, and what it is worth beside the picture."""
-
-    below: float = 0.97
-    """Texts of a lower CTC probability (0 to 1) are doubtful: the language model is asked."""
-    weight: float = 0.4
-    """Of the language model's log-probability beside the CTC's."""
-    bonus: float = 0.8
-    """Added for each character, nats: a language model likes short texts."""
-    beam_width: int = 10
-    """Prefixes kept after each time step."""
-    classes_per_step: int = 8
-    """Characters tried at each time step, the likeliest first."""
-    min_probability: float = 1e-3
-    """Characters less probable than this are not tried at a time step."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.below <= 1:
-            raise ValueError(f"below is {self.below}; expected a probability, 0 to 1")
-        if not (0 <= self.weight < math.inf and math.isfinite(self.bonus)):
-            raise ValueError(
-                f"weight is {self.weight} and bonus {self.bonus}; expected finite numbers and a "
-                "weight of at least 0"
-            )
-        if self.beam_width < 1 or self.classes_per_step < 1:
-            raise ValueError(
-                f"beam_width is {self.beam_width} and classes_per_step {self.classes_per_step}; "
-                "both are at least 1"
-            )
-        if not 0 < self.min_probability < 1:
-            raise ValueError(f"min_probability is {self.min_probability}; expected 0 to 1, between")
 
 
 @dataclass(frozen=True)
@@ -70,7 +38,7 @@ class Fusion:
     """
 
     language: LanguageModel
-    config: FusionConfig = FusionConfig()
+    config: FusionConfig = field(default_factory=FusionConfig)
 
     def __call__(self, log_probs_TNC: Tensor, charset: Charset) -> DecodedColumns:
         """Raises ValueError for log-probabilities of another shape, type or device."""
@@ -92,6 +60,19 @@ class Fusion:
                 "the charset has letters that run from the right; a language model takes scripts "
                 "that run from the left only: use the decoder 'beam' with an n-gram"
             )
+
+
+class _Step(NamedTuple):
+    """One step of the beam, for N samples."""
+
+    blank_N: NDArray[np.float64]
+    """Log-probability of the blank, over all of a run."""
+    tried_NK: NDArray[np.int64]
+    """Class ids of the characters to try."""
+    log_probs_NK: NDArray[np.float64]
+    """Theirs; ``-inf`` where fewer are worth trying."""
+    at_N: NDArray[np.int64]
+    """The time step; -1 for a run of blanks, and where a sample has no more steps."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -127,7 +108,7 @@ def search(
     rows_N1 = np.arange(samples)[:, None]
     beam = _start(samples, language.begin)
     came, added = [], []
-    for blank_N, tried_NK, log_probs_NK, at_N in _Steps.of(log_probs_TNC, config):
+    for blank_N, tried_NK, log_probs_NK, at_N in _steps(log_probs_TNC, config):
         width, most = beam.last.shape[1], tried_NK.shape[1]
         either_NW = np.logaddexp(beam.blank, beam.char)
         same_NWK = beam.last[:, :, None] == tried_NK[:, None, :]
@@ -236,49 +217,31 @@ def _traced(
     return [ids[ids != BLANK_ID].tolist() for ids in ids_GN.T]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Steps:
-    """The steps of the beam: time steps with a character worth trying, and runs without one."""
-
-    blank_GN: NDArray[np.float64]
-    tried_GNK: NDArray[np.int64]
-    log_probs_GNK: NDArray[np.float64]
-    """``-inf`` where fewer are worth trying."""
-    at_GN: NDArray[np.int64]
-    """The time step; -1 for a run of blanks, and where a sample has no more steps."""
-
-    @classmethod
-    def of(cls, log_probs_TNC: NDArray[np.float32], config: FusionConfig) -> _Steps:
-        samples, num_classes = log_probs_TNC.shape[1:]
-        chars_TNC = np.delete(log_probs_TNC, BLANK_ID, axis=2)
-        most = min(config.classes_per_step, num_classes - 1)
-        best_TNK = np.argpartition(-chars_TNC, most - 1, axis=2)[:, :, :most]
-        values_TNK = np.take_along_axis(chars_TNC, best_TNK, axis=2).astype(np.float64)
-        tried_TNK = best_TNK + (best_TNK >= BLANK_ID)  # the blank stood before them
-        enough_TNK = values_TNK >= math.log(config.min_probability)
-        values_TNK = np.where(enough_TNK, values_TNK, _NEVER)
-        active_TN: NDArray[np.bool_] = np.asarray(enough_TNK.any(axis=2))
-        opens_TN = active_TN.copy()
-        opens_TN[0] = True
-        opens_TN[1:] |= active_TN[:-1]
-        step_TN = opens_TN.cumsum(axis=0) - 1
-        count = int(step_TN[-1].max()) + 1
-        column_TN = np.broadcast_to(np.arange(samples), step_TN.shape)
-        blank_GN = np.zeros((count, samples))
-        np.add.at(blank_GN, (step_TN, column_TN), log_probs_TNC[:, :, BLANK_ID])
-        tried_GNK = np.full((count, samples, most), BLANK_ID + 1)
-        log_probs_GNK = np.full((count, samples, most), _NEVER)
-        at_GN = np.full((count, samples), -1)
-        time, sample = np.nonzero(active_TN)
-        step = step_TN[time, sample]
-        tried_GNK[step, sample] = tried_TNK[time, sample]
-        log_probs_GNK[step, sample] = values_TNK[time, sample]
-        at_GN[step, sample] = time
-        return cls(blank_GN=blank_GN, tried_GNK=tried_GNK, log_probs_GNK=log_probs_GNK, at_GN=at_GN)
-
-    def __iter__(
-        self,
-    ) -> Iterator[
-        tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
-    ]:
-        return zip(self.blank_GN, self.tried_GNK, self.log_probs_GNK, self.at_GN, strict=True)
+def _steps(log_probs_TNC: NDArray[np.float32], config: FusionConfig) -> Iterator[_Step]:
+    """Time steps with a character worth trying, and runs without one as one step each."""
+    samples, num_classes = log_probs_TNC.shape[1:]
+    chars_TNC = np.delete(log_probs_TNC, BLANK_ID, axis=2)
+    most = min(config.classes_per_step, num_classes - 1)
+    best_TNK = np.argpartition(-chars_TNC, most - 1, axis=2)[:, :, :most]
+    values_TNK = np.take_along_axis(chars_TNC, best_TNK, axis=2).astype(np.float64)
+    tried_TNK = best_TNK + (best_TNK >= BLANK_ID)  # the blank stood before them
+    enough_TNK = values_TNK >= math.log(config.min_probability)
+    values_TNK = np.where(enough_TNK, values_TNK, _NEVER)
+    active_TN: NDArray[np.bool_] = np.asarray(enough_TNK.any(axis=2))
+    opens_TN = active_TN.copy()
+    opens_TN[0] = True
+    opens_TN[1:] |= active_TN[:-1]
+    step_TN = opens_TN.cumsum(axis=0) - 1
+    count = int(step_TN[-1].max()) + 1
+    column_TN = np.broadcast_to(np.arange(samples), step_TN.shape)
+    blank_GN = np.zeros((count, samples))
+    np.add.at(blank_GN, (step_TN, column_TN), log_probs_TNC[:, :, BLANK_ID])
+    tried_GNK = np.full((count, samples, most), BLANK_ID + 1)
+    values_GNK = np.full((count, samples, most), _NEVER)
+    at_GN = np.full((count, samples), -1)
+    time, sample = np.nonzero(active_TN)
+    step = step_TN[time, sample]
+    tried_GNK[step, sample] = tried_TNK[time, sample]
+    values_GNK[step, sample] = values_TNK[time, sample]
+    at_GN[step, sample] = time
+    return map(_Step, blank_GN, tried_GNK, values_GNK, at_GN)

@@ -39,6 +39,16 @@ def folded(character: str) -> str:
     return small if len(small) == 1 else character
 
 
+def _numbered(characters: str) -> dict[str, int]:
+    """The class of each of these folded characters."""
+    return {c: i for i, c in enumerate(characters, 1)}
+
+
+def _classes(text: str, numbers: dict[str, int]) -> list[int]:
+    """The class of each character of ``text``; one for all that have no number."""
+    return [numbers.get(folded(c), len(numbers) + 1) for c in text]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LanguageModel:
     """``fit`` makes one of texts, ``from_bytes`` reads one."""
@@ -115,17 +125,13 @@ class LanguageModel:
 
     def classes_of(self, charset: Charset) -> NDArray[np.int64]:
         """The class here of each class id of ``charset``; of the blank 0, which is never asked."""
-        known = {c: i for i, c in enumerate(self.characters, 1)}
-        other = self.num_classes - 1
-        return np.array([0, *(known.get(folded(c), other) for c in charset.characters)])
+        return np.array([0, *_classes(charset.characters, _numbered(self.characters))])
 
     def log_probability(self, text: str) -> float:
         """Natural log of the probability of the whole text, its end included."""
         log_SV, next_SV = self.tables
-        known = {c: i for i, c in enumerate(self.characters, 1)}
         state, total = self.begin, 0.0
-        for c in normalise(text):
-            one = known.get(folded(c), self.num_classes - 1)
+        for one in _classes(normalise(text), _numbered(self.characters)):
             total += float(log_SV[state, one])
             state = int(next_SV[state, one])
         return total + float(log_SV[state, _EDGE])
@@ -218,12 +224,11 @@ class _Level:
 
 def _edged(texts: Iterable[str], known: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Classes of all texts in a row, an edge before and after each; and places within a text."""
-    number = {c: i for i, c in enumerate(known, 1)}
-    other = len(known) + 1
+    numbers = _numbered(known)
     ids: list[int] = []
     lengths: list[int] = []
     for text in map(normalise, texts):
-        ids += [_EDGE, *(number.get(folded(c), other) for c in text), _EDGE]
+        ids += [_EDGE, *_classes(text, numbers), _EDGE]
         lengths.append(len(text) + 2)
     if not lengths:
         raise ValueError("there are no texts to count; give at least one")

@@ -165,13 +165,22 @@ def read_lexicon(uri: str) -> list[str]:
     Raises:
         DataError: when it is missing, not UTF-8, or has no words.
     """
-    try:
-        text = storage.read_bytes(uri).decode("utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(f"the lexicon {uri} is missing: there is no such file") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"the lexicon {uri} is not UTF-8: {error}") from error
-    words = [normalise(line.strip()) for line in text.splitlines() if line.strip()]
+    words = read_lines(uri, "lexicon")
     if not words:
         raise DataError(f"the lexicon {uri} has no words; expected one a line")
     return words
+
+
+def read_lines(uri: str, what: str) -> list[str]:
+    """The lines of a UTF-8 file (NFC, without the spaces around them), empty ones left out.
+
+    Raises:
+        DataError: when it is missing or not UTF-8; ``what`` is what it is called.
+    """
+    try:
+        text = storage.read_bytes(uri).decode("utf-8-sig")
+    except FileNotFoundError:
+        raise DataError(f"the {what} {uri} is missing: there is no such file") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"the {what} {uri} is not UTF-8: {error}") from error
+    return [normalise(line.strip()) for line in text.splitlines() if line.strip()]

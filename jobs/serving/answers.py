@@ -27,15 +27,16 @@ def recognized(
 
     ``with_models``: each result says which bundle of a cascade read it.
     """
-    return orjson.dumps(
-        {
-            "model": {"name": model, "digest": digest},
-            "results": [
-                _entry(picture, result, options, with_model=with_models)
-                for picture, result in zip(ids, results, strict=True)
-            ],
-        }
-    )
+    entries = [
+        _entry(picture, result, options, with_model=with_models)
+        for picture, result in zip(ids, results, strict=True)
+    ]
+    return answer(model, digest, entries)
+
+
+def answer(model: str, digest: str, entries: Sequence[dict[str, Any]]) -> bytes:
+    """The document of what was read in each input, in request order."""
+    return orjson.dumps({"model": {"name": model, "digest": digest}, "results": entries})
 
 
 def chars_of(chars: Sequence[CharResult]) -> list[dict[str, Any]]:

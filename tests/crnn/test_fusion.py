@@ -150,12 +150,12 @@ def test_another_file_than_the_bundle_states_is_refused(tmp_path: Path) -> None:
         load_bundle(tmp_path)
 
 
-def test_scripts_from_the_right_are_refused(tmp_path: Path) -> None:
+def test_scripts_from_the_right_are_refused() -> None:
     with pytest.raises(ValueError, match="from the left only"):
         Fusion(LANGUAGE).check(Charset("אב"))
 
 
-def test_a_bundle_without_one_says_how_to_add_it(tmp_path: Path) -> None:
+def test_a_bundle_without_one_says_how_to_add_it() -> None:
     with pytest.raises(ValueError, match="crnn language"):
         build_decoder("fusion")
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from crnn.errors import PictureError
 from crnn.online.pages import Document, PageRead
 from crnn.pages import Line
-from jobs.serving.answers import chars_of, verdict
+from jobs.serving.answers import answer, chars_of, verdict
 from jobs.serving.asked import Options
 
 
@@ -27,15 +25,11 @@ def read_pages(
 
     ``with_models``: each line says which bundle of a cascade read it.
     """
-    return orjson.dumps(
-        {
-            "model": {"name": model, "digest": digest},
-            "results": [
-                {"id": name} | _file(document, options, with_model=with_models)
-                for name, document in zip(ids, documents, strict=True)
-            ],
-        }
-    )
+    entries = [
+        {"id": name} | _file(document, options, with_model=with_models)
+        for name, document in zip(ids, documents, strict=True)
+    ]
+    return answer(model, digest, entries)
 
 
 def _file(document: Document, options: Options, *, with_model: bool) -> dict[str, Any]:
