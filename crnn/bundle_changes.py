@@ -1,6 +1,6 @@
 """What is added to a bundle that is there already: its weights and its name stay.
 
-``bundle.json`` is written last, so that a bundle is as it was, whole again, or visibly unfinished.
+``bundle.json`` names a new file last: killed at any moment, the bundle is one that can be read.
 """
 
 from __future__ import annotations
@@ -84,16 +84,16 @@ def keep_language(folder: Path | str, bundle: Bundle, fusion: Fusion | None) -> 
     if fusion is not None:
         fusion.check(bundle.charset)
     about = about_of(uri, bundle, "the language model was made")
-    storage.delete(storage.join(uri, BUNDLE_FILE))
+    count = None if bundle.model is None else count_parameters(bundle.model)
+    had_one = about.pop("language", None) is not None
+    about["decoder"] = "greedy"
     if fusion is None:
+        finish(uri, to_json(about), num_parameters=count)
         storage.delete(storage.join(uri, LANGUAGE_FILE))
-        about.pop("language", None)
-    else:
-        about["language"] = write_language(uri, fusion)
-    about["decoder"] = "greedy" if fusion is None else "fusion"
-    finish(
-        uri,
-        to_json(about),
-        num_parameters=None if bundle.model is None else count_parameters(bundle.model),
-    )
+        return reading_digest(about)
+    if had_one:  # its digest would be wrong for the new file
+        storage.write_bytes(storage.join(uri, BUNDLE_FILE), to_json(about).encode())
+    about["language"] = write_language(uri, fusion)
+    about["decoder"] = "fusion"
+    finish(uri, to_json(about), num_parameters=count)
     return reading_digest(about)

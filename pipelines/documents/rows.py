@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, cast
@@ -15,13 +14,9 @@ from pipelines.documents.page import Document, Line, Page, Problem
 from pipelines.documents.words import words_of
 from pipelines.recognition.finished import (
     COMPLETE_THEM,
-    FOLDER,
     OF_PAGES,
-    RECIPE_FILE,
-    WORK_FOLDER,
     check_finished,
     names_of_part,
-    parent,
     read_groups,
     results_at,
 )
@@ -50,23 +45,6 @@ def results_of_pages(results: str) -> tuple[str, list[str]]:
             "of whole pages: python jobs/recognize.py --pages --input SCANS --output RESULTS"
         )
     return folder, parts
-
-
-def drawn_at(folder: str) -> int:
-    """Dots per inch at which the pages of PDFs were drawn, for a ``model=…`` folder.
-
-    Raises:
-        DataError: where the ledger, which knows it, isn't beside the folder any more.
-    """
-    digest = storage.base_name(folder).removeprefix(FOLDER)
-    address = storage.join(parent(folder), WORK_FOLDER, digest, RECIPE_FILE)
-    try:
-        return int(json.loads(storage.read_bytes(address))["dpi"])
-    except (FileNotFoundError, ValueError, LookupError, TypeError) as error:
-        raise DataError(
-            f"{address} doesn't say at how many dpi PDFs were drawn, so their text has no place "
-            f"({error!r}); give the whole --output folder of jobs/recognize.py --pages"
-        ) from error
 
 
 def documents_in(address: str) -> Iterator[Document]:

@@ -24,7 +24,8 @@ from crnn.errors import DataError, PictureError
 from pipelines.documents.config import DocumentsConfig
 from pipelines.documents.forms import FORMS, Form, Writer
 from pipelines.documents.page import Document, Page, Problem, Sheets
-from pipelines.documents.rows import documents_in, drawn_at, results_of_pages
+from pipelines.documents.rows import documents_in, results_of_pages
+from pipelines.recognition.finished import page_request
 from pipelines.safe_names import safe_name
 from pipelines.stores import write_new
 
@@ -78,7 +79,7 @@ def write_documents(
             without the packages that it takes.
     """
     folder, parts = results_of_pages(results)
-    dpi = drawn_at(folder) if "pdf" in config.format else 0
+    dpi = page_request(folder).dpi if "pdf" in config.format else 0
     if "pdf" in config.format:
         _check_packages()
     out_uri = storage.absolute(out_uri)

@@ -16,7 +16,7 @@ from crnn.charset import Charset
 from crnn.decode import Fusion, FusionConfig, LanguageModel, beam, build_decoder, greedy
 from crnn.decode.beam import BeamConfig
 from crnn.decode.fusion import search
-from crnn.errors import BundleError
+from crnn.errors import BundleError, DataError
 from crnn.language_file import LANGUAGE_FILE
 from tests.crnn import tiny_bundle
 from tests.crnn.readings import AB, LOWER, SEEDS, labellings, noisy
@@ -138,6 +138,21 @@ def test_a_bundle_is_saved_with_its_language_model(tmp_path: Path) -> None:
     assert load_bundle(tmp_path).fusion is None and not (tmp_path / LANGUAGE_FILE).exists()
     with pytest.raises(ValueError, match="no language model"):
         saved(tmp_path, decoder="fusion")
+
+
+@pytest.mark.parametrize("had_one", [False, True])
+def test_a_language_model_that_cannot_be_written_leaves_a_bundle(
+    had_one: bool, tmp_path: Path
+) -> None:
+    before = load_bundle(saved(tmp_path))
+    if had_one:
+        keep_language(tmp_path, before, Fusion(ABBA))
+        (tmp_path / LANGUAGE_FILE).unlink()
+    (tmp_path / LANGUAGE_FILE).mkdir()
+    (tmp_path / LANGUAGE_FILE / "in the way").touch()
+    with pytest.raises(DataError):
+        keep_language(tmp_path, before, Fusion(LANGUAGE))
+    assert load_bundle(tmp_path).digest == before.digest
 
 
 def test_another_file_than_the_bundle_states_is_refused(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def read_at(folder: Path | str, rows: Sequence[dict], dpi: int = 100) -> str:
     """Results with their ledger's recipe."""
     place = results(folder, rows)
     recipe = storage.join(place, "_work", MODEL[:16], "recipe.json")
-    storage.write_bytes(recipe, json.dumps({"dpi": dpi}).encode())
+    storage.write_bytes(recipe, json.dumps({"dpi": dpi, "max_pages": 2000}).encode())
     return place
 
 
@@ -236,7 +236,7 @@ def test_a_file_that_is_gone_or_no_picture_any_more_is_a_problem(tmp_path: Path)
 
 def test_results_without_their_ledger_have_no_resolution(tmp_path: Path) -> None:
     place = results(tmp_path / "r", lines("/a.jpg"))
-    with pytest.raises(DataError, match=r"recipe\.json doesn't say at how many dpi"):
+    with pytest.raises(DataError, match=r"no .*recipe\.json, which says how they were drawn"):
         convert(place, tmp_path / "out")
 
 
