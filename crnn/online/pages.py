@@ -19,22 +19,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from PIL import Image
-
 from crnn.decode import Decoder
 from crnn.errors import DeadlineError, PictureError, QueueFullError
 from crnn.image import PictureContract, Pixels
 from crnn.online.pages_config import OnlinePagesConfig
 from crnn.online.places import LONGEST_RETRY_S, SHORTEST_RETRY_S
 from crnn.online.recognizer import OnlineRecognizer
-from crnn.online.request import Cut
 from crnn.pages.db import DbDetector
-from crnn.pages.detector import Found
-from crnn.pages.lines import Line, Lines, in_colours_of
+from crnn.pages.lines import Line, Lines
 from crnn.pages.page import COUNT, LONGEST_PX, Page, PageRequest, may_have_pages
 from crnn.picture_pool import PicturePool
-from crnn.prepare import Prepared, prepare_upright
-from crnn.region import Region
+from crnn.prepare import Prepared
 
 Answer = TypeVar("Answer")
 _PACE_PAGES = 8
@@ -259,7 +254,7 @@ class OnlinePages:
         lines, pictures = await loop.run_in_executor(self._threads, find)
         results = await online.read_lines(
             pictures,
-            _cuts(pixels, lines.found),
+            [partial(lines.prepared, one.region) for one in lines.found],
             timeout_s=max(deadline_s - time.monotonic(), 0.001),
             decoder=request.decoder,
             chars=request.chars,
@@ -306,29 +301,6 @@ class _Taken:
 
     def give_back(self) -> None:
         self._of.pages -= self.pages
-
-
-class _Coloured:
-    """A page in the colours of each bundle that reads its lines, made when they are wanted."""
-
-    def __init__(self, pixels: Pixels) -> None:
-        self._pixels = pixels
-        self._images: dict[int, Image.Image] = {}
-
-    def cut(self, region: Region, contract: PictureContract) -> Prepared | PictureError:
-        """A region as a bundle takes it."""
-        image = self._images.get(contract.channels)
-        if image is None:
-            image = self._images[contract.channels] = in_colours_of(contract, self._pixels)
-        try:
-            return prepare_upright(image, contract, region=region)
-        except PictureError as error:
-            return error
-
-
-def _cuts(pixels: Pixels, found: Sequence[Found]) -> list[Cut]:
-    page = _Coloured(pixels)
-    return [partial(page.cut, one.region) for one in found]
 
 
 async def _all(running: Iterable[Coroutine[Any, Any, Answer]]) -> list[Answer]:
