@@ -18,7 +18,8 @@ that all took.
 
 With ``--words`` rendered words are replayed, as ``crnn train`` does unless told otherwise, and
 these sets are read before and after, and by a cascade for each bound of ``--below``: by the bundle
-as it was and, what that doubts, by the new one. Without it the bundle learns the pictures alone.
+as it was and, what that doubts, by the new one, whose reading counts where it is surer.
+Without it the bundle learns the pictures alone.
 """
 
 from __future__ import annotations
@@ -269,8 +270,9 @@ def main(arguments: argparse.Namespace, more: Sequence[str]) -> None:
             words = [labelled_set(w, lines=False, limit=arguments.limit) for w in arguments.words]
             print(*forgotten(start, tuned, words), sep="\n")
             for below in arguments.below:
-                both = Cascade(start, tuned, below=below)
-                print(told(f"start, then fine-tuned below {below:g}", read(both, test), recipe))
+                both = Cascade(start, tuned, below=below, surer=True)
+                rule = f"start, then fine-tuned below {below:g} if surer"
+                print(told(rule, read(both, test), recipe))
                 print(*forgotten(start, both, words), sep="\n")
     print(f"{took_s / 60:.1f} minutes for all commands, their starts and evaluation included")
 

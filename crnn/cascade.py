@@ -6,11 +6,11 @@
     result = cascade.read("picture.png")  # result.model is the digest of the bundle that read it
 
 A reading is doubtful if its calibrated confidence is below the bound. Then the second bundle's
-reading counts, unless it finds nothing or can't prepare the picture: the first reading stays, with
-a
-confidence below the bound. It depends on that picture alone, never on its batch mates. The two
-bundles share nothing: each has its own picture contract, characters, decoder, reading policy,
-calibration and engine, so the second one prepares a picture from its encoded bytes again.
+reading counts, unless it finds nothing, can't prepare the picture or, with ``surer``, isn't more
+confident than the first: the first reading stays, with a confidence below the bound. It depends on
+that picture alone, never on its batch mates. The two bundles share nothing: each has its own
+picture contract, characters, decoder, reading policy, calibration and engine, so the second one
+prepares a picture from its encoded bytes again.
 """
 
 from __future__ import annotations
@@ -86,8 +86,11 @@ class SecondReading:
         firsts = self._firsts
         second = in_order(self._batches.finish())
         order = np.arange(self._size)
+        confidences = np.concatenate([np.zeros(0), *(first.confidences for first in firsts)])
         for number, place in enumerate(self._places):
-            if second.texts[number]:  # as ``settled``
+            first = confidences[place]
+            surer = not self._then.surer or second.confidences[number] > first
+            if second.texts[number] and surer:  # as ``Then.settled``
                 order[place] = self._size + number
         whole = Readings.joined([*firsts, second])
         ends = np.cumsum([len(first) for first in firsts])
@@ -97,15 +100,22 @@ class SecondReading:
 class Cascade:
     """Two recognizers: the second one reads what the first one doubts."""
 
-    def __init__(self, first: Recognizer, second: Recognizer, *, below: float = BELOW) -> None:
-        """Their engines and batches are their own.
+    def __init__(
+        self,
+        first: Recognizer,
+        second: Recognizer,
+        *,
+        below: float = BELOW,
+        surer: bool = False,
+    ) -> None:
+        """Their engines and batches are their own; ``below`` and ``surer`` as in ``Then``.
 
         Raises:
             ValueError: for a bound that nothing is below.
             BundleError: when both read with the same bundle.
         """
         self.first, self.second = first, second
-        self.then = Then(bundle=second.bundle, below=below)
+        self.then = Then(bundle=second.bundle, below=below, surer=surer)
         self.digest = self.then.digest(first.bundle)
 
     @classmethod
@@ -115,6 +125,7 @@ class Cascade:
         *,
         then: Path | str,
         below: float = BELOW,
+        surer: bool = False,
         device: torch.device | str = "cpu",
         batch_pixels: int = BATCH_PIXELS,
         engine: str = AUTO,
@@ -131,7 +142,7 @@ class Cascade:
             )
             for one in (uri, then)
         )
-        return cls(first, second, below=below)
+        return cls(first, second, below=below, surer=surer)
 
     @overload
     def read(  # type: ignore[overload-overlap]  # as ``Recognizer.read``

@@ -26,6 +26,13 @@ SecondBundle = Annotated[
 Below = Annotated[
     float, Doc("With --then: a reading whose confidence (0 to 1) is lower is doubtful.")
 ]
+Surer = Annotated[
+    bool,
+    Doc(
+        "With --then: the second bundle's reading counts only where it is more confident than the "
+        "first; for a bundle fine-tuned on one kind of pictures, beside the one it began from."
+    ),
+]
 LexiconFile = Annotated[str, Doc("Text file with the allowed words, one a line.")]
 UseGpu = Annotated[bool, Doc("Run on the GPUs of the cluster, one process for each.")]
 DecodeMemoryMb = Annotated[

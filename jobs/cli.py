@@ -29,13 +29,18 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from jobs.command import COMMANDS, PROGRAM
+from jobs.command import COMMANDS, DISTRIBUTION, PROGRAM
 from jobs.failures import ours, text_of
 from jobs.yaml_file import flags_from
 
 Config = TypeVar("Config")
 _MISSING = (MISSING, MISSING_NONPROP)
 _NOT_TO_BE_HAD = (errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS)
+OF_TRAINING = {
+    *("babel", "brotli", "confusable_homoglyphs", "fontTools", "lmdb", "matplotlib", "rstr"),
+    *("symspellpy", "tensorboard"),
+}
+"""Modules of the packages that the extra 'train' brings; fonts apart."""
 _EMPTY = "''"
 """How tyro shows an empty string."""
 
@@ -79,7 +84,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
             raise
         sys.exit(141)
     except Exception as error:
-        found = ours(error) or _of_a_file(error)
+        found = ours(error) or _of_a_file(error) or _of_a_package(error)
         if found is None:
             raise
         sys.exit(_complain(found, status=1))
@@ -90,6 +95,18 @@ def _of_a_file(error: Exception) -> str | None:
     if not isinstance(error, OSError) or error.errno not in _NOT_TO_BE_HAD or not error.filename:
         return None
     return f"can't use {error.filename}: {error.strerror}; check its permissions and its name"
+
+
+def _of_a_package(error: Exception) -> str | None:
+    """What to install where a package isn't there that only some jobs need; else None."""
+    name = (getattr(error, "name", None) or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or name not in OF_TRAINING:
+        return None
+    return (
+        f"the package {name} isn't installed; what prepares, inspects, renders and trains needs "
+        f"the extra 'train': pip install '{DISTRIBUTION}[train]', or pip install -c "
+        "requirements.lock -e '.[train]' in the project's folder"
+    )
 
 
 def as_called(text: str, program: str) -> str:

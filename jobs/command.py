@@ -68,7 +68,8 @@ def run(name: str, arguments: Sequence[str]) -> None:
     from jobs import cli  # which needs to know the commands
 
     sys.argv = [f"{PROGRAM} {name}", *arguments]  # by which its help calls it
-    cli.run(importlib.import_module(f"jobs.{COMMANDS[name].module}").main)
+    # Imported within, so that a package that it lacks is said in words.
+    cli.run(lambda given: importlib.import_module(f"jobs.{COMMANDS[name].module}").main(given))
 
 
 def usage() -> str:

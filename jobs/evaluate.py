@@ -29,7 +29,7 @@ import tyro
 from crnn import storage
 from crnn.engines import AUTO
 from crnn.metrics import Sums, wilson_interval
-from crnn.shared_settings import EngineName, LexiconFile, UseGpu
+from crnn.shared_settings import EngineName, LexiconFile, Surer, UseGpu
 from jobs import cli
 from jobs.flags import BundleAddress, ClusterAddress
 from jobs.progress import ProgressLines
@@ -55,6 +55,7 @@ class EvaluateSettings:
     then: str = ""
     """A second bundle to evaluate too; a report proposes the confidence of the first one below
     which the second should read a picture: --below of recognize and serve."""
+    surer: Surer = False
     points: float = 0.3
     """With --then: how many percentage points of accuracy the proposed bound may lose against the
     most accurate one."""
@@ -138,7 +139,9 @@ def _proposal(found: Sequence[Evaluation], outs: Sequence[str], settings: Evalua
     from pipelines.evaluation.bounds import bounds_of, read_predictions
 
     first, second = (read_predictions(storage.join(out, PREDICTIONS_FOLDER)) for out in outs)
-    bounds = bounds_of(first, second, measure=settings.measure, points=settings.points)
+    bounds = bounds_of(
+        first, second, measure=settings.measure, points=settings.points, surer=settings.surer
+    )
     text = json.dumps(bounds.to_dict(), indent=1)
     storage.write_bytes(storage.join(outs[0], CASCADE_FILE), text.encode())
     paces = [evaluation.images_per_s for evaluation in found]
@@ -199,6 +202,7 @@ def describe_bounds(bounds: Bounds, paces: Sequence[float], settings: EvaluateSe
     lines = ["", *(f"{a:>5}  {b:>10}  {c:>7}  {d}" for a, b, c, d in rows)]
     if proposed.below:
         flags = f"--bundle {settings.bundle} --then {settings.then} --below {proposed.below:g}"
+        flags += " --surer" if settings.surer else ""
         lines.append(f"proposed, at most {settings.points:g} points below the best: {flags}")
     else:
         lines.append(

@@ -15,7 +15,6 @@ from crnn.bundle import load_bundle
 from crnn.cascade import Cascade
 from crnn.decode import CharNgram, Decoder
 from crnn.decode.lexicon import read_lexicon
-from crnn.doubt import Then
 from crnn.errors import BundleError, DataError
 from crnn.recognizer import Recognizer
 from crnn.result import Result
@@ -60,9 +59,8 @@ def check_digest(bundle: str, options: ReadOptions, digest: str) -> None:
         return
     first = load_bundle(bundle, with_onnx=False)
     found = first.digest
-    if options.then:
-        second = load_bundle(options.then, with_onnx=False)
-        found = Then(bundle=second, below=options.below).digest(first)
+    if then := options.second(with_onnx=False):
+        found = then.digest(first)
     if found != digest:
         named = f"{bundle}, then {options.then}," if options.then else bundle
         raise BundleError(
@@ -82,7 +80,7 @@ def _recognizer(bundle: str, options: ReadOptions) -> Recognizer | Cascade:
         for uri in (bundle, options.then)
         if uri
     ]
-    return Cascade(first, others[0], below=options.below) if others else first
+    return Cascade(first, others[0], below=options.below, surer=options.surer) if others else first
 
 
 def _decoder(recognizer: Recognizer | Cascade, options: ReadOptions) -> Decoder | None:

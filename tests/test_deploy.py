@@ -320,7 +320,8 @@ def test_images_packages_are_those_of_the_project() -> None:
     command = line.split(" > ")[0]
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert done.stdout.splitlines() == project["dependencies"]
+    training = project["optional-dependencies"]["train"]
+    assert done.stdout.splitlines() == [*project["dependencies"], *training]
 
 
 def _copy(source: Path, target: Path) -> None:

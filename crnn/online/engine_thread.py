@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from crnn.decode import Decoder, greedy
-from crnn.doubt import settled
+from crnn.doubt import Then
 from crnn.errors import EngineError, PictureError, WorkersLostError
 from crnn.online.batcher import Batch, Batcher
 from crnn.online.observer import Observer
@@ -44,7 +44,7 @@ class EngineThread(threading.Thread):
         deliver: Callable[[list[Answer]], None],
         fail: Callable[[WorkersLostError], None],
         second: Recognizer | None = None,
-        is_doubtful: Callable[[Result], bool] = lambda result: False,
+        then: Then | None = None,
         read_again: Callable[[list[tuple[Entry, Result]]], None] = lambda doubtful: None,
     ) -> None:
         """Make it; ``start`` it.
@@ -58,7 +58,7 @@ class EngineThread(threading.Thread):
             deliver: takes answers, from any thread.
             fail: told when reading is over for good.
             second: of the second bundle of a cascade, to be used as ``recognizer`` is.
-            is_doubtful: whether that one is to read a picture too, by what was read first.
+            then: which pictures that one is to read too, and which reading counts.
             read_again: takes such pictures, and what was read first, from any thread.
         """
         super().__init__(name="online-engine", daemon=True)
@@ -66,7 +66,7 @@ class EngineThread(threading.Thread):
         self._slow_decoding, self._decode_apart = slow_decoding, decode_apart
         self._deliver, self._fail = deliver, fail
         self._second = second or recognizer
-        self._is_doubtful, self._read_again = is_doubtful, read_again
+        self._then, self._read_again = then, read_again
         self._failures = 0
 
     def run(self) -> None:
@@ -155,9 +155,11 @@ class EngineThread(threading.Thread):
             counts = self._counts(recognizer, entry, picture, result, log_probability)
             if counts is None:
                 continue
-            if entry.first is not None:
-                done.append((entry, settled(entry.first, counts)))
-            elif self._is_doubtful(counts):
+            if self._then is None:
+                done.append((entry, counts))
+            elif entry.first is not None:
+                done.append((entry, self._then.settled(entry.first, counts)))
+            elif self._then.is_doubtful(counts):
                 doubtful.append((entry, counts))
             else:
                 done.append((entry, counts))

@@ -90,7 +90,7 @@ class OnlineRecognizer:
                 self._waiting.deliver,
                 self._waiting.fail,
                 second=self._second.recognizers[number] if self._second else None,
-                is_doubtful=then.is_doubtful if then else lambda result: False,
+                then=then,
                 read_again=self._read_again,
             )
             for number in range(count)

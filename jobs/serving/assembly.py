@@ -55,7 +55,11 @@ def _bulk_jobs(service: Service) -> BulkJobs | None:
     def deployed() -> Deployed:
         uri, digest = service.in_use
         return Deployed(
-            uri=uri, digest=digest, then=service.settings.then, below=service.settings.below
+            uri=uri,
+            digest=digest,
+            then=service.settings.then,
+            below=service.settings.below,
+            surer=service.settings.surer,
         )
 
     return BulkJobs(service.settings.bulk, deployed)

@@ -325,7 +325,7 @@ def _cascade(online: OnlineRecognizer) -> dict[str, Any] | None:
         {"name": bundle.name, "digest": bundle.digest, "engine": engine}
         for bundle, engine in online.engines()
     ]
-    return {"bundles": bundles, "below": online.then.below}
+    return {"bundles": bundles, "below": online.then.below, "surer": online.then.surer}
 
 
 def _error(online: OnlineRecognizer, error: PictureError) -> Result:

@@ -14,7 +14,7 @@ import tyro
 from crnn.doubt import BELOW, check_bound
 from crnn.online import OnlineConfig
 from crnn.pages.graph import PACKAGE
-from crnn.shared_settings import Below, SecondBundle
+from crnn.shared_settings import Below, SecondBundle, Surer
 from jobs.flags import BundleDigest, BundleOrIncluded, ClusterAddress
 from jobs.serving.bulk.settings import BulkSettings
 from jobs.serving.limits import Limits
@@ -37,6 +37,7 @@ class ServeSettings:
     bundle: BundleOrIncluded = ""
     then: SecondBundle = ""
     below: Below = BELOW
+    surer: Surer = False
     digest: BundleDigest = ""
     detector: str = PACKAGE
     """What finds the text of whole pages (POST /v1/pages): the installed package rapidocr, or an
@@ -105,7 +106,7 @@ class ServeSettings:
         )
 
     def __post_init__(self) -> None:
-        check_bound(self.then, self.below)
+        check_bound(self.then, self.below, self.surer)
         if not 0 <= self.min_replicas <= (self.max_replicas or self.min_replicas):
             raise ValueError(
                 f"--min-replicas is {self.min_replicas} and --max-replicas {self.max_replicas}; "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from crnn import storage
 from crnn.bundle import BUNDLE_FILE, load_bundle
-from crnn.doubt import Then
+from crnn.doubt import Then, second_bundle
 from crnn.errors import BundleError
 from crnn.pages.graph import PACKAGE, detector_graph
 from crnn.shipped import default_bundle
@@ -51,9 +51,9 @@ def chosen(settings: ServeSettings) -> Chosen:
 
 def second(settings: ServeSettings, *, with_onnx: bool = True) -> Then | None:
     """What reads what the bundle doubts, if anything; raises as ``load_bundle``."""
-    if not settings.then:
-        return None
-    return Then(bundle=load_bundle(settings.then, with_onnx=with_onnx), below=settings.below)
+    return second_bundle(
+        settings.then, below=settings.below, surer=settings.surer, with_onnx=with_onnx
+    )
 
 
 def found_detector(given: str) -> str:

@@ -75,7 +75,12 @@ class Bounds:
 
 
 def bounds_of(
-    first: pa.Table, second: pa.Table, *, measure: Measure = "exact", points: float = 0.3
+    first: pa.Table,
+    second: pa.Table,
+    *,
+    measure: Measure = "exact",
+    points: float = 0.3,
+    surer: bool = False,
 ) -> Bounds:
     """What the two bundles' predictions of the same samples make of every bound.
 
@@ -84,6 +89,7 @@ def bounds_of(
         second: the same, of the one that reads what is doubtful.
         measure: what counts as right.
         points: of accuracy, percent, that the proposed bound may lose against the best one.
+        surer: as ``crnn.doubt.Then.surer``.
 
     Raises:
         DataError: when they aren't of the same samples, or the measure counts none.
@@ -107,6 +113,8 @@ def bounds_of(
     stays = np.array([not text for text in second["text"].to_pylist()])[counted]
     was_read = first["log_probability"].is_valid().to_numpy()[counted]
     confidences = np.where(was_read, first["confidence"].to_numpy()[counted], np.inf)
+    if surer:
+        stays |= ~(second["confidence"].to_numpy()[counted] > confidences)
     gains = np.where(stays, 0, right_then.astype(int) - right.astype(int))
     return _proposed(_all_bounds(confidences, gains, int(right.sum())), points)
 

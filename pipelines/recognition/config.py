@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from crnn.doubt import BELOW, check_bound
+from crnn.doubt import BELOW, Then, check_bound, second_bundle
 from crnn.engines import AUTO, BATCH_PIXELS
 from crnn.pages.graph import PACKAGE, detector_graph
 from crnn.pages.page import DPI, LONGEST_PX, MOST_PAGES, PageRequest
@@ -16,6 +16,7 @@ from crnn.shared_settings import (
     EngineName,
     LexiconFile,
     SecondBundle,
+    Surer,
     UseGpu,
 )
 from pipelines.prefixes import check_prefix
@@ -36,6 +37,7 @@ class ReadOptions:
     """A character n-gram for the beam decoder (JSON)."""
     then: SecondBundle = ""
     below: Below = BELOW
+    surer: Surer = False
     chars: bool = True
     """Include the probability and position of each character."""
     all_files: bool = False
@@ -57,13 +59,17 @@ class ReadOptions:
     """With --pages: a file with more pages is an error, too_many_pages."""
     use_gpu: UseGpu = False
 
+    def second(self, *, with_onnx: bool = True) -> Then | None:
+        """The second bundle, if there is one, as ``crnn.doubt.second_bundle`` loads it."""
+        return second_bundle(self.then, below=self.below, surer=self.surer, with_onnx=with_onnx)
+
     @property
     def device(self) -> str:
         """Where the model runs."""
         return "cuda" if self.use_gpu else "cpu"
 
     def __post_init__(self) -> None:
-        check_bound(self.then, self.below)
+        check_bound(self.then, self.below, self.surer)
         of_pages = ("detector", "detect_px", "dpi", "max_pages")
         usual = {field.name: field.default for field in fields(self)}
         given = [name for name in of_pages if getattr(self, name) != usual[name]]

@@ -104,7 +104,7 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
             that were made with other options, or links that lead out of the folders allowed.
     """
     bundle = load_bundle(bundle_uri)
-    then = Then(bundle=load_bundle(config.then), below=config.below) if config.then else None
+    then = config.second()
     digest = then.digest(bundle) if then else bundle.digest
     lexicon = read_lexicon(config.lexicon) if config.lexicon else None
     ngram = CharNgram.load(config.ngram) if config.ngram else None
@@ -240,6 +240,7 @@ def _recipe(
         "bundle": bundle.digest,
         "then": then.bundle.digest if then else None,
         "below": then.below if then else None,
+        **({"surer": True} if then and then.surer else {}),
         "detector": detector.name if detector else None,
         "dpi": config.dpi if detector else None,
         "max_pages": config.max_pages if detector else None,

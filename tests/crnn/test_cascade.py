@@ -52,6 +52,7 @@ def recognizer(bundle: Bundle, pictures: int = 4) -> Recognizer:
 
 ONE, OTHER = recognizer(FIRST), recognizer(SECOND)
 CASCADE = Cascade(ONE, OTHER, below=BELOW)
+SURER = Cascade(ONE, OTHER, below=1.0, surer=True)
 
 
 def by_hand(picture: Grey) -> Result:
@@ -61,6 +62,12 @@ def by_hand(picture: Grey) -> Result:
     return second if second.text else first
 
 
+def surer_by_hand(picture: Grey) -> Result:
+    """Of the two readings the more confident one."""
+    first, second = ONE.read(picture), OTHER.read(picture)
+    return second if second.text and second.confidence > first.confidence else first
+
+
 @settings(max_examples=15, deadline=None)
 @given(pictures=st.lists(PICTURES, min_size=1, max_size=12), data=st.data())
 def test_what_a_picture_reads_is_its_own_in_any_company_and_order(
@@ -68,10 +75,19 @@ def test_what_a_picture_reads_is_its_own_in_any_company_and_order(
 ) -> None:
     order = data.draw(st.permutations(range(len(pictures))))
     together = CASCADE.read([pictures[n] for n in order])
-    for number, result in zip(order, together, strict=True):
+    surer = SURER.read([pictures[n] for n in order])
+    for number, result, if_surer in zip(order, together, surer, strict=True):
         expected = by_hand(pictures[number])
         assert same(result, expected) and result.model == expected.model
         assert same(CASCADE.read(pictures[number]), expected)
+        expected = surer_by_hand(pictures[number])
+        assert same(if_surer, expected) and if_surer.model == expected.model
+
+
+def test_the_second_counts_only_where_it_is_surer_if_asked_for() -> None:
+    results = SURER.read([noise(seed, 40 + seed) for seed in range(40)])
+    assert {result.model for result in results} == {FIRST.digest, SECOND.digest}
+    assert all(same(one, surer_by_hand(noise(n, 40 + n))) for n, one in enumerate(results))
 
 
 def test_both_bundles_read_and_the_bound_decides() -> None:
@@ -156,12 +172,12 @@ def test_each_bundle_uses_its_own_decoder_or_both_the_one_that_is_given() -> Non
 
 
 def test_the_identity_is_both_digests_and_the_bound() -> None:
-    def digest(first: str = "a", then: str = "b", below: float = 0.9) -> str:
-        then_bundle = replace(SECOND, digest=then)
-        return Then(bundle=then_bundle, below=below).digest(replace(FIRST, digest=first))
+    def digest(first: str = "a", then: str = "b", below: float = 0.9, surer: bool = False) -> str:
+        rule = Then(bundle=replace(SECOND, digest=then), below=below, surer=surer)
+        return rule.digest(replace(FIRST, digest=first))
 
     known = {digest(), digest(first="c"), digest(then="c"), digest(below=0.8), digest("b", "a")}
-    assert len(known) == 5 and digest() == digest() and len(digest()) == 64
+    assert len(known | {digest(surer=True)}) == 6 and digest() == digest() and len(digest()) == 64
     with pytest.raises(BundleError, match="both bundles of the cascade have the digest a"):
         digest(then="a")
 

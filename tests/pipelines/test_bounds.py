@@ -24,6 +24,10 @@ ROWS = st.tuples(
 )
 
 
+SECOND = 0.5
+"""The second bundle's confidence."""
+
+
 def predictions(readings: list[tuple[float | None, str, bool]]) -> pa.Table:
     rows: list[dict[str, Any]] = [
         {
@@ -40,24 +44,30 @@ def predictions(readings: list[tuple[float | None, str, bool]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=PREDICTION_SCHEMA)
 
 
-def found(rows: list[Row], measure: Measure = "exact", points: float = 0.0) -> Bounds:
+def found(
+    rows: list[Row], measure: Measure = "exact", points: float = 0.0, surer: bool = False
+) -> Bounds:
     first = predictions([(confidence, "a", right) for confidence, right, *_ in rows])
-    second = predictions([(0.5, text, right) for *_, text, right in rows])
+    second = predictions([(SECOND, text, right) for *_, text, right in rows])
     return bounds_of(
-        first, second.take(list(reversed(range(len(rows))))), measure=measure, points=points
+        first,
+        second.take(list(reversed(range(len(rows))))),
+        measure=measure,
+        points=points,
+        surer=surer,
     )
 
 
-@given(rows=st.lists(ROWS, min_size=2, max_size=40), alnum=st.booleans())
-def test_every_bound_is_what_counting_gives(rows: list[Row], alnum: bool) -> None:
+@given(rows=st.lists(ROWS, min_size=2, max_size=40), alnum=st.booleans(), surer=st.booleans())
+def test_every_bound_is_what_counting_gives(rows: list[Row], alnum: bool, surer: bool) -> None:
     counted = [row for n, row in enumerate(rows) if n % 3 or not alnum]
-    bounds = found(rows, "alnum" if alnum else "exact")
+    bounds = found(rows, "alnum" if alnum else "exact", surer=surer)
     assert [bound.below for bound in bounds.bounds] == [n / 100 for n in range(101)]
     for bound in bounds.bounds:
         doubtful = [row[0] is not None and row[0] < bound.below for row in counted]
         right = [
-            then if doubt and text else one
-            for doubt, (_, one, text, then) in zip(doubtful, counted, strict=True)
+            then if doubt and text and (not surer or (confidence or 0.0) < SECOND) else one
+            for doubt, (confidence, one, text, then) in zip(doubtful, counted, strict=True)
         ]
         assert (bound.count, bound.doubtful, bound.right) == (
             len(counted), sum(doubtful), sum(right),

@@ -47,6 +47,8 @@ class Record:
     """Address of the bundle that reads what this one doubts."""
     below: float = BELOW
     """The cascade's bound."""
+    surer: bool = False
+    """As ``crnn.doubt.Then.surer``."""
     lexicon: str = ""
     """Address of the words allowed."""
 

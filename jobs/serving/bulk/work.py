@@ -45,6 +45,8 @@ class Deployed:
     """Address of the bundle that reads what this one doubts."""
     below: float = BELOW
     """The cascade's bound."""
+    surer: bool = False
+    """As ``crnn.doubt.Then.surer``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +199,7 @@ class BulkJobs:
             digest=deployed.digest,
             then=deployed.then and storage.absolute(deployed.then),
             below=deployed.below,
+            surer=deployed.surer,
             lexicon=lexicon,
         )
         self._records.write(record)
@@ -209,6 +212,7 @@ class BulkJobs:
             "digest": record.digest,
             "then": record.then,
             "below": record.below,
+            "surer": record.surer,
             "input": record.input,
             "output": record.output,
             "progress": self._records.progress_uri(record.id),

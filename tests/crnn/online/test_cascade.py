@@ -111,6 +111,16 @@ def test_a_call_that_is_given_up_leaves_nothing_behind() -> None:
         assert one.online.pictures == 0
 
 
+def test_the_second_counts_only_where_it_is_surer_if_asked_for() -> None:
+    offline = Cascade(recognizer(FIRST), recognizer(SECOND), below=1.0, surer=True)
+    expected = offline.read(PICTURES)
+    kept = [one for one in expected if one.model == FIRST.digest and one.error_code is None]
+    assert 0 < len(kept) < len(PICTURES) - 1
+    with running(bundle=FIRST, then=replace(THEN, below=1.0, surer=True)) as one:
+        check_same(one.run(one.online.read(PICTURES, timeout_s=60)), expected)
+        assert one.online.digest == offline.digest
+
+
 def test_the_same_bundle_twice_is_refused() -> None:
     with pytest.raises(BundleError, match="both bundles of the cascade"):
         OnlineRecognizer(FIRST, CONFIG, then=Then(bundle=FIRST))

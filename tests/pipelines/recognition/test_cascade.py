@@ -94,6 +94,9 @@ def test_rows_are_what_a_program_reads_with_the_two(
     rows = read(planned(pair, crops, tmp_path / "out"))
     assert_once(rows.to_pylist(), {str(path) for path in crops.iterdir()})
     check(rows, cascade, lambda uri: uri)
+    surer = Cascade.load(first, then=second, below=1.0, surer=True)
+    if_surer = read(planned(pair, crops, tmp_path / "surer", below=1.0, surer=True))
+    check(if_surer, surer, lambda uri: uri)
     by = rows.filter(pa.compute.is_null(rows["error_code"]))["model"].to_pylist()
     digests = load_bundle(first).digest, load_bundle(second).digest
     assert set(by) == set(digests) and 10 < by.count(digests[1]) < 50

@@ -1,0 +1,70 @@
+"""Reading and serving do without what the extra 'train' brings; what needs it says so."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from jobs.cli import OF_TRAINING
+from tests.jobs.runs import PROJECT
+from tests.pipelines.evaluation_cases import rendered
+
+EXTRAS = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+NOT_THERE = f"""
+import sys
+
+class NotThere:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {sorted(OF_TRAINING)}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, NotThere())
+"""
+"""For every process, those of Ray included: as if the packages weren't installed."""
+
+
+def without_them(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (folder / "sitecustomize.py").write_text(NOT_THERE)
+    paths = os.pathsep.join([str(folder), str(PROJECT)])
+    return subprocess.run(
+        [sys.executable, "-m", "jobs", *arguments],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True, text=True, timeout=300, check=False, cwd=folder,
+    )  # fmt: skip
+
+
+def test_the_modules_are_those_of_the_extra() -> None:
+    named = {re.split(r"[><=\[; ]", one)[0] for one in EXTRAS["train"]}
+    distributions = packages_distributions()
+    found = {one for module in OF_TRAINING for one in distributions[module]}
+    assert {one.lower() for one in found} == {n for n in named if not n.startswith("font-")}
+
+
+@pytest.mark.parametrize(
+    ("command", "package"), [("inspect pictures", "confusable_homoglyphs"), ("synthesize out", "")]
+)
+def test_what_needs_them_says_what_to_install(tmp_path: Path, command: str, package: str) -> None:
+    (tmp_path / "pictures").mkdir()
+    done = without_them(tmp_path, *command.split())
+    assert done.returncode == 1, done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith(f"error: the package {package}") and "'crnn-on-ray[train]'" in line
+
+
+@pytest.mark.slow
+def test_a_picture_and_a_folder_are_read_without_them(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/12.png").write_bytes(rendered("12"))
+    alone = without_them(tmp_path, "read", "pictures/12.png")
+    assert alone.returncode == 0 and "12" in alone.stdout, alone.stderr
+    many = without_them(tmp_path, "recognize", "--input", "pictures", "--output", "results")
+    assert many.returncode == 0 and "results" in many.stdout, many.stderr
+    page = without_them(tmp_path, "review", "results", "review", "--below", "2")
+    assert page.returncode == 0 and (tmp_path / "review/review.html").is_file(), page.stderr
