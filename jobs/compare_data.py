@@ -1,6 +1,7 @@
-"""How alike are the pictures of two sets: rendered ones and real ones, last year's and today's?
+"""What differs: the pictures of two sets, or the rows of two bulk jobs?
 
     python jobs/compare_data.py real/ shards/street --out comparison
+    python jobs/compare_data.py s3://bucket/monday s3://bucket/tuesday --out drift
     python jobs/compare_data.py real/ shards/words shards/street shards/rough --limit 5000
 
 DATA are two to six prepared sets (of a split OUT, its folders), or sources that jobs/prepare.py
@@ -8,6 +9,10 @@ reads, each a path, s3:// or gs:// address. All others are compared with the fir
 width a character, height, contrast, brightness, sharpness, rotation, slant and room around the
 text, each with the distance as a number, and the share of the first set that the other hardly
 covers. Writes comparison.html (for people) and comparison.json (for programs, last).
+
+Two results of jobs/recognize.py are compared by their rows: texts of the same pictures that
+changed, errors, confidences, characters, sizes of regions. No picture is read; changed.parquet has
+every change.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,9 +33,11 @@ from jobs import cli
 from jobs.flags import ClusterAddress
 from jobs.progress import ProgressLines
 from pipelines.comparison.settings import CompareConfig
+from pipelines.inspection.settings import AUTO
 
 if TYPE_CHECKING:
     from pipelines.comparison import Comparison
+    from pipelines.drift.result import Drift
     from pipelines.inspection import Progress
 
 
@@ -39,23 +46,64 @@ class CompareSettings(CompareConfig):
     """What to compare, and where the page goes."""
 
     data: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DATA DATA ...")]
-    """Prepared sets or sources; the others are compared with the first."""
+    """Prepared sets or sources, the others compared with the first; or two results of bulk jobs."""
     out: str = ""
     """Folder of the page: a path, s3:// or gs:// address; default: comparison-<time>."""
+    unfinished: bool = False
+    """Of two results of bulk jobs: accept those of a job that is not complete."""
     address: ClusterAddress = ""
 
 
 def main(argv: Sequence[str]) -> None:
-    """Compare as the arguments say, print the distances and where the page is."""
+    """Compare as the arguments say, print the figures and where the page is."""
     settings = cli.parse(CompareSettings, argv, description=__doc__ or "")
+    out = settings.out or time.strftime("comparison-%Y%m%d-%H%M%S")
+    storage.resolve(out)
+    for compare in (of_results, of_pictures):
+        told = compare(settings, out)
+        if told:
+            print(told, flush=True)
+            return
+
+
+def of_results(settings: CompareSettings, out: str) -> str:
+    """Two results by their rows; nothing unless DATA are results, and not meant as pictures."""
+    from pipelines.drift.flow import carry_out, is_results, plan_drift
+
+    if settings.format != AUTO or not all(map(is_results, settings.data)):
+        return ""
+    if len(settings.data) != 2:
+        raise ValueError(
+            f"DATA are {len(settings.data)} results of bulk jobs; expected two of them. With "
+            "--format results their pictures are measured, of up to six"
+        )
+    _refuse_picture_flags(settings, "the rows of two bulk jobs")
+    planned = plan_drift(*settings.data, unfinished=settings.unfinished)
+    lines = ProgressLines("comparing", unit="files")
+    drift, address = carry_out(planned, out, lambda progress: lines(*progress))
+    return f"{describe_drift(drift)}\npage: {address}"
+
+
+def _refuse_picture_flags(settings: CompareSettings, what: str) -> None:
+    """ValueError for a setting that would do nothing, since no picture is read."""
+    for field in fields(CompareConfig):
+        if getattr(settings, field.name) != field.default:
+            flag = "--" + field.name.replace("_", "-")
+            raise ValueError(
+                f"{flag} is for pictures; DATA are {what}, which reads none: leave it out"
+            )
+
+
+def of_pictures(settings: CompareSettings, out: str) -> str:
+    """Sets by their pictures, on Ray."""
     from ray.data import DataContext
 
     from jobs.cluster import connect
     from pipelines.comparison import carry_out, plan_comparison
     from pipelines.comparison.write import write
 
-    out = settings.out or time.strftime("comparison-%Y%m%d-%H%M%S")
-    storage.resolve(out)
+    if settings.unfinished:
+        raise ValueError("--unfinished is for two results of bulk jobs; DATA are sets of pictures")
     planned = plan_comparison(settings.data, settings)
     connect(settings.address or None)
     DataContext.get_current().enable_progress_bars = False
@@ -66,8 +114,43 @@ def main(argv: Sequence[str]) -> None:
 
     comparison = carry_out(planned, report)
     address = write(comparison, out)
-    print(describe(comparison))
-    print(f"page: {address}", flush=True)
+    return f"{describe(comparison)}\npage: {address}"
+
+
+def describe_drift(drift: Drift) -> str:
+    """What changed between two results, in some lines."""
+    from pipelines.drift.changes import CHANGES
+
+    changes, (first, second) = drift.changes, (source.name for source in drift.sources)
+    lines = []
+    for source, side in zip(drift.sources, drift.sides, strict=True):
+        models = ", ".join(digest[:12] for digest, _ in side.models.most_common())
+        errors = ", ".join(f"{count:,} {code}" for code, count in side.errors.most_common())
+        mean = _text(side.mean_confidence, ".3f")
+        lines.append(
+            f"{source.name}: {side.rows:,} rows, {side.read:,} read, {side.empty:,} without text, "
+            f"mean confidence {mean}, model {models or '–'}; errors: {errors or 'none'}"
+        )
+    lines.append(
+        f"on both sides: {changes.matched:,} pictures; only in {first} {changes.only_first:,}, "
+        f"only in {second} {changes.only_second:,}"
+    )
+    if changes.matched:
+        counts = [f"{changes.same_text:,} the same text"]
+        counts += [f"{changes.changed[kind]:,} {name}" for kind, name in CHANGES.items()]
+        lines.append(f"of these: {', '.join(counts)}")
+    if drift.confidence_moved is not None:
+        lines.append(f"confidence where the text is the same: {drift.confidence_moved:+.4f}")
+    lines.append(f"distance from {first}, in its standard deviations:")
+    width = max(len(name) for name in drift.traits) if drift.traits else 0
+    for name, report in drift.traits.items():
+        means = " → ".join(_text(summary.mean, ".3g") for summary in report.sets)
+        lines.append(
+            f"  {name.ljust(width)}  {_text(report.sets[1].distance, '.2f')}  mean {means}"
+        )
+    lines.append(f"characters: total variation distance {_text(drift.character_distance, '.4f')}")
+    lines += drift.unknown
+    return "\n".join(lines)
 
 
 def describe(comparison: Comparison) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from pipelines.comparison.distance import BEYOND
 from pipelines.comparison.plots import histograms
 from pipelines.comparison.result import PERCENTILES, Comparison, Summary, TraitReport
 from pipelines.comparison.style import STYLE
-from pipelines.comparison.traits import TRAITS
+from pipelines.comparison.traits import TRAITS, Trait
 from pipelines.report.document import document, facts, figure_cell, many, table, tile, tiles
 from pipelines.report.figures import number, percent
 from pipelines.report.markup import Markup, tag, together
@@ -49,7 +51,7 @@ def _distances(comparison: Comparison) -> Markup:
              *(tag("th", f"{name}: uncovered", class_="n") for name in others)]  # fmt: skip
     rows = [
         tag("tr", tag("td", tag("a", TRAITS[name].title, href=f"#{name}"), class_="name"),
-            *(_distance_cell(summary) for summary in report.sets[1:]),
+            *(distance_cell(summary) for summary in report.sets[1:]),
             *(figure_cell(_share(summary.uncovered)) for summary in report.sets[1:]))
         for name, report in comparison.traits.items()
     ]  # fmt: skip
@@ -64,29 +66,42 @@ def _distances(comparison: Comparison) -> Markup:
                table(heads, rows), class_="distances")  # fmt: skip
 
 
-def _distance_cell(summary: Summary) -> Markup:
+def distance_cell(summary: Summary) -> Markup:
+    """A distance, in red where it is far."""
     far = summary.distance is not None and summary.distance > FAR
     text = _distance(summary.distance)
     return tag("td", tag("span", text, class_="far") if far else text, class_="n")
 
 
 def _plots(comparison: Comparison) -> Markup:
-    plots = [_plot(comparison, name, report) for name, report in comparison.traits.items()]
-    return tag("section", tag("h2", "Side by side"), _legend(comparison),
+    names = [data.name for data in comparison.sets]
+    return side_by_side(names, comparison.traits, TRAITS)
+
+
+def side_by_side(
+    names: Sequence[str],
+    reports: Mapping[str, TraitReport],
+    traits: Mapping[str, Trait],
+    note: str = "",
+) -> Markup:
+    """Every trait's histograms, with a legend of the ``names`` of what is compared."""
+    plots = [plot(names, name, traits[name], report) for name, report in reports.items()]
+    notes = [tag("p", note, class_="soft")] if note else []
+    return tag("section", tag("h2", "Side by side"), *notes, _legend(names),
                tag("div", *plots, class_="two"))  # fmt: skip
 
 
-def _legend(comparison: Comparison) -> Markup:
+def _legend(names: Sequence[str]) -> Markup:
     entries = []
-    for place, data in enumerate(comparison.sets):
+    for place, name in enumerate(names):
         line = tag("line", class_=f"outline set{place}", x1=0, y1=5, x2=22, y2=5)
         key = tag("svg", line, viewBox="0 0 22 10", aria_hidden="true")
-        entries.append(tag("li", key, data.name))
+        entries.append(tag("li", key, name))
     return tag("ul", *entries, class_="legend")
 
 
-def _plot(comparison: Comparison, name: str, report: TraitReport) -> Markup:
-    trait, names = TRAITS[name], [data.name for data in comparison.sets]
+def plot(names: Sequence[str], anchor: str, trait: Trait, report: TraitReport) -> Markup:
+    """One trait's histograms, how it is measured, and its percentiles."""
     heads = [tag("th", trait.axis), tag("th", "samples", class_="n"),
              *(tag("th", f"{p}%", class_="n") for p in PERCENTILES)]  # fmt: skip
     rows = [
@@ -101,7 +116,7 @@ def _plot(comparison: Comparison, name: str, report: TraitReport) -> Markup:
         tag("p", trait.method, class_="soft"),
         tag("details", tag("summary", "Percentiles"), table(heads, rows)),
         class_="trait",
-        id=name,
+        id=anchor,
     )
 
 

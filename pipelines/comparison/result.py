@@ -92,7 +92,7 @@ class Comparison:
                     "method": TRAITS[name].method,
                     "edges": list(report.edges),
                     "sets": {
-                        data.name: _summary_dict(summary)
+                        data.name: summary_dict(summary)
                         for data, summary in zip(self.sets, report.sets, strict=True)
                     },
                 }
@@ -162,7 +162,8 @@ def _round_step(least: float, unit: float) -> float:
     return next(factor * power for factor in _STEPS if factor * power >= least * 0.999)
 
 
-def _summary_dict(summary: Summary) -> dict[str, Any]:
+def summary_dict(summary: Summary) -> dict[str, Any]:
+    """For JSON."""
     return {
         "samples": summary.samples,
         "mean": summary.mean,

@@ -5,9 +5,11 @@ Needs neither Ray nor PyTorch.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -30,6 +32,10 @@ FOLDER = "model="
 """What the name of a folder of results begins with; the digest goes on."""
 WORK_FOLDER, RECIPE_FILE = "_work", "recipe.json"
 """Beside the folders of results, by digest: with which options their rows were made."""
+PLACE = ("uri", "page", "region")
+"""Columns that tell the picture of a row from all others."""
+_KEY_BYTES = 16
+_THREADS, _AHEAD = 8, 32
 
 
 def results_at(uri: str) -> tuple[str, list[str]]:
@@ -105,6 +111,14 @@ def read_part(address: str, columns: list[str] | None = None) -> pa.Table:
     return _of_part(address, lambda part: part.read(columns=_there(part, columns)))
 
 
+def read_parts(addresses: Sequence[str], columns: list[str]) -> Iterator[tuple[str, pa.Table]]:
+    """Many results files in their order, each with its address; some are read at a time."""
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for start in range(0, len(addresses), _AHEAD):
+            some = addresses[start : start + _AHEAD]
+            yield from zip(some, threads.map(lambda a: read_part(a, columns), some), strict=True)
+
+
 def read_groups(address: str, columns: list[str]) -> Iterator[pa.Table]:
     """The same a row group at a time, for files of any size."""
     for group in range(_of_part(address, lambda part: part.num_row_groups)):
@@ -137,6 +151,15 @@ def _group(group: int, columns: list[str], part: pq.ParquetFile) -> pa.Table:
 def _there(part: pq.ParquetFile, columns: list[str] | None) -> list[str] | None:
     missing = OF_PAGES.difference(part.schema_arrow.names)
     return None if columns is None else [one for one in columns if one not in missing]
+
+
+def key_of(row: Mapping[str, Any]) -> bytes:
+    """What tells the picture of a row with the columns ``PLACE`` from all others: 16 bytes that
+    look random and are the same whenever they are asked for."""
+    page = row.get("page") or 1
+    later = f"\0{page}" if page > 1 else ""
+    place = f"{row['uri']}\0{row['region']}{later}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(place, digest_size=_KEY_BYTES).digest()
 
 
 def parent(uri: str) -> str:

@@ -132,7 +132,7 @@ class Ledger:
         number = plans[-1].number + 1 if plans else 0
         size = FIRST_PLAN_CHUNKS
         chunks: list[pa.Table] = []
-        for chunk in _gathered(tables, self._chunk_rows):
+        for chunk in gathered(tables, self._chunk_rows):
             chunks.append(chunk)
             if len(chunks) == size:
                 yield self._write(number, chunks)
@@ -220,8 +220,8 @@ def _plan(number: int, address: str, footer: pq.FileMetaData) -> Plan:
     )
 
 
-def _gathered(tables: Iterable[pa.Table], chunk_rows: int) -> Iterator[pa.Table]:
-    """Whole tables together until they have ``chunk_rows``."""
+def gathered(tables: Iterable[pa.Table], chunk_rows: int) -> Iterator[pa.Table]:
+    """Whole tables together until they have ``chunk_rows``; the last ones have fewer."""
     waiting: list[pa.Table] = []
     for table in tables:
         waiting.append(table)

@@ -111,10 +111,11 @@ def result_table(
     return pa.table(columns, schema=PAGE_SCHEMA)
 
 
-def as_results(table: pa.Table) -> pa.Table:
-    """Rows of ``RESULT_SCHEMA``, or of ``PAGE_SCHEMA`` where they have pages; columns that there
-    weren't when they were written are null."""
-    schema = PAGE_SCHEMA if PAGE.name in table.column_names else RESULT_SCHEMA
+def as_results(table: pa.Table, schema: pa.Schema | None = None) -> pa.Table:
+    """Rows of ``RESULT_SCHEMA``, or of ``PAGE_SCHEMA`` where they have pages, or of the ``schema``
+    that is meant; columns that there weren't when they were written are null."""
+    if schema is None:
+        schema = PAGE_SCHEMA if PAGE.name in table.column_names else RESULT_SCHEMA
     columns = [
         table[field.name].cast(field.type)
         if field.name in table.column_names

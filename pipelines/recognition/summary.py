@@ -6,8 +6,7 @@ import heapq
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ import pyarrow.compute as pc
 from crnn import storage
 from crnn.bundle import Bundle
 from crnn.doubt import Then
-from pipelines.recognition.finished import REPORT_FILE, read_part
+from pipelines.recognition.finished import REPORT_FILE, read_part, read_parts
 from pipelines.recognition.page import PictureOf, page
 from pipelines.recognition.plan import Ledger
 from pipelines.recognition.rows import Counted
@@ -27,8 +26,6 @@ HTML_FILE = "_report.html"
 CONFIDENCE_BINS = 20
 LEAST_CONFIDENT = 48
 ERROR_EXAMPLES = 10
-_THREADS = 8
-_AHEAD = 32
 _COUNTED = ["text", "confidence", "error_code", "model"]
 _SHOWN = ["uri", "page", "region", "text", "confidence", "chars", "error_message"]
 
@@ -74,7 +71,7 @@ def summarise(
     count = _Count()
     bundles = (bundle, then.bundle) if then else (bundle,)
     parts = ledger.parts()
-    for address, table in _tables(parts):
+    for address, table in read_parts(parts, _COUNTED):
         count.take_in(address, table)
     rows = _rows([*count.doubtful, *(row for found in count.failed.values() for row in found)])
     return {
@@ -167,14 +164,6 @@ class _Count:
             self.errors[code] += 1
             if len(self.failed[code]) < ERROR_EXAMPLES:
                 self.failed[code].append(_Row(0.0, address, int(index)))
-
-
-def _tables(addresses: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
-    """The files in their order, some read at a time."""
-    with ThreadPoolExecutor(_THREADS) as threads:
-        for start in range(0, len(addresses), _AHEAD):
-            some = addresses[start : start + _AHEAD]
-            yield from zip(some, threads.map(lambda a: read_part(a, _COUNTED), some), strict=True)
 
 
 def _rows(wanted: Sequence[_Row]) -> dict[_Row, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,9 @@ from rapidfuzz.distance import Levenshtein
 
 from crnn import storage
 from crnn.charset import normalise
-from pipelines.recognition.finished import check_finished, read_part, results_at
+from pipelines.recognition.finished import PLACE, check_finished, key_of, read_part, results_at
 
-_READ = ["uri", "page", "region", "text", "confidence"]
-KeyOf = Callable[[Mapping[str, Any]], bytes]
-"""What tells the picture of a row from all others."""
+_READ = [*PLACE, "text", "confidence"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +31,11 @@ class Reading:
 class Beside:
     """The readings of another bundle, in memory: about 150 bytes a picture."""
 
-    def __init__(self, results: str, key_of: KeyOf, remedy: str | None) -> None:
+    def __init__(self, results: str, remedy: str | None) -> None:
         """From the output folder of a bulk job, or one of its ``model=…`` folders.
 
         Args:
             results: its address.
-            key_of: of a row, as for the rows that it is laid beside.
             remedy: for results that aren't complete; None: these do.
 
         Raises:
@@ -47,7 +44,6 @@ class Beside:
         folder, parts = results_at(storage.absolute(results))
         if remedy is not None:
             check_finished(folder, remedy)
-        self._key_of = key_of
         self._readings = {
             key_of(row): Reading(text=row["text"], confidence=row["confidence"])
             for address in parts
@@ -56,7 +52,7 @@ class Beside:
 
     def of(self, row: Mapping[str, Any]) -> Reading | None:
         """The other bundle's reading of the picture of ``row``."""
-        return self._readings.get(self._key_of(row))
+        return self._readings.get(key_of(row))
 
     def differing(self, table: pa.Table) -> Iterator[tuple[int, float, bytes]]:
         """Place, rank and key of each row that the two read differently.
@@ -68,14 +64,20 @@ class Beside:
         there = [name for name in _READ if name in table.column_names]
         rows = table.select(there).take(places).to_pylist()
         for place, row in zip(places.tolist(), rows, strict=True):
-            key = self._key_of(row)
+            key = key_of(row)
             other = self._readings.get(key)
             if other is None:
                 continue
-            apart = Levenshtein.normalized_distance(normalise(row["text"]), normalise(other.text))
+            apart = disagreement(row["text"], other.text, row["confidence"], other.confidence)
             if apart:
-                sure = min(row["confidence"], other.confidence)
-                yield place, -apart * math.sqrt(max(0.0, sure)), key
+                yield place, -apart, key
+
+
+def disagreement(text: str, other: str, confidence: float, other_confidence: float) -> float:
+    """How much two readings of a picture have to tell, 0 (the same text) to 1: texts far apart
+    (edits by the length of the longer one) that both bundles are sure of."""
+    apart: float = Levenshtein.normalized_distance(normalise(text), normalise(other))
+    return apart * math.sqrt(max(0.0, min(confidence, other_confidence)))
 
 
 def _has_text(table: pa.Table) -> Any:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,13 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crnn import storage
-from pipelines.recognition.finished import check_finished, read_part, results_at
+from pipelines.recognition.finished import PLACE, check_finished, key_of, read_part, results_at
 from pipelines.review.beside import Beside
 from pipelines.review.config import ReviewConfig
 
-_JUDGED = ["uri", "page", "region", "confidence", "text"]
-_PLACE = ("uri", "page", "region")
-_KEY_BYTES = 16
+_JUDGED = [*PLACE, "confidence", "text"]
 _REMEDY = "run jobs/recognize.py again to complete them, or take them as they are: --unfinished"
 Row = dict[str, Any]
 """``uri, etag, region, text, confidence, chars, error_code, error_message``, as in the results;
@@ -72,7 +69,7 @@ def select(results: str, config: ReviewConfig) -> Selection:
 def _beside(config: ReviewConfig) -> Beside | None:
     if not config.beside:
         return None
-    return Beside(config.beside, _key, None if config.unfinished else _REMEDY)
+    return Beside(config.beside, None if config.unfinished else _REMEDY)
 
 
 class _Candidate(NamedTuple):
@@ -88,19 +85,11 @@ def _candidates(address: str, table: pa.Table, config: ReviewConfig) -> Iterator
     """Rows under the confidence; those without one, if wanted, count as 0."""
     confidences = pc.fill_null(table["confidence"], 0.0 if config.errors else math.inf).to_numpy()
     places = np.flatnonzero(confidences < config.below)
-    there = [name for name in _PLACE if name in table.column_names]
+    there = [name for name in PLACE if name in table.column_names]
     rows = table.select(there).take(places).to_pylist()
     for place, row in zip(places.tolist(), rows, strict=True):
         rank = float(confidences[place]) if config.order == "confidence" else 0.0
-        yield _Candidate(rank, _key(row), address, place)
-
-
-def _key(row: Mapping[str, Any]) -> bytes:
-    """Decides between equals: random, and the same whenever it is asked."""
-    page = row.get("page") or 1
-    later = f"\0{page}" if page > 1 else ""
-    place = f"{row['uri']}\0{row['region']}{later}".encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(place, digest_size=_KEY_BYTES).digest()
+        yield _Candidate(rank, key_of(row), address, place)
 
 
 def _rows(candidates: Sequence[_Candidate]) -> list[Row]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from jobs import compare_data
 from tests.jobs.runs import refused, within, without_control_characters
 from tests.pipelines.inspection.planted import clean, noise, prepared, row
+from tests.pipelines.test_review import results
+from tests.pipelines.test_review import row as review_row
 
 
 def test_the_page_and_the_distances(tmp_path: Path, local_ray: None) -> None:
@@ -44,3 +48,20 @@ def test_bad_arguments(tmp_path: Path) -> None:
     ):
         refused(within(compare_data.main, *arguments.split(), cwd=tmp_path), status, *words)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]
+
+
+def test_two_results_are_compared_by_their_rows(tmp_path: Path) -> None:
+    results(tmp_path / "monday", [review_row("/a.png", "12"), review_row("/b.png", "34")])
+    results(tmp_path / "tuesday", [review_row("/a.png", "12"), review_row("/b.png", "35")])
+    done = within(compare_data.main, "monday", "tuesday", "--out", "page", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "comparing: 2 of 2 files" in done.stdout
+    assert "of these: 1 the same text, 1 another text, 0 read before" in done.stdout
+    assert "page: page/comparison.html" in done.stdout
+    assert pq.read_table(tmp_path / "page" / "changed.parquet")["uri"].to_pylist() == ["/b.png"]
+    for arguments, *words in (
+        ("monday tuesday --height 48", "--height", "rows of two bulk jobs"),
+        ("monday tuesday monday/model=0123456789abcdef", "two of them", "--format results"),
+        ("page nowhere --unfinished", "--unfinished"),
+    ):
+        refused(within(compare_data.main, *arguments.split(), cwd=tmp_path), 2, *words)
