@@ -51,8 +51,13 @@ def read_pages_here(
                 failed += 1
                 _show_error(name, number, one.page, as_json=as_json)
                 continue
-            chars = as_json and options.chars
-            lines = read_lines(one.page.pixels, detector, first, decode, chars=chars, second=second)
+            chars, pixels = as_json and options.chars, one.page.pixels
+            try:
+                lines = read_lines(pixels, detector, first, decode, chars=chars, second=second)
+            except PictureError as error:  # of the detector, on this page
+                failed += 1
+                _show_error(name, number, error, as_json=as_json)
+                continue
             if as_json:
                 _print_json({"id": name, "page": number, "lines": [_plain(line) for line in lines]})
             else:

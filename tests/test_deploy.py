@@ -223,8 +223,8 @@ def test_pods_hold_the_replicas_and_outlive_their_requests() -> None:
     assert replicas * held_mib * MIB < parse_quantity(limits["memory"])
     assert container["readinessProbe"]["httpGet"]["port"] == config["http_options"]["port"]
     assert manifest["spec"]["upgradeStrategy"]["type"] == "NewCluster"
-    assert manifest["spec"]["rayClusterDeletionDelaySeconds"] > settings.drain_s
-    assert pods["template"]["spec"]["terminationGracePeriodSeconds"] > settings.drain_s
+    assert manifest["spec"]["rayClusterDeletionDelaySeconds"] > settings.drains_s
+    assert pods["template"]["spec"]["terminationGracePeriodSeconds"] > settings.drains_s
 
 
 def test_no_secret_is_in_the_files() -> None:

@@ -205,7 +205,10 @@ class OnlinePages:
                 found = await self._open(data, replace(request.pages, number=number))
                 if isinstance(found, PictureError):
                     return found
-                read = await self._read_page(online, found.pixels, request, deadline_s, began_s)
+                try:
+                    read = await self._read_page(online, found.pixels, request, deadline_s, began_s)
+                except PictureError as error:  # of the detector, on this page
+                    return error
                 self._note(read.seconds)
                 return read
 

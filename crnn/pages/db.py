@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from crnn.errors import DataError
+from crnn.errors import DataError, PictureError
 from crnn.image import Pixels
 from crnn.pages.detector import Found
 from crnn.pages.page import LONGEST_PX
@@ -30,6 +30,12 @@ Map = NDArray[np.float32]
 _MULTIPLE = 32
 """The graph halves its input five times."""
 _ERRORS_ONLY = 3
+DETECTOR_FAILED = "detector_failed"
+"""Reason of a page that the graph can't take."""
+_SAID = 200
+"""Characters of the graph's own message."""
+_BLANK_HW = (64, 96)
+"""Of the page on which it is tried, px."""
 _LEVEL = 0.08
 """Rise of a line, as a share of its height, up to which its region is a box on whole pixels, which
 is copied, not warped."""
@@ -76,7 +82,12 @@ class DbDetector:
         return f"db {digest} {self.longest_px} px, {', '.join(map('{:g}'.format, numbers))}"
 
     def __call__(self, page_HWC: Pixels) -> list[Found]:
-        """The regions of a page, RGB."""
+        """The regions of a page, RGB.
+
+        Raises:
+            PictureError: ``detector_failed`` where the graph can't take this page.
+            DataError: as ``load``, when it is the first page.
+        """
         height, width = page_HWC.shape[:2]
         if not height or not width:
             return []
@@ -88,8 +99,12 @@ class DbDetector:
         return {name: value for name, value in vars(self).items() if name != "_run"}
 
     def load(self) -> None:
-        """Make the session now; DataError for a graph that doesn't run here."""
-        _ = self._run
+        """Make the session now; DataError for a graph that doesn't run here, even on a page without
+        anything on it."""
+        try:
+            self(np.full((*_BLANK_HW, 3), 255, dtype=np.uint8))
+        except PictureError as error:
+            raise DataError(f"{error}; give a graph of the DB family") from error
 
     def at(self, longest_px: int) -> DbDetector:
         """The same detector at another ``longest_px``; both use one session."""
@@ -117,11 +132,16 @@ class DbDetector:
         name = session.get_inputs()[0].name
 
         def run(input_NChw: NDArray[np.float32]) -> Map:
-            map_hw = np.asarray(session.run(None, {name: input_NChw})[0]).squeeze()
+            try:
+                map_hw = np.asarray(session.run(None, {name: input_NChw})[0]).squeeze()
+            except Exception as error:  # as above
+                said = " ".join(str(error).split())[:_SAID]
+                raise PictureError(DETECTOR_FAILED, f"the detector failed: {said}") from error
             if map_hw.ndim != 2:
-                raise DataError(
+                raise PictureError(
+                    DETECTOR_FAILED,
                     f"the detector gives a map of shape {map_hw.shape} for one page; expected "
-                    "height and width: give a graph of the DB family"
+                    "height and width",
                 )
             return map_hw
 

@@ -109,7 +109,7 @@ def application(settings: ServeSettings) -> serve.Application:
         max_ongoing_requests=_ONGOING_REQUESTS,
         max_queued_requests=_QUEUED_REQUESTS,
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
-        graceful_shutdown_timeout_s=settings.drain_s,
+        graceful_shutdown_timeout_s=settings.drains_s,
         graceful_shutdown_wait_loop_s=0.2,
         health_check_period_s=_HEALTH_PERIOD_S,
         health_check_timeout_s=_HEALTH_TIMEOUT_S,

@@ -70,14 +70,20 @@ class ServeSettings:
     """Names that requests may have as their Host, without a port (*.example.org: all names below
     that one); behind a proxy, the name that it passes on. Health checks are answered under any
     name. Default: any name."""
-    drain_s: float = 30.0
-    """Seconds that a stopping replica waits for its ongoing requests."""
+    drain_s: float = 0.0
+    """Seconds that a stopping replica waits for its ongoing requests. 0: as long as the longest of
+    --limits.request-s and --pages.request-s."""
     access_log: bool = False
     """Log every request."""
     limits: Limits = field(default_factory=Limits)
     online: OnlineConfig = field(default_factory=OnlineConfig)
     pages: PagesSettings = field(default_factory=PagesSettings)
     bulk: BulkSettings = field(default_factory=BulkSettings)
+
+    @property
+    def drains_s(self) -> float:
+        """Seconds that a stopping replica waits for its ongoing requests."""
+        return self.drain_s or self.longest_request_s
 
     @property
     def longest_request_s(self) -> float:

@@ -86,10 +86,16 @@ class ReadOptions:
         return PageRequest(dpi=self.dpi, most_pages=self.max_pages)
 
     def page_detector(self) -> DbDetector:
-        """What finds the text of pages; DataError as ``crnn.pages.graph.detector_graph``."""
+        """What finds the text of pages, once it has run here.
+
+        Raises:
+            DataError: as ``crnn.pages.graph.detector_graph``; for a graph that doesn't run.
+        """
         from crnn.pages.db import DbDetector
 
-        return DbDetector(graph=detector_graph(self.detector), longest_px=self.detect_px)
+        detector = DbDetector(graph=detector_graph(self.detector), longest_px=self.detect_px)
+        detector.load()
+        return detector
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,7 +110,12 @@ class PageLines:
                 rows.add(one)
                 yield one.page, one.page
                 continue
-            lines = lines_of(one.page.pixels, self.detector, self.recognizer, self.decode)
+            try:
+                lines = lines_of(one.page.pixels, self.detector, self.recognizer, self.decode)
+            except PictureError as error:  # of the detector, on this page
+                rows.add(one)
+                yield error, error
+                continue
             for line, found in enumerate(lines.found, start=1):
                 rows.add(one, line, found.region)
                 first = lines.prepared(found.region)

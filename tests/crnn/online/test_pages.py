@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from crnn.region import cut_out
 from tests.crnn.online.callers import CONFIG, OFFLINE, Running, check_same, running, until
 from tests.crnn.online.test_cascade import FIRST, PICTURES, SECOND, THEN, Counting
 from tests.crnn.online.test_cascade import OFFLINE as CASCADE
+from tests.crnn.pages.dark import dark_pixels, some_fail
 from tests.crnn.pages.drawn import in_file, pdf, turned, two_columns
 from tests.crnn.poison import encoded
 
@@ -142,3 +144,15 @@ def test_lines_that_the_first_bundle_doubts_are_read_by_the_second() -> None:
             check_same([line.result for line in page.lines], CASCADE.read(cut))
             models.update(line.result.model for line in page.lines)
         assert models[SECOND.digest]
+
+
+def test_a_page_that_the_detector_cannot_take_fails_alone(tmp_path: Path) -> None:
+    detector = DbDetector(graph=detector_graph(dark_pixels(tmp_path)))
+    with running() as one:
+        pages = OnlinePages(detector, OnlinePagesConfig())
+        files = [in_file(some_fail(), "TIFF")]
+        reading = pages.read(one.online, files, OnlinePageRequest(), timeout_s=300)
+        [[first, failed, third]] = one.run(reading)
+        one.run(pages.aclose())
+    assert isinstance(failed, PictureError) and failed.reason == "detector_failed"
+    assert first.lines and len(first.lines) == len(third.lines)

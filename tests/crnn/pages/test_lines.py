@@ -10,9 +10,11 @@ from PIL import Image
 
 from crnn import Recognizer
 from crnn.errors import DataError, PictureError
+from crnn.onnx_file import ONNX_FILE
 from crnn.pages import DbDetector, Line, detector_graph
 from crnn.pages import graph as graph_module
 from crnn.prepare import Picture
+from crnn.shipped import default_bundle
 from tests.crnn.pages.drawn import HEADING, LEFT, TEXT, in_file, turned, two_columns
 from tests.crnn.poison import encoded
 
@@ -92,6 +94,9 @@ def test_a_graph_that_isnt_there_or_is_none_says_what_to_do(
         detector_graph(str(tmp_path / "none.onnx"))
     with pytest.raises(DataError, match="no ONNX graph that runs here"):
         DbDetector(graph=b"none")(np.zeros((64, 64, 3), dtype=np.uint8))
+    another = (Path(default_bundle()) / ONNX_FILE).read_bytes()
+    with pytest.raises(DataError, match=r"the detector failed: .*; give a graph of the DB family"):
+        DbDetector(graph=another).load()
     monkeypatch.setattr(graph_module, "PACKAGE", "no-such-package")
     with pytest.raises(DataError, match="pip install 'crnn-on-ray"):
         detector_graph("no-such-package")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from crnn import Recognizer
 from crnn.errors import DataError
 from crnn.shipped import default_bundle
 from pipelines.recognition import BulkConfig, recognize
+from tests.crnn.pages.dark import dark_pixels, some_fail
 from tests.crnn.pages.drawn import encrypted_pdf, in_file, turned, two_columns
 from tests.pipelines.recognition.results import rows_of
 
@@ -118,3 +120,17 @@ def test_lists_of_regions_and_other_settings_for_the_same_rows_are_refused(
     with pytest.raises(DataError, match="dpi: 72 → 300"):
         other = BulkConfig(**vars(CONFIG) | {"dpi": 300})
         recognize(default_bundle(), str(only), str(tmp_path / "b"), other)
+
+
+def test_a_page_that_the_detector_cannot_take_fails_alone(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/book.tif").write_bytes(in_file(some_fail(), "TIFF"))
+    out, detector = str(tmp_path / "out"), dark_pixels(tmp_path)
+    outcome = recognize(
+        default_bundle(), str(tmp_path / "in"), out, replace(CONFIG, detector=detector)
+    )
+    rows = by_place(rows_of(out))
+    assert [place for place in rows if place[2] is None] == [("book.tif", 2, None)]
+    assert outcome.report["errors"] == {"detector_failed": 1}
+    assert "the detector failed: " in rows["book.tif", 2, None]["error_message"]
+    assert len(texts(rows, "book.tif", 1)) == len(texts(rows, "book.tif", 3)) > 0
