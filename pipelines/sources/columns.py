@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from crnn.errors import DataError
 from pipelines.sources.format import SourceOptions
-from pipelines.sources.item import Item, unusable
+from pipelines.sources.item import Item, unusable, without_label
 from pipelines.sources.values import NotTextError, group_of, text_of
 from pipelines.stores import is_picture_name
 
@@ -83,11 +83,13 @@ def row_item(where: str, row: Mapping[str, Any], columns: Columns, pictured: Pic
     values: list[str] = []
     for name in columns[:2]:
         try:
-            values.append(text_of(row.get(name)))
+            is_null = name == columns.text and row[name] is None
+            values.append("" if is_null else text_of(row[name]))
         except NotTextError as error:
             return unusable(where, "bad_line", f"{name}: {error}")
     try:
         belongs = group_of(row.get(columns.group)) if columns.group else ""
     except NotTextError as error:
         return unusable(where, "bad_line", f"{columns.group}: {error}")
-    return pictured(where, values[0], values[1], belongs)
+    item = pictured(where, values[0], values[1], belongs)
+    return without_label(item) if row[columns.text] is None else item

@@ -94,6 +94,11 @@ def unusable(id: str, reason: str, message: str, picture: Place | None = None) -
     return Item(id, picture=picture, reason=reason, message=message)
 
 
+def without_label(item: Item) -> Item:
+    """A picture whose label is null; one that is a reject already stays what it is."""
+    return item if item.reason else unusable(item.id, "no_label", "its text is null", item.picture)
+
+
 def with_unicode_name(item: Item) -> Item:
     """The item, or a reject where its name isn't UTF-8: nothing can be stored under it."""
     if is_unicode(item.id):

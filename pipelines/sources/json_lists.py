@@ -9,7 +9,7 @@ from crnn import storage
 from crnn.errors import DataError
 from pipelines.sources.columns import Pictured, columns_in, row_item
 from pipelines.sources.format import Opened
-from pipelines.sources.item import Item, unusable
+from pipelines.sources.item import Item, unusable, without_label
 from pipelines.sources.ranged import numbered_lines
 from pipelines.sources.values import NotTextError, parse_json, text_of
 
@@ -44,7 +44,10 @@ def read_json(source: Opened, name: str, pictured: Pictured) -> Iterator[Item]:
         for number, (path, value) in enumerate(whole.items(), start=1):
             where = f"{name}:{number}"
             try:
-                yield pictured(where, folder + text_of(path), text_of(value), "")
+                if value is None:
+                    yield without_label(pictured(where, folder + path, "", ""))
+                else:
+                    yield pictured(where, folder + text_of(path), text_of(value), "")
             except NotTextError as error:
                 yield unusable(where, "bad_line", f"{path[:80]!r}: {error}")
     else:

@@ -118,20 +118,31 @@ def _samples(
     name: str, shown: str, members: Iterator[_Member], options: SourceOptions
 ) -> Iterator[Item]:
     """What becomes of each member: samples, and a reject for everything that is part of none."""
-    for _, run in groupby(members, key=lambda member: key_of(member.name)):
-        for group in _once(run):
-            yield from _group_items(name, shown, group, options)
+    for group in _groups(members):
+        yield from _group_items(name, shown, group, options)
 
 
-def _once(members: Iterable[_Member]) -> Iterator[list[_Member]]:
-    """Members that share a key; a name that comes again begins a sample of its own."""
+def _groups(members: Iterable[_Member]) -> Iterator[list[_Member]]:
+    """Members in a row that share a key; a name that comes again begins a sample of its own.
+
+    Raises:
+        _DAMAGE: after all members before the damage were given.
+    """
     group: dict[str, _Member] = {}
-    for member in members:
-        if member.name in group:
+    key = ""
+    try:
+        for member in members:
+            if group and (member.name in group or key_of(member.name) != key):
+                yield list(group.values())
+                group = {}
+            key = key_of(member.name)
+            group[member.name] = member
+    except _DAMAGE:
+        if group:
             yield list(group.values())
-            group = {}
-        group[member.name] = member
-    yield list(group.values())
+        raise
+    if group:
+        yield list(group.values())
 
 
 def _group_items(
@@ -150,8 +161,7 @@ def _group_items(
         if member.complaint:
             yield unusable(_id(shown, member), "not_a_file", member.complaint)
         elif not pairs:
-            message = "its name is neither that of a picture nor of a text, and there is none "
-            "beside it"
+            message = "by its name it is neither a picture nor a text, and neither stands beside it"
             yield unusable(_id(shown, member), "not_a_picture", message)
 
 

@@ -178,9 +178,35 @@ def test_a_tar_that_is_cut_short_gives_what_it_has(tmp_path: Path, suffix: str) 
     files(tmp_path, {f"a.{suffix}": data[: len(data) * 6 // 10], f"b.{suffix}": data})
     found = rows(tmp_path)
     here = [row for row in found if row[0].startswith("a.")]
-    assert 0 < len(here) < 7
+    whole = [text for _, text, reason in here if not reason]
+    assert whole
+    assert whole == list("012345")[: len(whole)]
     assert here[-1][2] == "damaged_file"
     assert [text for id, text, _ in found if id.startswith("b.")] == list("012345")
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tgz"])
+def test_what_stands_before_the_damage_is_there_though_its_group_is_not_whole(
+    tmp_path: Path, suffix: str
+) -> None:
+    members: dict[str, bytes | str] = {}
+    for number in range(6):  # of one key: the name up to its first dot
+        members |= {f"page.{number}.jpg": PICTURES[number], f"page.{number}.txt": str(number)}
+    data = tar(members, "w" if suffix == "tar" else "w:gz")
+    files(tmp_path, {f"a.{suffix}": data[: len(data) * 6 // 10]})
+    found = rows(tmp_path)
+    assert found[-1][2] == "damaged_file"
+    whole = [text for _, text, reason in found if not reason]
+    assert len(whole) >= 2
+    assert whole == list("012345")[: len(whole)]
+
+
+def test_a_member_that_is_neither_a_picture_nor_a_text_says_so(tmp_path: Path) -> None:
+    members = {"1.png": PICTURES[0], "1.txt": "one", "notes.pdf": b"%PDF"}
+    files(tmp_path, {"a.tar": tar(members)})
+    *_, last = open_source(str(tmp_path)).items()
+    assert (last.id, last.reason) == ("a.tar/notes.pdf", "not_a_picture")
+    assert last.message.endswith("and neither stands beside it")
 
 
 def hugging_face(path: Path, pictures: list[dict | None], texts: list[str | None]) -> None:

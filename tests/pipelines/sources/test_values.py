@@ -52,6 +52,27 @@ def test_a_value_of_json_is_a_text_or_a_reject_everywhere(
         assert bool(first.reason) == (text is None), folder
 
 
+def test_null_is_a_picture_without_a_label_everywhere(tmp_path: Path) -> None:
+    row = '{"file": "1.png", "text": null}'
+    packed = tar({"1.png": PICTURE, "1.json": row, "2.png": PICTURE, "2.txt": "x"})
+    pq.write_table(pa.table({"image": [PICTURE], "text": pa.nulls(1)}), tmp_path / "t.parquet")
+    sources = {
+        "1.png": files(tmp_path / "lines", {"labels.jsonl": row}),
+        "./1.png": files(tmp_path / "array", {"labels.json": f"[{row}]"}),
+        "images/1.png": files(
+            tmp_path / "doctr", {"labels.json": '{"1.png": null}', "images/1.png": PICTURE}
+        ),
+        "a.tar/1.png": files(tmp_path / "packed", {"a.tar": packed}),
+        "t.parquet#0": tmp_path / "t.parquet",
+    }
+    for id, folder in sources.items():
+        first = items_of(folder)[0]
+        assert (first.id, first.text, first.reason) == (id.removeprefix("./"), "", "no_label")
+        assert first.picture is not None
+    outside = items_of(files(tmp_path / "up", {"labels.json": '{"../1.png": null}'}))[0]
+    assert (outside.reason, outside.picture) == ("bad_line", None)
+
+
 def test_an_object_that_names_its_text_twice_is_a_reject(tmp_path: Path) -> None:
     lines = [
         '{"file": "1.png", "text": "a", "text": "b"}',
