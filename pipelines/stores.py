@@ -266,8 +266,8 @@ def _any_row(path: str) -> dict[str, Any]:
     except FileNotFoundError:  # deleted meanwhile, or a link whose target is
         pass
     except OSError as error:
-        if Path(path).is_symlink():  # perhaps to a folder of pictures
-            return _unlisted(path, error)
+        if os.path.islink(path):  # noqa: PTH114 - Path's raises where nobody may look
+            return _unlisted(path, error)  # perhaps a folder of pictures
     return {"uri": storage.address_of(path), "etag": "", "size": None}
 
 

@@ -49,6 +49,37 @@ def read_file(address: str, most_bytes: int = MAX_PICTURE_BYTES) -> Encoded:
     return bounded(data, address, most_bytes)
 
 
+def head_of(address: str, most_bytes: int) -> bytes:
+    """The first bytes of a file that is looked at to tell a format; none where this machine doesn't
+    let it be read: whoever reads the source will tell.
+
+    Raises:
+        DataError: when an object store fails for good.
+    """
+    try:
+        return storage.read_bytes(address, most=most_bytes)
+    except FileNotFoundError:
+        return b""
+    except DataError:
+        if not storage.is_local(address):
+            raise
+        return b""
+
+
+def may_be_there(address: str) -> bool:
+    """Whether there is a file, or this machine doesn't let it be known: then reading it will tell.
+
+    Raises:
+        DataError: when an object store fails for good.
+    """
+    try:
+        return storage.exists(address)
+    except DataError:
+        if not storage.is_local(address):
+            raise
+        return True
+
+
 def bounded(data: bytes, what: str, most_bytes: int = MAX_PICTURE_BYTES) -> Encoded:
     """``data``, unless it is too large for a picture."""
     if len(data) > most_bytes:

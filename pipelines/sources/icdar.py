@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from crnn import storage
-from pipelines.sources.files import whole_files
+from pipelines.sources.files import may_be_there, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, ListedPaths, unusable
 from pipelines.sources.labels import has_tabs
@@ -35,7 +35,7 @@ def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequ
 
 def _items(source: Opened) -> Iterator[Item]:
     for name in source.names:
-        paths = ListedPaths(lambda path: storage.exists(source.address(path)))
+        paths = ListedPaths(lambda path: may_be_there(source.address(path)))
         for number, line, complaint in numbered_lines(source.address(name)):
             where = f"{name}:{number}"
             match = _LINE.fullmatch(line)

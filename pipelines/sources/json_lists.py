@@ -8,6 +8,7 @@ from typing import Any
 from crnn import storage
 from crnn.errors import DataError
 from pipelines.sources.columns import Pictured, columns_in, row_item
+from pipelines.sources.files import may_be_there
 from pipelines.sources.format import Opened
 from pipelines.sources.item import Item, unusable, without_label
 from pipelines.sources.ranged import numbered_lines
@@ -71,9 +72,9 @@ def _whole(address: str) -> Any:
 
 def _folder_of(source: Opened, first: str) -> str:
     """``images/`` where docTR's pictures are, else nothing."""
-    if not first or storage.exists(source.address(first)):
+    if not first or may_be_there(source.address(first)):
         return ""
-    in_folder = storage.exists(source.address(f"{_PICTURES_FOLDER}/{first}"))
+    in_folder = may_be_there(source.address(f"{_PICTURES_FOLDER}/{first}"))
     return f"{_PICTURES_FOLDER}/" if in_folder else ""
 
 

@@ -20,7 +20,7 @@ from pipelines.sources.columns import (
     row_item,
 )
 from pipelines.sources.delimited import NAMED_DELIMITER, Record, records, split
-from pipelines.sources.files import whole_files
+from pipelines.sources.files import may_be_there, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, ListedPaths, unusable
 from pipelines.sources.json_lists import read_json, read_jsonl
@@ -66,7 +66,7 @@ def is_list(folder: Folder, name: str) -> bool:
 def _items(source: Opened) -> Iterator[Item]:
     for name in source.names:
         suffix = name.lower().rpartition(".")[2]
-        paths = ListedPaths(lambda path: storage.exists(source.address(path)))
+        paths = ListedPaths(lambda path: may_be_there(source.address(path)))
         yield from _READERS.get(suffix, _read_tsv)(source, name, paths.pictured)
 
 

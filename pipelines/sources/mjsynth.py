@@ -8,7 +8,7 @@ from crnn import storage
 from crnn.charset import normalise
 from crnn.errors import DataError
 from pipelines.sources.columns import Pictured
-from pipelines.sources.files import whole_files
+from pipelines.sources.files import may_be_there, whole_files
 from pipelines.sources.format import Folder, Format, Opened, SourceOptions
 from pipelines.sources.item import Item, ListedPaths, unusable
 from pipelines.sources.ranged import numbered_lines, text_lines
@@ -30,7 +30,7 @@ def _items(source: Opened) -> Iterator[Item]:
     """
     lexicon = _lexicon(source.address(LEXICON_NAME))
     for name in source.names:
-        paths = ListedPaths(lambda path: storage.exists(source.address(path)))
+        paths = ListedPaths(lambda path: may_be_there(source.address(path)))
         for number, line, complaint in numbered_lines(source.address(name)):
             where = f"{name}:{number}"
             if complaint:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from crnn import storage
 from pipelines.sources.files import whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, Place, unusable
-from pipelines.stores import files_at, is_picture_name
+from pipelines.sources.walk import paths_below
+from pipelines.stores import is_picture_name
 
 
 def check_pattern(pattern: str) -> re.Pattern[str]:
@@ -42,7 +42,7 @@ def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequ
 
 def _items(source: Opened) -> Iterator[Item]:
     pattern = check_pattern(source.options.label_pattern)
-    for path, unlisted in _found(source.uri):
+    for path, unlisted in _pictures_in(source.uri):
         if unlisted:
             yield unusable(path, "unreadable_file", unlisted)
             continue
@@ -57,20 +57,13 @@ def _items(source: Opened) -> Iterator[Item]:
 
 def picture_paths(uri: str) -> Iterator[str]:
     """Paths below ``uri`` of all files that have a picture's name, and of unreadable folders."""
-    return (path for path, _ in _found(uri))
+    return (path for path, _ in _pictures_in(uri))
 
 
-def _found(uri: str) -> Iterator[tuple[str, str]]:
+def _pictures_in(uri: str) -> Iterator[tuple[str, str]]:
     """Those paths, and why one can't be looked into; empty for files."""
-    root = len(_place(uri).rstrip("/")) + 1
-    for row in files_at(uri):
-        path, unlisted = _place(row["uri"])[root:], row.get("unlisted", "")
-        if unlisted or is_picture_name(path):
-            yield path, unlisted
-
-
-def _place(uri: str) -> str:
-    return storage.local_path(uri) if storage.is_local(uri) else storage.split_options(uri)[0]
+    found = paths_below(uri)
+    return ((path, why) for path, why in found if why or is_picture_name(path))
 
 
 NAMES = Format(find=_find, items=_items, reader=whole_files)

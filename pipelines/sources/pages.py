@@ -15,7 +15,7 @@ from crnn import storage
 from crnn.errors import DataError, PictureError
 from crnn.image import StatedSize, stated_size
 from crnn.region import Region
-from pipelines.sources.files import ahead, whole_files
+from pipelines.sources.files import ahead, head_of, may_be_there, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, Place, pictured, unusable
 from pipelines.sources.page_xml import (
@@ -30,7 +30,7 @@ from pipelines.sources.page_xml import (
 )
 from pipelines.sources.polygons import corners_along
 from pipelines.sources.ranged import open_ranged
-from pipelines.sources.walk import folders_below
+from pipelines.sources.walk import closed_below, folders_below
 from pipelines.stores import is_picture_name, names_in
 
 _SUFFIX = ".xml"
@@ -82,7 +82,7 @@ def _is_xml(name: str) -> bool:
 
 
 def _is_one(address: str) -> bool:
-    return looks_like_one(storage.read_bytes(address, most=_HEAD_BYTES))
+    return looks_like_one(head_of(address, _HEAD_BYTES))
 
 
 def _items(source: Opened) -> Iterator[Item]:
@@ -95,6 +95,7 @@ def _items(source: Opened) -> Iterator[Item]:
         jobs = (partial(_read, source, pictures, path) for path in paths)
         for read in (job() for job in jobs) if storage.is_local(source.uri) else ahead(jobs):
             yield from _items_of(read)
+    yield from closed_below(source.uri)
 
 
 def _inside(name: str) -> str:
@@ -171,7 +172,7 @@ class _Pictures:
 
     def _has(self, path: str) -> bool:
         is_usable = is_picture_name(path) and not pictured("", path, "").reason
-        return is_usable and storage.exists(self._source.address(path))
+        return is_usable and may_be_there(self._source.address(path))
 
 
 def _below(path: str) -> str:

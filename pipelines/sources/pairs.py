@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 from crnn import storage
 from crnn.errors import PictureError
-from pipelines.sources.files import ahead, read_file, whole_files
+from pipelines.sources.files import ahead, head_of, read_file, whole_files
 from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, Place, unusable
 from pipelines.sources.polygons import words
-from pipelines.sources.walk import folders_below
-from pipelines.stores import files_at, is_picture_name
+from pipelines.sources.walk import folders_below, paths_below
+from pipelines.stores import is_picture_name
 
 TEXT_SUFFIXES = ("txt", "text", "label", "gt")
 """Suffixes of texts, by priority."""
@@ -132,7 +132,7 @@ def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequ
         if len(texts) >= _SAMPLE_FILES:
             break
     for text in texts[:_SAMPLE_FILES]:
-        head = storage.read_bytes(storage.join(folder.uri, text), most=1 << 16)
+        head = head_of(storage.join(folder.uri, text), 1 << 16)
         found = words(head.decode("utf-8-sig", "replace"))
         if found and not any(word.complaint for word in found):
             raise Lacks(f"texts: {text} holds boxes, see scene")
@@ -143,17 +143,24 @@ def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequ
 
 def _items(source: Opened) -> Iterator[Item]:
     only_marked = any(name.endswith(MARK) for name in _first_names(source.uri))
-    root = len(storage.split_options(storage.absolute(source.uri))[0].rstrip("/")) + 1
-    names = (storage.split_options(row["uri"])[0][root:] for row in files_at(source.uri))
-    wanted = (n for n in names if is_picture_name(n) or _is_text(n, only_marked))
+    closed: list[Item] = []
+
+    def wanted() -> Iterator[str]:
+        for name, why in paths_below(source.uri):
+            if why:
+                closed.append(unusable(name, "unreadable_file", why))
+            elif is_picture_name(name) or _is_text(name, only_marked):
+                yield name
+
     held: deque[tuple[list[str], list[Pair]]] = deque()
-    for _, group in groupby(wanted, key=key_of):
+    for _, group in groupby(wanted(), key=key_of):
         of_one = list(group)
         held.append((of_one, paired(of_one, TEXT_SUFFIXES)))
         if len(held) >= _GROUPS_AHEAD:
             yield from _read(source, held)
             held.clear()
     yield from _read(source, held)
+    yield from closed
 
 
 def _first_names(uri: str) -> Iterator[str]:

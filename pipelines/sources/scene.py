@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from crnn import storage
-from pipelines.sources.files import ahead, whole_files
+from crnn.errors import DataError
+from pipelines.sources.files import ahead, head_of, may_be_there, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.icdar import UNREADABLE
 from pipelines.sources.item import Item, Place, unusable
 from pipelines.sources.polygons import Word, corners_of, words
-from pipelines.sources.walk import folders_below
+from pipelines.sources.walk import closed_below, folders_below
 from pipelines.stores import is_picture_name, names_in
 
 PREFIXES = ("poly_gt_", "gt_")
@@ -48,7 +49,7 @@ def _has_words(uri: str, path: str, names: Sequence[str]) -> bool:
     marked = [name for name in names if name.startswith(PREFIXES)]
     others = [name for name in names if not name.startswith(PREFIXES)]
     for name in (*marked[:_SAMPLE_FILES], *others[:_SAMPLE_FILES]):
-        head = storage.read_bytes(storage.join(uri, path, name), most=_HEAD_BYTES)
+        head = head_of(storage.join(uri, path, name), _HEAD_BYTES)
         text = head.decode("utf-8-sig", "replace")
         whole_lines = text.rpartition("\n")[0] or text
         if any(not word.complaint for word in words(whole_lines)):
@@ -65,6 +66,10 @@ def _words(address: str) -> tuple[list[Word], str]:
         return [], f"not UTF-8: {error}"
     except FileNotFoundError:
         return [], "it is gone"
+    except DataError as error:
+        if not storage.is_local(address):
+            raise
+        return [], str(error)
 
 
 def _items(source: Opened) -> Iterator[Item]:
@@ -78,6 +83,7 @@ def _items(source: Opened) -> Iterator[Item]:
                 yield unusable(path, "bad_line", complaint)
             for word in found:
                 yield _item(path, word, partner)
+    yield from closed_below(source.uri)
 
 
 def _read_ahead(
@@ -112,7 +118,7 @@ class _Partners:
         for way in list(self._ways):
             for name in dict.fromkeys([*stems[:1], stem]):
                 candidate = f"{way[0]}/{name}{way[1]}".lstrip("/")
-                if storage.exists(self._source.address(candidate)):
+                if may_be_there(self._source.address(candidate)):
                     if self._ways[0] != way:
                         self._ways = [way, *(other for other in self._ways if other != way)]
                     return candidate
