@@ -51,6 +51,21 @@ _TAGGED = re.compile(
 )
 
 
+_LETTERS = "\u05d0-\u05ea\u0620-\u064a\u066e\u066f\u0671-\u06d3\u06d5\u06fa-\u06ff"
+_MARKED = (
+    "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc"
+)
+_ENDING = "\u05da\u05dd\u05df\u05e3\u05e5\u0629\u0649"
+"""Letters that only end words: the five final ones of Hebrew, teh marbuta and alef maksura."""
+_BACKWARDS = re.compile(
+    rf"(?<![{_LETTERS}{_MARKED}])[{_ENDING}{_MARKED}][{_LETTERS}{_MARKED}]*"
+    rf"[{_LETTERS}](?<![{_ENDING}])(?![{_LETTERS}{_MARKED}])"
+)
+
+_DRAWN = re.compile("[\ufb50-\ufdff\ufe70-\ufeff]{2,}")
+"""Arabic in presentation forms, as programs that shape text for drawing leave it."""
+
+
 class Ordered(NamedTuple):
     """A text in one order, made of one in the other."""
 
@@ -102,6 +117,22 @@ def logical(seen: str, order: TextOrder, pairs: Mapping[str, str]) -> Ordered:
             return found
     assert first is not None, "there is always a candidate"
     return first
+
+
+def backwards(text: str) -> str:
+    """The first word of Hebrew or Arabic script that begins as words only end: with a letter or a
+    form of it that stands at ends alone, or with a mark that belongs behind a letter.
+
+    Such a text is in visual order, the order of the picture. Many that are have no such word, and
+    it is empty for them, as for all others.
+    """
+    if text.isascii():
+        return ""
+    found = _BACKWARDS.search(text)
+    if found:
+        return found[0]
+    drawn = (match[0] for match in _DRAWN.finditer(text))
+    return next((w for w in drawn if unicodedata.decomposition(w[0]).startswith("<final>")), "")
 
 
 def _letters(text: str) -> list[_Letter]:

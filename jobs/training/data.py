@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from crnn import storage
+from crnn.brief import brief
 from crnn.bundle import Bundle
 from crnn.charset import CHARSETS, Charset, shown
 from crnn.errors import DataError
@@ -110,8 +111,8 @@ def gather(settings: TrainSettings, old: Charset | None) -> TrainingData:
         augment=None,
         held_out=held_out > 0,
     )
-    train_scan = _checked(settings, train, "training")
-    val_scan = _checked(settings, val, "validation")
+    train_scan = checked(settings, train, "training")
+    val_scan = checked(settings, val, "validation")
     replay = Replay()
     if old is not None and characters:
         rows = round(epoch_rows(train.sources) * (1 - held_out))
@@ -193,17 +194,33 @@ def _rendered(settings: TrainSettings) -> tuple[list[str], list[str]]:
     return [uris[0]], [uris[1]]
 
 
-def _checked(settings: TrainSettings, config: StreamConfig, role: str) -> Scan:
-    """The scan of a stream that has enough usable labels."""
+def checked(settings: TrainSettings, config: StreamConfig, role: str) -> Scan:
+    """The scan of a stream that has enough usable labels; what is odd about them is printed.
+
+    Raises:
+        DataError: when more labels are unusable than ``max_reject_share`` allows, or there are none.
+    """
     scan = scan_labels(config, num_cpus=settings.cpus_per_data_task)
     refused = scan.total - scan.usable
     if refused:
         counts = ", ".join(f"{count} {reason}" for reason, count in scan.refused.items())
         print(f"{role}: {refused:,} of {scan.total:,} labels set aside: {counts}", flush=True)
+    if scan.backwards and config.charset.text_order != "logical":
+        print(f"{role}: {_in_visual_order(scan)}", flush=True)
     if scan.usable and refused <= settings.max_reject_share * scan.total:
         return scan
     raise DataError(
         _nothing(settings, config, role) if not scan.total else _unfit(settings, scan, role)
+    )
+
+
+def _in_visual_order(scan: Scan) -> str:
+    """That labels seem to be written as they stand in the picture, and what helps."""
+    return (
+        f"{scan.backwards:,} of {scan.usable:,} labels have a word that begins as words only end, "
+        f"such as {brief(scan.backwards_example)}: they seem to be in visual order, and would be "
+        "learned backwards; write all of their source in the order in which they are read, or "
+        "give --text-order logical, which turns nothing (docs/right-to-left.md)"
     )
 
 

@@ -83,6 +83,14 @@ KINDS: dict[str, Kind] = {
         "а among Latin letters. The network can't tell them apart.",
         "Replace them by the letter of the word's script.",
     ),
+    "visual_order": Kind(
+        "error", "Right-to-left labels in visual order",
+        "A word begins with a letter, or a form of one, that words of Hebrew or Arabic only end "
+        "with: the label was written as it stands in the picture, from the left. Others of its "
+        "source are probably so too, and don't show it.",
+        "Write all labels of that source in the order in which they are read; or train with "
+        "--text-order logical, which turns neither labels nor readings.",
+    ),
     "unknown_character": Kind(
         "error", "Characters that the charset lacks",
         "Such labels can't be encoded; training sets them aside.",

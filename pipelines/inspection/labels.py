@@ -8,6 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from crnn.charset import normalise
+from crnn.text_order import backwards
 from pipelines.inspection.look_alikes import described, mixed_scripts, plain_form
 from pipelines.textrules import PICTURE_PATH, is_needed_joiner
 
@@ -100,7 +101,10 @@ def _words(text: str) -> Iterator[Trouble]:
         mixed = None if word.isascii() else mixed_scripts(word)
         if mixed:
             yield Trouble("look_alike" if mixed.misleading else "mixed_scripts", mixed.message)
-            return
+            break
+    word = backwards(text)
+    if word:
+        yield Trouble("visual_order", f"{word!r} begins with {described(word[0])}, as words end")
 
 
 @cache

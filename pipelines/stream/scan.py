@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import ray
 
+from crnn.text_order import backwards
 from pipelines.holdout import split_keys
 from pipelines.shards import read_row_group
 from pipelines.stream.assemble import Label, Refusal, StreamConfig, inspect_label
@@ -32,6 +33,10 @@ class Scan:
     """Labels in which a character outside the charset occurs."""
     examples: list[Refusal] = field(default_factory=list)
     """The first few refusals."""
+    backwards: int = 0
+    """Usable labels with a word of ``crnn.text_order.backwards``."""
+    backwards_example: str = ""
+    """The first such label."""
 
     @property
     def total(self) -> int:
@@ -46,6 +51,8 @@ class Scan:
                 Counter(self.unknown_characters) + Counter(other.unknown_characters)
             ),
             examples=(self.examples + other.examples)[:_SHOWN],
+            backwards=self.backwards + other.backwards,
+            backwards_example=self.backwards_example or other.backwards_example,
         )
 
 
@@ -92,6 +99,9 @@ def _scan_pieces(config: StreamConfig, pieces: Sequence[Piece]) -> Scan:
 def _count(total: Scan, config: StreamConfig, text: str, found: Label | Refusal) -> None:
     if isinstance(found, Label):
         total.usable += 1
+        if backwards(text):
+            total.backwards += 1
+            total.backwards_example = total.backwards_example or text
         return
     total.refused[found.reason] = total.refused.get(found.reason, 0) + 1
     if len(total.examples) < _SHOWN:

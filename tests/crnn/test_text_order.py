@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from crnn.charset import Charset, normalise
 from crnn.errors import CharsetError
-from crnn.text_order import TEXT_ORDERS, TextOrder, logical, mirrors, visual
+from crnn.text_order import TEXT_ORDERS, TextOrder, backwards, logical, mirrors, visual
 
 BRACKETS = mirrors("()[]{}<>«»")
 HEBREW, ARABIC, PERSIAN = "אבגדהוזשת", "ابتثجحخدعغ", "پچژگکیآ"
@@ -47,6 +47,30 @@ def test_known_lines_turn_and_turn_back(text: str, seen: str) -> None:
     back = logical(seen, "auto", BRACKETS)
     assert back.text == text
     assert sorted(back.places) == list(range(len(text)))
+
+
+BACKWARDS = [
+    ("מדינה של ישראל, ב-2020", ""),
+    ("2020-ב ,לארשי לש הנידמ", ""),  # has no letter that tells
+    ("םולש", "םולש"),
+    ("12 (םולש) abc", "םולש"),
+    ("הָאָרֶץ", ""),
+    ("ץֶרָאָה", "ץֶרָאָה"),
+    ("ָאב", "ָאב"),  # a mark before its letter
+    ("هذه مدرسة كبيرة على", ""),
+    ("ىلع ةريبك ةسردم هذه", "ىلع"),
+    ("ة ى", ""),  # single letters
+    ("ءامنوا", ""),
+    ("\ufee3\ufeb4\ufeae\ufea3", ""),  # initial, medial, final, initial form
+    ("\ufeae\ufeb4\ufee3", "\ufeae\ufeb4\ufee3"),
+    ("plain", ""),
+    ("", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "word"), BACKWARDS)
+def test_words_that_begin_as_words_only_end(text: str, word: str) -> None:
+    assert backwards(text) == word
 
 
 NUMBERS = st.from_regex(

@@ -62,6 +62,21 @@ def test_each_trouble_is_named(text: str, expected: list[str]) -> None:
     assert codes(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("לארשי לש הנידמ", ""),
+        ("הנידמ םולש", "םולש"),
+        ("شارع المدرسة", ""),
+        ("ةسردملا عراش", "ةسردملا"),
+    ],
+)
+def test_labels_in_visual_order_are_named(text: str, word: str) -> None:
+    found = {trouble.code: trouble.message for trouble in troubles(text)}
+    assert list(found) == (["visual_order"] if word else [])
+    assert all(word in message for message in found.values())
+
+
 def test_messages_name_the_code_point() -> None:
     (found,) = troubles("P\u0430ris")
     assert "U+0430 CYRILLIC SMALL LETTER A looks like Latin 'a'" in found.message

@@ -10,13 +10,18 @@ from pathlib import Path
 import pytest
 import ray
 
+from crnn.charset import Charset
+from crnn.text_order import TEXT_ORDERS
+from jobs.training.data import checked
+from jobs.training.settings import TrainSettings
 from pipelines.stream import flow
 from pipelines.stream.assemble import StreamConfig
 from pipelines.stream.cursor import Cursor
 from pipelines.stream.plan import CHUNK_ROWS, Source
 from pipelines.stream.rows import Delivery, deliveries
 from pipelines.stream.scan import scan_labels
-from tests.pipelines.stream.sets import bad, config_for, good, write_set
+from tests.crnn.training.pictures import drawn
+from tests.pipelines.stream.sets import bad, config_for, good, sample, write_set
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 
@@ -95,6 +100,21 @@ def test_the_scan_counts_what_the_stream_would_refuse(config: StreamConfig) -> N
     assert scan.usable == 232, "undecodable pictures are found later, when they are decoded"
     assert scan.refused == {"empty_label": 1, "unknown_character": 1, "too_long_for_width": 1}
     assert scan.unknown_characters == {"x": 1}
+
+
+def test_the_scan_counts_labels_in_visual_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = ["שלום", "לום", "םולש", "מול", "םול"]
+    rows = [sample(f"{n}", text, drawn("1234")) for n, text in enumerate(labels)]
+    config = replace(config_for(write_set(tmp_path, rows)), charset=Charset("שלוםמ"))
+    scan = scan_labels(config)
+    assert (scan.usable, scan.backwards) == (5, 2)
+    assert scan.backwards_example == "םולש"
+    for order in TEXT_ORDERS:
+        checked(TrainSettings(), replace(config, charset=Charset("שלוםמ", order)), "training")
+        told = capsys.readouterr().out
+        assert ("2 of 5 labels" in told) == ("--text-order" in told) == (order != "logical")
 
 
 def test_a_shard_cut_short_is_named(tmp_path: Path) -> None:
