@@ -198,7 +198,7 @@ def checked(settings: TrainSettings, config: StreamConfig, role: str) -> Scan:
     """The scan of a stream that has enough usable labels; what is odd about them is printed.
 
     Raises:
-        DataError: when more labels are unusable than ``max_reject_share`` allows, or there are none.
+        DataError: when there are no labels, or more are unusable than ``max_reject_share`` allows.
     """
     scan = scan_labels(config, num_cpus=settings.cpus_per_data_task)
     refused = scan.total - scan.usable
