@@ -13,6 +13,9 @@ from pipelines.evaluation import Evaluation, evaluate, set_names
 from pipelines.evaluation.losses import Losses, losses
 from pipelines.manifest import load_manifest
 
+_MUCH = 0.01
+"""Share of a set's samples, read exactly before, whose loss is worth a remedy."""
+
 
 def what_was_lost(settings: TrainSettings, data: TrainingData, bundle_uri: str) -> Losses | None:
     """Against the bundle that training began with, on what is replayed and on ``--kept`` sets.
@@ -35,3 +38,14 @@ def what_was_lost(settings: TrainSettings, data: TrainingData, bundle_uri: str) 
     except CharsetError as error:
         print(f"note: what was forgotten isn't measured: {error}", flush=True)
         return None
+
+
+def in_words(lost: Losses, before: str, after: str) -> list[str]:
+    """For a person, and how both kinds can be read if much was lost.
+
+    ``before`` and ``after`` are the addresses of the two bundles.
+    """
+    if lost.most_lost <= _MUCH:
+        return lost.lines()
+    pair = f"--bundle {before} --then {after} --surer"
+    return [*lost.lines(), f"to keep what was lost, let the two read together: {pair}"]

@@ -42,9 +42,9 @@ from jobs.training.curves import plot_curves
 from jobs.training.data import TrainingData, check_inputs, gather
 from jobs.training.history import History
 from jobs.training.loop import BUNDLE_FOLDER, PROGRESS_FILE, WorkerOrders, train_worker
-from jobs.training.losses import what_was_lost
+from jobs.training.losses import in_words, what_was_lost
 from jobs.training.meeting import torch_config
-from jobs.training.network import first_network, origin
+from jobs.training.network import first_network, origin, start_address
 from jobs.training.rejects import RejectParts
 from jobs.training.settings import TrainSettings, differences
 from jobs.training.tracking import Tracker, check_installed
@@ -362,7 +362,8 @@ def _finish(
     rejects = RejectParts(run_uri)
     counts = rejects.merge()
     _show(evaluation, history, counts)
-    print(*(lost.lines() if lost else ()), sep="\n", flush=True)
+    if lost:
+        print(*in_words(lost, start_address(settings) or "", bundle_uri), sep="\n", flush=True)
     done = {"rejects": counts, "metrics": evaluation.total.to_dict()}
     storage.write_bytes(storage.join(run_uri, DONE_FILE), json.dumps(done, indent=1).encode())
     rejects.clear()

@@ -42,6 +42,14 @@ class Losses:
     characters: tuple[CharacterLoss, ...]
     """All characters of the labels, those that lost most first."""
 
+    @property
+    def most_lost(self) -> float:
+        """Share of its samples that the set that lost most reads exactly no longer."""
+        return max(
+            (one.exact_accuracy - now.exact_accuracy for one, now in self.sets.values()),
+            default=0.0,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return {

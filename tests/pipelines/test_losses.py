@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 from crnn.metrics import Sums
+from jobs.training.losses import in_words
 from pipelines.evaluation.losses import losses
 from pipelines.evaluation.tally import Tally
 from pipelines.report.page import page
@@ -33,6 +34,11 @@ def test_sets_and_characters_say_what_was_lost() -> None:
     told = "\n".join(lost.lines())
     assert "75.00% read exactly before, 50.00% now" in told
     assert "lost most: 'a' 90% to 70%" in told and "no longer read at all: 'c'" in told
+    assert in_words(lost, "mobile", "runs/a/bundle")[-1].endswith(
+        "--bundle mobile --then runs/a/bundle --surer"
+    )
+    unchanged = losses(before, before, COUNTS)
+    assert in_words(unchanged, "mobile", "runs/a/bundle") == unchanged.lines()
     assert lost.to_dict()["sets"][name]["after"]["exact"] == 20
     text = Outline(page(base, lost)).text
     assert "What was forgotten" in text and "90.0% → 70.0%" in text
