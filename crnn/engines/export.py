@@ -1,7 +1,9 @@
 """A bundle's model as ONNX: uint8 ``pixels_NHWC`` in, ``log_probs_TNC`` out, any N and any width.
 
 Normalisation and log-softmax lie inside, so that nothing but the decoder is left to do. The
-recurrent layers stay single LSTM or GRU nodes, for which runtimes have kernels of their own.
+recurrent layers are single LSTM or GRU nodes, for which runtimes have kernels of their own.
+
+Shape suffixes: T time steps, N pictures, F features, D directions, G gates of H features each.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor, nn
 
 from crnn.engines.graph import INPUT_NAME, OUTPUT_NAME, PixelsToLogProbs
 from crnn.errors import EngineError
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from crnn.bundle import Bundle
 
 _EXAMPLES = 2  # of 1, the exporter would make a constant
+_GATES: dict[type[nn.Module], tuple[int, ...]] = {nn.LSTM: (0, 3, 1, 2), nn.GRU: (1, 0, 2)}
+"""In which order ONNX has the gates of PyTorch's cells."""
 
 
 def export_onnx(bundle: Bundle) -> bytes:
@@ -40,7 +45,9 @@ def export_onnx(bundle: Bundle) -> bytes:
             "run: pip install 'crnn-on-ray[onnx]'"
         ) from error
     contract = bundle.picture
-    graph = PixelsToLogProbs(copy.deepcopy(bundle.network()).to("cpu", torch.float32)).eval()
+    network = copy.deepcopy(bundle.network()).to("cpu", torch.float32)
+    network.rnn.layers = nn.ModuleList(map(_RnnNode, network.rnn.layers))
+    graph = PixelsToLogProbs(network).eval()
     shape = (_EXAMPLES, contract.height, contract.widths[-1], contract.channels)
     with _quiet():
         program = torch.onnx.export(
@@ -59,6 +66,53 @@ def export_onnx(bundle: Bundle) -> bytes:
         part.ClearField("doc_string")
     model.graph.ClearField("value_info")
     return bytes(model.SerializeToString(deterministic=True))
+
+
+class _RnnNode(nn.Module):
+    """A bidirectional LSTM or GRU as the one node that ONNX has for it.
+
+    The exporter would come to the same node, but first it traces a loop over the time steps, twice,
+    which takes longer than all the rest.
+    """
+
+    weights_DGF: Tensor
+    weights_DGH: Tensor
+    biases_DG: Tensor
+
+    def __init__(self, rnn: nn.Module) -> None:
+        super().__init__()
+        assert isinstance(rnn, nn.LSTM | nn.GRU) and rnn.bidirectional and rnn.bias
+        self._kind = rnn.mode
+        self._hidden = rnn.hidden_size
+        order = _GATES[type(rnn)]
+
+        def both(name: str) -> Tensor:
+            directions = (getattr(rnn, f"{name}_l0{end}").detach() for end in ("", "_reverse"))
+            return torch.stack(
+                [torch.cat([d.chunk(len(order))[gate] for gate in order]) for d in directions]
+            )
+
+        self.register_buffer("weights_DGF", both("weight_ih"))
+        self.register_buffer("weights_DGH", both("weight_hh"))
+        self.register_buffer("biases_DG", torch.cat([both("bias_ih"), both("bias_hh")], dim=1))
+
+    def forward(self, features_TNF: Tensor) -> tuple[Tensor, None]:
+        """As the layer does, without its last state."""
+        attributes: dict[str, int | str] = {
+            "hidden_size": self._hidden,
+            "direction": "bidirectional",
+        }
+        if self._kind == "GRU":
+            attributes["linear_before_reset"] = 1
+        steps, count = features_TNF.shape[:2]
+        hidden_TDNH = torch.onnx.ops.symbolic(
+            self._kind,
+            (features_TNF, self.weights_DGF, self.weights_DGH, self.biases_DG),
+            attributes,
+            dtype=features_TNF.dtype,
+            shape=(steps, 2, count, self._hidden),
+        )
+        return hidden_TDNH.transpose(1, 2).flatten(2), None
 
 
 @contextlib.contextmanager

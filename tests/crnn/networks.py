@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from crnn import Bundle, Calibration, Charset, PictureContract
+from crnn.engines.export import export_onnx
 from crnn.image import normalise
 from crnn.model import CRNN, ModelConfig
 
@@ -52,6 +54,12 @@ def sharp_model(
             weight.mul_(4 if "weight_ih" in name else 1)
         model.head.weight.mul_(12)
     return model.eval()
+
+
+@cache
+def sharp_onnx() -> bytes:
+    """``sharp_model()`` as ONNX; exporting takes seconds."""
+    return export_onnx(bundle_of(sharp_model()))
 
 
 def bundle_of(model: CRNN, **changes: Any) -> Bundle:

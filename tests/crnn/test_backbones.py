@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torchvision.models import vgg as torchvision_vgg
 
 from crnn.backbones import BACKBONES, build_backbone
 from crnn.backbones.resnet import ResNet
@@ -18,7 +19,11 @@ from crnn.image import PictureContract
 from crnn.model import CRNN, ModelConfig
 
 NAMES = sorted(BACKBONES)
-BUILT = {name: build_backbone(name, in_channels=1, height=32) for name in NAMES}
+
+
+@cache
+def built(name: str) -> Any:
+    return build_backbone(name, in_channels=1, height=32)
 
 
 def features(backbone: object, width: int, *, channels: int = 1, height: int = 32) -> torch.Tensor:
@@ -34,14 +39,14 @@ def num_parameters(module: nn.Module) -> int:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("width", PictureContract().widths)
 def test_time_steps_is_the_true_length_for_every_bucket(name: str, width: int) -> None:
-    found = features(BUILT[name], width)
-    assert found.shape == (1, BUILT[name].out_features, BUILT[name].time_steps(width))
+    found = features(built(name), width)
+    assert found.shape == (1, built(name).out_features, built(name).time_steps(width))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(name=st.sampled_from(NAMES), width=st.integers(8, 140))
 def test_time_steps_is_the_true_length_for_any_width(name: str, width: int) -> None:
-    assert features(BUILT[name], width).shape[2] == BUILT[name].time_steps(width)
+    assert features(built(name), width).shape[2] == built(name).time_steps(width)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -102,7 +107,7 @@ def test_a_width_multiplier_widens_every_layer(name: str, multiplier: float) -> 
     backbone = build_backbone(name, in_channels=1, height=32, width_multiplier=multiplier)
     found = features(backbone, 64)
     assert found.shape == (1, backbone.out_features, backbone.time_steps(64))
-    usual = BUILT[name]
+    usual = built(name)
     assert abs(backbone.out_features / (usual.out_features * multiplier) - 1) < 0.1
     assert isinstance(backbone, nn.Module)
     assert isinstance(usual, nn.Module)
@@ -137,7 +142,10 @@ def test_vgg16_bn_feeds_imagenet_normalised_pixels_of_grey_as_of_colour() -> Non
     torch.testing.assert_close(seen[0] * std + mean, ((grey_N1HW + 1) / 2).expand(-1, 3, -1, -1))
 
 
+@pytest.fixture(scope="module")
 def torchvision_state() -> dict[str, torch.Tensor]:
+    from torchvision.models import vgg as torchvision_vgg  # seconds to import
+
     layers = torchvision_vgg.make_layers(torchvision_vgg.cfgs["D"], batch_norm=True)
     state = {
         f"features.{name}": torch.rand_like(t) if t.is_floating_point() else t + 7
@@ -146,8 +154,10 @@ def torchvision_state() -> dict[str, torch.Tensor]:
     return state | {"classifier.0.weight": torch.zeros(2, 2)}
 
 
-def test_imagenet_weights_load_by_torchvisions_own_names(tmp_path: Path) -> None:
-    state = torchvision_state()
+def test_imagenet_weights_load_by_torchvisions_own_names(
+    tmp_path: Path, torchvision_state: dict[str, torch.Tensor]
+) -> None:
+    state = torchvision_state
     torch.save(state, tmp_path / "vgg16_bn.pth")
     backbone = Vgg16Bn(in_channels=1, height=32)
     load_imagenet_weights(backbone, str(tmp_path / "vgg16_bn.pth"))
@@ -163,9 +173,11 @@ def test_no_weights_path_leaves_the_backbone_alone() -> None:
     assert all(torch.equal(before[name], t) for name, t in backbone.state_dict().items())
 
 
-def test_weights_of_another_network_damaged_or_missing_are_refused(tmp_path: Path) -> None:
+def test_weights_of_another_network_damaged_or_missing_are_refused(
+    tmp_path: Path, torchvision_state: dict[str, torch.Tensor]
+) -> None:
     backbone = Vgg16Bn(in_channels=1, height=32)
-    other = {k: v for k, v in torchvision_state().items() if not k.startswith("features.1.")}
+    other = {k: v for k, v in torchvision_state.items() if not k.startswith("features.1.")}
     torch.save(other, tmp_path / "other.pth")
     (tmp_path / "damaged.pth").write_bytes(b"not a state dict")
     for name, message in [

@@ -24,7 +24,15 @@ from crnn.onnx_file import ONNX_FILE, Proof, ProvenOnnx
 from crnn.recognizer import Recognizer
 from jobs.training.network import starting_bundle
 from jobs.training.settings import TrainSettings
-from tests.crnn.networks import CHARSET, PICTURE, bundle_of, noise, noise_batch, sharp_model
+from tests.crnn.networks import (
+    CHARSET,
+    PICTURE,
+    bundle_of,
+    noise,
+    noise_batch,
+    sharp_model,
+    sharp_onnx,
+)
 from tests.crnn.tiny_bundle import edit, tiny_model
 
 CRNN_BUNDLE = bundle_of(sharp_model())
@@ -34,7 +42,7 @@ FOUND = {"takes": "pictures", "gives": "scores"}
 
 @pytest.fixture(scope="module")
 def graph() -> bytes:
-    return export_onnx(CRNN_BUNDLE)
+    return sharp_onnx()
 
 
 def save(folder: Path, graph: bytes, engines: tuple[str, ...] = ("onnx", "openvino")) -> Bundle:

@@ -9,6 +9,7 @@ import signal
 import threading
 import weakref
 from dataclasses import replace
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 
+from crnn import Result
 from crnn.charset import Charset
 from crnn.decode import Decoded
 from crnn.errors import (
@@ -41,7 +43,11 @@ from tests.crnn.online.callers import (
 from tests.jobs.processes import look
 
 GOOD = poison.good_pictures(40)
-EXPECTED = OFFLINE.read(GOOD)
+
+
+@cache
+def expected() -> list[Result]:
+    return OFFLINE.read(GOOD)
 
 
 def test_more_pictures_or_bytes_than_the_queue_holds_are_refused_at_once() -> None:
@@ -59,7 +65,7 @@ def test_more_pictures_or_bytes_than_the_queue_holds_are_refused_at_once() -> No
                 await until(lambda: online.pictures == 10)
                 with pytest.raises(QueueFullError):
                     await online.read(GOOD[:1], timeout_s=60)
-            check_same(await first + await second, EXPECTED[:10])
+            check_same(await first + await second, expected()[:10])
             with held_up(online):
                 big = asyncio.ensure_future(online.read([bytes(800_000)], timeout_s=60))
                 await until(lambda: online.pictures == 1)
@@ -70,7 +76,7 @@ def test_more_pictures_or_bytes_than_the_queue_holds_are_refused_at_once() -> No
                 await online.read(GOOD[:11], timeout_s=60)
             with pytest.raises(ValueError, match="bytes in one call"):
                 await online.read([bytes(2 << 20)], timeout_s=60)
-            check_same(await online.read(GOOD[:10], timeout_s=60), EXPECTED[:10])
+            check_same(await online.read(GOOD[:10], timeout_s=60), expected()[:10])
 
         one.run(fill())
         assert online.pictures == 0
@@ -90,8 +96,8 @@ def test_a_call_that_is_late_or_cancelled_frees_its_places_and_the_others_are_re
                 gone.cancel()
                 await asyncio.wait([gone])
                 assert online.pictures == 10
-            check_same(await kept, EXPECTED[:10])
-            check_same(await online.read(GOOD, timeout_s=60), EXPECTED)
+            check_same(await kept, expected()[:10])
+            check_same(await online.read(GOOD, timeout_s=60), expected())
 
         one.run(call())
         assert online.pictures == 0
@@ -110,7 +116,7 @@ def test_decoding_processes_that_are_killed_cost_nobody_a_result() -> None:
                 await asyncio.sleep(0.004 * turn)
                 for pid in online.process_ids():
                     os.kill(pid, signal.SIGKILL)
-                check_same(list(chain.from_iterable(await reading)), EXPECTED)
+                check_same(list(chain.from_iterable(await reading)), expected())
 
         one.run(read())
         assert online.failure is None
@@ -149,13 +155,13 @@ def test_an_engine_that_fails_is_an_error_of_its_batch_and_in_the_end_of_all() -
     pool_width = whole.shape[1]
 
     async def read() -> None:
-        check_same(await broken.read(GOOD[:5], timeout_s=60), EXPECTED[:5])
+        check_same(await broken.read(GOOD[:5], timeout_s=60), expected()[:5])
         model.head.weight.data = torch.zeros(whole.shape[0], pool_width + 1)
         for _ in range(2):
             with pytest.raises(EngineError, match="'torch' failed on 1 pictures of"):
                 await broken.read(GOOD[:1], timeout_s=60)
         model.head.weight.data = whole
-        check_same(await broken.read(GOOD[:5], timeout_s=60), EXPECTED[:5])
+        check_same(await broken.read(GOOD[:5], timeout_s=60), expected()[:5])
         assert broken.failure is None
         model.head.weight.data = torch.zeros(whole.shape[0], pool_width + 1)
         for _ in range(3):
@@ -181,7 +187,7 @@ def test_a_decoder_that_fails_is_an_error_of_its_caller_alone() -> None:
             found = await asyncio.gather(bad, good, return_exceptions=True)
             assert isinstance(found[0], KeyError)
             assert isinstance(found[1], list)
-            check_same(found[1], EXPECTED)
+            check_same(found[1], expected())
 
         one.run(read())
 
@@ -198,7 +204,7 @@ def test_closing_answers_what_was_taken_in_and_leaves_no_process() -> None:
             with pytest.raises(ClosedError, match="use the one that replaced it"):
                 await online.read(GOOD[:1], timeout_s=60)
         await closing
-        check_same(await taken, EXPECTED)
+        check_same(await taken, expected())
         assert not any(map(look, pids))
         await online.aclose()
 
@@ -208,7 +214,7 @@ def test_closing_answers_what_was_taken_in_and_leaves_no_process() -> None:
 def test_one_that_is_closed_leaves_nothing_behind() -> None:
     async def read() -> None:
         online = OnlineRecognizer(BUNDLE, CONFIG)
-        check_same(await online.read(GOOD, timeout_s=60), EXPECTED)
+        check_same(await online.read(GOOD, timeout_s=60), expected())
         await online.aclose()
         assert not [t for t in threading.enumerate() if t.name.startswith("online-")]
         left.append(weakref.ref(online))
@@ -245,9 +251,9 @@ def test_a_new_bundle_takes_over_while_the_old_one_drains() -> None:
             taken = asyncio.ensure_future(old.read(GOOD, timeout_s=60))
             await until(lambda: old.pictures)
             closing = asyncio.ensure_future(old.aclose())
-            check_same(await new.read(GOOD, timeout_s=60), EXPECTED)
+            check_same(await new.read(GOOD, timeout_s=60), expected())
         await closing
-        check_same(await taken, EXPECTED)
+        check_same(await taken, expected())
         await new.aclose()
 
     asyncio.run(read())

@@ -7,6 +7,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from threading import Lock
 
 import pytest
@@ -32,11 +33,11 @@ DECODERS: dict[str, Decoder] = {
     "words": OFFLINE.decoder(lexicon=WORDS),
     "other words": OFFLINE.decoder(lexicon=WORDS[:3]),
 }
-EXPECTED = {
-    (name, chars): OFFLINE.read(PICTURES, decoder=decode, chars=chars)
-    for name, decode in DECODERS.items()
-    for chars in (True, False)
-}
+
+
+@cache
+def expected_of(decoder: str, chars: bool) -> list[Result]:
+    return OFFLINE.read(PICTURES, decoder=DECODERS[decoder], chars=chars)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def test_every_caller_gets_what_he_would_get_alone(
         found = side.run(all_at_once(side, callers))
         for caller, results in zip(callers, found, strict=True):
             if results is not None:
-                expected = EXPECTED[caller.decoder, caller.chars]
+                expected = expected_of(caller.decoder, caller.chars)
                 check_same(results, [expected[n] for n in caller.pictures])
         assert side.online.pictures == 0
         assert side.online.failure is None
@@ -146,7 +147,7 @@ def test_small_pictures_need_no_process_unless_they_are_unsound() -> None:
     assert small_picture(unsound) is not None
     with running(CONFIG) as fresh:
         (small,) = fresh.run(fresh.online.read(PICTURES[:1], timeout_s=60))
-        check_same([small], EXPECTED["greedy", True][:1])
+        check_same([small], expected_of("greedy", True)[:1])
         assert not fresh.online.process_ids()
         good, bad = fresh.run(fresh.online.read([PICTURES[0], unsound], timeout_s=60))
         assert fresh.online.process_ids()
@@ -205,7 +206,7 @@ def test_an_observer_that_fails_changes_nothing(caplog: pytest.LogCaptureFixture
 
     with running(observer=Failing()) as one:
         found = one.run(one.online.read(PICTURES, timeout_s=60))
-    check_same(found, EXPECTED["greedy", True])
+    check_same(found, expected_of("greedy", True))
     assert "the disk is full" in caplog.text
 
 
