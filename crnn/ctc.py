@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import chain, pairwise
+from itertools import chain
 
 import numpy as np
 import torch
@@ -28,11 +28,6 @@ _RESCALE_STEPS = 8
 """The likeliest class of a step has at least 1/C, so that eight steps keep far from underflow."""
 
 
-def min_time_steps(target_ids: Sequence[int]) -> int:
-    """The fewest time steps that can hold a target: its length and a blank between equals."""
-    return len(target_ids) + sum(left == right for left, right in pairwise(target_ids))
-
-
 def ctc_losses(logits_TNC: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
     """−ln p(target) of each sample in nats, shape ``N``, float32; not divided by anything.
 
@@ -43,7 +38,8 @@ def ctc_losses(logits_TNC: Tensor, targets: Tensor, target_lengths: Tensor) -> T
         target_lengths: How many of them belong to each sample, int64, shape ``N``; 0 is the
             empty text, whose alignment is all blanks.
 
-    A target with ``min_time_steps`` above T gives ``inf``, and a NaN gradient if summed.
+    A target with ``min_time_steps`` (``crnn.feasible``) above T gives ``inf``, and a NaN gradient
+    if summed.
     """
     return _losses(logits_TNC.float().log_softmax(dim=-1), targets, target_lengths)
 

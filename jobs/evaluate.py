@@ -102,7 +102,8 @@ def main(argv: Sequence[str]) -> None:
 
 def _planned(bundle: str, settings: EvaluateSettings) -> Planned:
     from crnn.decode.lexicon import read_lexicon
-    from pipelines.evaluation import plan_evaluation, set_names
+    from pipelines.evaluation import plan_evaluation
+    from pipelines.set_names import set_names
 
     return plan_evaluation(
         bundle,

@@ -303,7 +303,8 @@ def _lost(out: str) -> dict[str, Any]:
 
 
 def _planned(bundle: str, sets: Sequence[str]) -> Planned:
-    from pipelines.evaluation import plan_evaluation, set_names
+    from pipelines.evaluation import plan_evaluation
+    from pipelines.set_names import set_names
 
     return plan_evaluation(bundle, set_names(sets), decoder=None)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -125,6 +127,14 @@ def unsafe_loads(source: Source) -> Iterator[str]:
 
 def check(offenders: list[str], rule: str) -> None:
     assert not offenders, f"{rule}:\n" + "\n".join(offenders)
+
+
+def test_who_only_prepares_data_loads_no_pytorch() -> None:
+    """Each process of Ray that loads it takes seconds and 200 MB; imports are what they do first."""
+    names = "stream.flow stream.scan prepare.flow inspection.look inspection.again comparison.flow"
+    modules = ", ".join(f"pipelines.{name}" for name in names.split())
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_training_and_serving_on_ray_belong_to_jobs() -> None:

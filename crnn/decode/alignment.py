@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crnn.charset import BLANK_ID, Charset
-from crnn.ctc import min_time_steps
 from crnn.decode.decoded import Decoded, describe, find_runs, reading_order
+from crnn.feasible import min_time_steps
 from crnn.text_order import Ordered
 
 FLOOR = -1e6

@@ -17,9 +17,9 @@ from jobs.progress import ProgressLines
 from jobs.training.network import new_network, starting_bundle, time_steps
 from jobs.training.replay import Replay, is_wanted, old_characters, replay_beside
 from jobs.training.settings import DATA_FOLDER, RENDERED, TrainSettings
-from pipelines.evaluation import set_names
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.render.synth import RenderConfig, render_set
+from pipelines.set_names import set_names
 from pipelines.shards import check_sizes
 from pipelines.stream import flow
 from pipelines.stream.assemble import StreamConfig

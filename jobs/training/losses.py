@@ -9,9 +9,10 @@ from jobs.progress import ProgressLines
 from jobs.training.data import TrainingData
 from jobs.training.network import start_address
 from jobs.training.settings import TrainSettings
-from pipelines.evaluation import Evaluation, evaluate, set_names
+from pipelines.evaluation import Evaluation, evaluate
 from pipelines.evaluation.losses import Losses, losses
 from pipelines.manifest import load_manifest
+from pipelines.set_names import set_names
 
 _MUCH = 0.01
 """Share of a set's samples, read exactly before, whose loss is worth a remedy."""

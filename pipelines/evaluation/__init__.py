@@ -13,7 +13,7 @@ from crnn.lazily import names_of
 
 if TYPE_CHECKING:
     from pipelines.evaluation.flow import Progress, carry_out, evaluate
-    from pipelines.evaluation.planned import Planned, plan_evaluation, set_names
+    from pipelines.evaluation.planned import Planned, plan_evaluation
     from pipelines.evaluation.result import Evaluation, SetInfo, measures
     from pipelines.evaluation.tally import Mistake, Problem
 
@@ -28,7 +28,6 @@ __all__ = [
     "evaluate",
     "measures",
     "plan_evaluation",
-    "set_names",
 ]
 
 __getattr__ = names_of(__name__, __all__, "tally", "result", "planned", "flow")

@@ -88,22 +88,6 @@ def plan_evaluation(
     )
 
 
-def set_names(uris: Sequence[str]) -> dict[str, str]:
-    """Sets by name: the shortest ends of their addresses that tell them apart.
-
-    Raises:
-        ValueError: when an address is given twice.
-    """
-    paths = [storage.resolve(uri)[1].strip("/").split("/") for uri in uris]
-    for uri, path in zip(uris, paths, strict=True):
-        if paths.count(path) > 1:
-            raise ValueError(f"the set {uri} is named more than once; give each set once")
-    depth = 1
-    while len({tuple(path[-depth:]) for path in paths}) < len(paths):
-        depth += 1
-    return {"/".join(path[-depth:]): uri for path, uri in zip(paths, uris, strict=True)}
-
-
 def _check_arguments(sets: Mapping[str, str], held_out_share: float, limit: int) -> None:
     if not sets:
         raise ValueError("there is no set to evaluate; give at least one prepared set")

@@ -17,7 +17,7 @@ import torch
 from crnn.bundle import Bundle
 from crnn.calibration import Calibration
 from crnn.charset import normalise
-from crnn.ctc import min_time_steps
+from crnn.feasible import min_time_steps
 from crnn.image import decode_picture
 from crnn.metrics import Sums, score
 from crnn.recognizer import BATCH_PIXELS, Recognizer

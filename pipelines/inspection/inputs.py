@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 
 from crnn import storage
 from crnn.errors import DataError
-from pipelines.evaluation.planned import set_names
 from pipelines.inspection.settings import ReadConfig
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.output import SPLITS
+from pipelines.set_names import set_names
 from pipelines.shards import check_sizes, load_manifest
 from pipelines.sources import Item, Source, open_source
 from pipelines.sources.item import with_unicode_name

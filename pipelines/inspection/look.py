@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from crnn.charset import Charset, normalise
-from crnn.ctc import min_time_steps
 from crnn.errors import PictureError
+from crnn.feasible import min_time_steps
 from crnn.text_order import turning
 from pipelines.inspection.inputs import DataSet, Piece
 from pipelines.inspection.labels import troubles

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from crnn.charset import Charset, normalise
-from crnn.ctc import min_time_steps
 from crnn.errors import CharsetError, PictureError
+from crnn.feasible import min_time_steps
 from crnn.image import PictureContract, Pixels
 from pipelines.augment import AugmentConfig, augment_batch
 from pipelines.holdout import is_held_out, split_keys

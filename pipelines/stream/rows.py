@@ -1,15 +1,21 @@
-"""A ready batch as one Arrow row, and back: what travels from data tasks to the trainers."""
+"""A ready batch as one Arrow row, and back: what travels from data tasks to the trainers.
+
+The trainers have PyTorch; the processes that fill and hand out rows do without, as loading it takes
+longer than the work of a small set.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import torch
 
-from crnn.training.batch import ReadyBatch
 from pipelines.stream.assemble import AssembledBatch, Refusal
+
+if TYPE_CHECKING:
+    import torch
 
 _REFUSAL = pa.struct([("id", pa.string()), ("reason", pa.string()), ("message", pa.string())])
 ROW_SCHEMA = pa.schema(
@@ -34,6 +40,8 @@ class Delivery:
     """One row taken apart: the batch, its place in the epoch, and what was refused on the way."""
 
     def __init__(self, row: dict[str, pa.Scalar]) -> None:
+        from crnn.training.batch import ReadyBatch
+
         self.epoch, self.chunk, self.index, self.batches = (
             row[name].as_py() for name in ("epoch", "chunk", "batch", "batches")
         )
@@ -49,6 +57,8 @@ class Delivery:
 
 def _tensor(value: pa.Scalar, dtype: type) -> torch.Tensor:
     """A copy, since Arrow's memory is not ours to write to."""
+    import torch
+
     return torch.from_numpy(np.frombuffer(value.as_buffer(), dtype=dtype).copy())
 
 

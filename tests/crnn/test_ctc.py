@@ -13,13 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from crnn.charset import Charset
-from crnn.ctc import (
-    best_path_log_probabilities,
-    ctc_losses,
-    log_probabilities,
-    min_time_steps,
-)
+from crnn.ctc import best_path_log_probabilities, ctc_losses, log_probabilities
 from crnn.decode.greedy import best_path_runs
+from crnn.feasible import min_time_steps
 
 AB = Charset("ab")
 

@@ -10,7 +10,7 @@ from crnn.decode.lexicon import read_lexicon
 from crnn.errors import DataError
 from jobs import evaluate
 from jobs.evaluate import default_out
-from pipelines.evaluation import set_names
+from pipelines.set_names import set_names
 from tests.jobs.runs import PROJECT, Run, here_and_as_a_process, refused, within
 from tests.pipelines.evaluation_cases import (
     digits,
