@@ -130,7 +130,7 @@ def check(offenders: list[str], rule: str) -> None:
 
 
 def test_who_only_prepares_data_loads_no_pytorch() -> None:
-    """Each process of Ray that loads it takes seconds and 200 MB; imports are what they do first."""
+    """Each process of Ray that loads it takes seconds and 200 MB before it begins."""
     names = "stream.flow stream.scan prepare.flow inspection.look inspection.again comparison.flow"
     modules = ", ".join(f"pipelines.{name}" for name in names.split())
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"

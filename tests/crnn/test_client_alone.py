@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -34,12 +35,14 @@ assert here and all(file.startswith(unpacked) for file in here), here
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``pip install ./client`` would install."""
+    """What ``pip install ./client`` would install: what it asks of the project's build backend."""
     folder = tmp_path_factory.mktemp("client")
-    command = ("pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", folder)
+    about = tomllib.loads((PROJECT / "client" / "pyproject.toml").read_text(encoding="utf-8"))
+    backend = about["build-system"]["build-backend"]
+    build = f"import sys, {backend} as backend; backend.build_wheel(sys.argv[1])"
     done = subprocess.run(
-        [sys.executable, "-m", *map(str, command), str(PROJECT / "client")],
-        capture_output=True, text=True, check=False,
+        [sys.executable, "-c", build, str(folder)],
+        cwd=PROJECT / "client", capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     [wheel] = folder.glob("*.whl")

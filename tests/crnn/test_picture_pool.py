@@ -241,7 +241,7 @@ def kill_if_alive(pid: int) -> None:
 
 @pytest.mark.fault
 def test_processes_killed_at_any_moment_lose_nothing() -> None:
-    files = poison.good_pictures(300)
+    files = poison.good_pictures(150)
     expected = [in_process(data) for data in files]
     rng = random.Random(3)
     employed: set[int] = set()

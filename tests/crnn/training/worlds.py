@@ -19,7 +19,8 @@ TIMEOUT_S = 120
 def in_world(size: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
     """``work(rank, *arguments)`` in ``size`` gloo processes; their answers in rank order."""
     context = multiprocessing.get_context("forkserver")  # whose server imports PyTorch once
-    context.set_forkserver_preload(["tests.crnn.training.test_step"])
+    # The first optimizer of a process loads torch._dynamo, for longer than the tests take.
+    context.set_forkserver_preload(["tests.crnn.training.test_step", "torch._dynamo"])
     answers = context.Queue()
     with tempfile.TemporaryDirectory() as folder:
         store = str(Path(folder) / "store")

@@ -76,7 +76,7 @@ def test_pages_keep_the_rows_and_never_part_a_file(runs: list[int], cut: int) ->
         max_size=4,
     )
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_listings_cut_anywhere_plan_every_input_once(
     runs: list[tuple[list[tuple[int, str]], int]],
 ) -> None:
