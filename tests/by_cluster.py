@@ -20,9 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = {
     "ray": re.compile(r"\blocal_ray\b"),
     "service": re.compile(r"def (test_\w+|client|triton)\([^)]*\bservice: Service\b"),
+    "export": re.compile(r"\bsharp_onnx\b"),
     "strict": re.compile(r"def \w+\([^)]*\b(strict|guarded): Service\b"),
 }
-"""How a file shows that its tests use a fixture of the session that takes seconds to start."""
+"""How a file shows that its tests share what takes seconds to start or to make."""
 _IN = " in "
 APART = {
     "tests/jobs/serving/test_serve_cluster.py",

@@ -14,7 +14,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +98,7 @@ class _RnnNode(nn.Module):
 
     def forward(self, features_TNF: Tensor) -> tuple[Tensor, None]:
         """As the layer does, without its last state."""
-        attributes: dict[str, int | str] = {
+        attributes: dict[str, Any] = {
             "hidden_size": self._hidden,
             "direction": "bidirectional",
         }

@@ -19,7 +19,6 @@ from pipelines.drift.changes import CHANGED_SCHEMA, Changes
 from pipelines.drift.page import page
 from pipelines.drift.result import Drift, Source
 from pipelines.drift.side import Side
-from pipelines.evaluation.planned import set_names
 from pipelines.recognition.finished import (
     FOLDER,
     PLACE,
@@ -31,6 +30,7 @@ from pipelines.recognition.finished import (
 )
 from pipelines.recognition.plan import gathered
 from pipelines.recognition.rows import PAGE_SCHEMA, as_results
+from pipelines.set_names import set_names
 
 CHANGED_NAME = "changed.parquet"
 _READ = [*PLACE, "etag", "text", "confidence", "error_code", "model"]
