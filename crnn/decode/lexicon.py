@@ -18,6 +18,7 @@ from rapidfuzz.process import cdist
 from torch import Tensor
 
 from crnn import ctc, storage
+from crnn.brief import brief
 from crnn.charset import Charset, normalise
 from crnn.decode.alignment import align
 from crnn.decode.decoded import Decoded, check_log_probs
@@ -108,6 +109,14 @@ class LexiconDecoder:
             words.append(writable.words[candidates[best]])
         return align(log_probs_TNC, targets, exact, charset, words)
 
+    def ready_for(self, charset: Charset) -> None:
+        """Do now what the first call with this charset would do: seconds for the longest lists.
+
+        Raises:
+            CharsetError: when the charset can write none of the words.
+        """
+        self._writable(charset)
+
     def _candidates(self, log_probs_TNC: Tensor, writable: _Writable) -> list[Sequence[int]]:
         """Positions in ``writable.words`` of what is to be scored for each sample."""
         if len(writable.words) <= self._exhaustive_words:
@@ -152,7 +161,7 @@ class LexiconDecoder:
                 "lexicon: %d of %d words are never read, as the charset can't write them: %s",
                 len(skipped),
                 len(folded),
-                ", ".join(map(repr, skipped[:_WORDS_NAMED])),
+                ", ".join(map(brief, skipped[:_WORDS_NAMED])),
             )
         targets = list(map(charset.encode, kept))
         seen = list(map(charset.seen, targets))

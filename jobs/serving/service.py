@@ -17,10 +17,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crnn.bundle import load_bundle
-from crnn.charset import normalise
 from crnn.decode import Decoder
+from crnn.decode.lexicon import LexiconDecoder
 from crnn.errors import (
     BundleError,
+    CharsetError,
     ClosedError,
     CrnnError,
     DataError,
@@ -333,12 +334,12 @@ def _error(online: OnlineRecognizer, error: PictureError) -> Result:
 
 
 def _lexicon_decoder(online: OnlineRecognizer, words: Sequence[str]) -> Decoder:
-    for bundle, _ in online.engines():
-        charset = bundle.charset
-        if all(charset.in_known_case(normalise(word)) is None for word in words):
-            raise ProblemError(
-                "invalid",
-                f"none of the lexicon's {len(words)} words can be written with the model's "
-                f"{len(charset.characters)} characters",
-            )
-    return online.decoder("lexicon", lexicon=words)
+    """Made wholly here: an engine that had to finish it would keep others' pictures waiting."""
+    decoder = online.decoder("lexicon", lexicon=words)
+    assert isinstance(decoder, LexiconDecoder)
+    try:
+        for bundle, _ in online.engines():
+            decoder.ready_for(bundle.charset)
+    except CharsetError as error:
+        raise ProblemError("invalid", str(error)) from None
+    return decoder

@@ -106,3 +106,21 @@ def test_characters_are_a_set_and_never_join() -> None:
     assert charset.ids_of("z\u0301") == [2, 3]
     assert charset.unknown("zo\u0301") == ["ó"]
     assert charset.encode("zoo") == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("characters", "text", "found"),
+    [
+        ("abcß", "aCb", "acb"),
+        ("ABC", "abC", "ABC"),
+        ("aAb", "aAB", "aAb"),
+        ("ab", "abc", None),
+        ("i", "İ", None),  # its small letter is two characters
+        ("ß", "ẞ", "ß"),
+        ("abc", "", ""),
+    ],
+)
+def test_letters_are_looked_for_in_the_other_case(
+    characters: str, text: str, found: str | None
+) -> None:
+    assert Charset(characters).in_known_case(text) == found

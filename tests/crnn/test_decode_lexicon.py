@@ -106,6 +106,18 @@ def test_a_lexicon_the_charset_cannot_write_is_refused() -> None:
         LexiconDecoder(["1", "a!"])(sharp([1], LOWER), LOWER)
 
 
+def test_what_the_first_call_does_can_be_done_before() -> None:
+    decoder = LexiconDecoder(["cat", "dog"])
+    decoder.ready_for(LOWER)
+    (ready,) = decoder._known
+    (found,) = decoder(sharp([4, 15, 7], LOWER), LOWER)
+    assert found.text == "dog"
+    assert decoder._known == [ready]
+    assert decoder._known[0] is ready
+    with pytest.raises(CharsetError, match="none of the lexicon's 2 words"):
+        decoder.ready_for(Charset("xyz"))
+
+
 def test_one_lexicon_serves_several_charsets() -> None:
     decode = LexiconDecoder(["cat", "CAT"])
     upper = Charset("ABCT")
