@@ -1,7 +1,8 @@
-"""What differs: the pictures of two sets, or the rows of two bulk jobs?
+"""What differs: the pictures of two sets, the rows of two bulk jobs, or two evaluations?
 
     python jobs/compare_data.py real/ shards/street --out comparison
     python jobs/compare_data.py s3://bucket/monday s3://bucket/tuesday --out drift
+    python jobs/compare_data.py evaluation-old evaluation-new --out which
     python jobs/compare_data.py real/ shards/words shards/street shards/rough --limit 5000
 
 DATA are two to six prepared sets (of a split OUT, its folders), or sources that jobs/prepare.py
@@ -12,7 +13,8 @@ covers. Writes comparison.html (for people) and comparison.json (for programs, l
 
 Two results of jobs/recognize.py are compared by their rows: texts of the same pictures that
 changed, errors, confidences, characters, sizes of regions. No picture is read; changed.parquet has
-every change.
+every change. Two reports of jobs/evaluate.py on the same sets tell which bundle is better, with a
+paired test of right readings and of character errors.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from pipelines.inspection.settings import AUTO
 
 if TYPE_CHECKING:
     from pipelines.comparison import Comparison
+    from pipelines.comparison.bundles import TwoBundles
     from pipelines.drift.result import Drift
     from pipelines.inspection import Progress
 
@@ -46,7 +49,8 @@ class CompareSettings(CompareConfig):
     """What to compare, and where the page goes."""
 
     data: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DATA DATA ...")]
-    """Prepared sets or sources, the others compared with the first; or two results of bulk jobs."""
+    """Prepared sets or sources, the others compared with the first; or two results of bulk
+    jobs; or two evaluations."""
     out: str = ""
     """Folder of the page: a path, s3:// or gs:// address; default: comparison-<time>."""
     unfinished: bool = False
@@ -59,7 +63,7 @@ def main(argv: Sequence[str]) -> None:
     settings = cli.parse(CompareSettings, argv, description=__doc__ or "")
     out = settings.out or time.strftime("comparison-%Y%m%d-%H%M%S")
     storage.resolve(out)
-    for compare in (of_results, of_pictures):
+    for compare in (of_results, of_bundles, of_pictures):
         told = compare(settings, out)
         if told:
             print(told, flush=True)
@@ -84,6 +88,25 @@ def of_results(settings: CompareSettings, out: str) -> str:
     return f"{describe_drift(drift)}\npage: {address}"
 
 
+def of_bundles(settings: CompareSettings, out: str) -> str:
+    """Two evaluations by their predictions; nothing unless DATA are such."""
+    from pipelines.comparison.bundles import compare_bundles, is_evaluation
+
+    if settings.format != AUTO or not all(map(is_evaluation, settings.data)):
+        return ""
+    if len(settings.data) != 2:
+        raise ValueError(f"DATA are {len(settings.data)} evaluations; expected two of them")
+    _refuse_picture_flags(settings, "two evaluations")
+    _refuse_unfinished(settings)
+    found, address = compare_bundles(*settings.data, out)
+    return f"{describe_bundles(found)}\npage: {address}"
+
+
+def _refuse_unfinished(settings: CompareSettings) -> None:
+    if settings.unfinished:
+        raise ValueError("--unfinished is for two results of bulk jobs, which DATA aren't")
+
+
 def _refuse_picture_flags(settings: CompareSettings, what: str) -> None:
     """ValueError for a setting that would do nothing, since no picture is read."""
     for field in fields(CompareConfig):
@@ -102,8 +125,7 @@ def of_pictures(settings: CompareSettings, out: str) -> str:
     from pipelines.comparison import carry_out, plan_comparison
     from pipelines.comparison.write import write
 
-    if settings.unfinished:
-        raise ValueError("--unfinished is for two results of bulk jobs; DATA are sets of pictures")
+    _refuse_unfinished(settings)
     planned = plan_comparison(settings.data, settings)
     connect(settings.address or None)
     DataContext.get_current().enable_progress_bars = False
@@ -151,6 +173,18 @@ def describe_drift(drift: Drift) -> str:
     lines.append(f"characters: total variation distance {_text(drift.character_distance, '.4f')}")
     lines += drift.unknown
     return "\n".join(lines)
+
+
+def describe_bundles(found: TwoBundles) -> str:
+    """Every test of two bundles in a line."""
+    from pipelines.evaluation.paired import in_words
+
+    first, second = found.evaluated
+    lines = [f"{one.name}: {one.bundle}" for one in found.evaluated]
+    for name, tests in found.tests.items():
+        lines += [in_words(name, measure, test, (first.name, second.name))
+                  for measure, test in tests.items()]  # fmt: skip
+    return "\n".join([*lines, f"samples read differently: {found.changed:,}"])
 
 
 def describe(comparison: Comparison) -> str:

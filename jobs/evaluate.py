@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pipelines.evaluation import Evaluation, Planned
     from pipelines.evaluation.bounds import Bounds
 
-PREDICTIONS_FOLDER, THEN_FOLDER, CASCADE_FILE = "predictions", "then", "cascade.json"
+THEN_FOLDER, CASCADE_FILE = "then", "cascade.json"
 SHOWN_BOUNDS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
@@ -120,13 +120,14 @@ def _planned(bundle: str, settings: EvaluateSettings) -> Planned:
 def _evaluated(planned: Planned, out: str) -> Evaluation:
     """Carried out, with its report in place and its figures printed."""
     from pipelines.evaluation import carry_out
+    from pipelines.evaluation.predictions import FOLDER
     from pipelines.report import begin_report, write_report
 
     begin_report(out)
     lines = ProgressLines("evaluating")
     evaluation = carry_out(
         planned,
-        predictions_uri=storage.join(out, PREDICTIONS_FOLDER),
+        predictions_uri=storage.join(out, FOLDER),
         on_progress=lambda progress: lines(progress.rows, progress.total_rows),
     )
     address = write_report(evaluation, out)
@@ -137,9 +138,10 @@ def _evaluated(planned: Planned, out: str) -> Evaluation:
 
 def _proposal(found: Sequence[Evaluation], outs: Sequence[str], settings: EvaluateSettings) -> str:
     """The bounds of a cascade of two evaluated bundles, written to ``cascade.json``, in lines."""
-    from pipelines.evaluation.bounds import bounds_of, read_predictions
+    from pipelines.evaluation.bounds import NEEDED, bounds_of
+    from pipelines.evaluation.predictions import FOLDER, read_predictions
 
-    first, second = (read_predictions(storage.join(out, PREDICTIONS_FOLDER)) for out in outs)
+    first, second = (read_predictions(storage.join(out, FOLDER), NEEDED) for out in outs)
     bounds = bounds_of(
         first, second, measure=settings.measure, points=settings.points, surer=settings.surer
     )

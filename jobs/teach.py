@@ -312,13 +312,14 @@ def _planned(bundle: str, sets: Sequence[str]) -> Planned:
 def _evaluated(planned: Planned, out: str, name: str) -> Evaluation:
     """With its report in ``out/name``."""
     from pipelines.evaluation import carry_out
+    from pipelines.evaluation.predictions import FOLDER
     from pipelines.report import begin_report, write_report
 
     folder, lines = storage.join(out, name), ProgressLines(f"evaluating, {name}")
     begin_report(folder)
     evaluation = carry_out(
         planned,
-        predictions_uri=storage.join(folder, "predictions"),
+        predictions_uri=storage.join(folder, FOLDER),
         on_progress=lambda now: lines(now.rows, now.total_rows),
     )
     write_report(evaluation, folder)

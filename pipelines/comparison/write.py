@@ -13,6 +13,8 @@ from pipelines.owned import begin_page
 
 HTML_NAME = "comparison.html"
 JSON_NAME = "comparison.json"
+CHANGED_NAME = "changed.parquet"
+"""Beside them, where the rows or readings of two are compared: every one that changed."""
 
 
 def write(comparison: Comparison, out_uri: str) -> str:

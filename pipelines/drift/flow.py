@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from crnn import storage
 from crnn.errors import DataError
-from pipelines.comparison.write import begin, put
+from pipelines.comparison.write import CHANGED_NAME, begin, put
 from pipelines.drift.buckets import BUCKETS, KEY, Buckets, with_keys
 from pipelines.drift.changes import CHANGED_SCHEMA, Changes
 from pipelines.drift.page import page
@@ -32,7 +32,6 @@ from pipelines.recognition.plan import gathered
 from pipelines.recognition.rows import PAGE_SCHEMA, as_results
 from pipelines.set_names import set_names
 
-CHANGED_NAME = "changed.parquet"
 _READ = [*PLACE, "etag", "text", "confidence", "error_code", "model"]
 _SCHEMA = pa.schema([KEY, *(PAGE_SCHEMA.field(name) for name in _READ)])
 _ROWS = 65_536

@@ -13,18 +13,18 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from crnn import storage
 from crnn.errors import DataError
+from pipelines.evaluation.predictions import same_samples
 
 Measure = Literal["exact", "alnum"]
 MEASURES: dict[Measure, str] = {"exact": "exact", "alnum": "alnum_exact"}
 """What counts as right, and its column: every character; letters and digits in any case."""
+NEEDED = ("text", "log_probability", "confidence", *MEASURES.values())
+"""Columns of the predictions that ``bounds_of`` looks at."""
 STEPS = 100
 """Bounds that are looked at: multiples of a hundredth."""
-_KEY = ["set", "id"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,15 +97,7 @@ def bounds_of(
     """
     if not points >= 0:
         raise ValueError(f"points is {points}; expected at least 0")
-    first, second = (
-        first.sort_by([(k, "ascending") for k in _KEY]),
-        second.sort_by([(k, "ascending") for k in _KEY]),
-    )
-    if not first.select(_KEY).equals(second.select(_KEY)):
-        raise DataError(
-            f"the predictions are of {len(first):,} and {len(second):,} samples that aren't the "
-            "same; evaluate both bundles on the same sets, with the same share and limit"
-        )
+    first, second = same_samples(first, second)
     counted = first[MEASURES[measure]].is_valid().to_numpy()
     if not counted.any():
         raise DataError(f"no sample's label counts by {measure!r}; expected labelled samples")
@@ -117,17 +109,6 @@ def bounds_of(
         stays |= ~(second["confidence"].to_numpy()[counted] > confidences)
     gains = np.where(stays, 0, right_then.astype(int) - right.astype(int))
     return _proposed(_all_bounds(confidences, gains, int(right.sum())), points)
-
-
-def read_predictions(uri: str) -> pa.Table:
-    """What ``carry_out`` wrote to ``uri``, the columns that ``bounds_of`` needs."""
-    columns = [*_KEY, "text", "log_probability", "confidence", *MEASURES.values()]
-    infos = storage.list_files(uri, suffix=".parquet")
-    tables = [
-        pq.read_table(pa.BufferReader(storage.read_bytes(info.uri)), columns=columns)
-        for info in infos
-    ]
-    return pa.concat_tables(tables)
 
 
 def _right(table: pa.Table, measure: Measure) -> NDArray[np.bool_]:

@@ -39,6 +39,7 @@ PREDICTION_SCHEMA = pa.schema(
     [
         ("set", pa.string()),
         ("id", pa.string()),
+        ("group", pa.string()),
         ("label", pa.string()),
         ("text", pa.string()),
         ("log_probability", pa.float64()),
@@ -54,8 +55,9 @@ PREDICTION_SCHEMA = pa.schema(
         ("turned", pa.int16()),
     ]
 )
-"""One row a sample. ``log_probability`` is null where no picture could be read, ``reason`` where
-nothing stood in the way of a right reading."""
+"""One row a sample. ``group`` is what it belongs to, its id where it has none. ``log_probability``
+is null where no picture could be read, ``reason`` where nothing stood in the way of a right
+reading."""
 
 THUMBNAIL_PX = (480, 120)
 _GPU_BATCH_PIXELS = 10 * BATCH_PIXELS
@@ -191,6 +193,7 @@ def _table(name: str, judged: list[_Judged]) -> pa.Table:
         {
             "set": name,
             "id": j.sample["id"],
+            "group": j.sample.get("group") or j.sample["id"],
             "label": j.sample["text"],
             "text": j.result.text,
             "log_probability": j.log_probability,

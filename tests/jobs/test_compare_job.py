@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from jobs import compare_data
+from jobs import compare_data, evaluate
 from tests.jobs.runs import refused, within, without_control_characters
+from tests.pipelines.evaluation_cases import prepared_cases, random_bundle
 from tests.pipelines.inspection.planted import clean, noise, prepared, row
 from tests.pipelines.test_review import results
 from tests.pipelines.test_review import row as review_row
@@ -65,3 +66,38 @@ def test_two_results_are_compared_by_their_rows(tmp_path: Path) -> None:
         ("page nowhere --unfinished", "--unfinished"),
     ):
         refused(within(compare_data.main, *arguments.split(), cwd=tmp_path), 2, *words)
+
+
+def test_two_evaluations_say_which_bundle_is_better(tmp_path: Path, local_ray: None) -> None:
+    prepared_cases(tmp_path)
+    random_bundle(tmp_path / "other", seed=6)
+    for bundle, out in (("bundle", "old"), ("other", "new")):
+        command = ("--bundle", bundle, "--data", "first", "second", "--out", out)
+        done = within(evaluate.main, *command, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    done = within(compare_data.main, "old", "new", "--out", "which", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / "which" / "comparison.json").read_text(encoding="utf-8"))
+    assert list(figures["tests"]) == ["first", "second", "all"]
+    reports = [json.loads((tmp_path / out / "report.json").read_text()) for out in ("old", "new")]
+    totals = [report["total"] for report in reports]
+    exact, errors = (figures["tests"]["all"][name] for name in ("exact", "characters"))
+    assert [exact["first"], exact["second"]] == [total["exact"] for total in totals]
+    assert [errors["first"], errors["second"]] == [total["edits"] for total in totals]
+    assert errors["count"] == totals[0]["characters"]
+    assert "all, exact: old " in done.stdout
+    read = [pq.read_table(tmp_path / out / "predictions") for out in ("old", "new")]
+    texts = [dict(zip(zip(t["set"].to_pylist(), t["id"].to_pylist(), strict=True),
+                      t["text"].to_pylist(), strict=True)) for t in read]  # fmt: skip
+    changed = pq.read_table(tmp_path / "which" / "changed.parquet")
+    differing = sum((texts[0][key] or "") != (texts[1][key] or "") for key in texts[0])
+    assert changed.num_rows == figures["changed"] == differing > 0
+    set_digest = reports[1]["sets"]["first"]["digest"]
+    reports[1]["sets"]["first"]["digest"] = "0" * len(set_digest)
+    (tmp_path / "new" / "report.json").write_text(json.dumps(reports[1]))
+    for arguments, status, *words in (
+        ("old new", 1, "'first' isn't the same", set_digest[:12]),
+        ("old new --unfinished", 2, "--unfinished"),
+        ("old new --limit 3", 2, "--limit", "two evaluations"),
+    ):
+        refused(within(compare_data.main, *arguments.split(), cwd=tmp_path), status, *words)

@@ -16,9 +16,10 @@ import pytest
 
 from crnn import storage
 from crnn.errors import DataError
+from pipelines.comparison.write import CHANGED_NAME
 from pipelines.drift import side as sides
 from pipelines.drift.changes import CHANGED_SCHEMA, CHANGES
-from pipelines.drift.flow import CHANGED_NAME, carry_out, is_results, plan_drift
+from pipelines.drift.flow import carry_out, is_results, plan_drift
 from pipelines.drift.result import Drift
 from tests.pipelines.test_review import MODEL, OTHER, REGION, failed, results, results_of_pages, row
 
