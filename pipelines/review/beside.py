@@ -68,14 +68,15 @@ class Beside:
             other = self._readings.get(key)
             if other is None:
                 continue
-            apart = disagreement(row["text"], other.text, row["confidence"], other.confidence)
-            if apart:
-                yield place, -apart, key
+            if normalise(row["text"]) != normalise(other.text):
+                told = disagreement(row["text"], other.text, row["confidence"], other.confidence)
+                yield place, -told, key
 
 
 def disagreement(text: str, other: str, confidence: float, other_confidence: float) -> float:
-    """How much two readings of a picture have to tell, 0 (the same text) to 1: texts far apart
-    (edits by the length of the longer one) that both bundles are sure of."""
+    """How much two readings of a picture have to tell, 0 (the same text, or one that a bundle is
+    not sure of at all) to 1: texts far apart (edits by the length of the longer one) that both
+    bundles are sure of."""
     apart: float = Levenshtein.normalized_distance(normalise(text), normalise(other))
     return apart * math.sqrt(max(0.0, min(confidence, other_confidence)))
 
