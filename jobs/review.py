@@ -3,11 +3,13 @@
     python jobs/review.py results/ review/ --below 0.8
     python jobs/review.py s3://bucket/results review/ --order random --limit 200
     python jobs/review.py results/ review/ --beside of-another-bundle/ --limit 200
+    python jobs/review.py results/ tasks/ --format label-studio --whole-pages
     python jobs/prepare.py review/ shards/review
 
 RESULTS is the --output folder of jobs/recognize.py, or one of the model=… folders in it. Writes
 OUT/review.html (open it in a browser), OUT/images/* and OUT/review.json. The page saves labels.tsv;
-put it into OUT, which then is a source for jobs/prepare.py.
+put it into OUT, which then is a source for jobs/prepare.py. With --format label-studio, writes
+OUT/tasks.json and OUT/labeling.xml, to be imported there; put the JSON that it exports into OUT.
 """
 
 from __future__ import annotations
@@ -74,10 +76,11 @@ def main(argv: Sequence[str]) -> None:
 def describe(selection: Selection, review: Review) -> str:
     """What was taken, and where the page is, in a few lines."""
     lost = f", {len(review.lost):,} can't be shown" if review.lost else ""
+    what = "page" if review.page_uri.endswith(".html") else "tasks"
     return (
         f"{len(review.items):,} pictures to review{lost}; {selection.found:,} of "
         f"{selection.total:,} rows fit in {selection.results_uri}\n"
-        f"page: {review.page_uri}"
+        f"{what}: {review.page_uri}"
     )
 
 

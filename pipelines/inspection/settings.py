@@ -18,8 +18,8 @@ class ReadConfig(SourceOptions):
     """How labelled pictures are read where they lie, prepared or not."""
 
     format: str = AUTO
-    """Format of sources that aren't prepared: auto, labels, pairs, names, mjsynth, icdar, scene,
-    lmdb, webdataset, parquet, pages or results."""
+    """Format of sources that aren't prepared: auto, labels, label-studio, pairs, names, mjsynth,
+    icdar, scene, lmdb, webdataset, parquet, pages or results."""
     lists: tuple[str, ...] = ()
     """Which list files of such sources to read, e.g. annotation_train.txt; default: all."""
     limit: int = 0

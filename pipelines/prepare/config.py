@@ -25,8 +25,8 @@ class PrepareConfig(SourceOptions, TextRules):
     """How labelled pictures become shards."""
 
     format: str = "auto"
-    """auto, labels, pairs, names, mjsynth, icdar, scene, lmdb, webdataset, parquet, pages,
-    prepared or results."""
+    """auto, labels, label-studio, pairs, names, mjsynth, icdar, scene, lmdb, webdataset,
+    parquet, pages, prepared or results."""
     lists: tuple[str, ...] = ()
     """List files to read, e.g. annotation_train.txt; default: all lists of the format."""
     source_name: tuple[str, ...] = ()

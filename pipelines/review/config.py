@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+LABEL_STUDIO = "label-studio"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewConfig:
@@ -23,6 +25,15 @@ class ReviewConfig:
     regardless of --below; first those that differ most and that both are sure of."""
     errors: bool = False
     """Also take inputs that could not be read, if their pictures can be shown."""
+    format: Literal["page", "label-studio"] = "page"
+    """page: a page to correct texts in a browser. label-studio: tasks and a labelling setup to
+    import into Label Studio, with the readings as predictions."""
+    pictures_at: str = ""
+    """With --format label-studio: what stands before the names of the pictures in the tasks;
+    default: /data/local-files/?d=<folder>/images/ for a folder, else the address of the images."""
+    whole_pages: bool = False
+    """With --format label-studio: a task for each whole picture, with its rows as regions, not one
+    for each cut-out."""
     unfinished: bool = False
     """Accept results of a job that is not complete."""
 
@@ -33,6 +44,11 @@ class ReviewConfig:
             raise ValueError(f"--limit is {self.limit}; expected at least 1")
         if self.order not in ("confidence", "random"):
             raise ValueError(f"--order is {self.order!r}; expected confidence or random")
+        if self.format not in ("page", LABEL_STUDIO):
+            raise ValueError(f"--format is {self.format!r}; expected page or {LABEL_STUDIO}")
+        if self.format != LABEL_STUDIO and (self.pictures_at or self.whole_pages):
+            flag = "--pictures-at" if self.pictures_at else "--whole-pages"
+            raise ValueError(f"{flag} is for --format {LABEL_STUDIO}; the page needs none")
         if self.beside and (self.errors or self.order != "confidence"):
             raise ValueError(
                 "--beside can't be combined with --errors or --order: it has its own order"

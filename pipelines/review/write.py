@@ -16,7 +16,15 @@ from crnn import storage
 from crnn.errors import PictureError
 from pipelines.recognition.page_pictures import PagePictures
 from pipelines.recognition.summary import plain
-from pipelines.review.config import ReviewConfig
+from pipelines.review.config import LABEL_STUDIO, ReviewConfig
+from pipelines.review.label_studio import (
+    SETUP_NAME,
+    TASKS_NAME,
+    by_picture,
+    local_files,
+    setup_of,
+    tasks_of,
+)
 from pipelines.review.page import Item, Lost, page
 from pipelines.review.pictures import BytesOf, Shown, fetch
 from pipelines.review.selection import Row, Selection
@@ -53,7 +61,8 @@ def write(
     bytes_of: BytesOf,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Review:
-    """Fetch the pictures, and write ``images/*``, ``review.json`` and last ``review.html``.
+    """Fetch the pictures, and write ``images/*``, ``review.json`` and last ``review.html``, or for
+    Label Studio the setup and the tasks.
 
     Pictures of an earlier review in the same place are kept: labels may name them.
 
@@ -61,7 +70,11 @@ def write(
         DataError: when something can't be written.
     """
     out_uri = storage.absolute(out_uri)
-    review = Review(page_uri=storage.join(out_uri, HTML_NAME))
+    for_label_studio = config.format == LABEL_STUDIO
+    if config.whole_pages:
+        selection = by_picture(selection)
+    last = TASKS_NAME if for_label_studio else HTML_NAME
+    review = Review(page_uri=storage.join(out_uri, last))
     total = len(selection.rows)
     on_progress(Progress(done=0, total=total, lost=0))
     for done, found in enumerate(_fetched(selection, out_uri, bytes_of), start=1):
@@ -72,6 +85,12 @@ def write(
         on_progress(Progress(done=done, total=total, lost=len(review.lost)))
     record = json.dumps(_record(selection, config, review), indent=1, ensure_ascii=False)
     storage.write_bytes(storage.join(out_uri, JSON_NAME), record.encode())
+    if for_label_studio:
+        at = config.pictures_at or _pictures_at(out_uri)
+        setup, tasks = setup_of(whole_pages=config.whole_pages), tasks_of(review.items, at)
+        storage.write_bytes(storage.join(out_uri, SETUP_NAME), setup.encode())
+        storage.write_bytes(review.page_uri, tasks.encode())
+        return review
     html = page(review.items, review.lost, selection, out_uri=out_uri, digest=_digest(selection))
     storage.write_bytes(review.page_uri, html.encode())
     return review
@@ -110,6 +129,13 @@ def _fetched(selection: Selection, out_uri: str, bytes_of: BytesOf) -> Iterator[
             places = chain.from_iterable(by_file.values())
             found = zip(places, chain.from_iterable(threads.map(of_file, files)), strict=True)
             yield from (item for _, item in sorted(found, key=lambda pair: pair[0]))
+
+
+def _pictures_at(out_uri: str) -> str:
+    """As Label Studio finds them: local files below the folder that ``out_uri`` is in."""
+    if storage.is_local(out_uri):
+        return local_files(f"{storage.base_name(out_uri)}/{IMAGES_FOLDER}/")
+    return f"{storage.split_options(storage.join(out_uri, IMAGES_FOLDER))[0]}/"
 
 
 def _keep(shown: Shown, out_uri: str) -> None:

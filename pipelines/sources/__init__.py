@@ -33,6 +33,7 @@ from pipelines.sources.format import (
 )
 from pipelines.sources.icdar import ICDAR
 from pipelines.sources.item import Item, Place
+from pipelines.sources.label_studio import LABEL_STUDIO, is_export
 from pipelines.sources.labels import LABELS, is_list
 from pipelines.sources.lmdb_file import LMDB
 from pipelines.sources.mjsynth import MJSYNTH
@@ -50,6 +51,7 @@ __all__ = ["FORMATS", "Item", "Place", "Source", "SourceOptions", "open_source"]
 FORMATS: Mapping[str, Format] = {
     "prepared": PREPARED,
     "labels": LABELS,
+    "label-studio": LABEL_STUDIO,
     "mjsynth": MJSYNTH,
     "icdar": ICDAR,
     "lmdb": LMDB,
@@ -152,7 +154,10 @@ def _choose(
 ) -> tuple[str, Sequence[str]]:
     """The one format that fits, and what it found."""
     if format == "auto" and lists and all(is_list(folder, name) for name in lists):
-        format = "labels"
+        exported = all(name.endswith(".json") and folder.has(name) for name in lists) and all(
+            is_export(storage.join(folder.uri, name)) for name in lists
+        )
+        format = "label-studio" if exported else "labels"
     fitting: dict[str, Sequence[str]] = {}
     lacking: dict[str, str] = {}
     for name in FORMATS if format == "auto" else [format]:

@@ -36,7 +36,7 @@ def read_json(source: Opened, name: str, pictured: Pictured) -> Iterator[Item]:
 
     docTR's paths are below ``images/``, unless the first of them is a picture beside the list.
     """
-    whole = _whole(source.address(name))
+    whole = whole_json(source.address(name))
     if isinstance(whole, list):
         for number, row in enumerate(whole, start=1):
             yield _object_item(f"{name}:{number}", row, "", source, pictured)
@@ -58,7 +58,12 @@ def read_json(source: Opened, name: str, pictured: Pictured) -> Iterator[Item]:
         )
 
 
-def _whole(address: str) -> Any:
+def whole_json(address: str) -> Any:
+    """A file that is one JSON text.
+
+    Raises:
+        DataError: when it is none, or too large.
+    """
     data = storage.read_bytes(address, most=_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise DataError(f"{address} has more than {_MOST_BYTES} bytes; save it as .jsonl")
