@@ -15,9 +15,9 @@ from crnn.errors import DataError
 from pipelines.comparison.bundles_page import page
 from pipelines.comparison.write import CHANGED_NAME, begin, put
 from pipelines.evaluation.paired import NEEDED, Tests, paired_tests
-from pipelines.evaluation.planned import set_names
 from pipelines.evaluation.predictions import FOLDER, read_predictions, same_samples
 from pipelines.report.write import JSON_NAME
+from pipelines.set_names import set_names
 
 _TOLD = ("text", "confidence", "edits", "exact", "alnum_exact")
 

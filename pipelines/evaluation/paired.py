@@ -122,11 +122,11 @@ def paired_tests(first: pa.Table, second: pa.Table) -> dict[str, dict[str, Paire
         for measure, column in MEASURES.items():
             counted = mask & first[column].is_valid().to_numpy()
             if counted.any():
-                right = (_filled(table[column], False)[counted] for table in (first, second))
-                found[name][measure] = _of_right(*right, groups[counted])
+                one, then = (_filled(table[column], False)[counted] for table in (first, second))
+                found[name][measure] = _of_right(one, then, groups[counted])
         if lengths[mask].any():
-            edits = (_filled(table["edits"], 0)[mask] for table in (first, second))
-            found[name][CHARACTERS] = _of_edits(*edits, lengths[mask], groups[mask])
+            one, then = (_filled(table["edits"], 0)[mask] for table in (first, second))
+            found[name][CHARACTERS] = _of_edits(one, then, lengths[mask], groups[mask])
     return found
 
 

@@ -43,7 +43,7 @@ def by_picture(selection: Selection) -> Selection:
     found: dict[tuple[str, int], Row] = {}
     for row in selection.rows:
         key = (row["uri"], row.get("page") or 1)
-        bare = {"region": None, "text": None, "confidence": None, LINES: []}
+        bare: Row = {"region": None, "text": None, "confidence": None, LINES: []}
         whole = found.setdefault(key, {**row, **bare})
         whole[LINES].append(row)
     return replace(selection, rows=list(found.values()))

@@ -38,14 +38,9 @@ _MARKS = (b'"annotations"', b'"annotation_id"', b'"completions"')
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of a file that was uploaded."""
 _ANSWERS = (
-    "annotation_id",
-    "annotator",
-    "lead_time",
-    "created_at",
-    "updated_at",
-    "id",
-    "agreement",
+    *("annotation_id", "annotator", "lead_time", "created_at", "updated_at", "id", "agreement"),
 )
+"""Fields of JSON-MIN that nobody was asked for."""
 _SHAPES = ("x", "y", "width", "height")
 _OF_PICTURES = ("textarea", "choices", "taxonomy", "rating", "number", "datetime", "pairwise")
 """Types of results that may be of the whole picture."""
@@ -138,8 +133,7 @@ def _marked_in(task: Any, options: SourceOptions) -> tuple[Mapping[str, Any], li
     if not isinstance(task, dict):
         raise _BadError("bad_line", f"a task is no object: {str(task)[:80]!r}; {EXPECTED}")
     if "completions" in task:
-        message = f"it has completions, as before Label Studio 1.0; {EXPECTED}"
-        raise _BadError("unknown_format", message)
+        raise _BadError("unknown_format", f"completions, as before Label Studio 1.0; {EXPECTED}")
     if "annotations" in task:
         data = task.get("data")
         if not isinstance(data, dict) or not isinstance(task["annotations"], list):
@@ -148,8 +142,7 @@ def _marked_in(task: Any, options: SourceOptions) -> tuple[Mapping[str, Any], li
     if "annotation_id" in task:
         return task, _of_min(task, options)
     names = ", ".join(map(str, list(task)[:8]))
-    message = f"neither annotations nor an annotation_id, but {names}; {EXPECTED}"
-    raise _BadError("unknown_format", message)
+    raise _BadError("unknown_format", f"no annotations or annotation_id, but {names}; {EXPECTED}")
 
 
 def _last(annotations: Sequence[Any]) -> Mapping[str, Any]:
@@ -230,11 +223,8 @@ def _one_field(texts: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _texts(values: Sequence[Mapping[str, Any]]) -> list[Any]:
-    found: list[Any] = []
-    for value in values:
-        text = value["text"]
-        found += text if isinstance(text, list) else [text]
-    return found
+    texts = (value["text"] for value in values)
+    return [one for text in texts for one in (text if isinstance(text, list) else [text])]
 
 
 def _of_min(task: Mapping[str, Any], options: SourceOptions) -> list[_Marked]:
@@ -262,9 +252,9 @@ def _of_min(task: Mapping[str, Any], options: SourceOptions) -> list[_Marked]:
         message = f"texts in {names}; say which are the labels with --text-column"
         raise _BadError("several_labels", message)
     texts = next(iter(fields.values()), [])
+    if not shapes and not texts:
+        raise _BadError("no_label", "the annotation has no text")
     if not shapes:
-        if not texts:
-            raise _BadError("no_label", "the annotation has no text")
         return [_Marked("", {}, texts)]
     if len(shapes) > 1:
         message = (
@@ -294,10 +284,7 @@ def _text_in(marked: _Marked) -> str:
 def _region(marked: _Marked, size: StatedSize | None) -> Region:
     """Corners in px of the upright picture, clockwise from the text's top left."""
     if marked.turned:
-        message = (
-            f"the picture was turned by {marked.turned:g}° in Label Studio; turn the file itself "
-            "and label it again"
-        )
+        message = f"the picture was turned by {marked.turned:g}° there; turn the file, label again"
         raise _BadError("turned", message)
     if marked.page:
         raise _BadError("later_page", f"picture {marked.page + 1} of a task with several")
@@ -347,11 +334,8 @@ def _picture_key(data: Mapping[str, Any], options: SourceOptions) -> str:
     """Which of a task's fields names its picture; empty where none does."""
     if options.image_column:
         return options.image_column if options.image_column in data else ""
-    named = [
-        key
-        for key, value in data.items()
-        if isinstance(value, str) and is_picture_name(_path_in(value))
-    ]
+    texts = {key: value for key, value in data.items() if isinstance(value, str)}
+    named = [key for key, value in texts.items() if is_picture_name(_path_in(value))]
     return next((key for key in ("image", "ocr") if key in named), named[0] if named else "")
 
 
@@ -394,11 +378,11 @@ class _Pictures:
                 for path in ("/".join(names), "images/" + "/".join(names)):
                     if self._has(path):
                         return path
-        raise _BadError(
-            "missing_file",
+        message = (
             f"{address[:120]!r} is not below the source by any end of its path; put the pictures "
-            "beside the export, in folders as they were or all in one",
+            "beside the export, in folders as they were or all in one"
         )
+        raise _BadError("missing_file", message)
 
     def size(self, path: str) -> StatedSize | None:
         """Of a picture; None where its header doesn't tell."""

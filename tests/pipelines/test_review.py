@@ -283,6 +283,9 @@ def test_what_was_taken_is_recorded(tmp_path: Path) -> None:
         "beside": "",
         "errors": True,
         "unfinished": False,
+        "format": "page",
+        "pictures_at": "",
+        "whole_pages": False,
     }
     pictures = record["pictures"]
     assert [(p["uri"], p["text"], p["region"]) for p in pictures] == [

@@ -76,7 +76,9 @@ def test_labels_jsonl_and_the_columns_that_are_asked_for(tmp_path: Path) -> None
     assert [(item.id, item.text, item.group, item.reason) for item in found] == [
         ("1.jpg", "one", "7", ""),
         ("2.jpg", "2", "", ""),
-        *((f"metadata.jsonl:{number}", "", "", "bad_line") for number in range(3, 8)),
+        *((f"metadata.jsonl:{number}", "", "", "bad_line") for number in range(3, 6)),
+        ("5.jpg", "", "", "no_label"),
+        ("metadata.jsonl:7", "", "", "bad_line"),
     ]
     (tmp_path / "other.csv").write_text("a,b\nx.jpg,y\n")
     asked = options(image_column="a", text_column="b")
