@@ -173,7 +173,7 @@ def test_setup_installs_the_project_at_its_locked_versions(name: str, kind: str)
     installs = [c for c in prepared(name)[f"{kind}_setup_commands"] if "pip install" in c]
     locked = f"-c {REMOTE_PROJECT}/requirements.lock"
     assert all(locked in command for command in installs)
-    assert any(f"-e {REMOTE_PROJECT}" in command for command in installs)
+    assert any(f"-e {REMOTE_PROJECT}'[train]'" in command for command in installs)
     assert (ROOT / "requirements.lock").is_file()
 
 
