@@ -88,9 +88,8 @@ class SecondReading:
         order = np.arange(self._size)
         confidences = np.concatenate([np.zeros(0), *(first.confidences for first in firsts)])
         for number, place in enumerate(self._places):
-            first = confidences[place]
-            surer = not self._then.surer or second.confidences[number] > first
-            if second.texts[number] and surer:  # as ``Then.settled``
+            read = second.texts[number], second.confidences[number]
+            if self._then.counts(confidences[place], *read):
                 order[place] = self._size + number
         whole = Readings.joined([*firsts, second])
         ends = np.cumsum([len(first) for first in firsts])

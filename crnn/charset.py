@@ -122,10 +122,6 @@ class Charset:
     def _ids(self) -> dict[str, int]:
         return {c: i for i, c in enumerate(self.characters, start=BLANK_ID + 1)}
 
-    @cached_property
-    def _known(self) -> frozenset[str]:
-        return frozenset(self.characters)
-
     def unknown(self, text: str) -> list[str]:
         """The distinct characters of ``text`` that the set lacks, in order of appearance."""
         return list(dict.fromkeys(c for c in normalise(text) if c not in self._ids))
@@ -145,8 +141,8 @@ class Charset:
         None where that doesn't help either. The length stays.
         """
         turned: dict[int, str] = {}
-        for c in set(text) - self._known:
-            other = next((f for f in (c.lower(), c.upper()) if f in self._known), None)
+        for c in set(text) - self._ids.keys():
+            other = next((f for f in (c.lower(), c.upper()) if f in self._ids), None)
             if other is None:
                 return None
             turned[ord(c)] = other

@@ -66,9 +66,13 @@ class Then:
 
     def settled(self, first: Result, second: Result) -> Result:
         """Which of a doubtful picture's readings counts."""
-        read = second.text and second.error_code is None
-        counts = read and (not self.surer or second.confidence > first.confidence)
+        read = second.error_code is None
+        counts = read and self.counts(first.confidence, second.text, second.confidence)
         return second if counts else first
+
+    def counts(self, first_confidence: float, text: str, confidence: float) -> bool:
+        """Whether the second bundle's ``text`` and ``confidence`` count instead of the first's."""
+        return bool(text) and (not self.surer or confidence > first_confidence)
 
 
 def second_bundle(uri: str, *, below: float, surer: bool, with_onnx: bool = True) -> Then | None:

@@ -155,11 +155,9 @@ class EngineThread(threading.Thread):
             counts = self._counts(recognizer, entry, picture, result, log_probability)
             if counts is None:
                 continue
-            if self._then is None:
-                done.append((entry, counts))
-            elif entry.first is not None:
+            if self._then and entry.first is not None:
                 done.append((entry, self._then.settled(entry.first, counts)))
-            elif self._then.is_doubtful(counts):
+            elif self._then and self._then.is_doubtful(counts):
                 doubtful.append((entry, counts))
             else:
                 done.append((entry, counts))
