@@ -21,7 +21,11 @@ from jobs.serving.settings import BACKSTOP_S, Here, ServeSettings
 
 _STARTER = "haproxy.py"
 _LOCAL_VARIABLE = "CRNN_SERVE_LOCAL"
-_COMMON = {
+PATIENCE = {  # of Serve's controller with its proxies: a busy machine is no broken one
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
+}
+_COMMON = PATIENCE | {
     edge.CALLBACK_VARIABLE: edge.CALLBACK,
     _LOCAL_VARIABLE: "1",
     "RAY_AUTH_MODE": "token",  # others on this machine reach Ray's own ports: not without it
@@ -33,8 +37,6 @@ _COMMON = {
     "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
     "RAY_SERVE_LOG_TO_STDERR": "0",
-    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # a busy machine is no broken one
-    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
 }
 _HAPROXY = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",

@@ -15,7 +15,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.1
 _READY_S = 120.0
+_PROXIES_S = 300.0
 _EXAMPLE = "picture.png"
 _MISSING = (
     "\nThe cluster has this project, but not its dependencies: install them on every node, in "
@@ -46,7 +47,7 @@ def run(here: Here, settings: ServeSettings) -> None:
     """
     signals = Signals()
     has_token = bool(read_token(settings.token_file))
-    joins = bool(here.address or os.environ.get("RAY_ADDRESS"))
+    joins = _joins(here)
     settings = settings.placed(0 if joins else len(os.sched_getaffinity(0)))
     with tempfile.TemporaryDirectory(prefix="crnn-serve-") as folder:
         if not joins:
@@ -63,6 +64,11 @@ def run(here: Here, settings: ServeSettings) -> None:
                 bundle = _rolled(here, settings, bundle)
             print("stopping: answering the requests that have arrived", flush=True)
     print("ended", flush=True)
+
+
+def _joins(here: Here) -> bool:
+    """Whether the service goes to a cluster that runs already."""
+    return bool(here.address or os.environ.get("RAY_ADDRESS"))
 
 
 def _prepare(here: Here, settings: ServeSettings, folder: Path) -> None:
@@ -149,15 +155,42 @@ def _deployed(here: Here, bundle: Chosen) -> Iterator[None]:
         "port": here.port,
         "request_timeout_s": bundle.settings.longest_request_s + BACKSTOP_S,
     }
+    # A cluster that runs already has no environment of ours; its controller can be given one.
+    controller = {"runtime_env": {"env_vars": ingress.PATIENCE}} if _joins(here) else None
     try:
         with _said_plainly():
-            serve.start(http_options=http_options)
-            serve.run(application(bundle.settings), name=here.name, route_prefix="/")
+            _patiently(
+                lambda: serve.start(http_options=http_options, controller_options=controller)
+            )
+            _patiently(
+                lambda: serve.run(application(bundle.settings), name=here.name, route_prefix="/")
+            )
         yield
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         serve.delete(here.name)
+
+
+def _patiently(step: Callable[[], object]) -> None:
+    """``step``; again, for minutes, where Serve's proxy starts later than Serve waits for it.
+
+    Both steps may be repeated: Serve joins what the first try began.
+    """
+    from ray.exceptions import RayActorError
+
+    deadline, said = time.monotonic() + _PROXIES_S, False
+    while True:
+        try:
+            step()
+            return
+        except (TimeoutError, RayActorError):
+            if time.monotonic() > deadline:
+                raise
+        if not said:
+            print("note: waiting for Serve's proxy: this machine is busy", flush=True)
+        said = True
+        time.sleep(1.0)
 
 
 @contextmanager
@@ -169,7 +202,7 @@ def _said_plainly() -> Iterator[None]:
 
     try:
         yield
-    except (ConnectionError, RuntimeError, RayError) as error:
+    except (ConnectionError, TimeoutError, RuntimeError, RayError) as error:
         text = text_of(error)
         remedy = _MISSING if "No module named" in text else ""
         raise CrnnError(f"the service didn't start: {text}{remedy}") from error
