@@ -163,8 +163,9 @@ def kill_driver_in(home: Path, epoch: int, *, patient: bool) -> None:
         job.send_signal(signal.SIGKILL)
         assert job.wait() == -signal.SIGKILL
         gone(raylets, home / "log")
+        # It can't end by itself while it is held, and let go it could reach another checkpoint.
         with contextlib.suppress(ProcessLookupError):  # the raylet may have taken it along
-            os.kill(held, signal.SIGCONT)
+            os.kill(held, signal.SIGKILL)
         agents = [process for process in family if process.name in AGENTS]
         gone([process for process in family if process not in agents], home / "log")
         if patient:

@@ -19,11 +19,14 @@ from crnn import storage
 from crnn.errors import DataError
 from crnn.recognizer import Recognizer
 from pipelines.recognition import BulkConfig, carry_out, plan_work, recognize
+from pipelines.recognition.plan import CHUNK_ROWS
 from pipelines.stores import s3_client
 from tests.pipelines.evaluation_cases import random_bundle, rendered, sample, write_set
 from tests.pipelines.recognition.results import assert_once, rows_of
 
 pytestmark = pytest.mark.usefixtures("local_ray")
+COUNT = 600
+"""Good pictures: more than a chunk."""
 ODD_KEYS = ("a b.png", "ü/ñ+1.png", "50%25.png", "x?y=1.png", "tab\tname.png")
 
 
@@ -40,10 +43,10 @@ def crops(drawn: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A thousand pictures in two folders, two of them bad, and a file that is no picture."""
+    """``COUNT`` pictures in two folders, two bad ones, and a file that is no picture."""
     folder = tmp_path_factory.mktemp("drawn") / "crops"
     (folder / "b").mkdir(parents=True)
-    for number in range(1000):
+    for number in range(COUNT):
         name = f"{'b/' if number % 3 else ''}{number}.png"
         (folder / name).write_bytes(rendered(str(number)))
     (folder / "page.jpg").write_bytes(b"<html>not a picture</html>")
@@ -74,10 +77,10 @@ def test_every_picture_has_one_row_as_the_recognizer_reads_it(
             assert (row["squeezed"], row["turned"]) == (result.squeezed, result.turned)
             assert row["confidence"] == pytest.approx(result.confidence, abs=1e-3)
             assert "".join(char["char"] for char in row["chars"]) == result.text
-    assert outcome.read == outcome.report["rows"] == 1002
-    assert outcome.report["read"] == 1000
+    assert outcome.read == outcome.report["rows"] == COUNT + 2
+    assert outcome.report["read"] == COUNT
     assert sum(outcome.report["errors"].values()) == 2
-    assert sum(outcome.report["confidence_histogram"]) == 1000
+    assert sum(outcome.report["confidence_histogram"]) == COUNT
 
 
 def test_run_again_reads_what_is_new_or_has_changed(
@@ -122,7 +125,7 @@ def test_an_unfinished_job_goes_on_where_it_stopped(
     parts[0].unlink()
     (tmp_path / "out/_report.json").unlink()
     kept = parts[1].stat().st_mtime_ns
-    assert recognize(bundle, str(crops), out, BulkConfig()).read == 512
+    assert recognize(bundle, str(crops), out, BulkConfig()).read == CHUNK_ROWS
     assert parts[1].stat().st_mtime_ns == kept
     assert_once(rows_of(out), pictures(crops))
 
@@ -196,7 +199,7 @@ def test_readings_too_unsure_are_errors_with_their_text(
     before = {row["uri"]: row for row in rows_of(all_rows)}
     least = statistics.median(row["confidence"] for row in before.values() if row["text"])
     unsure = {uri for uri, row in before.items() if row["text"] and row["confidence"] < least}
-    assert 400 < len(unsure) < 600
+    assert 0.4 * COUNT < len(unsure) < 0.6 * COUNT
     config = BulkConfig(min_confidence=least)
     outcome = recognize(bundle, str(crops), out, config)
     for row in rows_of(out):

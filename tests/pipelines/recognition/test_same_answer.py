@@ -25,7 +25,7 @@ from tests.pipelines.recognition.results import rows_of
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 BUNDLE = str(PROJECT_ROOT / "bundles" / "strings")
-COUNT, FEW = 1000, 300
+COUNT, SOME, FEW = 1000, 300, 120
 TOLERANCE = 1e-3
 
 
@@ -59,7 +59,7 @@ def test_many_pictures_read_alike_in_every_engine(
 
 @pytest.mark.slow
 def test_engines_in_bfloat16_lose_what_the_bundle_says(tmp_path: Path) -> None:
-    samples, expected = rendered_set(tmp_path, FEW)
+    samples, expected = rendered_set(tmp_path, SOME)
     losses = load_bundle(BUNDLE).reduced
     assert set(losses) == set(REDUCED)
     for engine, loss in losses.items():
@@ -69,7 +69,7 @@ def test_engines_in_bfloat16_lose_what_the_bundle_says(tmp_path: Path) -> None:
             continue
         pairs = zip(rows_by(engine, tmp_path), expected, strict=True)
         changed = sum(row["text"] != result.text for row, result in pairs)
-        assert changed / FEW <= 3 * loss.changed / loss.pictures + 0.01, engine
+        assert changed / SOME <= 3 * loss.changed / loss.pictures + 0.01, engine
 
 
 def rows_by(engine: str, folder: Path) -> list[dict[str, Any]]:
