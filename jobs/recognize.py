@@ -6,6 +6,7 @@
     python jobs/recognize.py --bundle runs/first/bundle --input crops/ --output results/
     python jobs/recognize.py --then STRONG --below 0.9 --input crops/ --output results/
     python jobs/recognize.py --pages --input scans/ --output results/
+    python jobs/recognize.py --follow --input s3://b/incoming --output s3://b/results
     python jobs/recognize.py --bundle s3://b/bundle --input s3://b/crops --output s3://b/results
     ray job submit -- python jobs/recognize.py --bundle B --input 's3://b/2026/*.png' --output O
 
@@ -14,7 +15,8 @@ confidence, name. One that can't be read is reported on stderr and makes the exi
 --output, every input gets one row in OUTPUT/model=<digest>/*.parquet, with --pages every line of
 every page; _report.json is written last.
 If it is killed, the same command continues where it stopped. Run again later, it reads only what
-is new or has changed.
+is new or has changed. With --follow it doesn't end: it lists the input again and again and reads
+what has come, until Ctrl-C or SIGTERM; then it writes the report.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from jobs import cli
 from jobs.flags import BundleDigest, BundleOrIncluded, ClusterAddress
 from jobs.progress import ProgressLines
 from jobs.progress_file import ProgressFile
-from pipelines.recognition.config import BulkConfig, ReadOptions
+from pipelines.recognition.config import EVERY_S, MOST_EVERY_S, BulkConfig, ReadOptions
 
 if TYPE_CHECKING:
     from pipelines.recognition import Outcome, Progress, Work
@@ -68,9 +70,19 @@ class RecognizeSettings(BulkConfig):
     digest: BundleDigest = ""
     progress: str = ""
     """JSON file to write the job's progress to, for other programs: a path, s3:// or gs://."""
+    follow: bool = False
+    """Go on with the pictures that come, until Ctrl-C or SIGTERM."""
+    every_s: float = EVERY_S
+    """With --follow: seconds from the end of a listing of the input to the next."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 0 < self.every_s <= MOST_EVERY_S:
+            raise ValueError(
+                f"--every-s is {self.every_s:g}; expected above 0, to {MOST_EVERY_S:,.0f} s"
+            )
+        if self.every_s != EVERY_S and not self.follow:
+            raise ValueError(f"--every-s {self.every_s:g}: only with --follow")
         if self.pictures:
             self._check_here()
         elif not (self.input and self.output):
@@ -97,8 +109,9 @@ def main(argv: Sequence[str]) -> None:
     """Read as the arguments say, and print what came of it."""
     settings = cli.parse(RecognizeSettings, argv, description=__doc__ or "")
     from crnn.shipped import default_bundle
+    from jobs.following import stopped_by_signals
     from jobs.read_here import check_digest, read_here
-    from pipelines.recognition import plan_work
+    from pipelines.recognition import Follow, plan_work
 
     settings = replace(settings, bundle=settings.bundle or default_bundle())
     if settings.pictures:
@@ -109,20 +122,27 @@ def main(argv: Sequence[str]) -> None:
     file = ProgressFile(settings.progress)
     with file.telling():
         check_digest(settings.bundle, settings, settings.digest)
-        work = plan_work(settings.bundle, settings.input, settings.output, settings)
-        file.begin(_rows_there(work) if settings.progress else 0)
-        outcome = _carried_out(work, settings, file)
+        follow = Follow(settings.input, settings.every_s) if settings.follow else None
+        with stopped_by_signals(follow):
+            work = plan_work(
+                settings.bundle, settings.input, settings.output, settings, follow=follow
+            )
+            file.begin(_rows_there(work) if settings.progress else 0)
+            outcome = _carried_out(work, settings, file)
         print(describe(outcome), flush=True)
-        _check_found(outcome, settings.input)
-        file.finished(outcome.report, outcome.page)
+        if not outcome.left:
+            _check_found(outcome, settings.input)
+            file.finished(outcome.report, outcome.page)
 
 
 def _carried_out(work: Work, settings: RecognizeSettings, file: ProgressFile) -> Outcome:
     from jobs.cluster import connect
+    from jobs.following import FollowLines, stopped_by_signals
     from pipelines.recognition import carry_out, progress
     from pipelines.recognition.rows import Counted
 
     lines = ProgressLines("recognizing")
+    following = FollowLines(settings.every_s)
     if settings.pages:
         lines = ProgressLines("recognizing", unit="files", paced_by="pages")
 
@@ -130,15 +150,19 @@ def _carried_out(work: Work, settings: RecognizeSettings, file: ProgressFile) ->
         more = "" if now.listed else ", still listing"
         found = now.counted or Counted()
         each = f", {_pages_and_lines(found)}" if settings.pages else ""
-        note = f"{each}, {now.errors:,} errors{more}"
-        lines(now.done, now.total, note, final=now.listed, paced=found.pages)
+        if now.followed:
+            following(now, now.followed, each)
+        else:
+            note = f"{each}, {now.errors:,} errors{more}"
+            lines(now.done, now.total, note, final=now.listed, paced=found.pages)
         file(now.done, now.errors, now.total, listed=now.listed)
 
     while not work.agenda.wait():
         report(progress(work))
     if work.agenda.rows:
         connect(settings.address or None)
-    return carry_out(work, report)
+    with stopped_by_signals(work.follow):  # Ray has taken SIGTERM
+        return carry_out(work, report)
 
 
 def _check_found(outcome: Outcome, input_uri: str) -> None:
@@ -166,7 +190,14 @@ def _rows_there(work: Work) -> int:
 
 def describe(outcome: Outcome) -> str:
     """What was done, and what lies there now, in a few lines."""
+    from jobs.following import lag_of
+
     report, counted = outcome.report, outcome.counted
+    if outcome.left:
+        return (
+            f"read {outcome.read:,} inputs in this run\n{outcome.results_uri} is unfinished: "
+            f"{outcome.left:,} inputs that were found are left; run the same command again to go on"
+        )
     errors = ", ".join(f"{count:,} {code}" for code, count in report["errors"].items())
     what, speed = "pictures", f"{outcome.read / (outcome.seconds or 1):,.0f}/s"
     if counted is not None:
@@ -177,7 +208,7 @@ def describe(outcome: Outcome) -> str:
     each = f" ({by})" if len(report["read_by"]) > 1 else ""
     rows = f"{report['rows']:,} rows, {report['read']:,} read{each}"
     return (
-        f"read {outcome.read:,} {what} in this run{pace}\n"
+        f"read {outcome.read:,} {what} in this run{pace}\n{lag_of(outcome.lag)}"
         f"{outcome.results_uri} is complete: {rows}, "
         f"errors: {errors or 'none'}\nreport: {outcome.page}"
     )

@@ -7,7 +7,7 @@ are; Ray would wrap them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -63,7 +63,7 @@ def spread(
     processes: Processes,
     *,
     ordered: bool = False,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """What workers make of all items, each item in whichever process is free.
 
     Args:

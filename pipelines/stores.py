@@ -42,6 +42,10 @@ _RUN_NAMES = 1 << 16
 _BLOCK_BYTES = 1 << 16
 
 
+class NothingThereError(DataError):
+    """No folder, no file and no key: of a prefix, that nothing was written below it yet."""
+
+
 def is_picture_name(name: str, *, documents: bool = False) -> bool:
     """Whether a file of this name is a picture, or a document, as far as its suffix says."""
     suffix = PurePosixPath(name).suffix.lower()
@@ -84,7 +88,7 @@ def file_at(uri: str) -> dict[str, Any]:
     system, path = storage.resolve(uri)
     info = storage.attempt("look at", uri, lambda: system.get_file_info(path))
     if not info.is_file:
-        raise DataError(f"there is nothing at {uri}; expected a prefix with pictures")
+        raise NothingThereError(f"there is nothing at {uri}; expected a prefix with pictures")
     return {"uri": uri, "etag": f"{info.size}-{info.mtime_ns}", "size": info.size}
 
 
@@ -215,7 +219,9 @@ def _local_files(uri: str) -> Iterator[dict[str, Any]]:
         return
     if not is_there or not Path(root).is_dir():
         what = "a pipe, a socket or a device" if is_there else "nothing"
-        raise DataError(f"there is {what} at {uri}; expected a folder, a picture or a pattern")
+        raise NothingThereError(
+            f"there is {what} at {uri}; expected a folder, a picture or a pattern"
+        )
     storage.attempt("list", uri, lambda: os.scandir(root).close())
     folders, been = [root], set[tuple[int, int]]()
     while folders:

@@ -4,7 +4,8 @@
 (what is new) → ``plan`` (written down in chunks, the ledger) → ``agenda`` (handed out while the
 listing goes on) → ``flow`` (chunks over the processes of a cluster) → ``reader`` (``source``:
 bytes; decoded; read; ``rows``: one results file a chunk) → ``sweep`` (rows that newer ones
-replace) → ``summary`` (the report, written last).
+replace) → ``summary`` (the report, written last). ``follow`` lists again and again, for pictures
+that keep coming.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
         progress,
         recognize,
     )
+    from pipelines.recognition.follow import Follow
 
 __all__ = [
     "BulkConfig",
+    "Follow",
     "Outcome",
     "Progress",
     "Work",
@@ -36,4 +39,4 @@ __all__ = [
     "recognize",
 ]
 
-__getattr__ = names_of(__name__, __all__, "config", "flow")
+__getattr__ = names_of(__name__, __all__, "config", "flow", "follow")

@@ -24,6 +24,9 @@ from pipelines.prefixes import check_prefix
 if TYPE_CHECKING:
     from crnn.pages.db import DbDetector
 
+EVERY_S, MOST_EVERY_S = 10.0, 86_400.0
+"""Seconds between two listings of an input that is followed: usual, and most."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:

@@ -11,6 +11,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -32,10 +33,11 @@ from pipelines.agenda import Agenda
 from pipelines.prefixes import leads_out
 from pipelines.recognition.config import BulkConfig
 from pipelines.recognition.finished import REPORT_FILE
+from pipelines.recognition.follow import Follow, Followed, Lag
 from pipelines.recognition.known import Known
 from pipelines.recognition.listing import list_inputs
 from pipelines.recognition.page_lines import CHUNK_FILES, whole_files
-from pipelines.recognition.plan import CHUNK_ROWS, Chunk, Ledger, Plan
+from pipelines.recognition.plan import CHUNK_ROWS, Chunk, Ledger, Plan, plan_of
 from pipelines.recognition.reader import ChunkOutcome, ChunkReader, ReadConfig
 from pipelines.recognition.rows import Counted
 from pipelines.recognition.summary import RunFigures, summarise, write_summary
@@ -62,6 +64,8 @@ class Progress:
     errors: int
     counted: Counted | None = None
     """Pages and lines, where the job reads whole pages."""
+    followed: Followed | None = None
+    """Where the job goes on with what comes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +81,14 @@ class Outcome:
     seconds: float
     """From then until the last row was written."""
     report: dict[str, Any]
-    """As in ``_report.json``."""
+    """As in ``_report.json``; empty where inputs are left."""
     page: str
-    """Address of the page that shows it."""
+    """Address of the page that shows it; empty where inputs are left."""
     results_uri: str
+    left: int = 0
+    """Inputs not read, where the job was told to stop; nothing reports them as complete."""
+    lag: Lag | None = None
+    """How long those that came while it ran had to wait."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +99,21 @@ class Work:
     read: ReadConfig
     out_uri: str
     agenda: Agenda
+    follow: Follow | None = None
+    """Where it goes on with what comes, until told to stop."""
 
 
-def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig) -> Work:
+def plan_work(
+    bundle_uri: str,
+    input_uri: str,
+    out_uri: str,
+    config: BulkConfig,
+    *,
+    follow: Follow | None = None,
+) -> Work:
     """Load the bundle, and begin to list the inputs and to write down what is new; without Ray.
+
+    With ``follow`` the inputs are listed again and again until it is told to stop.
 
     Raises:
         BundleError: as ``load_bundle``; when both bundles of a cascade are the same.
@@ -112,16 +131,20 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
         check_engine(config.engine, one, config.device)
         Recognizer(one).decoder(config.decoder or None, lexicon=lexicon, ngram=ngram)
     out_uri = storage.absolute(out_uri)
-    listing = list_inputs(
-        input_uri,
-        all_files=config.all_files,
-        documents=config.pages,
-        without=out_uri,
-        prefixes=config.prefixes,
-        ignore_columns=config.ignore_columns,
-    )
+
+    def listing() -> Iterator[pa.Table]:
+        found = list_inputs(
+            input_uri,
+            all_files=config.all_files,
+            documents=config.pages,
+            without=out_uri,
+            prefixes=config.prefixes,
+            ignore_columns=config.ignore_columns,
+        )
+        return whole_files(found) if config.pages else found
+
     detector = config.page_detector() if config.pages else None
-    inputs = _not_empty(input_uri, whole_files(listing) if config.pages else listing)
+    inputs = iter(()) if follow else _not_empty(input_uri, listing())
     ledger = Ledger(out_uri, digest, chunk_rows=CHUNK_FILES if config.pages else CHUNK_ROWS)
     _check_output(config.prefixes, out_uri, ledger.results_uri, ledger.work_uri)
     ledger.claim(_recipe(bundle, then, detector, config))
@@ -141,7 +164,11 @@ def plan_work(bundle_uri: str, input_uri: str, out_uri: str, config: BulkConfig)
             results_uri=ledger.results_uri,
         ),
         out_uri=out_uri,
-        agenda=Agenda(ledger.chunks_left(), _plans(ledger, inputs)),
+        agenda=Agenda(
+            ledger.chunks_left(),
+            follow.plans(ledger, listing) if follow else _plans(ledger, inputs),
+        ),
+        follow=follow,
     )
 
 
@@ -166,13 +193,28 @@ def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: No
     counted = Counted() if work.read.options.pages else None
     on_progress(progress(work, counted=counted))
     for outcome in _outcomes(work):
-        done += outcome.rows
-        errors += outcome.errors.total()
-        began, ended = min(began, outcome.began), max(ended, outcome.ended)
-        counted = counted and counted.plus(outcome.counted or Counted())
+        if outcome is not None:
+            done += outcome.rows
+            errors += outcome.errors.total()
+            began, ended = min(began, outcome.began), max(ended, outcome.ended)
+            counted = counted and counted.plus(outcome.counted or Counted())
         on_progress(progress(work, done=done, errors=errors, counted=counted))
     began = min(began, ended)
     sweep(work.ledger)
+    lag = work.follow.lag() if work.follow else None
+    left = sum(chunk.rows for chunk in work.ledger.chunks_left()) if work.follow else 0
+    if left:
+        return Outcome(
+            read=done,
+            counted=counted,
+            start_seconds=began - begin,
+            seconds=ended - began,
+            report={},
+            page="",
+            results_uri=work.ledger.results_uri,
+            left=left,
+            lag=lag,
+        )
     run = RunFigures(
         pictures=done,
         counted=counted,
@@ -191,6 +233,7 @@ def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: No
         report=report,
         page=page,
         results_uri=work.ledger.results_uri,
+        lag=lag,
     )
 
 
@@ -200,7 +243,12 @@ def progress(
     """Progress after this number of inputs."""
     agenda = work.agenda
     return Progress(
-        done=done, total=agenda.rows, listed=agenda.complete, errors=errors, counted=counted
+        done=done,
+        total=agenda.rows,
+        listed=agenda.complete,
+        errors=errors,
+        counted=counted,
+        followed=work.follow.now() if work.follow else None,
     )
 
 
@@ -261,7 +309,8 @@ def _utc(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
 
 
-def _outcomes(work: Work) -> Iterator[ChunkOutcome]:
+def _outcomes(work: Work) -> Iterator[ChunkOutcome | None]:
+    """Of every chunk when its rows are written; None after a moment in which there was none."""
     config_ref: ray.ObjectRef | None = None
     options = work.read.options
     then = work.read.then
@@ -277,10 +326,27 @@ def _outcomes(work: Work) -> Iterator[ChunkOutcome]:
         window = work.agenda.take()
         if window:
             config_ref = config_ref or ray.put(work.read)
-            tasks = _tasks(window, processes.count(), is_last=work.agenda.over)
-            yield from spread(ChunkReader, config_ref, tasks, processes)
+            is_last = work.agenda.over or work.follow is not None
+            tasks = _tasks(window, processes.count(), is_last=is_last)
+            with closing(spread(ChunkReader, config_ref, tasks, processes)) as outcomes:
+                yield from _followed(outcomes, work) if work.follow else outcomes
         elif ready:
             return
+        else:
+            yield None
+        if work.follow and work.follow.stopped:
+            return
+
+
+def _followed(outcomes: Iterator[ChunkOutcome], work: Work) -> Iterator[ChunkOutcome]:
+    """The same, until the job was told to stop and a while has gone by; then the sweep."""
+    assert work.follow is not None
+    for outcome in outcomes:
+        work.follow.read(plan_of(outcome.part), outcome.ended)
+        yield outcome
+        if work.follow.overdue:
+            return
+    work.follow.may_sweep(lambda: sweep(work.ledger))
 
 
 def _tasks(

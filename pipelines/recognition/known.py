@@ -18,7 +18,9 @@ _RUN_KEYS = 1 << 16
 class Known:
     """Inputs of the plans there are, and those that came by in this run."""
 
-    def __init__(self, newest_first: Iterable[Iterable[pa.Table]]) -> None:
+    def __init__(self, newest_first: Iterable[Iterable[pa.Table]], *, rounds: bool = False) -> None:
+        """``rounds``: there will be a ``next_round``, so what is fresh is remembered."""
+        self._rounds = rounds
         self._places, self._versions = _KeySet(), _KeySet()
         """Every place, and the version of it that was planned last."""
         for plan in newest_first:
@@ -27,13 +29,21 @@ class Known:
             for keys, kind in ((self._places, 0), (self._versions, 1)):
                 new = [pair[kind][mask] for pair, mask in zip(found, last, strict=True)]
                 keys.add(np.concatenate([NO_KEYS, *new]))
+        self._changed: dict[bytes, bytes] = {}
+        """The version planned last of places that had another one; only ``next_round`` fills it."""
         self._taken = _KeySet()
         self._taken_lately: set[bytes] = set()
+        self._fresh: list[tuple[Keys, Keys]] = []
 
     def fresh(self, page: pa.Table) -> pa.Table:
         """Its rows in a version not known and not taken before, with ``REPLACES``."""
-        place = places(page)
-        new = ~self._versions.has(versions(page)) & ~self._taken.has(place)
+        place, version = places(page), versions(page)
+        new = ~self._versions.has(version)
+        if self._changed:
+            for at, key in enumerate(place.tolist()):
+                last = self._changed.get(key)
+                new[at] = new[at] if last is None else last != version[at]
+        new &= ~self._taken.has(place)
         for row in np.flatnonzero(new):
             key = bytes(place[row])
             new[row] = key not in self._taken_lately
@@ -42,7 +52,20 @@ class Known:
             self._taken.add(np.array([*self._taken_lately], NO_KEYS.dtype))
             self._taken_lately.clear()
         replaces = pa.array(self._places.has(place))
+        if self._rounds:
+            self._fresh.append((place[new], version[new]))
         return page.append_column(REPLACES, replaces).filter(pa.array(new))
+
+    def next_round(self) -> None:
+        """What ``fresh`` gave is planned; what is listed from here on may have changed since."""
+        for place, version in self._fresh:
+            again = self._places.has(place)
+            self._changed.update(zip(place[again].tolist(), version[again].tolist(), strict=True))
+            self._places.add(place[~again])
+            self._versions.add(version[~again])
+        self._fresh.clear()
+        self._taken = _KeySet()
+        self._taken_lately.clear()
 
 
 class _KeySet:

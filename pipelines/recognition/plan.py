@@ -79,6 +79,8 @@ class Ledger:
         self._chunk_rows = chunk_rows
         self.results_uri = storage.join(out_uri, f"{FOLDER}{digest[:16]}")
         self.work_uri = work_of(self.results_uri)
+        self._next = 0
+        """Number of the next plan, once there are some or ``add`` has looked."""
 
     def claim(self, recipe: Mapping[str, Any]) -> None:
         """Lays down how the rows are made.
@@ -104,7 +106,7 @@ class Ledger:
     def plans(self) -> list[Plan]:
         """Oldest first."""
         return [
-            _plan(_number(info.uri), info.uri, read_footer(info.uri))
+            _plan(plan_of(info.uri), info.uri, read_footer(info.uri))
             for info in self._files(self.work_uri, _PLAN)
         ]
 
@@ -128,28 +130,30 @@ class Ledger:
         Raises:
             DataError: when another job writes plans here meanwhile.
         """
-        plans = self.plans()
-        number = plans[-1].number + 1 if plans else 0
+        if not self._next:
+            there = [plan_of(info.uri) for info in self._files(self.work_uri, _PLAN)]
+            self._next = max(there, default=-1) + 1
         size = FIRST_PLAN_CHUNKS
         chunks: list[pa.Table] = []
         for chunk in gathered(tables, self._chunk_rows):
             chunks.append(chunk)
             if len(chunks) == size:
-                yield self._write(number, chunks)
-                number, chunks, size = number + 1, [], min(2 * size, MOST_PLAN_CHUNKS)
+                yield self._write(chunks)
+                chunks, size = [], min(2 * size, MOST_PLAN_CHUNKS)
         if chunks:
-            yield self._write(number, chunks)
+            yield self._write(chunks)
 
     def unswept(self) -> list[Plan]:
         """Plans with inputs whose older rows may still be there."""
-        swept = {_number(info.uri) for info in self._files(self.work_uri, _SWEPT)}
+        swept = {plan_of(info.uri) for info in self._files(self.work_uri, _SWEPT)}
         return [plan for plan in self.plans() if plan.replaces and plan.number not in swept]
 
     def mark_swept(self, plan: Plan) -> None:
         """No older row of its inputs is left."""
         storage.write_bytes(self._address(plan.number, _SWEPT), b"")
 
-    def _write(self, number: int, chunks: list[pa.Table]) -> Plan:
+    def _write(self, chunks: list[pa.Table]) -> Plan:
+        number, self._next = self._next, self._next + 1
         address = self._address(number, _PLAN)
         file = pa.BufferOutputStream()
         with pq.ParquetWriter(file, PLAN_SCHEMA, compression="zstd") as writer:
@@ -204,8 +208,8 @@ def _read_plan(address: str, part: Any) -> Any:
         ) from error
 
 
-def _number(address: str) -> int:
-    """Number in the name of a plan."""
+def plan_of(address: str) -> int:
+    """Number of the plan in the name of its file, or of a results file."""
     return int(storage.base_name(address).split(".")[0].split("-")[1])
 
 

@@ -15,7 +15,7 @@ from pipelines.recognition.finished import LOW_CONFIDENCE, read_part
 from pipelines.recognition.inputs import NO_KEYS, REGION, SCHEMA, Keys, among, places, position
 from pipelines.recognition.known import REPLACES
 from pipelines.recognition.lists import BAD_LINE
-from pipelines.recognition.plan import Ledger, Plan
+from pipelines.recognition.plan import Ledger, Plan, plan_of
 from pipelines.recognition.rows import PAGE, as_results
 
 
@@ -72,7 +72,7 @@ def _newest(ledger: Ledger, plans: Sequence[Plan]) -> tuple[Keys, NDArray[np.int
 
 def _without_stale(address: str, keys: Keys, numbers: NDArray[np.int64]) -> int:
     """Rewrites a results file without rows that a later plan replaces; returns how many."""
-    part = int(storage.base_name(address).split("-")[1])
+    part = plan_of(address)
     if not len(numbers) or part >= numbers.max():
         return 0
     here = places(_without_lines(read_part(address, ["uri", "region", PAGE.name])))

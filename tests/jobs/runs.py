@@ -131,21 +131,21 @@ class KillPoints:
 
 
 @contextmanager
-def started(*arguments: str, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
+def started(*arguments: str, cwd: Path, job: Path = TRAIN) -> Iterator[subprocess.Popen[bytes]]:
     """The job in the background, its output in ``cwd/log``; killed at the end if it still runs."""
     with (cwd / "log").open("ab") as log:
-        job = subprocess.Popen(
-            [sys.executable, str(TRAIN), *arguments],
+        process = subprocess.Popen(
+            [sys.executable, str(job), *arguments],
             cwd=cwd,
             env=environment(),
             stdout=log,
             stderr=subprocess.STDOUT,
         )
     try:
-        yield job
+        yield process
     finally:
-        job.kill()
-        job.wait()
+        process.kill()
+        process.wait()
 
 
 def wait_until(

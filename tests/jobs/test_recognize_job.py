@@ -28,7 +28,10 @@ from tests.jobs.runs import (
     here_and_as_a_process,
     refused,
     run,
+    started,
+    wait_until,
     within,
+    without_control_characters,
 )
 from tests.pipelines.evaluation_cases import random_bundle, rendered, unlike_bundle
 
@@ -90,6 +93,11 @@ def test_bad_input_is_one_message_and_a_status(tmp_path: Path) -> None:
     refused(job(decoder="magic"), 2, "magic", "greedy")
     refused(job(lexicon="none.txt"), 1, "none.txt")
     refused(job(engine="torch-bf16"), 1, "torch-bf16", "jobs/export.py")
+    refused(job(**{"every-s": "5"}), 2, "--every-s 5: only with --follow")
+    refused(job(**{"every-s": "0"}), 2, "--every-s is 0; expected above 0")
+    refused(
+        within(recognize.main, "crops/0.png", "--follow", cwd=tmp_path), 2, "--follow", "--output"
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -175,3 +183,39 @@ def test_killed_at_many_moments_every_input_has_one_row(tmp_path: Path) -> None:
 
 def parts(out: Path) -> set[Path]:
     return set(out.rglob("part-*.parquet"))
+
+
+@pytest.mark.slow
+@pytest.mark.fault
+def test_a_followed_folder_outlives_a_kill_and_a_signal_ends_it(tmp_path: Path) -> None:
+    random_bundle(tmp_path / "bundle")
+    pictures, out, log = crops(tmp_path, 20), tmp_path / "out", tmp_path / "log"
+    command = ("--bundle", "bundle", "--input", "crops", "--output", "out", "--follow")
+
+    def until_read(count: int, job: subprocess.Popen[bytes]) -> None:
+        wait_until(lambda: len(uris(out)) == count, job=job, log=log)
+
+    def draw(*numbers: int, text: str = "") -> None:
+        for number in numbers:
+            (pictures / f"{number}.png").write_bytes(rendered(text or str(number)))
+
+    with started(*command, "--every-s", "0.5", job=JOB, cwd=tmp_path) as job:
+        until_read(20, job)
+        draw(*range(20, 30))
+        until_read(30, job)
+        draw(*range(30, 40))
+        job.send_signal(signal.SIGKILL)
+        job.wait()
+    with started(*command, "--every-s", "0.5", job=JOB, cwd=tmp_path) as job:
+        until_read(40, job)
+        draw(0, text="31415")
+        draw(*range(40, 45))
+        until_read(45, job)
+        job.send_signal(signal.SIGTERM)
+        assert job.wait(timeout=120) == 0, log.read_text()
+    assert uris(out) == {str(path): 1 for path in pictures.iterdir()}
+    assert json.loads((out / "_report.json").read_text())["rows"] == 45
+    said = log.read_text()
+    assert "stopping: finishing what is being read" in said
+    assert "what came while it ran: lag at most" in said
+    assert "Traceback" not in said and without_control_characters(said)
