@@ -3,6 +3,7 @@
     python jobs/review.py results/ review/ --below 0.8
     python jobs/review.py s3://bucket/results review/ --order random --limit 200
     python jobs/review.py results/ review/ --beside of-another-bundle/ --limit 200
+    python jobs/review.py results/ review/ --order different --per-kind 50
     python jobs/review.py results/ tasks/ --format label-studio --whole-pages
     python jobs/prepare.py review/ shards/review
 
@@ -79,8 +80,15 @@ def describe(selection: Selection, review: Review) -> str:
     what = "page" if review.page_uri.endswith(".html") else "tasks"
     return (
         f"{len(review.items):,} pictures to review{lost}; {selection.found:,} of "
-        f"{selection.total:,} rows fit in {selection.results_uri}\n"
+        f"{selection.total:,} rows fit in {selection.results_uri}\n{_kinds(selection)}"
         f"{what}: {review.page_uri}"
+    )
+
+
+def _kinds(selection: Selection) -> str:
+    """A line for each kind, where kinds count."""
+    return "".join(
+        f"  {kind}: {taken:,} of {found:,}\n" for kind, (taken, found) in selection.kinds.items()
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -131,18 +132,7 @@ def plan_work(
         check_engine(config.engine, one, config.device)
         Recognizer(one).decoder(config.decoder or None, lexicon=lexicon, ngram=ngram)
     out_uri = storage.absolute(out_uri)
-
-    def listing() -> Iterator[pa.Table]:
-        found = list_inputs(
-            input_uri,
-            all_files=config.all_files,
-            documents=config.pages,
-            without=out_uri,
-            prefixes=config.prefixes,
-            ignore_columns=config.ignore_columns,
-        )
-        return whole_files(found) if config.pages else found
-
+    listing = partial(_listing, input_uri, out_uri, config)
     detector = config.page_detector() if config.pages else None
     inputs = iter(()) if follow else _not_empty(input_uri, listing())
     ledger = Ledger(out_uri, digest, chunk_rows=CHUNK_FILES if config.pages else CHUNK_ROWS)
@@ -170,6 +160,19 @@ def plan_work(
         ),
         follow=follow,
     )
+
+
+def _listing(input_uri: str, out_uri: str, config: BulkConfig) -> Iterator[pa.Table]:
+    """What there is to read; of pages whole files."""
+    found = list_inputs(
+        input_uri,
+        all_files=config.all_files,
+        documents=config.pages,
+        without=out_uri,
+        prefixes=config.prefixes,
+        ignore_columns=config.ignore_columns,
+    )
+    return whole_files(found) if config.pages else found
 
 
 def _check_output(prefixes: tuple[str, ...], *folders: str) -> None:
@@ -201,20 +204,6 @@ def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: No
         on_progress(progress(work, done=done, errors=errors, counted=counted))
     began = min(began, ended)
     sweep(work.ledger)
-    lag = work.follow.lag() if work.follow else None
-    left = sum(chunk.rows for chunk in work.ledger.chunks_left()) if work.follow else 0
-    if left:
-        return Outcome(
-            read=done,
-            counted=counted,
-            start_seconds=began - begin,
-            seconds=ended - began,
-            report={},
-            page="",
-            results_uri=work.ledger.results_uri,
-            left=left,
-            lag=lag,
-        )
     run = RunFigures(
         pictures=done,
         counted=counted,
@@ -222,9 +211,8 @@ def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: No
         started=_utc(begin),
         finished=_utc(time.time()),
     )
-    report = summarise(work.ledger, bundle=work.read.bundle, then=work.read.then, run=run)
-    pictures = thumbnails(report["least_confident"], work.read.options.prefixes)
-    page = write_summary(report, work.out_uri, pictures)
+    left = sum(chunk.rows for chunk in work.ledger.chunks_left()) if work.follow else 0
+    report, page = ({}, "") if left else _reported(work, run)
     return Outcome(
         read=done,
         counted=counted,
@@ -233,8 +221,16 @@ def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: No
         report=report,
         page=page,
         results_uri=work.ledger.results_uri,
-        lag=lag,
+        left=left,
+        lag=work.follow.lag() if work.follow else None,
     )
+
+
+def _reported(work: Work, run: RunFigures) -> tuple[dict[str, Any], str]:
+    """The report, written last, and the address of its page."""
+    report = summarise(work.ledger, bundle=work.read.bundle, then=work.read.then, run=run)
+    pictures = thumbnails(report["least_confident"], work.read.options.prefixes)
+    return report, write_summary(report, work.out_uri, pictures)
 
 
 def progress(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 LABEL_STUDIO = "label-studio"
+DIFFERENT = "different"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +18,14 @@ class ReviewConfig:
     """Take results with a confidence below this; above 1: all of them."""
     limit: int = 500
     """Maximum number of pictures."""
-    order: Literal["confidence", "random"] = "confidence"
-    """The least confident first, or a random sample of the results below --below (the same sample
-    every time)."""
+    order: Literal["confidence", "random", "different"] = "confidence"
+    """Of the results below --below the least confident first, a random sample (the same every
+    time), or those whose texts are least like one another."""
+    per_kind: int = 0
+    """Maximum number of pictures of each kind; 0: no maximum."""
+    kind: Literal["characters", "length", "folder"] = "characters"
+    """With --per-kind, what makes a kind: letters, digits, signs and whether there are several
+    words; the length of the text (1, 2 to 3, 4 to 7 … characters); or the picture's folder."""
     beside: str = ""
     """Results of another bundle on the same pictures: take those that the two read differently,
     regardless of --below; first those that differ most and that both are sure of."""
@@ -42,8 +48,12 @@ class ReviewConfig:
             raise ValueError(f"--below is {self.below}; expected a confidence above 0, such as 0.9")
         if self.limit < 1:
             raise ValueError(f"--limit is {self.limit}; expected at least 1")
-        if self.order not in ("confidence", "random"):
-            raise ValueError(f"--order is {self.order!r}; expected confidence or random")
+        if self.order not in ("confidence", "random", "different"):
+            raise ValueError(f"--order is {self.order!r}; expected confidence, random or different")
+        if self.per_kind < 0:
+            raise ValueError(f"--per-kind is {self.per_kind}; expected 0 (all) or a number")
+        if self.kind != "characters" and not self.per_kind:
+            raise ValueError(f"--kind {self.kind}: only with --per-kind, the maximum of each kind")
         if self.format not in ("page", LABEL_STUDIO):
             raise ValueError(f"--format is {self.format!r}; expected page or {LABEL_STUDIO}")
         if self.format != LABEL_STUDIO and (self.pictures_at or self.whole_pages):

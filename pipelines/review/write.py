@@ -153,6 +153,10 @@ def _record(selection: Selection, config: ReviewConfig, review: Review) -> dict[
         "select": {f.name: getattr(config, f.name) for f in fields(ReviewConfig)},
         "rows": selection.total,
         "found": selection.found,
+        "kinds": {
+            kind: {"taken": taken, "found": found}
+            for kind, (taken, found) in selection.kinds.items()
+        },
         "pictures": [
             {
                 "uri": item.row["uri"],

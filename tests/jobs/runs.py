@@ -94,13 +94,18 @@ def within(
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 
-def here_and_as_a_process(main: Callable[[Sequence[str]], None], job: Path) -> pytest.MarkDecorator:
-    """``job``: ``within`` this process, on ``local_ray``; and, slow, ``run`` on its own cluster."""
+def here_and_as_a_process(
+    main: Callable[[Sequence[str]], None], job: Path, mark: str = "slow"
+) -> pytest.MarkDecorator:
+    """``job``: ``within`` this process, on ``local_ray``; and ``run`` on its own cluster.
+
+    ``mark``: of the latter; nightly where slow tests start, kill or interrupt the job already.
+    """
     return pytest.mark.parametrize(
         "job",
         [
             pytest.param(partial(within, main), id="here"),
-            pytest.param(partial(run, job=job), id="process", marks=pytest.mark.slow),
+            pytest.param(partial(run, job=job), id="process", marks=getattr(pytest.mark, mark)),
         ],
     )
 

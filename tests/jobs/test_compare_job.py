@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from jobs import compare_data, evaluate
 from tests.jobs.runs import refused, within, without_control_characters
@@ -68,6 +69,7 @@ def test_two_results_are_compared_by_their_rows(tmp_path: Path) -> None:
         refused(within(compare_data.main, *arguments.split(), cwd=tmp_path), 2, *words)
 
 
+@pytest.mark.slow
 def test_two_evaluations_say_which_bundle_is_better(tmp_path: Path, local_ray: None) -> None:
     prepared_cases(tmp_path)
     random_bundle(tmp_path / "other", seed=6)

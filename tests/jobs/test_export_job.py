@@ -38,7 +38,7 @@ def saved(folder: Path | str, factor: float = 1.0) -> str:
     )
 
 
-@here_and_as_a_process(export.main, JOB)
+@here_and_as_a_process(export.main, JOB, "nightly")
 def test_from_any_folder_on_rendered_pictures(job: Run, tmp_path: Path) -> None:
     digest = saved(tmp_path / "bundle")
     done = job("--bundle", "bundle", "--pictures", "80", "--rounds", "1", cwd=tmp_path)

@@ -213,6 +213,7 @@ def test_the_real_recognizer_of_a_package_reads_as_its_own_code(tmp_path: Path) 
     assert sum(text.isascii() and len(text) > 1 for text in texts) > 10
 
 
+@pytest.mark.slow
 def test_less_agreement_than_asked_for_is_status_1(tmp_path: Path) -> None:
     """Squeezed to a fifth of what they were, words are read otherwise."""
     words(tmp_path / "crops", 6)

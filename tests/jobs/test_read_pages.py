@@ -128,7 +128,7 @@ def test_bad_pages_have_their_codes_and_good_ones_beside_them_are_read(
     assert len(rows) == 2 * len(cases)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.fault
 def test_killed_at_the_worst_moments_every_line_has_one_row(
     folder: Path, tmp_path: Path, local_ray: None

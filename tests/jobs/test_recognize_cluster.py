@@ -16,9 +16,8 @@ from tests.jobs.runs import PROJECT, environment
 from tests.jobs.test_recognize_job import COUNT, JOB, crops, parts, uris
 from tests.pipelines.evaluation_cases import random_bundle
 
-pytestmark = pytest.mark.slow
 
-
+@pytest.mark.nightly  # one is submitted to real nodes for every change: tests/hosts
 def test_a_submitted_job_reads(tmp_path: Path) -> None:
     random_bundle(tmp_path / "bundle")
     pictures = crops(tmp_path, 60)
@@ -33,6 +32,7 @@ def test_a_submitted_job_reads(tmp_path: Path) -> None:
     assert uris(tmp_path / "out") == {str(p): 1 for p in pictures.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 def test_a_node_dies_and_every_input_has_one_row(tmp_path: Path) -> None:
     random_bundle(tmp_path / "bundle")

@@ -63,7 +63,7 @@ def uris(folder: Path) -> Counter[str]:
     )
 
 
-@here_and_as_a_process(recognize.main, JOB)
+@here_and_as_a_process(recognize.main, JOB, "nightly")
 def test_a_folder_and_again(job: Run, tmp_path: Path, local_ray: None) -> None:
     random_bundle(tmp_path / "bundle")
     pictures = crops(tmp_path, 60)
@@ -119,7 +119,10 @@ def test_a_list_of_nothing_that_is_there_is_no_success(tmp_path: Path, local_ray
 
 @pytest.mark.slow
 @pytest.mark.fault
-@pytest.mark.parametrize("more", [(), ("--then", "second", "--below", "1.0")])
+@pytest.mark.parametrize(
+    "more",
+    [pytest.param((), marks=pytest.mark.nightly), ("--then", "second", "--below", "1.0")],
+)
 def test_killed_at_the_worst_moments_every_input_has_one_row(
     more: tuple[str, ...], tmp_path: Path, local_ray: None
 ) -> None:

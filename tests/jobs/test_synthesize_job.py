@@ -21,7 +21,7 @@ PACKAGED = ("--no-system-fonts", "--style", "full")
 KILLED = (*PACKAGED, "--count", "60", "--part-rows", "6")
 
 
-@here_and_as_a_process(synthesize.main, JOB)
+@here_and_as_a_process(synthesize.main, JOB, "nightly")
 def test_a_set_with_its_preview(job: Run, tmp_path: Path, local_ray: None) -> None:
     words = tmp_path / "words.tsv"
     words.write_text("apple\t3\nbanana\t1\ncherry\n")

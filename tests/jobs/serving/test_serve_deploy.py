@@ -115,6 +115,7 @@ def check_that_a_new_replica_takes_the_accepted_one(
     assert answer.status_code == 200
 
 
+@pytest.mark.nightly  # one is submitted to real nodes for every change: tests/hosts
 def test_a_submitted_service_ends_with_its_job(tmp_path: Path) -> None:
     """``ray job submit -- python jobs/serve.py``, and ``ray job stop``."""
     port = free_port()

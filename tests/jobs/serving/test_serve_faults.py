@@ -97,6 +97,7 @@ def test_a_bundle_is_rolled_in_under_load_without_a_failed_request(
             assert client.get("/v1/model").json()["digest"] == digest
 
 
+@pytest.mark.nightly
 def test_replicas_follow_the_load_between_their_bounds(tmp_path: Path) -> None:
     flags = ("--min-replicas", "1", "--max-replicas", "2", "--target-ongoing-requests", "4")
     quick = ("--upscale-delay-s", "1", "--downscale-delay-s", "3")

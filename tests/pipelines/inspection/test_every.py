@@ -77,6 +77,7 @@ def test_all_samples_are_listed_with_those_that_stay(tmp_path: Path) -> None:
     assert json.loads(schema.metadata[SETS_KEY]) == {"train": sets[0], "val": sets[1]}
 
 
+@pytest.mark.slow
 def test_they_are_as_many_as_the_report_counts(tmp_path: Path) -> None:
     folder = tmp_path / "words"
     folder.mkdir()

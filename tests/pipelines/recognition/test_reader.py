@@ -51,6 +51,7 @@ def read(config: ReadConfig, chunks: Sequence[Chunk]) -> tuple[list[ChunkOutcome
     return list(reader(chunks)), len(set(descendants(os.getpid())) - before)
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 def test_who_comes_after_a_dead_one_keeps_its_files_and_decodes_apart(tmp_path: Path) -> None:
     folder, out = tmp_path / "crops", str(tmp_path / "out")
