@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from crnn.errors import DataError
@@ -16,6 +18,7 @@ PATH_COLUMNS = (
     *("image_path", "img_path", "image_file", "img", "filepath", "file_path"),
 )
 TEXT_COLUMNS = ("text", "label", "transcription", "words", "transcript")
+_LOG = logging.getLogger(__name__)
 Pictured = Callable[[str, str, str, str], Item]
 """Line, path, text and group → item."""
 
@@ -37,7 +40,7 @@ def columns_in(name: str, found: Sequence[str], options: SourceOptions) -> Colum
     """
     by_name = by_names(name, found)
     path = pick(by_name, options.image_column, PATH_COLUMNS)
-    text = pick(by_name, options.text_column, TEXT_COLUMNS)
+    text = pick_text(by_name, options)
     group = pick(by_name, options.group_column, ()) or ""
     if path is None or text is None or (options.group_column and not group):
         wanted = [
@@ -55,6 +58,24 @@ def columns_in(name: str, found: Sequence[str], options: SourceOptions) -> Colum
             "name others with --image-column, --text-column and --group-column"
         )
     return Columns(path, text, group)
+
+
+def pick_text(by_name: Mapping[str, str], options: SourceOptions) -> str | None:
+    """The column of the texts; where several may be, that is said once."""
+    found = pick(by_name, options.text_column, TEXT_COLUMNS)
+    others = tuple(by_name[one] for one in TEXT_COLUMNS if by_name.get(one, found) != found)
+    if found and others and not options.text_column:
+        _tell_of_choice(found, others)
+    return found
+
+
+@cache
+def _tell_of_choice(text: str, others: tuple[str, ...]) -> None:
+    """Say once which of several columns that may be texts is taken."""
+    _LOG.warning(
+        "there are the columns %s; %r is taken as the text, --text-column names another",
+        ", ".join(map(repr, (text, *others))), text,
+    )  # fmt: skip
 
 
 def by_names(where: str, found: Sequence[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import islice
 
@@ -25,6 +26,7 @@ from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOption
 from pipelines.sources.item import Item, ListedPaths, unusable
 from pipelines.sources.json_lists import read_json, read_jsonl
 from pipelines.sources.ranged import numbered_lines
+from pipelines.sources.values import parse_json
 from pipelines.stores import is_picture_name
 
 NAMES = (
@@ -52,7 +54,7 @@ def has_tabs(address: str) -> bool:
     """Whether the first line of a list is a picture's path, a tab and a text."""
     first = next(numbered_lines(address), None)
     path, tab, _ = first[1].partition("\t") if first else ("", "", "")
-    return bool(tab) and ("," not in path or is_picture_name(path.strip(' "')))
+    return bool(tab) and ("," not in path or is_picture_name(_paths_in(path)[0].strip(' "')))
 
 
 def is_list(folder: Folder, name: str) -> bool:
@@ -98,7 +100,19 @@ def _read_tsv(source: Opened, name: str, pictured: Pictured) -> Iterator[Item]:
                 complaint = complaint or _no_pair(line, len(fields))
                 yield unusable(where, "bad_line", complaint)
             else:
-                yield pictured(where, fields[0], fields[1], "")
+                for path in _paths_in(fields[0]):
+                    yield pictured(where, path, fields[1], "")
+
+
+def _paths_in(field: str) -> list[str]:
+    """The path in a field; several pictures of one text stand there as PaddleOCR has them, as a
+    list in JSON."""
+    if field.startswith("["):
+        with suppress(ValueError, RecursionError):
+            found = parse_json(field)
+            if found and isinstance(found, list) and all(isinstance(one, str) for one in found):
+                return found
+    return [field]
 
 
 def _no_pair(line: str, found: int) -> str:

@@ -16,7 +16,7 @@ from crnn import storage
 from crnn.errors import DataError, PictureError
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.output import PARTS_NAME
-from pipelines.sources.columns import TEXT_COLUMNS, by_names, pick
+from pipelines.sources.columns import TEXT_COLUMNS, by_names, pick, pick_text
 from pipelines.sources.files import bounded, read_file
 from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, Reader, SourceOptions
 from pipelines.sources.item import Item, Place, pictured, unusable
@@ -73,7 +73,7 @@ def columns_of(schema: pa.Schema, options: SourceOptions, address: str) -> dict[
     pictures = {name: by_name[name] for name in by_name if _holds_pictures(schema, by_name[name])}
     found = {
         "image": pick(pictures, options.image_column, IMAGE_COLUMNS),
-        "text": pick(by_name, options.text_column, TEXT_COLUMNS),
+        "text": pick_text(by_name, options),
     }
     for role, asked in (("id", options.id_column), ("group", options.group_column)):
         if asked:

@@ -13,7 +13,7 @@ from tests.pipelines.sources.made import files, items_of, options, rows
 
 
 def table(folder: Path, text: str, name: str = "labels.csv") -> list[tuple[str, str, str]]:
-    (folder / name).write_bytes(text.encode())
+    files(folder, {name: text})
     return rows(folder)
 
 
@@ -151,6 +151,30 @@ def test_lists_with_tabs_under_the_names_of_the_field(tmp_path: Path, name: str)
     files(tmp_path, {name: 'b.png, "B\tB"\n'})
     if not name.startswith("rec_"):
         assert open_source(str(tmp_path)).format == "icdar"
+
+
+def test_several_pictures_of_one_text_as_paddleocr_lists_them(tmp_path: Path) -> None:
+    text = '["images/a.png", "images/b.png"]\tAB\nc.png\tC\n["d.png]\tD\n[e].png\tE\n'
+    files(tmp_path, {"rec_gt_train.txt": text})
+    assert open_source(str(tmp_path)).format == "labels"
+    assert rows(tmp_path) == [
+        ("images/a.png", "AB", ""), ("images/b.png", "AB", ""), ("c.png", "C", ""),
+        ('["d.png]', "D", ""), ("[e].png", "E", ""),
+    ]  # fmt: skip
+
+
+def test_of_several_columns_that_may_be_texts_it_is_said_which_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = "file,label,text\n1.png,7,seven\n2.png,8,eight\n"
+    with caplog.at_level(logging.WARNING):
+        assert table(tmp_path / "a", lines) == [("1.png", "seven", ""), ("2.png", "eight", "")]
+    (told,) = caplog.messages
+    assert "the columns 'text', 'label'" in told and "--text-column names another" in told
+    caplog.clear()
+    asked = options(text_column="label")
+    assert rows(tmp_path / "a", options=asked) == [("1.png", "7", ""), ("2.png", "8", "")]
+    assert not caplog.messages
 
 
 def test_back_slashes_are_of_windows_unless_a_file_has_that_name(tmp_path: Path) -> None:
