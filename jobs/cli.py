@@ -13,7 +13,8 @@ import os
 import re
 import select
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -85,6 +86,18 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         sys.exit(141)
     except Exception as error:
         found = ours(error) or _of_a_file(error) or _of_a_package(error)
+        if found is None:
+            raise
+        sys.exit(_complain(found, status=1))
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """As ``run``, for a script that imports at once what an extra brings."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        found = _of_a_package(error)
         if found is None:
             raise
         sys.exit(_complain(found, status=1))

@@ -28,11 +28,13 @@ from crnn.charset_file import charset_of
 from jobs import cli
 from jobs.flags import ClusterAddress
 from jobs.progress import ProgressLines
-from pipelines.render.config import Content, RenderConfig, check_inputs, words_left_out
-from pipelines.render.fonts import FontSplit
-from pipelines.render.patterns import load_patterns
-from pipelines.render.style import named_style
-from pipelines.render.texts import TextSplit
+
+with cli.importing():
+    from pipelines.render.config import Content, RenderConfig, check_inputs, words_left_out
+    from pipelines.render.fonts import FontSplit
+    from pipelines.render.patterns import load_patterns
+    from pipelines.render.style import named_style
+    from pipelines.render.texts import TextSplit
 
 if TYPE_CHECKING:
     from pipelines.manifest import Manifest

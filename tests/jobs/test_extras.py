@@ -34,7 +34,7 @@ def without_them(folder: Path, *arguments: str) -> subprocess.CompletedProcess[s
     (folder / "sitecustomize.py").write_text(NOT_THERE)
     paths = os.pathsep.join([str(folder), str(PROJECT)])
     return subprocess.run(
-        [sys.executable, "-m", "jobs", *arguments],
+        [sys.executable, *arguments],
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True, text=True, timeout=300, check=False, cwd=folder,
     )  # fmt: skip
@@ -48,7 +48,12 @@ def test_the_modules_are_those_of_the_extra() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "package"), [("inspect pictures", "confusable_homoglyphs"), ("synthesize out", "")]
+    ("command", "package"),
+    [
+        ("-m jobs inspect pictures", "confusable_homoglyphs"),
+        ("-m jobs synthesize out", ""),
+        (f"{PROJECT}/jobs/synthesize.py out", ""),
+    ],
 )
 def test_what_needs_them_says_what_to_install(tmp_path: Path, command: str, package: str) -> None:
     (tmp_path / "pictures").mkdir()
@@ -62,9 +67,11 @@ def test_what_needs_them_says_what_to_install(tmp_path: Path, command: str, pack
 def test_a_picture_and_a_folder_are_read_without_them(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures/12.png").write_bytes(rendered("12"))
-    alone = without_them(tmp_path, "read", "pictures/12.png")
+    alone = without_them(tmp_path, "-m", "jobs", "read", "pictures/12.png")
     assert alone.returncode == 0 and "12" in alone.stdout, alone.stderr
-    many = without_them(tmp_path, "recognize", "--input", "pictures", "--output", "results")
+    many = without_them(
+        tmp_path, "-m", "jobs", "recognize", "--input", "pictures", "--output", "results"
+    )
     assert many.returncode == 0 and "results" in many.stdout, many.stderr
-    page = without_them(tmp_path, "review", "results", "review", "--below", "2")
+    page = without_them(tmp_path, "-m", "jobs", "review", "results", "review", "--below", "2")
     assert page.returncode == 0 and (tmp_path / "review/review.html").is_file(), page.stderr
