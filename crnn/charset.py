@@ -23,13 +23,30 @@ from crnn.text_order import TEXT_ORDERS, Ordered, TextOrder, logical, mirrors, t
 BLANK_ID = 0
 
 DIGITS = string.digits
+_ASCII = "".join(chr(code) for code in range(32, 127))
+_SIGNS = "€£¥¢§°©®™«»„“”‘’‚–—…•·"
+_OF_LATIN = "àáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿāăąćčďđēęěğģīįıķļľĺłńņňōőœŕřśşšșťţțūůűųźżž"
+"""Letters of the languages of Europe and of Turkish that ASCII hasn't."""
+_GREEK = "αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋΐΰ"
+_CYRILLIC = "абвгдеёжзийклмнопрстуфхцчшщъыьэюяґєіїђјљњћџѓќѕў"
+
+
+def _both_cases(small: str) -> str:
+    """The letters, and their capitals where they have ones of one character."""
+    capitals = (letter.upper() for letter in small)
+    return small + "".join(c for c in dict.fromkeys(capitals) if len(c) == 1 and c not in small)
+
+
 CHARSETS: dict[str, str] = {
     "digits": DIGITS,
     "lower": string.ascii_lowercase,
     "alnum": DIGITS + string.ascii_lowercase,
     "alnum_cased": DIGITS + string.ascii_lowercase + string.ascii_uppercase,
-    "ascii": "".join(chr(code) for code in range(33, 127)),
-    "ascii_space": "".join(chr(code) for code in range(32, 127)),
+    "ascii": _ASCII[1:],
+    "ascii_space": _ASCII,
+    "latin": _ASCII + _both_cases(_OF_LATIN).replace("I", "") + "İßẞ¿¡ªº²³½±×µ" + _SIGNS,
+    "greek": _ASCII + _both_cases(_GREEK) + _SIGNS,
+    "cyrillic": _ASCII + _both_cases(_CYRILLIC) + _SIGNS + "№",
     "codes": DIGITS + string.ascii_uppercase + "$€.,:/-",
 }
 

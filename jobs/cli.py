@@ -39,7 +39,7 @@ _MISSING = (MISSING, MISSING_NONPROP)
 _NOT_TO_BE_HAD = (errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS)
 OF_TRAINING = {
     *("babel", "brotli", "confusable_homoglyphs", "fontTools", "lmdb", "matplotlib", "rstr"),
-    *("symspellpy", "tensorboard"),
+    *("symspellpy", "tensorboard", "wordfreq"),
 }
 """Modules of the packages that the extra 'train' brings; fonts apart."""
 _EMPTY = "''"

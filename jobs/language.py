@@ -47,6 +47,8 @@ class LanguageSettings:
     words: str = ""
     """A UTF-8 file of words, each with its count after a tab. Default: the English list that is
     installed."""
+    languages: tuple[str, ...] = ()
+    """Languages, such as de fr, whose words to take instead of English ones."""
     texts: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE [FILE ...]")] = ()
     """UTF-8 files of texts, a line each, instead of words and numbers."""
     count: int = 600_000
@@ -62,8 +64,9 @@ class LanguageSettings:
     """Remove the bundle's language model instead."""
 
     def __post_init__(self) -> None:
-        if self.words and self.texts:
-            raise ValueError("--words and --texts are both given; expected one of them")
+        given = [name for name in ("words", "languages", "texts") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"--{' and --'.join(given)} are given; expected one of them")
         if self.count < 1:
             raise ValueError(f"--count is {self.count}; expected at least 1")
 
@@ -111,7 +114,7 @@ def drawn(settings: LanguageSettings, charset: Charset) -> Iterator[str]:
 
     rng, words, characters = (
         default_rng(settings.seed),
-        load_words(settings.words),
+        load_words(settings.words, settings.languages),
         charset.characters,
     )
     kinds = english_kinds(characters, words, "all", max_length=_MOST_CHARACTERS)

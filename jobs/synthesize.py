@@ -65,14 +65,17 @@ class SynthesizeSettings:
     words: str = ""
     """Your word list, lines of word<TAB>count, words may contain spaces; those that the charset
     can't write are counted and named. Default: 82,765 English words with frequencies."""
+    languages: tuple[str, ...] = ()
+    """Languages, such as de fr pl tr, whose words to draw by their frequency instead of English
+    ones (English is en); goes with --charset latin, greek or cyrillic, or your own."""
     patterns: str = ""
     """File of regular expressions to draw texts from too, lines of pattern<TAB>weight, such as
     [A-Z]{2}-\\d{4}; together as likely as all other texts, unless --kinds weights patterns."""
     locales: tuple[str, ...] = ()
     """Locales, such as de_DE fr_CH, whose dates and amounts to draw too."""
     charset: str = ""
-    """A charset's name, its characters, or a .txt file of them; default: ascii, with --lines
-    ascii_space."""
+    """A charset's name (ascii, latin, greek, cyrillic …), its characters, or a .txt file of them;
+    default: ascii, with --lines ascii_space."""
     max_length: int = 0
     """Maximum number of characters of a text; 0: 24, with --lines 48, for codes 12."""
     kinds: Mapping[str, float] = field(default_factory=dict)
@@ -141,6 +144,7 @@ class SynthesizeSettings:
             content=self.content,
             kinds=self.kinds or None,
             word_list=self.words,
+            languages=self.languages,
             locales=self.locales,
             patterns=load_patterns(self.patterns) if self.patterns else (),
             lines=self.lines,
@@ -158,7 +162,7 @@ def main(argv: Sequence[str]) -> None:
     config = settings.render_config()
     check_inputs(config)
     for line in words_left_out(config):
-        print(f"{settings.words}: {line}", flush=True)
+        print(f"{settings.words or ' '.join(settings.languages)}: {line}", flush=True)
     if settings.preview or settings.preview_augment:
         _write_previews(settings, config)
     if not settings.count:

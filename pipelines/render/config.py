@@ -77,6 +77,8 @@ class RenderConfig:
     """Instead of kinds: texts to choose from; the charset is then that of the words."""
     word_list: str = ""
     """Address of the word list for english, lines of word<TAB>count; empty: the installed one."""
+    languages: tuple[str, ...] = ()
+    """Codes of languages, such as de fr, whose words to draw in place of English ones."""
     patterns: tuple[Pattern, ...] = ()
     """Regular expressions to draw texts from too, as often as all other kinds together unless
     ``kinds`` says otherwise."""
@@ -111,11 +113,13 @@ class RenderConfig:
         if self.words and (self.patterns or self.locales):
             raise ValueError("words and patterns or locales are given; expected one of them")
         check_locales(self.locales)
+        if self.word_list and self.languages:
+            raise ValueError("both a word_list and languages are given; expected one of them")
         if self.words and self.kinds is not None:
             raise ValueError("both words and kinds are given; expected one of them")
         if self.content == "codes":
-            if self.lines or self.word_list:
-                raise ValueError("lines and word_list go with content 'english'")
+            if self.lines or self.word_list or self.languages:
+                raise ValueError("lines, word_list and languages go with content 'english'")
             text_kinds(self)
         elif self.words:
             raise ValueError("words go with content 'codes'; for 'english' give a word_list")
@@ -148,7 +152,12 @@ def text_kinds(config: RenderConfig) -> dict[str, Kind]:
     characters = Charset.named(config.charset).characters
     if config.content == "english":
         kinds = _english(
-            characters, config.word_list, config.split, config.max_length, config.lines
+            characters,
+            config.word_list,
+            config.languages,
+            config.split,
+            config.max_length,
+            config.lines,
         )
         kinds = _with_own(kinds, config, characters)
         return kinds if config.kinds is None else weighted(kinds, config.kinds)
@@ -186,11 +195,17 @@ def check_inputs(config: RenderConfig) -> None:
 
 @lru_cache(maxsize=8)
 def _english(
-    characters: str, word_list: str, split: TextSplit, max_length: int, lines: bool
+    characters: str,
+    word_list: str,
+    languages: tuple[str, ...],
+    split: TextSplit,
+    max_length: int,
+    lines: bool,
 ) -> dict[str, Kind]:
-    words = load_words(word_list)
-    if word_list:
-        _check_words(words, word_list, characters, split, max_length)
+    words = load_words(word_list, languages)
+    if word_list or languages:
+        name = word_list or f"the languages {' '.join(languages)}"
+        _check_words(words, name, characters, split, max_length)
     return english_kinds(characters, words, split, max_length=max_length, lines=lines)
 
 
@@ -213,10 +228,11 @@ def _check_words(
 
 def words_left_out(config: RenderConfig) -> list[str]:
     """What is to be said of the caller's word list: which words are never drawn, and why."""
-    if not config.word_list:
+    if not (config.word_list or config.languages):
         return []
     characters = Charset.named(config.charset).characters
-    return left_out(load_words(config.word_list), characters, config.max_length)
+    words = load_words(config.word_list, config.languages)
+    return left_out(words, characters, config.max_length)
 
 
 def chosen_fonts(config: RenderConfig, *, system: bool) -> tuple[Font, ...]:
@@ -253,7 +269,8 @@ def all_fonts(config: RenderConfig, *, system: bool) -> tuple[Font, ...]:
 def recipe_of(config: RenderConfig) -> dict[str, Any]:
     """All that decides the data but the installed fonts, in values that JSON keeps as they are."""
     left_out = {"words", "style", "overwrite", "part_rows", "charset"}
-    left_out |= {name for name in ("patterns", "locales") if not getattr(config, name)}
+    optional = ("patterns", "locales", "languages")
+    left_out |= {name for name in optional if not getattr(config, name)}
     plain = {f.name: getattr(config, f.name) for f in fields(config) if f.name not in left_out}
     words = hashlib.sha256("\n".join(config.words).encode()).hexdigest() if config.words else ""
     recipe = {
@@ -286,7 +303,7 @@ def _style_recipe(style: StyleConfig) -> dict[str, Any]:
 def _word_list_digest(config: RenderConfig) -> str:
     if config.content != "english":
         return ""
-    words = load_words(config.word_list)
+    words = load_words(config.word_list, config.languages)
     return hashlib.sha256(repr((words.words, words.counts.tolist())).encode()).hexdigest()
 
 

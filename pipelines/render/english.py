@@ -25,6 +25,10 @@ _MARK_SHARE = 0.08
 _ENDS = (".", ",", ",", ".", ":", "!", "?", ";", "...", "'s", "'S", "*", "-", "%", "/", "&", "+")
 _AROUND = ("()", '""', "''", "[]", "<>", "{}", "**", "--", "//", "##", "__", "``")
 _STARTS = ("#", "@", "&", "*", "-", "$", "+", "~", ">", "/", "=")
+_MORE_ENDS = ("…", "€", "°", "®", "™", "²")
+_MORE_AROUND = ("„“", "“”", "‘’", "«»", "¿?", "¡!")
+_MORE_STARTS = ("€", "£", "§", "•", "–", "…", "№")
+"""Marks of other languages, for charsets that have them."""
 _JOINTS = ("-", "-", "-", "/", "&", ".", "_", "+", "'", "|", "\\", "=", ":", "^")
 _DOMAINS = (
     "com",
@@ -163,13 +167,17 @@ class _Case:
             return word
         point = rng.random()
         if point < 0.6:
-            marked = word + pick(rng, _ENDS)
+            marked = word + pick(rng, self._with(_ENDS, _MORE_ENDS))
         elif point < 0.85:
-            around = pick(rng, _AROUND)
+            around = pick(rng, self._with(_AROUND, _MORE_AROUND))
             marked = around[0] + word + around[1]
         else:
-            marked = pick(rng, _STARTS) + word
+            marked = pick(rng, self._with(_STARTS, _MORE_STARTS)) + word
         return marked if set(marked) <= self.allowed else word
+
+    def _with(self, marks: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+        """The marks, and those of the others that the charset has."""
+        return marks + tuple(mark for mark in more if self.allowed.issuperset(mark))
 
 
 def in_case(word: str, case: str, rng: Generator) -> str:
@@ -261,7 +269,7 @@ def left_out(words: WordList, characters: str, max_length: int) -> list[str]:
 
 def _case_of(characters: str) -> _Case:
     allowed = frozenset(characters)
-    return _Case(bool(allowed & set(_SMALL)), bool(allowed & set(_CAPITALS)), allowed)
+    return _Case(any(map(str.islower, allowed)), any(map(str.isupper, allowed)), allowed)
 
 
 def _word_kinds(

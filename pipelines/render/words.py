@@ -1,7 +1,8 @@
 """Word lists with frequencies: one that comes with an installed package, or the user's own file.
 
 The default are the 82,765 words of ``symspellpy`` (MIT): words of SCOWL with their counts in the
-Google Books Ngrams (CC BY 3.0).
+Google Books Ngrams (CC BY 3.0). Those of some forty languages come with ``wordfreq`` (Speer 2022,
+doi:10.5281/zenodo.7199437; Apache-2.0, its data CC BY-SA 4.0), in small letters.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,14 @@ _PACKAGE = "symspellpy"
 _FILE = "frequency_dictionary_en_82_765.txt"
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _COUNT = re.compile(r"\d+\.?\d*|\.\d+")
+_MOST_OF_A_LANGUAGE = 60_000
+"""Words of a language, the most frequent ones."""
+_DOTTED_CAPITALS = ("az", "tr")
+_SHARP = re.compile(
+    "(au(?=sse[nr])|äu(?=sse)|blo|drei|flei|flie|fu|gie|gro|gru|grö|grü|hei|rei|schlie|spa|sto|stra"
+    "|stö|sü|wei)ss"
+)
+"""Frequent stems of German with ß; the list has all of them with ss."""
 WORD_POWER = 0.65
 """A word is drawn as often as its count to this power: 1 as in print, 0 all as often."""
 
@@ -49,16 +59,19 @@ class WordList:
         return lambda rng: words[int(np.searchsorted(limits, rng.random() * total, side="right"))]
 
 
-def load_words(uri: str = "") -> WordList:
+def load_words(uri: str = "", languages: tuple[str, ...] = ()) -> WordList:
     """The words of a file of lines ``word<TAB>count`` (count 1 where there is none).
 
-    Without ``uri`` the list that is installed. A word may have spaces in it: ``New York<TAB>5``. A
-    space may stand for the tab, before a number that ends the line.
+    Without ``uri`` those of ``languages``, by their codes, all languages as often; without these
+    the English list that is installed. A word may have spaces in it: ``New York<TAB>5``. A space
+    may stand for the tab, before a number that ends the line.
 
     Raises:
         DataError: when the file is missing, has no word, a count that is none, or a word with a
-            control character.
+            control character; for a language that there is no list of.
     """
+    if languages:
+        return _of_languages(languages)
     if not uri:
         return _installed()
     try:
@@ -97,6 +110,42 @@ def _word_and_count(line: str) -> tuple[str, str]:
         return word.strip(), count
     word, _, count = line.rpartition(" ")
     return (word.strip(), count) if word and _COUNT.fullmatch(count) else (line, "")
+
+
+@lru_cache(maxsize=2)
+def _of_languages(languages: tuple[str, ...]) -> WordList:
+    """The frequent words of each, numbers left out; a word of several languages adds up."""
+    from wordfreq import available_languages, get_frequency_dict  # seconds to read, megabytes
+
+    unknown = [language for language in languages if language not in available_languages()]
+    if unknown:
+        raise DataError(
+            f"--languages has {', '.join(map(repr, unknown))}; there are "
+            f"{', '.join(sorted(available_languages()))}; name a file of your own with --words"
+        )
+    found: dict[str, float] = {}
+    for language in languages:
+        listed = get_frequency_dict(language, wordlist="best").items()
+        words = ((normalise(w), f) for w, f in listed if not any(map(str.isnumeric, w)))
+        ours = list(islice(words, _MOST_OF_A_LANGUAGE))
+        total = sum(frequency for _, frequency in ours)
+        for word, frequency in ours:
+            for cased in _cased(word, language):
+                found[cased] = found.get(cased, 0.0) + frequency / total
+    least = min(found.values())
+    return WordList(list(found), np.array(list(found.values())) / least)
+
+
+def _cased(word: str, language: str) -> tuple[str, ...]:
+    """The word as it is spelled, which the list has in letters without case, and where small i and
+    capital I are no pair, in its capitals too."""
+    if language in _DOTTED_CAPITALS and "i" in word:
+        return word, word.replace("i", "İ").upper()
+    if language == "el" and word.endswith("σ"):
+        return (f"{word[:-1]}ς",)
+    if language == "de" and "ss" in word:
+        return (_SHARP.sub(r"\1ß", word),)
+    return (word,)
 
 
 @lru_cache(maxsize=1)

@@ -32,7 +32,7 @@ def test_a_submitted_job_reads(tmp_path: Path) -> None:
     assert uris(tmp_path / "out") == {str(p): 1 for p in pictures.iterdir()}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.fault
 def test_a_node_dies_and_every_input_has_one_row(tmp_path: Path) -> None:
     random_bundle(tmp_path / "bundle")

@@ -78,6 +78,7 @@ def test_a_failing_job_fails(head: Head, arguments: str, words: list[str]) -> No
     assert not (head.folder / "failed").exists()
 
 
+@pytest.mark.nightly  # as those on real nodes are for every change: tests/hosts
 def test_data_and_runs_on_s3(
     new_bucket: Callable[[], str], tmp_path: Path, local_ray: None
 ) -> None:

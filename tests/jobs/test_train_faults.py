@@ -179,6 +179,7 @@ def gone(family: list[Process], log: Path) -> None:
     wait_until(lambda: not any(process.runs() for process in family), log=log)
 
 
+@pytest.mark.nightly  # test_prepare_job interrupts for every change
 def test_an_interrupt_ends_the_job_and_its_processes(home: Path) -> None:
     """None of which, while two ranks train, listens to other machines."""
     with started(*command("2"), cwd=home) as job:

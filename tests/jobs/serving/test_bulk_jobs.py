@@ -84,7 +84,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         yield head
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_job_runs_to_its_end_while_its_service_is_replaced(head: Head) -> None:
     allowed = head.folder / "allowed"
     pictures = crops(allowed, COUNT)
