@@ -73,7 +73,9 @@ class Follow:
         """For each plan when the listing began before which none of its pictures had arrived."""
         self._recent: deque[tuple[float, float]] = deque()
         self._lags = array("d")
-        self._replaces, self._next_sweep_s = False, 0.0
+        self._replacing = set[int]()
+        """Plans with inputs that have an older row."""
+        self._replaced, self._next_sweep_s = False, 0.0
 
     def plans(self, ledger: Ledger, listing: Callable[[], Iterator[pa.Table]]) -> Iterator[Plan]:
         """Plans of what is new or has changed, until told to stop.
@@ -93,8 +95,9 @@ class Follow:
             for plan in ledger.add(tables):
                 if since is not None:
                     self._since[plan.number] = since
+                if plan.replaces:
+                    self._replacing.add(plan.number)
                 yield plan
-                self._replaces |= plan.replaces
             known.next_round()
             if self._trouble:
                 pause = min(2 * pause, _LONGEST_PAUSE)
@@ -137,6 +140,7 @@ class Follow:
 
     def read(self, plan: int, ended: float) -> None:
         """A chunk of this plan has its rows since ``ended``, s since 1970."""
+        self._replaced |= plan in self._replacing
         since = self._since.get(plan)
         if since is not None:
             self._recent.append((time.monotonic(), ended - since))
@@ -144,9 +148,9 @@ class Follow:
 
     def may_sweep(self, sweep: Callable[[], object]) -> None:
         """Calls ``sweep`` where there is something to take out, and the last one is long over."""
-        if not self._replaces or time.monotonic() < self._next_sweep_s:
+        if not self._replaced or time.monotonic() < self._next_sweep_s:
             return
-        self._replaces = False
+        self._replaced = False
         began_s = time.monotonic()
         sweep()
         ended_s = time.monotonic()

@@ -22,13 +22,17 @@ from pipelines.recognition.rows import PAGE, as_results
 def sweep(ledger: Ledger) -> int:
     """Removes the older rows of inputs that were read again; returns how many.
 
-    A file is rewritten whole, in place of the old one; killed within, it is done again.
+    Those of a plan that isn't read to its end stay. A file is rewritten whole, in place of the old
+    one; killed within, it is done again.
     """
-    plans = ledger.unswept()
-    if not plans:
+    unswept = ledger.unswept()
+    if not unswept:
         return 0
+    parts = ledger.parts()
+    there = set(map(storage.base_name, parts))
+    plans = [plan for plan in unswept if all(chunk.part in there for chunk in plan.chunks())]
     newest = _newest(ledger, plans)
-    removed = sum(_without_stale(address, *newest) for address in ledger.parts())
+    removed = sum(_without_stale(address, *newest) for address in parts)
     for plan in plans:
         ledger.mark_swept(plan)
     return removed

@@ -115,7 +115,7 @@ def _word_and_count(line: str) -> tuple[str, str]:
 @lru_cache(maxsize=2)
 def _of_languages(languages: tuple[str, ...]) -> WordList:
     """The frequent words of each, numbers left out; a word of several languages adds up."""
-    from wordfreq import available_languages, get_frequency_dict  # seconds to read, megabytes
+    from wordfreq import available_languages, cB_to_freq, get_frequency_list
 
     unknown = [language for language in languages if language not in available_languages()]
     if unknown:
@@ -125,8 +125,13 @@ def _of_languages(languages: tuple[str, ...]) -> WordList:
         )
     found: dict[str, float] = {}
     for language in languages:
-        listed = get_frequency_dict(language, wordlist="best").items()
-        words = ((normalise(w), f) for w, f in listed if not any(map(str.isnumeric, w)))
+        listed = enumerate(get_frequency_list(language, wordlist="best"))  # by centibels below 1
+        words = (
+            (normalise(word), cB_to_freq(-centibels))
+            for centibels, alike in listed
+            for word in alike
+            if not any(map(str.isnumeric, word))
+        )
         ours = list(islice(words, _MOST_OF_A_LANGUAGE))
         total = sum(frequency for _, frequency in ours)
         for word, frequency in ours:

@@ -113,6 +113,7 @@ def test_the_graph_keeps_its_rnns_whole_and_tells_nothing_of_this_machine(bundle
     assert sizes == ["N", bundle.picture.height, "W", bundle.picture.channels]
 
 
+@pytest.mark.slow
 def test_exporting_again_gives_the_same_bytes_and_leaves_the_model_alone(mobile: Bundle) -> None:
     assert mobile.onnx is not None
     before = computed(mobile.model, noise_batch(2, 64))

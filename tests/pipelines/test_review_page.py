@@ -223,6 +223,7 @@ def test_only_its_own_script_may_run(made: Callable[..., Path]) -> None:
     assert html.count("<script") == 2
 
 
+@pytest.mark.slow
 def test_two_thousand_pictures_are_shown_by_the_page(
     tmp_path: Path, context: BrowserContext
 ) -> None:

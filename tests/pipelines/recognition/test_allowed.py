@@ -187,6 +187,7 @@ def test_prefixes_that_are_no_folders_are_refused() -> None:
         BulkConfig(prefixes=("s3://b/*",))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_every_address_of_a_list_has_its_row_and_no_page_shows_what_is_not_allowed(
     tmp_path: Path,

@@ -14,10 +14,11 @@ import pytest
 
 from crnn import storage
 from crnn.errors import DataError
-from pipelines.recognition import BulkConfig, Follow, carry_out, plan_work
+from pipelines.recognition import BulkConfig, Follow, carry_out, plan_work, recognize
 from pipelines.recognition.flow import Outcome, Progress, Work
 from pipelines.recognition.known import REPLACES, Known
 from pipelines.recognition.plan import Ledger
+from pipelines.recognition.sweep import sweep
 from pipelines.stores import s3_client
 from tests.crnn.moments import until
 from tests.pipelines.evaluation_cases import random_bundle, rendered
@@ -190,6 +191,22 @@ def test_what_is_left_when_it_is_stopped_is_not_called_complete(
     assert_once(rows_of(out), {str(path) for path in folder.iterdir()})
 
 
+@pytest.mark.usefixtures("local_ray")
+def test_an_older_row_stays_until_the_newer_one_is_written(bundle: str, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", str(tmp_path / "out")
+    folder.mkdir()
+    put(folder, "1", "2")
+    recognize(bundle, str(folder), out, BulkConfig())
+    put(folder, "1", text="31415")
+    work = plan_work(bundle, str(folder), out, BulkConfig())
+    until(lambda: work.agenda.complete)
+    assert sweep(work.ledger) == 0
+    assert_once(rows_of(out), {str(path) for path in folder.iterdir()})
+    assert carry_out(work).read == 1
+    assert_once(rows_of(out), {str(path) for path in folder.iterdir()})
+    assert work.ledger.unswept() == []
+
+
 def test_another_job_in_the_same_place_ends_it(tmp_path: Path) -> None:
     ledger, follow = Ledger(str(tmp_path), "0" * 16), Follow(str(tmp_path), EVERY_S)
     names = iter("abc")
@@ -203,13 +220,13 @@ def test_another_job_in_the_same_place_ends_it(tmp_path: Path) -> None:
 def test_sweeping_leaves_time_to_read() -> None:
     follow, swept = Follow("/", EVERY_S), list[float]()
 
-    def sweep() -> None:
+    def swept_now() -> None:
         swept.append(time.monotonic())
         time.sleep(0.02)
 
     for _ in range(3):
-        follow._replaces = True
-        follow.may_sweep(sweep)
+        follow._replaced = True
+        follow.may_sweep(swept_now)
     assert len(swept) == 1
-    until(lambda: follow.may_sweep(sweep) is None and len(swept) == 2)
+    until(lambda: follow.may_sweep(swept_now) is None and len(swept) == 2)
     assert swept[1] - swept[0] >= 0.02 * 10
