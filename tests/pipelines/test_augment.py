@@ -106,11 +106,14 @@ def test_tone_changes_keep_the_contrast_and_drown_nothing(low: int, span: int, s
 @unhurried
 @given(st.integers(64, 512), st.integers(0, 1000))
 def test_geometry_keeps_a_tight_word_in_the_picture(width: int, seed: int) -> None:
-    """As much ink as before, within a fifth, and its middle within a few pixels."""
+    """As much ink as before, but for its size, and its middle within a few pixels.
+
+    Text shrinks by up to 8% each way, and the corners of 32 px come in by up to 2 px each: 0.7.
+    """
     content = word(width)
     out = augment(content, np.random.default_rng(seed), only("geometry_share"))
     before, after = 200.0 - content[..., 0], 200.0 - out[..., 0]
-    assert after.sum() == pytest.approx(before.sum(), rel=0.2)
+    assert after.sum() == pytest.approx(before.sum(), rel=0.3)
     rows = np.arange(32)
     middle = (before.sum(axis=1) @ rows) / before.sum()
     assert (after.sum(axis=1) @ rows) / after.sum() == pytest.approx(middle, abs=3)
