@@ -47,9 +47,7 @@ def stopped_by_signals(follow: Follow | None) -> Iterator[None]:
 class FollowLines:
     """A line of progress when something was read or went wrong, and now and then if not."""
 
-    def __init__(self, every_s: float) -> None:
-        """``every_s``: seconds between two listings."""
-        self._every_s = every_s
+    def __init__(self) -> None:
         self._next_s = self._quiet_s = 0.0
         self._said: tuple[int, int, str] | None = None
 
@@ -63,10 +61,9 @@ class FollowLines:
         self._said = news
         waiting = now.total - now.done
         lag = f", {_words(followed.lag)}" if followed.lag else ""
-        listed = f"{followed.rounds:,} listings"
         print(
             f"following: {now.done:,} read{each}, {now.errors:,} errors, {waiting:,} waiting"
-            f"{lag}; {listed}",
+            f"{lag}; {followed.rounds:,} listings",
             flush=True,
         )
         if followed.trouble:

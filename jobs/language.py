@@ -66,7 +66,7 @@ class LanguageSettings:
     def __post_init__(self) -> None:
         given = [name for name in ("words", "languages", "texts") if getattr(self, name)]
         if len(given) > 1:
-            raise ValueError(f"--{' and --'.join(given)} are both given; expected one of them")
+            raise ValueError(f"--{' and --'.join(given)} are given; expected one of them")
         if self.count < 1:
             raise ValueError(f"--count is {self.count}; expected at least 1")
 

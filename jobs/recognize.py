@@ -142,7 +142,7 @@ def _carried_out(work: Work, settings: RecognizeSettings, file: ProgressFile) ->
     from pipelines.recognition.rows import Counted
 
     lines = ProgressLines("recognizing")
-    following = FollowLines(settings.every_s)
+    following = FollowLines()
     if settings.pages:
         lines = ProgressLines("recognizing", unit="files", paced_by="pages")
 

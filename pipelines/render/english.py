@@ -147,6 +147,7 @@ class _Case:
     small: bool
     capitals: bool
     allowed: frozenset[str]
+    of_languages: bool
 
     def fold(self, word: str) -> str:
         """A word in letters that there are."""
@@ -177,6 +178,7 @@ class _Case:
 
     def _with(self, marks: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
         """The marks, and those of the others that the charset has."""
+        more = more if self.of_languages else ()
         return marks + tuple(mark for mark in more if self.allowed.issuperset(mark))
 
 
@@ -219,7 +221,7 @@ def english_kinds(
         DataError: when the charset has neither digits nor the letters of any word, or no space
             for lines.
     """
-    case = _case_of(characters)
+    case = _case_of(characters, words)
     allowed = case.allowed
     ours = writable(words, characters, max_length).only(lambda word: on_side(word, split))
     kinds = {name: kind for name, kind in NUMBERS.items() if set(kind.characters) <= allowed}
@@ -239,13 +241,13 @@ def english_kinds(
 
 def writable(words: WordList, characters: str, max_length: int) -> WordList:
     """Those of the words that the charset can write, in one case or the other, and not too long."""
-    case = _case_of(characters)
+    case = _case_of(characters, words)
     return words.only(lambda w: case.allowed.issuperset(case.fold(w)) and len(w) <= max_length)
 
 
 def left_out(words: WordList, characters: str, max_length: int) -> list[str]:
     """Which words are never drawn, and why, in sentences; none where all are."""
-    case, told = _case_of(characters), []
+    case, told = _case_of(characters, words), []
     for what, is_out in (
         (
             "have characters that the charset lacks",
@@ -267,9 +269,13 @@ def left_out(words: WordList, characters: str, max_length: int) -> list[str]:
     return told
 
 
-def _case_of(characters: str) -> _Case:
+def _case_of(characters: str, words: WordList) -> _Case:
     allowed = frozenset(characters)
-    return _Case(any(map(str.islower, allowed)), any(map(str.isupper, allowed)), allowed)
+    if words.of_languages:
+        small, capitals = any(map(str.islower, allowed)), any(map(str.isupper, allowed))
+    else:
+        small, capitals = bool(allowed & set(_SMALL)), bool(allowed & set(_CAPITALS))
+    return _Case(small, capitals, allowed, words.of_languages)
 
 
 def _word_kinds(

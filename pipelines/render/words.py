@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from itertools import islice
@@ -46,11 +46,14 @@ class WordList:
 
     words: Sequence[str]
     counts: NDArray[np.float64]
+    of_languages: bool = False
+    """Whether they go with other letters and marks than ASCII's, where a charset has them."""
 
     def only(self, wanted: Callable[[str], bool]) -> WordList:
         """Those of the words that are wanted."""
         places = [i for i, word in enumerate(self.words) if wanted(word)]
-        return WordList([self.words[i] for i in places], self.counts[places])
+        words = [self.words[i] for i in places]
+        return replace(self, words=words, counts=self.counts[places])
 
     def drawer(self, power: float = WORD_POWER) -> Callable[[Generator], str]:
         """A function that draws words, each as often as its count to the power of ``power``."""
@@ -138,7 +141,8 @@ def _of_languages(languages: tuple[str, ...]) -> WordList:
             for cased in _cased(word, language):
                 found[cased] = found.get(cased, 0.0) + frequency / total
     least = min(found.values())
-    return WordList(list(found), np.array(list(found.values())) / least)
+    counts = np.array(list(found.values())) / least
+    return WordList(list(found), counts, of_languages=True)
 
 
 def _cased(word: str, language: str) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from pipelines.review.kinds import CHARACTERS
+
 LABEL_STUDIO = "label-studio"
 DIFFERENT = "different"
 
@@ -52,7 +54,7 @@ class ReviewConfig:
             raise ValueError(f"--order is {self.order!r}; expected confidence, random or different")
         if self.per_kind < 0:
             raise ValueError(f"--per-kind is {self.per_kind}; expected 0 (all) or a number")
-        if self.kind != "characters" and not self.per_kind:
+        if self.kind != CHARACTERS and not self.per_kind:
             raise ValueError(f"--kind {self.kind}: only with --per-kind, the maximum of each kind")
         if self.format not in ("page", LABEL_STUDIO):
             raise ValueError(f"--format is {self.format!r}; expected page or {LABEL_STUDIO}")

@@ -6,16 +6,17 @@ nearly the same as one before.
 
 from __future__ import annotations
 
-import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crnn.charset import normalise
 from pipelines.recognition.finished import parent
 
 CHARACTERS, FOLDER, LENGTH = "characters", "folder", "length"
+"""What may make a kind."""
 _DIMENSIONS = 256
 _LONGEST_NGRAM = 3
 
@@ -33,7 +34,7 @@ def kind_of(by: str, uri: str, text: str | None) -> str:
 
 
 def _of_characters(text: str) -> str:
-    bare = unicodedata.normalize("NFC", "".join(text.split()))
+    bare = normalise("".join(text.split()))
     has_letters, has_digits = any(map(str.isalpha, bare)), any(map(str.isnumeric, bare))
     words = [name for name, there in (("letters", has_letters), ("digits", has_digits)) if there]
     if not all(c.isalpha() or c.isnumeric() for c in bare):

@@ -195,10 +195,10 @@ def test_memory_is_bounded_and_a_picture_that_needs_more_is_an_error() -> None:
 def test_a_picture_that_takes_too_long_is_an_error_and_its_neighbours_are_read() -> None:
     good = poison.good_pictures(90)
     files = [*good[:40], poison.time_hog(), *good[40:]]
-    with PicturePool(CONTRACT, processes=2, timeout_s=2.0) as pool:
+    with PicturePool(CONTRACT, processes=2, timeout_s=3.0) as pool:
         found = [entries[0] for entries in pool.prepare(whole(files))]
     assert isinstance(found[40], PictureError) and found[40].reason == "decoder_timeout"
-    assert "within 2 s" in str(found[40])
+    assert "within 3 s" in str(found[40])
     assert all(same(found[n], in_process(files[n])) for n in range(len(files)) if n != 40)
 
 
@@ -247,7 +247,7 @@ def test_processes_killed_at_any_moment_lose_nothing() -> None:
     employed: set[int] = set()
     with PicturePool(CONTRACT, processes=2) as pool:
         pool.start()
-        for _ in range(5):  # one kill a round: a second one could hit the same picture's retry
+        for _ in range(8):  # one kill a round: a second one could hit the same picture's retry
             until(lambda: len(pool.process_ids()) == 2)
             victim = rng.choice(pool.process_ids())
             employed |= set(pool.process_ids())
@@ -256,7 +256,7 @@ def test_processes_killed_at_any_moment_lose_nothing() -> None:
             found = [entries[0] for entries in pool.prepare(whole(files))]
             kill.join()
             assert all(map(same, found, expected))
-    assert len(employed) >= 3
+    assert len(employed) >= 4
 
 
 def test_a_file_is_cut_into_its_regions_and_a_bad_one_is_an_error_by_itself() -> None:

@@ -108,12 +108,12 @@ def test_tone_changes_keep_the_contrast_and_drown_nothing(low: int, span: int, s
 def test_geometry_keeps_a_tight_word_in_the_picture(width: int, seed: int) -> None:
     """As much ink as before, but for its size, and its middle within a few pixels.
 
-    Text shrinks by up to 8% each way, and the corners of 32 px come in by up to 2 px each: 0.7.
+    Text shrinks by up to 8% each way, and the corners of 32 px come in by up to 2 px each: to 0.7.
     """
     content = word(width)
     out = augment(content, np.random.default_rng(seed), only("geometry_share"))
     before, after = 200.0 - content[..., 0], 200.0 - out[..., 0]
-    assert after.sum() == pytest.approx(before.sum(), rel=0.3)
+    assert 0.7 <= after.sum() / before.sum() <= 1.2
     rows = np.arange(32)
     middle = (before.sum(axis=1) @ rows) / before.sum()
     assert (after.sum(axis=1) @ rows) / after.sum() == pytest.approx(middle, abs=3)

@@ -19,7 +19,6 @@ from pipelines.recognition.flow import Outcome, Progress, Work
 from pipelines.recognition.known import REPLACES, Known
 from pipelines.recognition.plan import Ledger
 from pipelines.recognition.sweep import sweep
-from pipelines.stores import s3_client
 from tests.crnn.moments import until
 from tests.pipelines.evaluation_cases import random_bundle, rendered
 from tests.pipelines.recognition.results import assert_once, rows_of
@@ -64,11 +63,11 @@ def put(folder: Path, *names: str, text: str = "") -> None:
 
 @contextmanager
 def followed(
-    bundle: str, folder: Path, out: str, on_progress: Callable[[Progress], None] = lambda _: None
+    bundle: str, input_uri: str, out: str, on_progress: Callable[[Progress], None] = lambda _: None
 ) -> Iterator[tuple[Follow, list[Outcome]]]:
     """A job that reads what comes, and what came of it once it was told to stop."""
-    follow, outcomes = Follow(str(folder), EVERY_S), list[Outcome]()
-    work = plan_work(bundle, str(folder), out, BulkConfig(), follow=follow)
+    follow, outcomes = Follow(input_uri, EVERY_S), list[Outcome]()
+    work = plan_work(bundle, input_uri, out, BulkConfig(), follow=follow)
     thread = threading.Thread(target=lambda: outcomes.append(carry_out(work, on_progress)))
     thread.start()
     try:
@@ -95,7 +94,7 @@ def test_what_comes_and_what_changes_has_one_row_and_the_end_is_reported(
     folder, out = tmp_path / "in", str(tmp_path / "out")
     folder.mkdir()
     put(folder, "1", "2")
-    with followed(bundle, folder, out) as (follow, outcomes):
+    with followed(bundle, str(folder), out) as (follow, outcomes):
         until(is_read(out, 2))
         (folder / "deeper").mkdir()
         put(folder, "3")
@@ -124,7 +123,7 @@ def test_a_folder_that_is_gone_for_a_while_ends_nothing(bundle: str, tmp_path: P
         assert now.followed is not None
         told.append(now.followed.trouble)
 
-    with followed(bundle, folder, out, note) as (follow, outcomes):
+    with followed(bundle, str(folder), out, note) as (follow, outcomes):
         until(is_read(out, 1))
         folder.rename(away)
         until(lambda: "there is nothing at" in follow.now().trouble)
@@ -149,17 +148,10 @@ def test_a_prefix_may_be_empty_at_first(
     bundle: str, new_bucket: Callable[[], str], tmp_path: Path
 ) -> None:
     bucket, out = new_bucket(), str(tmp_path / "out")
-    follow, outcomes = Follow(f"{bucket}/incoming", EVERY_S), list[Outcome]()
-    work = plan_work(bundle, f"{bucket}/incoming", out, BulkConfig(), follow=follow)
-    thread = threading.Thread(target=lambda: outcomes.append(carry_out(work)))
-    thread.start()
-    until(lambda: follow.now().rounds > 2)
-    s3_client("").put_object(
-        Bucket=bucket.removeprefix("s3://"), Key="incoming/1.png", Body=rendered("1")
-    )
-    until(is_read(out, 1))
-    follow.stop()
-    thread.join()
+    with followed(bundle, f"{bucket}/incoming", out) as (follow, outcomes):
+        until(lambda: follow.now().rounds > 2)
+        storage.write_bytes(f"{bucket}/incoming/1.png", rendered("1"))
+        until(is_read(out, 1))
     assert_once(rows_of(out), {f"{bucket}/incoming/1.png"})
     assert outcomes[0].report["rows"] == 1
 
