@@ -129,6 +129,7 @@ def test_no_reading_is_calibrated_by_itself() -> None:
         assert confidence == pytest.approx(0.1 if first[name] else 0.9, abs=0.06)
 
 
+@pytest.mark.slow
 def test_a_release_states_what_was_measured(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "facts.yaml").write_text("commands: [python jobs/train.py]\nseed: 7\n")
     out = tmp_path / "bundles" / "mobile"

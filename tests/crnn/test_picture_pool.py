@@ -113,9 +113,9 @@ def test_each_bad_picture_ends_alone_as_it_does_in_company(pool: PicturePool) ->
 
 
 def test_small_ones_decoded_by_the_caller_are_the_same_and_need_no_process() -> None:
-    good = poison.good_pictures(200)
+    good = poison.good_pictures(100)
     plain = [data for data in good if small_picture(data) is not None]
-    assert 50 < len(plain) < len(good)
+    assert 25 < len(plain) < len(good)
     with PicturePool(CONTRACT) as pool:
         found = [entries[0] for entries in pool.prepare(whole(plain), small_here=True)]
         assert all(same(entry, in_process(data)) for entry, data in zip(found, plain, strict=True))

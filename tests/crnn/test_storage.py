@@ -247,6 +247,7 @@ def test_a_refusal_is_not_tried_again() -> None:
     assert len(tries) == 1
 
 
+@pytest.mark.slow
 def test_a_patient_file_system_tries_again_wherever_it_was_sent(
     new_bucket: Callable[[], str], s3_endpoint: str
 ) -> None:

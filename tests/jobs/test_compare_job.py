@@ -16,6 +16,7 @@ from tests.pipelines.test_review import results
 from tests.pipelines.test_review import row as review_row
 
 
+@pytest.mark.slow
 def test_the_page_and_the_distances(tmp_path: Path, local_ray: None) -> None:
     rows = clean(40, seed=1)
     prepared(tmp_path / "one", rows)

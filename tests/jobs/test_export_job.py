@@ -38,6 +38,7 @@ def saved(folder: Path | str, factor: float = 1.0) -> str:
     )
 
 
+@pytest.mark.slow
 @here_and_as_a_process(export.main, JOB, "nightly")
 def test_from_any_folder_on_rendered_pictures(job: Run, tmp_path: Path) -> None:
     digest = saved(tmp_path / "bundle")

@@ -68,6 +68,7 @@ def shards(folder: Path) -> dict[str, tuple[str, bytes]]:
     return {row["id"]: (row["text"], row["image"]) for row in rows}
 
 
+@pytest.mark.slow
 @MAY_STALL
 def test_from_results_to_shards_with_the_corrected_texts(results: Path, tmp_path: Path) -> None:
     command = (str(results), "my review", "--below", "1.1", "--errors")

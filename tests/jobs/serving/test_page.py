@@ -271,6 +271,7 @@ def test_other_options_for_the_same_pictures(service: str, context: BrowserConte
         assert texts(page) == ["2048", "A-77", "31"]
 
 
+@pytest.mark.slow
 def test_a_service_that_wants_a_token(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(TOKEN)
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])

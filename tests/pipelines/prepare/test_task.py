@@ -28,7 +28,7 @@ def decoded(data: bytes) -> Image.Image | None:
 
 
 def test_the_size_of_an_upright_picture_is_told_by_its_header() -> None:
-    cases = [case.data for case in poison.corpus().values() if len(case.data) < 1 << 20]
+    cases = [case.data for case in poison.corpus().values() if not case.may_read]
     known = [(data, decoded(data)) for data in (*poison.good_pictures(12), *cases)]
     told = [(upright_size(data, image.width), image.size) for data, image in known if image]
     assert len(told) > 20

@@ -42,7 +42,7 @@ def rendered_set(folder: Path, count: int) -> tuple[list[dict[str, Any]], list[R
 @pytest.mark.parametrize(
     ("count", "engines"),
     [
-        (FEW, (AUTO, "torch", "onnx", "openvino")),
+        pytest.param(FEW, (AUTO, "torch", "onnx", "openvino"), marks=pytest.mark.slow),
         pytest.param(COUNT, (AUTO, *ENGINES), marks=pytest.mark.nightly),
     ],
 )
