@@ -16,6 +16,7 @@ _SAME_FOLDER = re.compile(r"(?<=[^:]/)(?:\.?/)+")
 """Parts of a path that change nothing, as in ``a//b`` and ``a/./b``; to a store they are another
 key."""
 _DRIVE = re.compile(r"[A-Za-z]:/")
+_OF_LABEL_STUDIO = ("/data/local-files/", "/data/upload/")
 
 
 class Place(NamedTuple):
@@ -52,7 +53,9 @@ def pictured(where: str, path: str, text: str, group: str = "") -> Item:
     inside = (_SAME_FOLDER.sub("", path) if "/" in path else path).removeprefix("./")
     leaves = inside.startswith("/") or "://" in inside or ".." in inside.split("/")
     if not inside or leaves or _DRIVE.match(inside) or _UNPRINTED.search(inside):
-        return unusable(where, "bad_line", f"{path[:80]!r} is not a path below the source")
+        hint = "; export from Label Studio as JSON" if path.startswith(_OF_LABEL_STUDIO) else ""
+        message = f"{path[:80]!r} is not a path below the source{hint}"
+        return unusable(where, "bad_line", message)
     if "." in text and is_picture_name(text) and not is_picture_name(inside):
         message = f"the label is {text[:80]!r}, the path {path[:80]!r}: the other way round?"
         return unusable(where, "bad_line", message)

@@ -10,7 +10,14 @@ import pytest
 
 from crnn.errors import DataError
 from pipelines.sources import open_source
+from pipelines.sources.item import pictured
 from tests.pipelines.sources.made import PICTURE, files, items_of, options, rows
+
+
+def test_addresses_of_label_studio_are_no_paths_and_the_export_that_is_read_is_named() -> None:
+    refused = pictured("a.csv:2", "/data/local-files/?d=tasks/images/1.jpg", "one")
+    assert refused.reason == "bad_line" and "export from Label Studio as JSON" in refused.message
+    assert "Label Studio" not in pictured("a.csv:3", "/data/1.jpg", "one").message
 
 
 def test_labels_tsv_in_all_its_shapes(tmp_path: Path) -> None:
