@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
+from fontTools.ttLib import TTFont
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 
 from pipelines.render.fields import Pixels
+from pipelines.render.fonts import Font
 
 _LABEL_PX = 13
 _LABEL_GAP_PX = 2
@@ -41,9 +44,13 @@ class SheetConfig:
 
 
 def contact_sheet(
-    entries: Sequence[tuple[Pixels, str]], config: SheetConfig | None = None
+    entries: Sequence[tuple[Pixels, str]],
+    config: SheetConfig | None = None,
+    fonts: Sequence[Font] = (),
 ) -> bytes:
     """A PNG with each picture (``HW`` or ``HWC``) in a cell and its label below.
+
+    Labels are in DejaVu Sans; where it lacks a character, in the first of ``fonts`` that has all.
 
     Raises:
         ValueError: when there is no picture.
@@ -57,11 +64,11 @@ def contact_sheet(
     size = (config.columns * (width + _PAD_PX) + _PAD_PX, rows * row_px + _PAD_PX)
     sheet = Image.new("RGB", size, (_GREY, _GREY, _GREY))
     pen = ImageDraw.Draw(sheet)
-    font = ImageFont.truetype(str(_label_font()), _LABEL_PX - 1)
     for i, (pixels, label) in enumerate(entries):
         x = _PAD_PX + (i % config.columns) * (width + _PAD_PX)
         y = _PAD_PX + (i // config.columns) * row_px
         sheet.paste(Image.fromarray(_fitted(pixels, width, height)), (x, y))
+        font = _label_font(label, fonts)
         text = _shortened(label, font, width)
         pen.text((x, y + height + _LABEL_GAP_PX), text, fill=(_INK, _INK, _INK), font=font)
     done, data = cv2.imencode(".png", np.asarray(sheet)[..., ::-1])
@@ -69,8 +76,18 @@ def contact_sheet(
     return data.tobytes()
 
 
-def _label_font() -> Path:
-    return Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+def _label_font(label: str, fonts: Sequence[Font]) -> ImageFont.FreeTypeFont:
+    path, index = Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 0
+    if not _characters_of(path).issuperset(label):
+        able = next((font for font in fonts if not set(font.lacks) & set(label)), None)
+        path, index = (Path(able.path), able.index) if able else (path, index)
+    return ImageFont.truetype(str(path), _LABEL_PX - 1, index)
+
+
+@cache
+def _characters_of(path: Path) -> frozenset[str]:
+    with TTFont(path, lazy=True) as tables:
+        return frozenset(map(chr, tables.getBestCmap()))
 
 
 def _fitted(pixels: Pixels, width: int, height: int) -> Pixels:

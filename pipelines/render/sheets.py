@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from crnn.image import PictureContract
 from pipelines.augment import AugmentConfig, augment_batch
 from pipelines.render.config import RenderConfig, chosen_fonts
 from pipelines.render.fields import Pixels
+from pipelines.render.fonts import Font
 from pipelines.render.preview import SheetConfig, contact_sheet
 from pipelines.render.synth import render_samples
 from pipelines.shards import Sample
@@ -20,22 +21,25 @@ _LINES_SHEET = SheetConfig(columns=4, cell_px=(364, 44))
 
 def sample_sheet(config: RenderConfig, count: int) -> bytes:
     """A PNG with the first ``count`` samples of the set."""
-    entries = [(_pixels(sample), sample["text"]) for sample in _samples(config, count)]
-    return contact_sheet(entries, _layout(config))
+    fonts = _fonts(config)
+    samples = render_samples(config, fonts, 0, count)
+    entries = [(_pixels(sample), sample["text"]) for sample in samples]
+    return contact_sheet(entries, _layout(config), fonts)
 
 
 def augmented_sheet(config: RenderConfig, count: int) -> bytes:
     """A PNG with the first ``count`` samples, scaled and augmented as for training."""
-    contract, samples = PictureContract(), list(_samples(config, count))
+    contract, fonts = PictureContract(), _fonts(config)
+    samples = list(render_samples(config, fonts, 0, count))
     contents = [contract.fit(contract.decode(sample["image"])) for sample in samples]
     seeds = range(len(samples))
     augmented = augment_batch(contents, seeds, AugmentConfig())
     texts = [sample["text"] for sample in samples]
-    return contact_sheet(list(zip(augmented, texts, strict=True)), _layout(config))
+    return contact_sheet(list(zip(augmented, texts, strict=True)), _layout(config), fonts)
 
 
-def _samples(config: RenderConfig, count: int) -> Iterator[Sample]:
-    return render_samples(config, chosen_fonts(config, system=config.system_fonts), 0, count)
+def _fonts(config: RenderConfig) -> Sequence[Font]:
+    return chosen_fonts(config, system=config.system_fonts)
 
 
 def _layout(config: RenderConfig) -> SheetConfig:

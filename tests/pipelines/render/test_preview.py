@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import get_data_path
 from PIL import Image
 
 from crnn.image import decode_picture
 from pipelines.render.config import RenderConfig
+from pipelines.render.fonts import Font
 from pipelines.render.preview import SheetConfig, contact_sheet
 from pipelines.render.sheets import augmented_sheet, sample_sheet
 from pipelines.render.style import BARE
@@ -43,6 +47,20 @@ def test_the_augmented_sheet_shows_other_pixels_of_the_same_samples() -> None:
     assert plain.size == augmented.size
     assert plain.tobytes() != augmented.tobytes()
     assert augmented_sheet(PLAIN_SET, 12) == augmented_sheet(PLAIN_SET, 12)
+
+
+def test_a_label_is_in_a_face_that_has_its_characters() -> None:
+    label, paper = "\u24b6\u24b7", np.zeros((30, 60), np.uint8)  # DejaVu Sans lacks A in a circle
+    path = Path(get_data_path()) / "fonts" / "ttf" / "STIXGeneralItalic.ttf"
+    other = Font(family="STIX", style="Italic", path=str(path), packaged=True)
+    lacking = replace(other, lacks=label)
+    tofu, still_tofu, drawn = (
+        opened(contact_sheet([(paper, label)], fonts=fonts)).tobytes()
+        for fonts in ((), (lacking,), (lacking, other))
+    )
+    assert tofu == still_tofu != drawn
+    plain = [contact_sheet([(paper, "AB")], fonts=fonts) for fonts in ((), (other,))]
+    assert plain[0] == plain[1]
 
 
 def test_long_labels_and_colours_and_odd_sizes_fit() -> None:
