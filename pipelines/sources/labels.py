@@ -21,7 +21,7 @@ from pipelines.sources.columns import (
     row_item,
 )
 from pipelines.sources.delimited import NAMED_DELIMITER, Record, records, split
-from pipelines.sources.files import may_be_there, whole_files
+from pipelines.sources.files import may_be_there, readable_of, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, ListedPaths, unusable
 from pipelines.sources.json_lists import read_json, read_jsonl
@@ -44,7 +44,7 @@ def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequ
     if folder.is_file:
         raise Lacks("a folder; for a list file, give its folder and --lists with its name")
     names = folder.selected(wanted, NAMES)
-    for name in names:
+    for name in readable_of(folder.uri, names):
         if not wanted and name.endswith(".txt") and not has_tabs(storage.join(folder.uri, name)):
             raise Lacks(f"a tab between path and text in {name}")
     return names
@@ -227,4 +227,4 @@ _READERS: Mapping[str, Callable[[Opened, str, Pictured], Iterator[Item]]] = {
     "json": read_json,
 }
 
-LABELS = Format(find=_find, items=_items, reader=whole_files, names_pictures=True)
+LABELS = Format(find=_find, items=_items, reader=whole_files, of_files=True, names_pictures=True)
