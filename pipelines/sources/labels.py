@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -26,7 +27,6 @@ from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOption
 from pipelines.sources.item import Item, ListedPaths, unusable
 from pipelines.sources.json_lists import read_json, read_jsonl
 from pipelines.sources.ranged import numbered_lines
-from pipelines.sources.values import parse_json
 from pipelines.stores import is_picture_name
 
 NAMES = (
@@ -109,7 +109,7 @@ def _paths_in(field: str) -> list[str]:
     list in JSON."""
     if field.startswith("["):
         with suppress(ValueError, RecursionError):
-            found = parse_json(field)
+            found = json.loads(field)
             if found and isinstance(found, list) and all(isinstance(one, str) for one in found):
                 return found
     return [field]
