@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from crnn.brief import brief
 from crnn.errors import DataError, PictureError
 from crnn.given import File, check_several, file_bytes, is_file
 from crnn.image import PictureContract, Pixels, Upright, upright
@@ -26,6 +27,9 @@ Picture = str | Path | bytes | bytearray | memoryview | File | Image.Image | NDA
 Pillow image, or uint8 pixels ``HW`` (grey) or ``HWC`` with three channels (RGB)."""
 TALL = 1.5
 """Height over width from which a picture is also prepared turned by 90°."""
+_IN_BASE64 = "data:"
+_LONGEST_PATH = 4096
+"""No store and no file system has longer ones."""
 PICTURE_TYPES = (str, Path, bytes, bytearray, memoryview, Image.Image, np.ndarray)
 
 
@@ -219,6 +223,14 @@ def upright_picture(picture: Image.Image | NDArray[np.uint8]) -> Image.Image:
 def _read(path: str | Path) -> bytes:
     from crnn import storage  # pyarrow and boto3, which a process that decodes doesn't need
 
+    if str(path).startswith(_IN_BASE64):
+        raise PictureError(
+            "not_found",
+            f"{brief(str(path))} is a picture in base64, not an address; give its bytes, as "
+            "base64.b64decode makes them of what stands behind the comma",
+        )
+    if len(str(path)) > _LONGEST_PATH:
+        raise PictureError("not_found", f"no file at {brief(str(path))}: the name is too long")
     try:
         return storage.read_bytes(str(path))
     except FileNotFoundError as error:

@@ -36,6 +36,8 @@ from pipelines.prepare.config import PrepareConfig
 if TYPE_CHECKING:
     from pipelines.prepare import Prepared, Progress
 
+_SHOWN_CHARACTERS = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareSettings(PrepareConfig):
@@ -86,6 +88,14 @@ def describe(made: Prepared) -> str:
         lines.append(f"  rows whose picture isn't there: {made.missing}")
     if made.unlabelled.count:
         lines.append(f"  pictures without a row in the lists: {made.unlabelled}")
+    altered = manifest.recipe.get("unknown_characters") or {}
+    if altered.get("samples"):
+        often = [f"{c!r} {n:,}" for c, n in list(altered["characters"].items())[:_SHOWN_CHARACTERS]]
+        more = ", …" if altered["kinds"] > len(often) else ""
+        lines.append(
+            f"  samples altered by --unknown {manifest.recipe['text']['unknown']}: "
+            f"{altered['samples']:,} (the charset lacks {', '.join(often)}{more})"
+        )
     drop = manifest.recipe.get("drop")
     if drop and any(kind.endswith("leak") for kind in drop["kinds"]):
         lines.append(f"  leaks are dropped from the {drop['leak_side']} side (--leak-side)")

@@ -15,6 +15,7 @@ from functools import reduce
 from typing import Any
 
 from crnn import storage
+from crnn.brief import brief
 from crnn.errors import DataError
 
 MANIFEST_NAME = "manifest.json"
@@ -141,7 +142,7 @@ def load_manifest(uri: str) -> Manifest:
     except FileNotFoundError:
         raise DataError(_why_no_manifest(uri)) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{address} is damaged ({error!r}); prepare the data again") from error
+        raise DataError(f"{address} is damaged ({brief(error)}); prepare the data again") from error
     if version != MANIFEST_VERSION:
         raise DataError(
             f"{address} has format version {version!r}; expected {MANIFEST_VERSION}; "
@@ -153,7 +154,7 @@ def load_manifest(uri: str) -> Manifest:
             version=version, recipe=values["recipe"], digest=values["digest"], **vars(part)
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{address} is damaged ({error!r}); prepare the data again") from error
+        raise DataError(f"{address} is damaged ({brief(error)}); prepare the data again") from error
 
 
 def _why_no_manifest(uri: str) -> str:

@@ -92,6 +92,15 @@ class TextRules:
         Raises:
             LabelError: ``empty_label``, ``control_character`` or ``unknown_character``.
         """
+        text = self._plain(label)
+        if self.charset and not self._allowed.issuperset(text):
+            text = _WHITESPACE[self.whitespace]("".join(map(self._allow, text)))
+        if not text.strip():
+            raise LabelError("empty_label", f"the label {label[:_SHOWN_LENGTH]!r} has no text")
+        return text
+
+    def _plain(self, label: str) -> str:
+        """The text before its characters are held against the charset."""
         text = unicodedata.normalize(UNICODE_FORMS[self.unicode], label)  # type: ignore[arg-type]
         if self.punctuation == "fold":
             text = text.translate(PUNCTUATION)
@@ -102,11 +111,13 @@ class TextRules:
         text = normalise(_CASES[self.case](_WHITESPACE[self.whitespace](text)))
         if not text.isprintable():
             _refuse_breaks(text)
-        if self.charset and not self._allowed.issuperset(text):
-            text = _WHITESPACE[self.whitespace]("".join(map(self._allow, text)))
-        if not text.strip():
-            raise LabelError("empty_label", f"the label {label[:_SHOWN_LENGTH]!r} has no text")
         return text
+
+    def unknown_in(self, label: str) -> str:
+        """The characters of a usable label that ``unknown`` drops or folds; empty for none."""
+        if self.unknown == "reject":
+            return ""
+        return "".join(c for c in self._plain(label) if c not in self._allowed)
 
     def recipe(self) -> dict[str, Any]:
         """As the manifest records it: the characters themselves in place of their set's name."""

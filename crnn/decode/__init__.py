@@ -11,6 +11,7 @@ from functools import partial
 
 from torch import Tensor
 
+from crnn.brief import brief
 from crnn.charset import Charset
 from crnn.decode.beam import BeamConfig, beam
 from crnn.decode.decoded import Decoded, DecodedColumns
@@ -64,6 +65,11 @@ def _build_greedy(options: DecoderOptions) -> Decoder:
 
 def _build_beam(options: DecoderOptions) -> Decoder:
     _refuse("beam", lexicon=options.lexicon)
+    if options.ngram is not None and not isinstance(options.ngram, CharNgram):
+        raise ValueError(
+            f"ngram is {brief(options.ngram)}; expected a CharNgram, as CharNgram.load(path) reads "
+            "it from a file"
+        )
     return partial(beam, config=options.beam, ngram=options.ngram)
 
 

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from crnn import storage
+from crnn.brief import brief
 from crnn.charset import normalise
 from crnn.errors import DataError
 
@@ -139,7 +140,7 @@ class CharNgram:
             return cls(content["order"], content["vocabulary"], content["counts"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
-                f"{uri} is not a usable n-gram ({error!r}); expected the JSON that "
+                f"{uri} is not a usable n-gram ({brief(error)}); expected the JSON that "
                 "CharNgram.save writes: train and save it again"
             ) from error
 

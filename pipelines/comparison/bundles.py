@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from crnn import storage
+from crnn.brief import brief
 from crnn.errors import DataError
 from pipelines.comparison.bundles_page import page
 from pipelines.comparison.write import CHANGED_NAME, begin, put
@@ -94,7 +95,8 @@ def _report(uri: str) -> dict[str, Any]:
         report["bundle"]["digest"][:1], report["bundle"]["name"], dict(report["sets"])
     except (ValueError, LookupError, TypeError) as error:
         raise DataError(
-            f"{address} isn't the report of an evaluation: {error!r}; evaluate the bundle again"
+            f"{address} isn't the report of an evaluation: {brief(error)}; evaluate the bundle "
+            "again"
         ) from error
     return report
 

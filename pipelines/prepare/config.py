@@ -14,7 +14,7 @@ from pipelines.output import SPLITS
 from pipelines.sources import Source, SourceOptions
 from pipelines.textrules import TextRules
 
-FOUND_LATER = ("listing_digest", "unlabelled", "not_dropped")
+FOUND_LATER = ("listing_digest", "unlabelled", "not_dropped", "unknown_characters")
 """Keys of the recipe that only the whole listing tells."""
 CONFIDENCES = ("min_confidence", "min_character_confidence")
 """Bounds that only the results of bulk jobs can be held to."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
@@ -40,6 +42,15 @@ class Entry(NamedTuple):
     """What it belongs to; empty for itself."""
 
 
+@dataclass(kw_only=True)
+class Altered:
+    """Samples whose text lost characters, or has others in their place (--unknown)."""
+
+    samples: int = 0
+    characters: Counter[str] = field(default_factory=Counter)
+    """How often each of them."""
+
+
 class Entries:
     """All entries of some sources, page by page, in the order of the sources and their lists."""
 
@@ -58,13 +69,17 @@ class Entries:
         self._keep_id, self._keep_text = re.compile(config.keep_id), re.compile(config.keep_text)
         self.seen = Seen()
         """Ids of samples, and pictures that are mentioned besides."""
+        self.altered: dict[str, Altered] = defaultdict(Altered)
+        """By split."""
 
     def pages(self) -> Iterator[list[tuple[str, Entry]]]:
         """Splits and entries; none but the first of several with the same id is a sample."""
         for number, source in enumerate(self._sources):
             items = iter(source.items())
-            while page := list(islice(items, PAGE_ITEMS)):
-                yield self._once(self._kept(number, map(with_unicode_name, page)))
+            while page := list(map(with_unicode_name, islice(items, PAGE_ITEMS))):
+                made = self._once(self._kept(number, page))
+                self._count_altered(page, made)
+                yield made
 
     def has(self, number: int, paths: Sequence[str]) -> list[bool]:
         """Whether a list of this source mentions each of these pictures."""
@@ -75,9 +90,8 @@ class Entries:
     def _id(self, number: int, id: str) -> str:
         return f"{self._names[number]}/{id}" if self._prefix else id
 
-    def _kept(self, number: int, items: Iterable[Item]) -> list[tuple[str, Entry]]:
+    def _kept(self, number: int, page: Sequence[Item]) -> list[tuple[str, Entry]]:
         """Entries and their groups; what is dropped is a reject that keeps its picture."""
-        page = list(items)
         entries = [self._entry(number, item) for item in page]
         if self._drops is None:
             return entries
@@ -139,6 +153,13 @@ class Entries:
         if self._config.max_length and len(text) > self._config.max_length:
             return "", "filtered", f"{len(text)} characters; --max-length {self._config.max_length}"
         return text, "", ""
+
+    def _count_altered(self, page: Sequence[Item], made: Sequence[tuple[str, Entry]]) -> None:
+        for item, (split, entry) in zip(page, made, strict=True):
+            unknown = "" if entry.reason else self._rules.unknown_in(item.text)
+            if unknown:
+                self.altered[split].samples += 1
+                self.altered[split].characters.update(unknown)
 
     def _once(self, entries: list[tuple[str, Entry]]) -> list[tuple[str, Entry]]:
         new = self.seen.add([_MENTIONED * bool(e.reason) + e.id for _, e in entries])

@@ -28,7 +28,7 @@ from pipelines.prepare.config import (
     source_names,
 )
 from pipelines.prepare.drop import Drops, read_drops
-from pipelines.prepare.entries import PAGE_ITEMS, Entries
+from pipelines.prepare.entries import PAGE_ITEMS, Altered, Entries
 from pipelines.prepare.plan import Chunk, Planner, Window
 from pipelines.prepare.task import PartMaker, PartOutcome, TaskConfig
 from pipelines.sources import Source, open_source
@@ -37,6 +37,8 @@ from pipelines.spread import Processes, spread
 
 FIRST_NAMED = 10
 """Pictures without a row, and rows without a picture, that are named."""
+FIRST_CHARACTERS = 100
+"""Of those that --unknown drops or folds, the most frequent, which a manifest names."""
 MISSING = "missing_file"
 """Reason of rows that name a picture which isn't there."""
 
@@ -106,6 +108,8 @@ class Job:
     """Lock on the output until the job is done."""
     agenda: Agenda[Chunk] = field(init=False)
     unlabelled: Unmatched = Unmatched()
+    altered: dict[str, Altered] = field(default_factory=dict)
+    """By split."""
     drops: Drops | None = None
     """What is left out, where findings were given."""
 
@@ -246,6 +250,7 @@ def _windows(job: Job, names: Sequence[str]) -> Iterator[Window]:
             _begin_anew(job, split)
         entries = Entries(job.sources, names, job.config, job.drops)
         yield from _planned(entries, stale)
+    job.altered = dict(entries.altered)
     if any(split.finished is None for split in job.splits):
         job.unlabelled = _unlabelled(job, entries)
 
@@ -350,6 +355,14 @@ def _summed(job: Job, split: Split) -> Manifest:
         "listing_digest": split.planner.digest,
         "unlabelled": {"count": job.unlabelled.count, "first": list(job.unlabelled.first)},
     }
+    if job.config.unknown != "reject":
+        altered = job.altered.get(split.name, Altered())
+        often = sorted(altered.characters.items(), key=lambda one: (-one[1], one[0]))
+        found["unknown_characters"] = {
+            "samples": altered.samples,
+            "kinds": len(often),
+            "characters": dict(often[:FIRST_CHARACTERS]),
+        }
     if job.drops is not None:
         count, first = job.drops.not_met(FIRST_NAMED)
         found["not_dropped"] = {"count": count, "first": first}

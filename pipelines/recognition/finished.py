@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crnn import storage
+from crnn.brief import brief
 from crnn.errors import DataError
 from crnn.pages.page import PageRequest
 
@@ -71,7 +72,9 @@ def check_finished(folder: str, remedy: str) -> None:
     except FileNotFoundError:
         raise DataError(f"the results {folder} are unfinished: no {address}; {remedy}") from None
     except (ValueError, LookupError, TypeError) as error:
-        raise DataError(f"{address} isn't the report of a bulk job: {error!r}; {remedy}") from error
+        raise DataError(
+            f"{address} isn't the report of a bulk job: {brief(error)}; {remedy}"
+        ) from error
     wanted = storage.base_name(folder).removeprefix(FOLDER)
     if not str(digest).startswith(wanted):
         raise DataError(
@@ -102,7 +105,7 @@ def page_request(folder: str) -> PageRequest:
             "drawn; give the whole --output folder of the job"
         ) from None
     except (ValueError, LookupError, TypeError) as error:
-        raise DataError(f"{address} doesn't say how pages were drawn: {error!r}") from error
+        raise DataError(f"{address} doesn't say how pages were drawn: {brief(error)}") from error
 
 
 def read_part(address: str, columns: list[str] | None = None) -> pa.Table:

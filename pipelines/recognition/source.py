@@ -23,6 +23,8 @@ from pipelines.recognition.lists import BAD_LINE
 MAX_FILE_BYTES = 64 * 1024 * 1024
 NOT_ALLOWED = "not_allowed"
 """Error of an input that lies outside the folders that a job may read."""
+_LONGEST_ADDRESS = 4 * 4096
+"""Of a path of 4,096 bytes, written with % codes."""
 UNOPENED = frozenset({"not_found", "unreadable", NOT_ALLOWED, BAD_LINE})
 """Errors of inputs of which not a byte was read."""
 REMOTE_THREADS = 16
@@ -156,6 +158,8 @@ def _ahead(jobs: Iterator[tuple[int, Callable[[], list[Encoded]]]]) -> Iterator[
 
 def _file(uri: str, size: int | None = None, prefixes: Prefixes = ()) -> bytes | PictureError:
     """The whole file, or why it can't be had; one that is too large is not read to its end."""
+    if len(uri) > _LONGEST_ADDRESS:
+        return PictureError("not_found", f"no file at {brief(uri)}: the name is too long")
     address = inside(uri, prefixes)
     if address is None:
         return _outside(uri)

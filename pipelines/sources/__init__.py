@@ -13,7 +13,7 @@ import io
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from PIL import Image
@@ -22,6 +22,7 @@ from crnn import storage
 from crnn.errors import DataError, PictureError
 from crnn.image import decode_picture
 from crnn.region import cut_out
+from pipelines.sources.files import closed_among
 from pipelines.sources.format import (
     Encoded,
     Folder,
@@ -88,7 +89,11 @@ class Source(Opened):
         Raises:
             DataError: when a list can't be read, or isn't what its format says.
         """
-        return FORMATS[self.format].items(self)
+        kind = FORMATS[self.format]
+        closed = closed_among(self.uri, self.names) if kind.of_files else {}
+        open_names = tuple(name for name in self.names if name not in closed)
+        yield from kind.items(replace(self, names=open_names))
+        yield from closed.values()
 
     def reader(self) -> AbstractContextManager[Reader]:
         """Reads encoded pictures; it keeps files open and its place in them meanwhile."""

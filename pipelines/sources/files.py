@@ -12,7 +12,8 @@ from typing import TypeVar
 from crnn import storage
 from crnn.errors import DataError, PictureError
 from pipelines.sources.format import Encoded, Opened, Reader
-from pipelines.sources.item import Place
+from pipelines.sources.item import Item, Place, unusable
+from pipelines.sources.ranged import open_ranged
 
 MAX_PICTURE_BYTES = 32 << 20
 """Limit of one encoded picture; a larger one is rejected and not read to its end."""
@@ -78,6 +79,27 @@ def may_be_there(address: str) -> bool:
         if not storage.is_local(address):
             raise
         return True
+
+
+def closed_among(uri: str, names: Sequence[str]) -> dict[str, Item]:
+    """Of several files those that this machine doesn't let be read, each as a reject; none where
+    that is all of them: then it is the source that can't be read."""
+    closed: dict[str, Item] = {}
+    if len(names) > 1 and storage.is_local(uri):
+        for name in names:
+            try:
+                open_ranged(storage.join(uri, name)).close()
+            except FileNotFoundError:
+                closed[name] = unusable(name, "missing_file", f"there is no {name}")
+            except DataError as error:
+                closed[name] = unusable(name, "unreadable_file", str(error))
+    return closed if len(closed) < len(names) else {}
+
+
+def readable_of(uri: str, names: Sequence[str]) -> Sequence[str]:
+    """The others: those that a format may look into."""
+    closed = closed_among(uri, names)
+    return [name for name in names if name not in closed]
 
 
 def bounded(data: bytes, what: str, most_bytes: int = MAX_PICTURE_BYTES) -> Encoded:

@@ -75,6 +75,9 @@ class Format(NamedTuple):
     reader: Callable[[Opened], AbstractContextManager[Reader]]
     in_order: bool = False
     """Whether pictures are cheap to read only one after another, as they lie."""
+    of_files: bool = False
+    """Whether its names are files that are read one after another: where one of several can't be,
+    the others are."""
     names_pictures: bool = False
     """Whether lists name picture files one by one, so that some of these may be left out."""
 

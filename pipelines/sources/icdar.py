@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from crnn import storage
-from pipelines.sources.files import may_be_there, whole_files
+from pipelines.sources.files import may_be_there, readable_of, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, ListedPaths, unusable
 from pipelines.sources.labels import has_tabs
@@ -24,7 +24,7 @@ _LINE = re.compile(r"\s*(?P<path>.+?\.[A-Za-z]\w{2,4}|[^,]+?)\s*,[^\S\t]*(?P<tex
 
 def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequence[str]:
     names = folder.selected(wanted, NAMES)
-    for name in names:
+    for name in readable_of(folder.uri, names):
         if has_tabs(storage.join(folder.uri, name)):
             raise Lacks(f"commas: {name} has tabs, see labels")
         first = next(numbered_lines(storage.join(folder.uri, name)), None)
@@ -63,4 +63,4 @@ def unquoted(text: str) -> str:
     return inner.replace('""', '"') if '""' in inner and '"' not in doubled else inner
 
 
-ICDAR = Format(find=_find, items=_items, reader=whole_files, names_pictures=True)
+ICDAR = Format(find=_find, items=_items, reader=whole_files, of_files=True, names_pictures=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -66,7 +67,21 @@ def pictured(where: str, path: str, text: str, group: str = "") -> Item:
             "rec_gt.txt with the words cut out, or a gt_*.txt of boxes for each picture"
         )
         return unusable(where, "bad_line", message)
+    if text.startswith(("[", "{")) and _is_nested(text):
+        message = f"the label is data in JSON, {text[:40]!r}, not a text; give the text alone"
+        return unusable(where, "bad_line", message)
     return Item(inside, text, group, Place(inside))
+
+
+def _is_nested(text: str) -> bool:
+    """Whether it is a list or an object in JSON that holds others: ``[1]`` may stand in a picture,
+    ``[["TOTAL", 0.98]]`` is what a recognizer has written."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    held = found.values() if isinstance(found, dict) else found
+    return any(isinstance(one, (list, dict)) for one in held)
 
 
 class ListedPaths:

@@ -21,7 +21,7 @@ from crnn import storage
 from crnn.errors import DataError, PictureError
 from crnn.image import StatedSize, stated_size
 from crnn.region import Region
-from pipelines.sources.files import whole_files
+from pipelines.sources.files import closed_among, may_be_there, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, Place, pictured, unusable
 from pipelines.sources.json_lists import whole_json
@@ -81,8 +81,9 @@ def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequ
     if folder.is_file:
         raise Lacks("a folder; for an export, give its folder and --lists with its name")
     names = folder.selected(wanted, NAMES)
-    found = [n for n in names if wanted or is_export(storage.join(folder.uri, n))]
-    if not found:
+    closed = closed_among(folder.uri, names)
+    found = [n for n in names if wanted or n in closed or is_export(storage.join(folder.uri, n))]
+    if len(found) == len(closed):
         raise Lacks(f"annotations of Label Studio in {', '.join(names)}")
     return found
 
@@ -106,10 +107,10 @@ def _task_items(
     try:
         data, marked = _marked_in(task, options)
         path = pictures.of(_picture_in(data, options))
+        size = pictures.size(path)
     except _BadError as error:
         yield unusable(where, error.reason, str(error))
         return
-    size = pictures.size(path)
     bare = [one for one in marked if not one.id]
     if len(bare) < len(marked):
         for one in bare:
@@ -385,16 +386,24 @@ class _Pictures:
         raise _BadError("missing_file", message)
 
     def size(self, path: str) -> StatedSize | None:
-        """Of a picture; None where its header doesn't tell."""
+        """Of a picture; None where its header doesn't tell.
+
+        Raises:
+            _BadError: ``unreadable_file`` where this machine doesn't let it be read.
+        """
         try:
             with open_ranged(self._source.address(path)) as file:
                 return stated_size(file)
         except (PictureError, FileNotFoundError):
             return None
+        except DataError as error:
+            if not storage.is_local(self._source.uri):
+                raise
+            raise _BadError("unreadable_file", str(error)) from None
 
     def _has(self, path: str) -> bool:
         is_usable = is_picture_name(path) and not pictured("", path, "").reason
-        return is_usable and storage.exists(self._source.address(path))
+        return is_usable and may_be_there(self._source.address(path))
 
 
-LABEL_STUDIO = Format(find=_find, items=_items, reader=whole_files, in_order=True)
+LABEL_STUDIO = Format(find=_find, items=_items, reader=whole_files, in_order=True, of_files=True)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,12 +22,11 @@ from pipelines.sources.columns import (
     row_item,
 )
 from pipelines.sources.delimited import NAMED_DELIMITER, Record, records, split
-from pipelines.sources.files import may_be_there, whole_files
+from pipelines.sources.files import may_be_there, readable_of, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, ListedPaths, unusable
 from pipelines.sources.json_lists import read_json, read_jsonl
 from pipelines.sources.ranged import numbered_lines
-from pipelines.sources.values import parse_json
 from pipelines.stores import is_picture_name
 
 NAMES = (
@@ -44,7 +44,7 @@ def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequ
     if folder.is_file:
         raise Lacks("a folder; for a list file, give its folder and --lists with its name")
     names = folder.selected(wanted, NAMES)
-    for name in names:
+    for name in readable_of(folder.uri, names):
         if not wanted and name.endswith(".txt") and not has_tabs(storage.join(folder.uri, name)):
             raise Lacks(f"a tab between path and text in {name}")
     return names
@@ -109,7 +109,7 @@ def _paths_in(field: str) -> list[str]:
     list in JSON."""
     if field.startswith("["):
         with suppress(ValueError, RecursionError):
-            found = parse_json(field)
+            found = json.loads(field)
             if found and isinstance(found, list) and all(isinstance(one, str) for one in found):
                 return found
     return [field]
@@ -227,4 +227,4 @@ _READERS: Mapping[str, Callable[[Opened, str, Pictured], Iterator[Item]]] = {
     "json": read_json,
 }
 
-LABELS = Format(find=_find, items=_items, reader=whole_files, names_pictures=True)
+LABELS = Format(find=_find, items=_items, reader=whole_files, of_files=True, names_pictures=True)

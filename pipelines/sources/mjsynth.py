@@ -70,4 +70,4 @@ def _item(where: str, line: str, lexicon: list[str] | None, pictured: Pictured) 
     return pictured(where, path, named or word, "")
 
 
-MJSYNTH = Format(find=_find, items=_items, reader=whole_files, names_pictures=True)
+MJSYNTH = Format(find=_find, items=_items, reader=whole_files, of_files=True, names_pictures=True)

@@ -17,7 +17,7 @@ from crnn.errors import DataError, PictureError
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.output import PARTS_NAME
 from pipelines.sources.columns import TEXT_COLUMNS, by_names, pick, pick_text
-from pipelines.sources.files import bounded, read_file
+from pipelines.sources.files import bounded, read_file, readable_of
 from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, Reader, SourceOptions
 from pipelines.sources.item import Item, Place, pictured, unusable
 from pipelines.sources.values import NotTextError, check_text_type, class_names, texts_of
@@ -41,7 +41,7 @@ def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequ
         names = list(wanted) or _tables(folder)
         if not names:
             raise Lacks(f"a *{SUFFIX}, here or in {_DATA_FOLDER}/")
-    address = storage.join(folder.uri, names[0]) if names else folder.uri
+    address = storage.join(folder.uri, readable_of(folder.uri, names)[0]) if names else folder.uri
     try:
         with _opened(address) as table:
             columns_of(table.schema_arrow, options, address)
@@ -237,4 +237,4 @@ def _opened(address: str) -> Iterator[pq.ParquetFile]:
         raise DataError(f"{address} is damaged or no Parquet: {error}") from error
 
 
-PARQUET = Format(find=_find, items=_items, reader=_reader, in_order=True)
+PARQUET = Format(find=_find, items=_items, reader=_reader, in_order=True, of_files=True)

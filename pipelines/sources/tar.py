@@ -20,7 +20,7 @@ from typing import IO, NamedTuple, cast
 from crnn import storage
 from crnn.errors import DataError, PictureError
 from pipelines.sources.columns import TEXT_COLUMNS, by_names, pick
-from pipelines.sources.files import MAX_PICTURE_BYTES, ahead, too_large
+from pipelines.sources.files import MAX_PICTURE_BYTES, ahead, readable_of, too_large
 from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, Reader, SourceOptions
 from pipelines.sources.item import Item, Place, unusable
 from pipelines.sources.pairs import TEXT_SUFFIXES, key_of, paired, plain_text
@@ -54,7 +54,7 @@ def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequ
             raise Lacks("a *.tar, *.tar.gz or *.tgz")
         found = [name for name, is_folder in names_in(folder.uri) if not is_folder]
         names = list(wanted) or [name for name in found if name.lower().endswith(SUFFIXES)]
-    first = storage.join(folder.uri, names[0]) if names else folder.uri
+    first = storage.join(folder.uri, readable_of(folder.uri, names)[0]) if names else folder.uri
     members: list[_Member] = []
     try:
         members.extend(islice(_members(first), _PROBED_MEMBERS))
@@ -258,4 +258,4 @@ def _whole(data: bytes, size: int, address: str) -> Encoded:
     return data
 
 
-WEBDATASET = Format(find=_find, items=_items, reader=_reader, in_order=True)
+WEBDATASET = Format(find=_find, items=_items, reader=_reader, in_order=True, of_files=True)

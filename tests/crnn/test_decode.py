@@ -171,6 +171,10 @@ def test_options_that_would_be_ignored_are_refused() -> None:
         build_decoder("beam", lexicon=["a"])
     with pytest.raises(ValueError, match="'lexicon' takes no ngram; use decoder 'beam'"):
         build_decoder("lexicon", lexicon=["a"], ngram=ngram)
+    with pytest.raises(
+        ValueError, match=r"ngram is 'a.json'; expected a CharNgram, as CharNgram.l"
+    ):
+        build_decoder("beam", ngram="a.json")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="needs a lexicon"):
         build_decoder("lexicon")
     with pytest.raises(ValueError, match="at least one word"):

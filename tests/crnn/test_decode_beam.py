@@ -176,6 +176,13 @@ def test_a_file_that_is_no_ngram_is_named(tmp_path: Path, content: str) -> None:
         CharNgram.load(str(file))
 
 
+def test_bytes_that_are_no_text_are_not_printed_whole(tmp_path: Path) -> None:
+    (tmp_path / "ngram.json").write_bytes(b"\xff" * 5000)
+    with pytest.raises(DataError, match=r"is not a usable n-gram .*characters more") as told:
+        CharNgram.load(str(tmp_path / "ngram.json"))
+    assert len(str(told.value)) < 600
+
+
 def test_ngram_refuses_what_it_cannot_learn_from() -> None:
     with pytest.raises(ValueError, match="no texts"):
         CharNgram.train([])

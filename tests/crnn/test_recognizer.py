@@ -125,6 +125,8 @@ def test_a_picture_may_come_as_path_bytes_image_or_array(tmp_path: Path) -> None
         (Path("missing") / "picture.png", "not_found"),
         (Path("/"), "unreadable"),
         ("ftp://host/picture.png", "unreadable"),
+        ("data:image/png;base64," + "A" * 9000, "not_found"),
+        ("/" + "a" * 9000, "not_found"),
         (b"", "empty_file"),
         (b"plain text", "undecodable"),
         (png(noise(0, 64))[:60], "undecodable"),
@@ -140,6 +142,7 @@ def test_what_cannot_be_read_gives_its_reason_alone_as_in_a_list(picture: Any, c
     assert isinstance(alone, Result)
     assert (alone.error_code, alone.text, alone.confidence, alone.chars) == (code, "", 0.0, ())
     assert alone.error_message and alone.model == "abc123"
+    assert len(alone.error_message) < 500
     assert RECOGNIZER.read([picture]) == [alone]
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from crnn import storage
 from crnn.errors import DataError
+from jobs.prepare import describe
 from pipelines.prepare import PrepareConfig, begin, carry_out, prepare
 from pipelines.shards import load_manifest
 from tests.pipelines.conftest import encoded
@@ -219,3 +220,17 @@ def test_the_manifest_tells_how_labels_became_texts(tmp_path: Path) -> None:
     text = json.loads((tmp_path / "out/manifest.json").read_text())["recipe"]["text"]
     assert (text["unknown"], text["punctuation"], text["whitespace"]) == ("fold", "fold", "strip")
     assert len(text["charset"]) == 94
+
+
+def test_the_manifest_counts_what_was_left_out_of_texts(tmp_path: Path) -> None:
+    texts = ["aß", "b", "ßéß", "漢"]
+    lines = [f"i/word{number}.jpg\t{text}\n" for number, text in enumerate(texts)]
+    files(tmp_path / "words", {**labels(), "labels.tsv": "".join([*lines, lines[0]])})
+    config = PrepareConfig(charset="ab", unknown="drop")
+    begun = begin([str(tmp_path / "words")], str(tmp_path / "out"), config)
+    (made,) = carry_out(begun)
+    assert made.manifest.rejects == {"duplicate_id": 1, "empty_label": 2}
+    assert made.manifest.recipe["unknown_characters"] == {
+        "samples": 1, "kinds": 1, "characters": {"ß": 1},
+    }  # fmt: skip
+    assert "altered by --unknown drop: 1 (the charset lacks 'ß' 1)" in describe(made)

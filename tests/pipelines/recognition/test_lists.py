@@ -17,7 +17,7 @@ import pytest
 from crnn import storage
 from crnn.errors import DataError, PictureError
 from pipelines.recognition.listing import list_inputs
-from pipelines.recognition.source import encoded
+from pipelines.recognition.source import encoded, picture_bytes
 
 BOX = [1, 2, 5, 2, 5, 8, 1, 8]
 EDGES = {"x0": [1], "y0": [2], "x1": [5], "y1": [8]}
@@ -358,3 +358,9 @@ def test_a_list_that_breaks_off_is_told(tmp_path: Path) -> None:
     (tmp_path / "list.csv.gz").write_bytes(buffer.getvalue()[:-9000])
     with pytest.raises(DataError, match=r"list.csv.gz can't be read as a list"):
         rows(tmp_path / "list.csv.gz")
+
+
+def test_an_address_that_is_too_long_is_not_repeated_whole() -> None:
+    with pytest.raises(PictureError, match="characters more: the name is too long") as told:
+        picture_bytes("data:image/png;base64," + "A" * 90_000)
+    assert told.value.reason == "not_found" and len(str(told.value)) < 400

@@ -201,3 +201,18 @@ def test_a_name_that_is_no_unicode_is_listed(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")).write_bytes(PICTURE)
     found = items_of(tmp_path, options=options(label_pattern=r"(?P<text>.+)\.jpg"))
     assert [item.id for item in found] == ["caf\udce9.jpg"]
+
+
+def test_a_label_that_is_what_a_recognizer_has_written_is_no_text(tmp_path: Path) -> None:
+    texts = {
+        '[["TOTAL", 0.98]]': "bad_line",
+        '{"words": ["TOTAL"]}': "bad_line",
+        "[1]": "",
+        "{": "",
+    }
+    lines = "".join(f"{n}.png\t{text}\n" for n, text in enumerate([*texts, "[[", "[] {}"]))
+    files(tmp_path, {"rec_gt.txt": lines + '["a.png", 5]\tx\n'})
+    found = items_of(tmp_path)
+    assert [item.reason for item in found] == [*texts.values(), "", "", ""]
+    assert "is data in JSON" in found[0].message and found[2].text == "[1]"
+    assert found[-1].id == '["a.png", 5]', "no list of paths: a file that isn't there"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from crnn.errors import DataError
 from pipelines.recognition.listing import list_inputs
-from tests.pipelines.sources.made import PICTURE, files, items_of
+from tests.pipelines.sources.made import PICTURE, files, items_of, tar
+from tests.pipelines.sources.test_label_studio import said, task
 from tests.pipelines.sources.test_pages import WORD, alto
 from tests.unprivileged import as_nobody, open_folder
 
@@ -19,14 +24,20 @@ BOX = "0,0,30,0,30,20,0,20,{}\n"
 
 
 @contextmanager
-def closed(contents: dict[str, bytes | str], *paths: str, mode: int = 0) -> Iterator[Path]:
-    """A folder of files, of which these may be read by their owner alone."""
+def closed(
+    contents: dict[str, bytes | str], *paths: str, mode: int = 0, looped: str = ""
+) -> Iterator[Path]:
+    """A folder of files, of which these may be read by their owner alone, and one is a link to
+    itself."""
     with open_folder() as folder:
         files(folder, contents)
         with suppress(DataError):
             items_of(folder)  # modules and codecs are loaded while everything may be read
         for path in paths:
             (folder / path).chmod(mode)
+        if looped:
+            (folder / looped).unlink()
+            (folder / looped).symlink_to(looped)
         with as_nobody():
             yield folder
 
@@ -99,6 +110,49 @@ def test_a_list_goes_on_behind_a_path_in_a_closed_folder(name: str) -> None:
     contents: dict[str, bytes | str] = {"shut/1.png": PICTURE, "open/2.png": PICTURE}
     with closed(contents | {name: lists[name]}, "shut") as folder:
         assert [item.text for item in items_of(folder)] == ["x", "x"]
+
+
+def table(text: str) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"image": [PICTURE], "text": [text]}), buffer)
+    return buffer.getvalue()
+
+
+def exported(texts: dict[str, str]) -> str:
+    return json.dumps([task(said(text), image=path) for path, text in texts.items()])
+
+
+SEVERAL: dict[str, Callable[[str], bytes | str]] = {
+    "{}.tar": lambda n: tar({f"{n}.png": PICTURE, f"{n}.txt": f"text {n}"}),
+    "{}.parquet": lambda n: table(f"text {n}"),
+    "rec_gt_{}.txt": lambda n: f"{n}.png\ttext {n}\n",
+    "{}_gt.txt": lambda n: f'{n}.png, "text {n}"\n',
+    "label-studio-{}.json": lambda n: exported({f"{n}.png": f"text {n}"}),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_one_of_several_lists_or_archives(name: str) -> None:
+    contents: dict[str, bytes | str] = {f"{n}.png": PICTURE for n in "123"}
+    contents |= {name.format(n): SEVERAL[name](n) for n in "123"}
+    shut, looped = name.format(1), name.format(2)
+    with closed(contents, shut, looped=looped) as folder:
+        items = items_of(folder)
+    assert [item.text for item in items if not item.reason] == ["text 3"]
+    rejects = {item.id: item.reason for item in items if item.reason}
+    assert rejects == dict.fromkeys((shut, looped), "unreadable_file")
+
+
+def test_pictures_of_an_export() -> None:
+    contents: dict[str, bytes | str] = {"shut/1.png": PICTURE, "2.png": PICTURE, "3.png": PICTURE}
+    contents["annotations.json"] = exported({"shut/1.png": "1", "2.png": "2", "3.png": "3"})
+    with closed(contents, "shut", "3.png") as folder:
+        found = told(folder)
+    assert found == {
+        "annotations.json:1": ("", "unreadable_file"),
+        "2.png": ("2", ""),
+        "annotations.json:3": ("", "unreadable_file"),
+    }
 
 
 def test_a_source_or_a_list_that_may_not_be_read_is_one_error() -> None:
