@@ -63,8 +63,7 @@ def pictured(where: str, path: str, text: str, group: str = "") -> Item:
     if text.startswith("[") and _BOXES.search(text):
         message = (
             f"the label is PaddleOCR's list of boxes on a page, {text[:40]!r}, not a text; give "
-            "its "
-            "rec_gt.txt with the words cut out, or a gt_*.txt of boxes for each picture"
+            "its rec_gt.txt with the words cut out, or a gt_*.txt of boxes for each picture"
         )
         return unusable(where, "bad_line", message)
     if text.startswith(("[", "{")) and _is_nested(text):
