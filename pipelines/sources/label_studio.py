@@ -10,23 +10,21 @@ The forms are those of Label Studio 1.0 to 1.2x (labelstud.io/guide/task_format 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
 from crnn import storage
-from crnn.errors import DataError, PictureError
-from crnn.image import StatedSize, stated_size
+from crnn.errors import DataError
+from crnn.image import StatedSize
 from crnn.region import Region
-from pipelines.sources.files import closed_among, may_be_there, whole_files
+from pipelines.sources.files import closed_among, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
-from pipelines.sources.item import Item, Place, pictured, unusable
+from pipelines.sources.item import Item, Place, unusable
 from pipelines.sources.json_lists import whole_json
 from pipelines.sources.polygons import corners_along
-from pipelines.sources.ranged import open_ranged
+from pipelines.sources.task_pictures import BadTaskError, TaskPictures, path_in
 from pipelines.sources.values import NotTextError, text_of
 from pipelines.stores import is_picture_name
 
@@ -35,8 +33,6 @@ NAMES = ("label-studio*.json", "project-*-at-*.json", "annotations.json", "resul
 EXPECTED = "export it from Label Studio 1.0 or later as JSON or JSON-MIN"
 _HEAD_BYTES = 1 << 16
 _MARKS = (b'"annotations"', b'"annotation_id"', b'"completions"')
-_UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")
-"""What Label Studio puts before the name of a file that was uploaded."""
 _ANSWERS = (
     *("annotation_id", "annotator", "lead_time", "created_at", "updated_at", "id", "agreement"),
 )
@@ -61,14 +57,6 @@ class _Marked(NamedTuple):
     """Degrees by which the picture was turned when it was labelled."""
     page: int = 0
     """Of a task with several pictures; from 0."""
-
-
-class _BadError(ValueError):
-    """Why a region gives no sample; ``reason`` is that of its reject."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 def is_export(address: str) -> bool:
@@ -96,19 +84,19 @@ def _items(source: Opened) -> Iterator[Item]:
                 f"{name} is no list of tasks but {str(tasks)[:60]!r}; {EXPECTED} (not the files of "
                 "a target storage, which have one annotation each)"
             )
-        pictures = _Pictures(source)
+        pictures = TaskPictures(source)
         for number, task in enumerate(tasks, start=1):
             yield from _task_items(f"{name}:{number}", task, source.options, pictures)
 
 
 def _task_items(
-    where: str, task: Any, options: SourceOptions, pictures: _Pictures
+    where: str, task: Any, options: SourceOptions, pictures: TaskPictures
 ) -> Iterator[Item]:
     try:
         data, marked = _marked_in(task, options)
         path = pictures.of(_picture_in(data, options))
         size = pictures.size(path)
-    except _BadError as error:
+    except BadTaskError as error:
         yield unusable(where, error.reason, str(error))
         return
     bare = [one for one in marked if not one.id]
@@ -122,7 +110,7 @@ def _task_items(
         try:
             text = _text_in(one)
             region = _region(one, size) if one.id else None
-        except _BadError as error:
+        except BadTaskError as error:
             yield unusable(id, error.reason, str(error), Place(path))
         else:
             group = path if one.id else ""
@@ -132,28 +120,29 @@ def _task_items(
 def _marked_in(task: Any, options: SourceOptions) -> tuple[Mapping[str, Any], list[_Marked]]:
     """A task's data, and what its last annotation marks."""
     if not isinstance(task, dict):
-        raise _BadError("bad_line", f"a task is no object: {str(task)[:80]!r}; {EXPECTED}")
+        raise BadTaskError("bad_line", f"a task is no object: {str(task)[:80]!r}; {EXPECTED}")
     if "completions" in task:
-        raise _BadError("unknown_format", f"completions, as before Label Studio 1.0; {EXPECTED}")
+        raise BadTaskError("unknown_format", f"completions, as before Label Studio 1.0; {EXPECTED}")
     if "annotations" in task:
         data = task.get("data")
         if not isinstance(data, dict) or not isinstance(task["annotations"], list):
-            raise _BadError("unknown_format", f"a task without data or annotations; {EXPECTED}")
+            raise BadTaskError("unknown_format", f"a task without data or annotations; {EXPECTED}")
         return data, _of_annotation(_last(task["annotations"]), options)
     if "annotation_id" in task:
         return task, _of_min(task, options)
     names = ", ".join(map(str, list(task)[:8]))
-    raise _BadError("unknown_format", f"no annotations or annotation_id, but {names}; {EXPECTED}")
+    message = f"no annotations or annotation_id, but {names}; {EXPECTED}"
+    raise BadTaskError("unknown_format", message)
 
 
 def _last(annotations: Sequence[Any]) -> Mapping[str, Any]:
     """The annotation that was submitted or changed last, of those that weren't skipped."""
     sound = [one for one in annotations if isinstance(one, dict)]
     if not sound:
-        raise _BadError("no_label", "nobody has annotated the task")
+        raise BadTaskError("no_label", "nobody has annotated the task")
     kept = [one for one in sound if not one.get("was_cancelled") and not one.get("skipped")]
     if not kept:
-        raise _BadError("skipped", "the task was skipped, or its annotation cancelled")
+        raise BadTaskError("skipped", "the task was skipped, or its annotation cancelled")
     return max(kept, key=lambda one: str(one.get("updated_at") or one.get("created_at") or ""))
 
 
@@ -161,7 +150,7 @@ def _of_annotation(annotation: Mapping[str, Any], options: SourceOptions) -> lis
     """Results of one id are of one region: its shape, its label, its text."""
     results = annotation.get("result")
     if not isinstance(results, list) or not all(isinstance(one, dict) for one in results):
-        raise _BadError("unknown_format", f"an annotation without a list of results; {EXPECTED}")
+        raise BadTaskError("unknown_format", f"an annotation without a list of results; {EXPECTED}")
     sound = [one for one in results if isinstance(one.get("value"), dict)]
     regions: dict[str, list[dict[str, Any]]] = {
         str(one.get("id")): [] for one in sound if _is_of_region(one)
@@ -177,7 +166,7 @@ def _of_annotation(annotation: Mapping[str, Any], options: SourceOptions) -> lis
         _one_field(whole)
         marked.append(_Marked("", {}, _texts([one["value"] for one in whole])))
     if not marked:
-        raise _BadError("no_label", "the annotation has neither a text nor a region")
+        raise BadTaskError("no_label", "the annotation has neither a text nor a region")
     return marked
 
 
@@ -220,7 +209,7 @@ def _one_field(texts: Sequence[Mapping[str, Any]]) -> None:
     fields = sorted({str(one.get("from_name")) for one in texts})
     if len(fields) > 1:
         message = f"texts in {' and '.join(fields)}; say which are the labels with --text-column"
-        raise _BadError("several_labels", message)
+        raise BadTaskError("several_labels", message)
 
 
 def _texts(values: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -251,10 +240,10 @@ def _of_min(task: Mapping[str, Any], options: SourceOptions) -> list[_Marked]:
     if len(fields) > 1:
         names = " and ".join(fields)
         message = f"texts in {names}; say which are the labels with --text-column"
-        raise _BadError("several_labels", message)
+        raise BadTaskError("several_labels", message)
     texts = next(iter(fields.values()), [])
     if not shapes and not texts:
-        raise _BadError("no_label", "the annotation has no text")
+        raise BadTaskError("no_label", "the annotation has no text")
     if not shapes:
         return [_Marked("", {}, texts)]
     if len(shapes) > 1:
@@ -262,23 +251,23 @@ def _of_min(task: Mapping[str, Any], options: SourceOptions) -> list[_Marked]:
             f"{len(shapes)} regions and {len(texts)} texts, and JSON-MIN doesn't say which belong "
             "together; export it as JSON"
         )
-        raise _BadError("no_region", message)
+        raise BadTaskError("no_region", message)
     size = (shapes[0].get("original_width"), shapes[0].get("original_height"))
     return [_Marked("1", shapes[0], texts, size=size)]
 
 
 def _text_in(marked: _Marked) -> str:
     if not marked.texts:
-        raise _BadError("no_label", "the region has no text")
+        raise BadTaskError("no_label", "the region has no text")
     if len(marked.texts) > 1:
         message = f"{len(marked.texts)} texts, {str(marked.texts)[:80]}; expected one"
-        raise _BadError("several_labels", message)
+        raise BadTaskError("several_labels", message)
     try:
         text = text_of(marked.texts[0])
     except NotTextError as error:
-        raise _BadError("bad_line", str(error)) from None
+        raise BadTaskError("bad_line", str(error)) from None
     if not text:
-        raise _BadError("no_label", "the text is empty")
+        raise BadTaskError("no_label", "the text is empty")
     return text
 
 
@@ -286,11 +275,11 @@ def _region(marked: _Marked, size: StatedSize | None) -> Region:
     """Corners in px of the upright picture, clockwise from the text's top left."""
     if marked.turned:
         message = f"the picture was turned by {marked.turned:g}° there; turn the file, label again"
-        raise _BadError("turned", message)
+        raise BadTaskError("turned", message)
     if marked.page:
-        raise _BadError("later_page", f"picture {marked.page + 1} of a task with several")
+        raise BadTaskError("later_page", f"picture {marked.page + 1} of a task with several")
     if size is None:
-        raise _BadError("undecodable", "the size of its picture can't be told by its header")
+        raise BadTaskError("undecodable", "the size of its picture can't be told by its header")
     width, height = size.width, size.height
     _check_size(marked.size, width, height)
     shape = marked.shape
@@ -308,7 +297,7 @@ def _region(marked: _Marked, size: StatedSize | None) -> Region:
     except (LookupError, TypeError, ValueError):
         kind = shape.get("type") or "a region"
         message = f"{kind} isn't a rectangle or a polygon: {str(dict(shape))[:80]}"
-        raise _BadError("bad_region", message) from None
+        raise BadTaskError("bad_region", message) from None
     corner = np.array([x * width, y * height]) / 100
     angle = math.radians(turned)
     along = np.array([math.cos(angle), math.sin(angle)]) * across * width / 100
@@ -318,12 +307,12 @@ def _region(marked: _Marked, size: StatedSize | None) -> Region:
 
 
 def _check_size(labelled: tuple[Any, Any], width: int, height: int) -> None:
-    """Raises _BadError where another picture was labelled than the one that is there."""
+    """Raises BadTaskError where another picture was labelled than the one that is there."""
     was_width, was_height = map(_number, labelled)
     if not (was_width > 0 and was_height > 0):
         return
     if abs((width / was_width) / (height / was_height) - 1) > _ROUNDING:
-        raise _BadError(
+        raise BadTaskError(
             "other_size",
             f"a picture of {was_width:g}x{was_height:g} px was labelled, the one here has "
             f"{width}x{height}, which isn't the same in another size; give the picture that was "
@@ -336,7 +325,7 @@ def _picture_key(data: Mapping[str, Any], options: SourceOptions) -> str:
     if options.image_column:
         return options.image_column if options.image_column in data else ""
     texts = {key: value for key, value in data.items() if isinstance(value, str)}
-    named = [key for key, value in texts.items() if is_picture_name(_path_in(value))]
+    named = [key for key, value in texts.items() if is_picture_name(path_in(value))]
     return next((key for key in ("image", "ocr") if key in named), named[0] if named else "")
 
 
@@ -344,66 +333,12 @@ def _picture_in(data: Mapping[str, Any], options: SourceOptions) -> str:
     key = _picture_key(data, options)
     if not key or not isinstance(data[key], str):
         if isinstance(data.get(options.image_column or "image"), list):
-            raise _BadError("later_page", "a task of several pictures; expected one a task")
+            raise BadTaskError("later_page", "a task of several pictures; expected one a task")
         names = ", ".join(map(str, list(data)[:8]))
         wanted = options.image_column or "image"
         message = f"no picture is named in {wanted}, nor in {names}; --image-column says where"
-        raise _BadError("missing_file", message)
+        raise BadTaskError("missing_file", message)
     return str(data[key])
-
-
-def _path_in(address: str) -> str:
-    """The path that an address in a task has: of a URL, of local files (``?d=``), of an upload."""
-    parts = urlsplit(address)
-    local = parse_qs(parts.query).get("d") if parts.path.endswith("/local-files/") else None
-    return local[0] if local else unquote(parts.path) if parts.scheme or parts.query else address
-
-
-class _Pictures:
-    """Finds the pictures of tasks below the source, and says how large they are."""
-
-    def __init__(self, source: Opened) -> None:
-        self._source = source
-
-    def of(self, address: str) -> str:
-        """The path below the source that has most of an address's folders.
-
-        Raises:
-            _BadError: ``missing_file`` where there is none.
-        """
-        parts = [p for p in _path_in(address).replace("\\", "/").split("/") if p not in ("", ".")]
-        for start in range(len(parts)):
-            tail = parts[start:]
-            plain = _UPLOAD.sub("", tail[-1])
-            for names in dict.fromkeys((tuple(tail), (*tail[:-1], plain))):
-                for path in ("/".join(names), "images/" + "/".join(names)):
-                    if self._has(path):
-                        return path
-        message = (
-            f"{address[:120]!r} is not below the source by any end of its path; put the pictures "
-            "beside the export, in folders as they were or all in one"
-        )
-        raise _BadError("missing_file", message)
-
-    def size(self, path: str) -> StatedSize | None:
-        """Of a picture; None where its header doesn't tell.
-
-        Raises:
-            _BadError: ``unreadable_file`` where this machine doesn't let it be read.
-        """
-        try:
-            with open_ranged(self._source.address(path)) as file:
-                return stated_size(file)
-        except (PictureError, FileNotFoundError):
-            return None
-        except DataError as error:
-            if not storage.is_local(self._source.uri):
-                raise
-            raise _BadError("unreadable_file", str(error)) from None
-
-    def _has(self, path: str) -> bool:
-        is_usable = is_picture_name(path) and not pictured("", path, "").reason
-        return is_usable and may_be_there(self._source.address(path))
 
 
 LABEL_STUDIO = Format(find=_find, items=_items, reader=whole_files, in_order=True, of_files=True)
