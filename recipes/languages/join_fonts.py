@@ -23,8 +23,9 @@ from fontTools.merge import Merger
 from fontTools.merge.options import Options
 from fontTools.ttLib import TTFont
 
-DROPPED = ("GSUB", "GPOS", "GDEF", "vhea", "vmtx", "VORG")
-"""Tables that faces often can't be joined with; without them letters are laid side by side."""
+DROPPED = ("GSUB", "GPOS", "GDEF", "vhea", "vmtx", "VORG", "fpgm", "prep", "cvt ", "hdmx", "VDMX")
+"""Tables that parts can't share: of layout, without which letters are laid side by side, and of
+hinting, by which one part's would move the points of another."""
 
 
 def main() -> None:
@@ -74,6 +75,9 @@ def joined(parts: Sequence[Path]) -> TTFont:
             for table in DROPPED:
                 if table in font:
                     del font[table]
+            if "glyf" in font:
+                for name in font.getGlyphOrder():
+                    font["glyf"][name].removeHinting()
             font.save(path)
         return Merger(Options(drop_tables=list(DROPPED))).merge(plain)
 
