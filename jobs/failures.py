@@ -12,6 +12,8 @@ from crnn.errors import CrnnError
 
 _RAY_DATA_ADVICE = "Failed to apply UDF transform"  # added to the text, about Ray's own settings
 _SHORT = 240
+_WRAPPED = ("cause", "controller_failure", "health_check_failure", "_base_exc")
+"""Where Ray's errors keep the error that they are about."""
 
 
 def ours(error: BaseException) -> CrnnError | None:
@@ -31,10 +33,19 @@ def text_of(error: BaseException) -> str:
 
 def in_short(error: BaseException) -> str:
     """Kind and text of an error on one line of bounded length, for a log."""
-    found = ours(error) or error
+    found = ours(error) or _unwrapped(error)
     text = " ".join(text_of(found).split())
     text = text if len(text) <= _SHORT else text[: _SHORT - 1] + "…"
     return f"{type(found).__name__}: {text}"
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    """The error that Ray's own, if it is one, is about."""
+    for name in _WRAPPED:
+        inner = getattr(error, name, None)
+        if isinstance(inner, BaseException) and inner is not error:
+            return _unwrapped(inner)
+    return error
 
 
 def _within(error: BaseException) -> Iterator[BaseException]:
@@ -47,5 +58,5 @@ def _within(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(found))
         yield found
-        pending += [getattr(found, name, None) for name in ("cause", "controller_failure")]
+        pending += [getattr(found, name, None) for name in _WRAPPED]
         pending += [*getattr(found, "worker_failures", {}).values(), found.__cause__]

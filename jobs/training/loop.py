@@ -30,7 +30,6 @@ from crnn.training.batch import ReadyBatch
 from crnn.training.old_network import OldNetwork
 from crnn.training.ranks import gather_objects, sum_over_ranks
 from crnn.training.trainer import Trainer, Validation
-from jobs.failures import in_short
 from jobs.training.audit import AuditLog
 from jobs.training.curves import EventWriter
 from jobs.training.history import History
@@ -111,10 +110,6 @@ def train_worker(config: dict[str, WorkerOrders]) -> str | None:
         Worker(config["orders"]).run()
     except NonFiniteLossError as error:
         return str(error)
-    except Exception as error:
-        rank = ray.train.get_context().get_world_rank()
-        config["orders"].board.say.remote(f"worker {rank} stopped: {in_short(error)}")
-        raise
     return None
 
 

@@ -28,7 +28,7 @@ from ray.train.torch import TorchTrainer
 from crnn import storage
 from crnn.brief import change
 from crnn.bundle import Bundle, load_bundle, save_bundle
-from crnn.errors import CheckpointMismatchError, NonFiniteLossError, WorkersLostError
+from crnn.errors import CheckpointMismatchError, NonFiniteLossError
 from crnn.heap import kept_heap
 from crnn.metrics import wilson_interval
 from crnn.model import CRNN
@@ -47,6 +47,7 @@ from jobs.training.meeting import torch_config
 from jobs.training.network import first_network, origin, start_address
 from jobs.training.rejects import RejectParts
 from jobs.training.settings import TrainSettings, differences
+from jobs.training.stops import FailureTeller, workers_lost
 from jobs.training.tracking import Tracker, check_installed
 from pipelines.at_work import SIGN_NAME, alone_at_work
 from pipelines.evaluation import Evaluation, evaluate
@@ -246,6 +247,7 @@ def _fit(
             storage_filesystem=filesystem,
             worker_runtime_env={"env_vars": _WORKER_ENV},  # type: ignore[call-arg]
             failure_config=ray.train.FailureConfig(max_failures=settings.max_failures),
+            callbacks=[FailureTeller(board)],  # type: ignore[list-item]
             checkpoint_config=ray.train.CheckpointConfig(
                 num_to_keep=1, checkpoint_score_attribute="score"
             ),
@@ -271,11 +273,7 @@ def _result(trainer: TorchTrainer, settings: TrainSettings) -> ray.train.Result:
     except SystemExit:  # what Ray Train's own handler makes of Ctrl-C
         raise KeyboardInterrupt from None
     except ray.train.TrainingFailedError as error:
-        raise ours(error) or WorkersLostError(
-            f"training failed more often than --max-failures {settings.max_failures} allows; "
-            "the log above says which workers stopped, and why. The same command continues "
-            "from the last checkpoint"
-        ) from error
+        raise ours(error) or workers_lost(error, settings.max_failures) from error
     gave_up = getattr(result, "return_value", None)
     if gave_up:
         raise NonFiniteLossError(str(gave_up))
