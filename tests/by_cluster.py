@@ -24,6 +24,8 @@ SHARED = {
     "strict": re.compile(r"def \w+\([^)]*\b(strict|guarded): Service\b"),
 }
 """How a file shows that its tests share what takes seconds to start or to make."""
+CLUSTERS = ("local_ray", "service", "strict")
+"""The fixtures of a session that are clusters, each of one group's tests."""
 _IN = " in "
 APART = {
     "tests/jobs/serving/test_serve_cluster.py",

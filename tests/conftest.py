@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from tests.by_cluster import ByCluster, longest_first
+from tests.by_cluster import CLUSTERS, ByCluster, group_of, longest_first
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
@@ -58,6 +58,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ):
             item.add_marker(pytest.mark.skip(reason="slow; give --slow"))
     items[:] = longest_first(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Ends the clusters that a group shared with its last test, long before the session does.
+
+    Each of them holds gigabytes, and with several of them Ray begins to kill for want of memory.
+    """
+    yield
+    if nextitem is None or group_of(nextitem.nodeid) == group_of(item.nodeid):
+        return
+    for name in CLUSTERS:
+        for fixture in item.session._fixturemanager.getfixturedefs(name, item) or ():
+            fixture.finish(item._request)  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")

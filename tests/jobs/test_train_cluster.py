@@ -29,9 +29,8 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         yield head
 
 
-@pytest.mark.parametrize(
-    "working_dir", [(), pytest.param(("--working-dir", "."), marks=pytest.mark.nightly)]
-)
+@pytest.mark.nightly  # jobs are submitted to real nodes for every change
+@pytest.mark.parametrize("working_dir", [(), ("--working-dir", ".")])
 def test_a_submitted_job_trains(head: Head, working_dir: tuple[str, ...]) -> None:
     name = "submitted-with-folder" if working_dir else "submitted"
     done = head.submit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 from collections import Counter
@@ -21,7 +22,7 @@ from tests.pipelines.stream.sets import good, write_set
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault]
 
-SAMPLES, EPOCHS, BATCH, CHECKPOINT_EVERY = 320, 3, 4, 80
+SAMPLES, EPOCHS, BATCH, CHECKPOINT_EVERY = 320, 2, 4, 80
 AGENTS = ("ray::DashboardA", "ray::RuntimeEnv")
 """Ray's own, which look for their dead control store for a minute before they end."""
 EACH_ONCE = Counter(f"good-{i}" for i in range(SAMPLES))
@@ -91,7 +92,35 @@ def accounted(run_folder: Path, *, starts: int) -> Audit:
     return audit
 
 
-@pytest.mark.parametrize("workers", ["2", pytest.param("1:2", marks=pytest.mark.nightly)])
+def test_a_killed_worker_and_then_a_killed_driver_cost_only_the_steps_since_the_checkpoint(
+    home: Path,
+) -> None:
+    folder, log = home / "runs" / "a", home / "log"
+    with started(*command("2"), cwd=home) as job:
+        os.kill(hold(job, home, 0, rank=1), signal.SIGKILL)
+        of_worker = committed_samples(folder)
+        kill_driver(job, home, 1, patient=False)
+    of_driver = committed_samples(folder)
+    text = log.read_text()
+    assert re.search(r"^workers? (0, )?1 stopped: ActorDiedError: .+$", text, re.MULTILINE), text
+    assert "resumed at epoch 1" in text
+    assert not (folder / "done.json").exists()
+    with started(*command("1"), cwd=home) as job:
+        status = job.wait(timeout=400)
+    text = log.read_text()
+    assert status == 0, text
+    assert "Traceback" not in text
+    assert without_control_characters(text)
+    assert text.count("resuming a\n") == 1
+    assert "on 1 worker(s) (the checkpoint had 2)" in text
+    audit = accounted(folder, starts=3)
+    assert [start.ranks for start in audit.working] == [2, 2, 1]
+    assert audit.kept_by(1) >= of_worker
+    assert audit.kept_by(2) == of_driver, "from the last checkpoint noted"
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("workers", ["2", "1:2"])
 def test_a_killed_worker_costs_only_the_steps_since_the_checkpoint(
     home: Path, workers: str
 ) -> None:
@@ -104,6 +133,7 @@ def test_a_killed_worker_costs_only_the_steps_since_the_checkpoint(
     assert status == 0, text
     assert "Traceback" not in text
     assert without_control_characters(text)
+    assert re.search(r"^workers? (0, )?1 stopped: ActorDiedError: .+$", text, re.MULTILINE), text
     assert "resumed at epoch 2" in text
     assert (folder / "done.json").exists()
     audit = accounted(folder, starts=2)
@@ -121,19 +151,26 @@ def test_more_failures_than_allowed_end_the_run_with_a_message(home: Path) -> No
         status = job.wait(timeout=300)
     text = log.read_text()
     assert status == 1, text
-    assert "error: training failed more often than --max-failures 0 allows" in text
+    assert re.search(
+        r"^error: training failed more often than --max-failures 0 allows, the last time as "
+        r"workers? (0, )?1 stopped: ActorDiedError: ",
+        text,
+        re.MULTILINE,
+    ), text
     assert "Traceback" not in text
     assert not (folder / "done.json").exists()
 
 
-@pytest.mark.parametrize("epochs", [(0,), pytest.param((0, 1), marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("epochs", [(0,), (0, 1)])
 def test_a_killed_driver_resumes_under_the_same_name_on_any_number_of_workers(
     home: Path, epochs: tuple[int, ...]
 ) -> None:
     folder, log = home / "runs" / "a", home / "log"
     committed = []
     for epoch in epochs:
-        kill_driver_in(home, epoch, patient=len(epochs) > 1)
+        with started(*command("2"), cwd=home) as job:
+            kill_driver(job, home, epoch, patient=len(epochs) > 1)
         committed.append(committed_samples(folder))
         assert not (folder / "done.json").exists()
         assert not (folder / "bundle").exists()
@@ -150,28 +187,27 @@ def test_a_killed_driver_resumes_under_the_same_name_on_any_number_of_workers(
     assert kept == committed, "from the last checkpoint noted"
 
 
-def kill_driver_in(home: Path, epoch: int, *, patient: bool) -> None:
-    """Runs until mid-epoch, kills the driver, and sees everything that it started end.
+def kill_driver(job: subprocess.Popen[bytes], home: Path, epoch: int, *, patient: bool) -> None:
+    """Kills the driver in mid-epoch, and sees everything that it started end.
 
     Ray's agents are waited for only if ``patient``.
     """
-    with started(*command("2"), cwd=home) as job:
-        held = hold(job, home, epoch, rank=0)
-        family = descendants(job.pid)
-        raylets = [process for process in family if "raylet" in process.name]
-        assert raylets
-        job.send_signal(signal.SIGKILL)
-        assert job.wait() == -signal.SIGKILL
-        gone(raylets, home / "log")
-        # It can't end by itself while it is held, and let go it could reach another checkpoint.
-        with contextlib.suppress(ProcessLookupError):  # the raylet may have taken it along
-            os.kill(held, signal.SIGKILL)
-        agents = [process for process in family if process.name in AGENTS]
-        gone([process for process in family if process not in agents], home / "log")
-        if patient:
-            gone(agents, home / "log")
-        else:
-            end(agents, log=home / "log")
+    held = hold(job, home, epoch, rank=0)
+    family = descendants(job.pid)
+    raylets = [process for process in family if "raylet" in process.name]
+    assert raylets
+    job.send_signal(signal.SIGKILL)
+    assert job.wait() == -signal.SIGKILL
+    gone(raylets, home / "log")
+    # It can't end by itself while it is held, and let go it could reach another checkpoint.
+    with contextlib.suppress(ProcessLookupError):  # the raylet may have taken it along
+        os.kill(held, signal.SIGKILL)
+    agents = [process for process in family if process.name in AGENTS]
+    gone([process for process in family if process not in agents], home / "log")
+    if patient:
+        gone(agents, home / "log")
+    else:
+        end(agents, log=home / "log")
 
 
 def gone(family: list[Process], log: Path) -> None:

@@ -29,7 +29,7 @@ from tests.jobs.serving.small_service import application
 from tests.jobs.test_recognize_job import crops, uris
 from tests.pipelines.evaluation_cases import random_bundle, rendered
 
-COUNT, MANY = 1300, 20_000
+COUNT, MANY = 1300, 8_000
 TOKEN = "a-token-of-the-tests"
 
 
