@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 import torch
 
+from crnn.brief import brief
 from crnn.bundle import Bundle, load_bundle
 from crnn.decode import CharNgram, DecodedColumns, Decoder, build_decoder
 from crnn.engines import AUTO, BATCH_PIXELS, build_engine, engine_for
@@ -51,6 +52,11 @@ class Recognizer:
         """``engine`` and ``threads`` as for ``crnn.engines.build_engine``."""
         if batch_pixels < 1:
             raise ValueError(f"batch_pixels is {batch_pixels}; expected at least 1")
+        if not isinstance(bundle, Bundle):
+            raise TypeError(
+                f"bundle is {brief(bundle)}; expected a Bundle: Recognizer.load reads the one in a "
+                "folder"
+            )
         self.bundle = bundle
         self.device = torch.device(device)
         self.batch_pixels = batch_pixels

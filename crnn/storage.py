@@ -158,6 +158,12 @@ def exists(uri: str) -> bool:
     return bool(info.type != fs.FileType.NotFound)
 
 
+def is_file(uri: str) -> bool:
+    """Whether there is a file, and no folder, at ``uri``."""
+    system, path = resolve(uri)
+    return bool(attempt("look at", uri, lambda: system.get_file_info(path)).is_file)
+
+
 def changed_at(uri: str) -> float | None:
     """When a file was written last, s since 1970 (0.0 where the store doesn't say); None where
     there is none."""
@@ -308,6 +314,8 @@ def attempt(what: str, uri: str, action: Callable[[], _Answer]) -> _Answer:
             return action()
         except FileNotFoundError:
             raise
+        except NotADirectoryError as error:  # a part of the path is a file: there is nothing below
+            raise FileNotFoundError(*error.args) from error
         except pa.ArrowInvalid as error:
             if _EMPTY_NAME not in str(error):
                 raise

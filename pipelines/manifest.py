@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -160,6 +161,11 @@ def load_manifest(uri: str) -> Manifest:
 def _why_no_manifest(uri: str) -> str:
     if not storage.exists(uri):
         return f"there is no {uri}; expected a folder of shards that jobs/prepare.py made"
+    if storage.is_file(uri):
+        return (
+            f"{uri} is a file; expected a folder of shards, which "
+            f"python jobs/prepare.py {shlex.quote(uri)} OUT makes of labelled pictures"
+        )
     names = {info.uri for info in storage.list_files(uri, recursive=True)}
     if not names:
         return f"{uri} is empty; expected a folder of shards that jobs/prepare.py made"

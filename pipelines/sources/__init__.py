@@ -35,7 +35,7 @@ from pipelines.sources.format import (
 from pipelines.sources.icdar import ICDAR
 from pipelines.sources.item import Item, Place
 from pipelines.sources.label_studio import LABEL_STUDIO, is_export
-from pipelines.sources.labels import LABELS, is_list
+from pipelines.sources.labels import LABELS, LIST_SUFFIXES, is_list
 from pipelines.sources.lmdb_file import LMDB
 from pipelines.sources.mjsynth import MJSYNTH
 from pipelines.sources.names import NAMES, check_pattern
@@ -129,6 +129,8 @@ def open_source(
 ) -> Source:
     """The source at ``uri``, in any of ``FORMATS``; ``lists`` names some of its lists.
 
+    A list of labels that is named itself is read with the pictures in its folder.
+
     Raises:
         DataError: when there is nothing at ``uri``, or no format fits, or several do.
         ValueError: for an unknown format, or a label pattern that is none.
@@ -141,10 +143,9 @@ def open_source(
         format = "names" if format == "auto" else format
     elif format == "names":
         raise ValueError("format names needs a --label-pattern with a group (?P<text>…)")
-    uri = storage.absolute(uri)
-    folder = Folder(uri)
+    folder, lists = _folder_of(Folder(storage.absolute(uri)), lists)
     chosen, names = _choose(folder, format, options, lists)
-    return Source(uri=uri, format=chosen, names=tuple(names), options=options)
+    return Source(uri=folder.uri, format=chosen, names=tuple(names), options=options)
 
 
 def to_png(image: Image.Image) -> bytes:
@@ -152,6 +153,15 @@ def to_png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
+
+
+def _folder_of(source: Folder, lists: Sequence[str]) -> tuple[Folder, Sequence[str]]:
+    """Of a list of labels that is itself named as a source, its folder and its name there."""
+    uri, options = storage.split_options(source.uri)
+    folder, _, name = uri.rpartition("/")
+    if source.is_file and not lists and name.lower().endswith((*LIST_SUFFIXES, ".txt")):
+        return Folder(folder + options), [name]
+    return source, lists
 
 
 def _choose(

@@ -92,7 +92,7 @@ class Folder:
             DataError: when there is nothing.
         """
         self.uri = uri
-        self.is_file = _is_file(uri)
+        self.is_file = storage.is_file(uri)
         self.names: list[str] = []
         """Names of files, up to a limit, that aren't pictures' names."""
         self.folders: list[str] = []
@@ -145,11 +145,6 @@ class Folder:
                 break
         if not seen:
             raise DataError(f"{self.uri} is empty; expected labelled pictures")
-
-
-def _is_file(uri: str) -> bool:
-    system, path = storage.resolve(uri)
-    return bool(storage.attempt("look at", uri, lambda: system.get_file_info(path)).is_file)
 
 
 def _names(uri: str) -> Iterator[tuple[str, bool]]:

@@ -48,6 +48,11 @@ PICTURES = st.builds(
 )
 
 
+def test_a_folder_in_place_of_a_bundle_is_told() -> None:
+    with pytest.raises(TypeError, match=r"'runs/a/bundle'; expected a Bundle: Recognizer\.load"):
+        Recognizer("runs/a/bundle")  # type: ignore[arg-type]
+
+
 def test_untrained_texts_differ_and_are_not_empty() -> None:
     texts = {RECOGNIZER.read(noise(seed, 64)).text for seed in range(10)}
     assert len(texts) > 5

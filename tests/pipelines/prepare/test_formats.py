@@ -123,6 +123,28 @@ def test_a_source_on_s3_to_s3(kind: str, new_bucket: Callable[[], str]) -> None:
         assert {row["text"]: row["image"] for row in rows} == PICTURES
 
 
+@pytest.mark.parametrize("kind", ["labels", "icdar"])
+def test_a_list_that_is_named_itself_is_read_with_the_pictures_in_its_folder(
+    kind: str, new_bucket: Callable[[], str], tmp_path: Path
+) -> None:
+    bucket = new_bucket()
+    (name,) = (name for name in FORMATS[kind]() if not name.endswith(".jpg"))
+    for there, data in {**FORMATS[kind](), "more.tsv": b"none.jpg\tnone\n"}.items():
+        put(storage.join(bucket, there), data)
+    files(tmp_path / "set", FORMATS[kind]())
+    for number, list_uri in enumerate((storage.join(bucket, name), str(tmp_path / "set" / name))):
+        (made,) = prepare(list_uri, str(tmp_path / f"out{number}"), PrepareConfig())
+        rows = samples_of(str(tmp_path / f"out{number}"), made)
+        assert {row["text"]: row["image"] for row in rows} == PICTURES
+        assert not made.rejects
+
+
+def test_a_list_of_labels_is_no_set(tmp_path: Path) -> None:
+    files(tmp_path, labels())
+    with pytest.raises(DataError, match=r"labels\.tsv is a file; expected .* python jobs/prepare\.py .* OUT"):
+        load_manifest(str(tmp_path / "labels.tsv"))
+
+
 def test_lines_of_a_page_stay_in_one_split_and_rejects_keep_their_part(tmp_path: Path) -> None:
     contents: dict[str, bytes | str] = {}
     for number in range(12):
