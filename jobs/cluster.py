@@ -70,6 +70,7 @@ def connect(
     os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
     # A checkpoint counts, and a dead worker is noticed, when Ray Train next asks.
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "WARNING")  # of a ray.data imported after this
     os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # of the raylet's lines in our log
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address:

@@ -31,6 +31,7 @@ def test_from_any_folder_with_relative_paths(job: Run, tmp_path: Path, local_ray
     assert done.returncode == 0, done.stderr
     (out,) = tmp_path.glob("evaluation-*")
     assert done.stdout.splitlines()[-1] == f"report: {out / 'report.html'}"
+    assert "streaming_executor" not in done.stdout + done.stderr, "Ray Data's own log"
     report = json.loads((out / "report.json").read_text())
     assert (report["decoder"], list(report["sets"])) == ("beam", ["first", "second"])
     assert report["engines"] == ["torch"]
