@@ -155,7 +155,8 @@ class Batcher:
         """Whether an engine thread should look: the first of a bucket, or enough of it."""
         number = next(self._numbers)
         waiting = self._buckets.setdefault(bucket, [])
-        heapq.heappush(waiting, (number + LET_BEFORE * entry.index, number, entry))
+        entry.turn = number + LET_BEFORE * entry.index
+        heapq.heappush(waiting, (entry.turn, number, entry))
         return len(waiting) in (1, self._full(bucket)) and self._may_wake()
 
     def _may_wake(self) -> bool:

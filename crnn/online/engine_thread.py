@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from crnn.errors import EngineError, PictureError, WorkersLostError
 from crnn.online.batcher import Batch, Batcher
 from crnn.online.observer import Observer
 from crnn.online.request import Attempts, Entry
+from crnn.online.turns import InTurn
 from crnn.prepare import Prepared, Small
 from crnn.recognizer import Recognizer
 from crnn.result import Result
@@ -39,7 +40,7 @@ class EngineThread(threading.Thread):
         recognizer: Recognizer,
         batcher: Batcher,
         observer: Observer,
-        slow_decoding: ThreadPoolExecutor,
+        slow_decoding: InTurn,
         decode_apart: Callable[[list[Entry]], None],
         deliver: Callable[[list[Answer]], None],
         fail: Callable[[WorkersLostError], None],
@@ -53,7 +54,7 @@ class EngineThread(threading.Thread):
             recognizer: whose engine no other thread uses.
             batcher: where batches come from.
             observer: told of each batch.
-            slow_decoding: where decoders run that take longer than the engine; one thread.
+            slow_decoding: where decoders run that take longer than the engine, by turns.
             decode_apart: takes small pictures that turned out not to be sound, from any thread.
             deliver: takes answers, from any thread.
             fail: told when reading is over for good.
@@ -100,17 +101,12 @@ class EngineThread(threading.Thread):
         self._failures = 0
         engine_s = time.monotonic() - decoded_s
         for decode, chars, places in _by_decoder(entries):
-            part = entries, pictures, log_probs_TNC
-            if len(places) < len(entries):
-                part = (
-                    [entries[n] for n in places],
-                    [pictures[n] for n in places],
-                    log_probs_TNC[:, places],
-                )
+            part = partial(self._decode, recognizer, entries, pictures, log_probs_TNC)
             if decode is greedy:
-                self._decode(recognizer, *part, decode, chars)
+                part(places, decode, chars)
             else:
-                self._slow_decoding.submit(self._decode, recognizer, *part, decode, chars)
+                turn = entries[places[0]].turn
+                self._slow_decoding.submit(turn, partial(part, places, decode, chars))
         self._tell_batch(bucket.width_px, entries, began_s, decoded_s - began_s, engine_s)
 
     def _prepared(
@@ -140,9 +136,17 @@ class EngineThread(threading.Thread):
         entries: Sequence[Entry],
         pictures: Sequence[Prepared],
         log_probs_TNC: torch.Tensor,
+        places: Sequence[int],
         decode: Decoder,
         chars: bool,
     ) -> None:
+        """Those of a batch that are at ``places``, but for requests that are over by now."""
+        places = [n for n in places if not entries[n].request.is_over]
+        if not places:
+            return
+        if len(places) < len(entries):
+            entries, pictures = [entries[n] for n in places], [pictures[n] for n in places]
+            log_probs_TNC = log_probs_TNC[:, places]
         try:
             readings = recognizer.readings(pictures, log_probs_TNC, decode, chars=chars)
         except Exception as error:  # a decoder is the caller's: so is its failure

@@ -7,7 +7,6 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import cv2
@@ -24,6 +23,7 @@ from crnn.online.observer import Observer, Unobserved
 from crnn.online.places import Places
 from crnn.online.request import Cut, Decoding, Entry, Request, not_again
 from crnn.online.side import Side
+from crnn.online.turns import InTurn
 from crnn.online.waiting import Waiting
 from crnn.picture_pool import Encoded
 from crnn.prepare import Prepared, Small
@@ -79,7 +79,7 @@ class OnlineRecognizer:
         self._drained = asyncio.Event()
         self._users = 0
         self._is_closing = self._is_closed = False
-        self._slow_decoding = ThreadPoolExecutor(1, thread_name_prefix="online-decoder")
+        self._slow_decoding = InTurn("online-decoder", self._waiting.decoder_failed)
         self._threads = [
             EngineThread(
                 self._first.recognizers[number],
@@ -263,7 +263,7 @@ class OnlineRecognizer:
         for thread in self._threads:
             thread.join()
         self._threads = []  # they refer back to this recognizer, and its memory is wanted now
-        self._slow_decoding.shutdown(cancel_futures=True)
+        self._slow_decoding.close()
         self._waiting.fail_all(ClosedError(_CLOSED))
 
     def _check(self, pictures: Sequence[bytes], timeout_s: float) -> None:

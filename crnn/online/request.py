@@ -119,7 +119,7 @@ class Attempts:
 @dataclass(slots=True, eq=False)  # frozen ones take four times as long to make
 class Entry:
     """One picture of a request: ready, found to be unreadable, or small, and decoded when it is
-    read. Nobody changes it."""
+    read. Nobody changes it but for its turn."""
 
     request: Request
     index: int
@@ -135,6 +135,8 @@ class Entry:
     """Its place there."""
     first: Result | None = None
     """For a picture passed to the second bundle of a cascade: the first bundle's result."""
+    turn: int = 0
+    """Its place in the order in which pictures are read, set once: when the batcher takes it in."""
 
     @property
     def bucket(self) -> Bucket | None:

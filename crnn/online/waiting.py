@@ -67,6 +67,10 @@ class Waiting:
         self.failure = self.failure or error
         self.fail_all(error)
 
+    def decoder_failed(self, error: Exception) -> None:
+        """As ``fail``, for what decodes slowly: what it dropped would be waited for in vain."""
+        self.fail(WorkersLostError(f"the decoder's thread failed: {error!r}"))
+
     def fail_all(self, error: Exception) -> None:
         """Every request that waits now; from any thread."""
         self.call(self._fail_all, error)

@@ -141,7 +141,9 @@ def test_a_list_that_is_named_itself_is_read_with_the_pictures_in_its_folder(
 
 def test_a_list_of_labels_is_no_set(tmp_path: Path) -> None:
     files(tmp_path, labels())
-    with pytest.raises(DataError, match=r"labels\.tsv is a file; expected .* python jobs/prepare\.py .* OUT"):
+    with pytest.raises(
+        DataError, match=r"labels\.tsv is a file; expected .* python jobs/prepare\.py .* OUT"
+    ):
         load_manifest(str(tmp_path / "labels.tsv"))
 
 
