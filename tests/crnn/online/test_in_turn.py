@@ -16,13 +16,15 @@ from crnn.online.turns import InTurn
 from tests.crnn.online.callers import CONFIG, OFFLINE, running
 from tests.crnn.online.test_reading import PICTURES
 
+MOST = 20
+
 
 class Held:
     """A thread with a task that lasts until ``let_go``, so that others gather behind it."""
 
     def __init__(self) -> None:
         self.failures: list[Exception] = []
-        self.thread = InTurn("held", self.failures.append)
+        self.thread = InTurn("held", self.failures.append, MOST)
         self._begun, self._may_end = threading.Event(), threading.Event()
         self.thread.submit(0, self._hold)
         assert self._begun.wait(60)
@@ -40,7 +42,7 @@ class Held:
         assert done.wait(60)
 
 
-@given(st.lists(st.integers(0, 20), max_size=30))
+@given(st.lists(st.integers(0, 20), max_size=MOST))
 def test_the_first_turn_is_first_and_one_turn_in_order(turns: list[int]) -> None:
     held, done = Held(), list[tuple[int, int]]()
     for number, turn in enumerate(turns):
@@ -78,6 +80,28 @@ def test_what_has_not_begun_when_it_closes_is_left() -> None:
     assert not done
 
 
+def test_more_than_may_wait_is_not_taken_in() -> None:
+    held, done = Held(), list[int]()
+    for number in range(MOST):
+        held.thread.submit(1, partial(done.append, number))
+    began = threading.Event()
+
+    def one_more() -> None:
+        began.set()
+        held.thread.submit(1, partial(done.append, MOST))
+
+    caller = threading.Thread(target=one_more)
+    caller.start()
+    assert began.wait(60)
+    assert held.thread._tasks.qsize() == MOST
+    assert caller.is_alive()
+    held.let_go()
+    caller.join(60)
+    held.all_done()
+    assert done == list(range(MOST + 1))
+    held.thread.close()
+
+
 class Counting(Observer):
     """How many pictures the engine has read, decoded or not."""
 
@@ -104,11 +128,11 @@ def test_one_picture_does_not_wait_until_all_of_a_large_request_are_decoded() ->
             await one.online.read(pictures, timeout_s=60, decoder=slow)
             answered.append(name)
 
-        large = asyncio.create_task(caller("large", [PICTURES[5]] * 90))
-        while engine.pictures < 90:
+        large = asyncio.create_task(caller("large", [PICTURES[5]] * 8))
+        while engine.pictures < 8:
             await asyncio.sleep(0.01)
         small = asyncio.create_task(caller("small", [PICTURES[5]]))
-        while engine.pictures < 91:
+        while engine.pictures < 9:
             await asyncio.sleep(0.01)
         may_decode.set()
         await asyncio.gather(large, small)
