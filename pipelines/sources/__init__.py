@@ -160,7 +160,7 @@ def _folder_of(source: Folder, lists: Sequence[str]) -> tuple[Folder, Sequence[s
     uri, options = storage.split_options(source.uri)
     folder, _, name = uri.rpartition("/")
     if source.is_file and not lists and name.lower().endswith((*LIST_SUFFIXES, ".txt")):
-        return Folder(folder + options), [name]
+        return Folder((folder or "/") + options), [name]
     return source, lists
 
 
