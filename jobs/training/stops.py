@@ -18,7 +18,7 @@ _MOST = 5
 
 
 class FailureTeller(ControllerCallback):
-    """Says on the run's board why workers stopped, or why they did not start."""
+    """Says on the run's board why workers stopped, or why there were none."""
 
     def __init__(self, board: Any) -> None:
         self._board = board
@@ -46,7 +46,7 @@ def reasons(error: ray.train.TrainingFailedError) -> list[str]:
     """A line for each reason, as ``workers 0, 2 stopped: ActorDiedError: …``."""
     failures = getattr(error, "worker_failures", None)
     if not failures:
-        return [f"the workers did not start: {in_short(error)}"]
+        return [f"Ray Train could not run the workers: {in_short(error)}"]
     ranks: dict[str, list[int]] = {}
     for rank, failure in sorted(failures.items()):
         ranks.setdefault(in_short(failure), []).append(rank)

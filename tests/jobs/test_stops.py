@@ -31,9 +31,9 @@ def test_workers_that_did_not_start_are_told_with_the_cause() -> None:
     busy = OSError("[Errno 98] Address already in use")
     in_a_task = RayTaskError("setup", "Traceback: …", busy).as_instanceof_cause()
     assert reasons(ControllerError(in_a_task)) == [
-        "the workers did not start: OSError: [Errno 98] Address already in use"
+        "Ray Train could not run the workers: OSError: [Errno 98] Address already in use"
     ]
     lost = WorkerGroupStartupFailedError("At least one of the worker actors failed to initialize.")
     assert reasons(ControllerError(lost)) == [
-        f"the workers did not start: {type(lost).__name__}: {lost}"
+        f"Ray Train could not run the workers: {type(lost).__name__}: {lost}"
     ]
