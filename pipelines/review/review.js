@@ -117,9 +117,18 @@
 
   function listen(index, field, accept, skip) {
     let before = "";
-    field.addEventListener("focus", () => (before = states[index].verdict));
-    field.addEventListener("input", () => put(index, field.value, ""));
-    field.addEventListener("change", () => {
+    let typed = false;
+    field.addEventListener("focus", () => {
+      if (!typed) before = states[index].verdict;
+    });
+    field.addEventListener("input", () => {
+      typed = true;
+      put(index, field.value, "");
+    });
+    // Not "change": browsers send that too when the window is left or closed, in mid-word.
+    field.addEventListener("blur", () => {
+      if (!typed || document.activeElement === field) return;
+      typed = false;
       const text = clean(field.value);
       const wanted = text !== items[index].text || before === "kept";
       if (states[index].verdict === "" && wanted && text.trim()) put(index, text, "kept");

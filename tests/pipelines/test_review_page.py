@@ -115,6 +115,27 @@ def test_a_closed_tab_loses_nothing(made: Callable[..., Path], context: BrowserC
         assert [line[1] for line in saved(page, folder)] == ["11", "2x"]
 
 
+def test_a_window_that_is_left_in_mid_word_decides_nothing(
+    made: Callable[..., Path], context: BrowserContext
+) -> None:
+    """As Chromium tells it: the field is blurred and still the active element."""
+    folder = made("11", "22")
+    with tab(context, folder / "review.html") as page:
+        field(page, 0).focus()
+        page.keyboard.type("half")
+        session = context.new_cdp_session(page)  # else every tab believes that it is looked at
+        session.send("Emulation.setFocusEmulationEnabled", {"enabled": False})
+        with tab(context, folder / "review.html") as other:
+            other.bring_to_front()
+            page.wait_for_function("!document.hasFocus()")
+            assert counts(page) == (0, 0, 0, 2)
+        page.bring_to_front()
+        page.wait_for_function("document.hasFocus()")
+        assert counts(page) == (0, 0, 0, 2)
+        field(page, 1).focus()
+        assert counts(page) == (0, 1, 0, 1)
+
+
 def test_another_selection_of_the_same_results_goes_on(
     made: Callable[..., Path], tmp_path: Path, context: BrowserContext
 ) -> None:
