@@ -12,13 +12,15 @@ import asyncio
 import contextlib
 import os
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jobs.serving.bodies import check_size, too_large
+from jobs.serving.bodies import check_size, shown, too_large
 from jobs.serving.limits import MIB, Limits
+from jobs.serving.not_http import answer_with_problems
 from jobs.serving.problems import RETRY_AFTER_S, Problem, ProblemError
 
 CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
@@ -39,6 +41,7 @@ _WATCHED_BY_US = (b"x-request-disconnect-disabled", b"?1")
 
 def middlewares() -> list[Middleware]:
     """What Serve puts around the server of this process."""
+    answer_with_problems()
     body_mb = int(os.environ.get(BODY_VARIABLE, "") or Limits().body_mb)
     return [Middleware(Edge, max_bytes=body_mb * MIB, is_replica=_is_replica())]
 
@@ -60,6 +63,9 @@ class Edge:
         headers = [pair for pair in scope["headers"] if _may_pass(*pair)]
         scope["headers"] = headers + self._added
         try:
+            if not scope["path"].startswith("/"):  # Serve would find no application there
+                raise ProblemError("malformed", f"no path: {scope['path']!r}, expected /…")
+            _check_upgrade(dict(headers))
             check_size(dict(headers), self._max_bytes)
         except ProblemError as error:
             await _refuse(error.problem, receive, send)
@@ -78,6 +84,19 @@ def _may_pass(name: bytes, value: bytes) -> bool:
     if name == _REQUEST_ID:
         return _PLAIN_ID.fullmatch(value) is not None
     return name.replace(b"_", b"-") not in _NOT_FROM_OUTSIDE
+
+
+def _check_upgrade(headers: Mapping[bytes, bytes]) -> None:
+    """uvicorn's parser reads no body behind a wish for another protocol."""
+    wish = headers.get(b"upgrade")
+    if wish is None or b"upgrade" not in headers.get(b"connection", b"").lower():
+        return
+    if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
+        raise ProblemError(
+            "malformed",
+            f"the request has a body and asks for the protocol {shown(wish)}; send it without "
+            "the header Upgrade: this is HTTP/1.1",
+        )
 
 
 class _Exchange:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import jinja2
@@ -9,7 +11,8 @@ import pytest
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 
 from jobs.serving.access import Access
-from jobs.serving.haproxy import confined
+from jobs.serving.haproxy import answer, answering, confined
+from jobs.serving.ingress import haproxy_binary
 from jobs.serving.problems import ProblemError
 from jobs.serving.settings import ServeSettings
 
@@ -43,6 +46,7 @@ def test_what_ray_writes_has_three_doors_of_which_one_stays_open() -> None:
     assert (
         "errorfile 503 /run/crnn/503.http" in after and "/run/crnn/500.http\n    load" not in after
     )
+    assert "del-header upgrade" in after
     assert "status 503 default-errorfiles" in after and "status 404" not in after
 
 
@@ -65,6 +69,32 @@ def test_another_configuration_is_refused_and_not_passed_on(found: str, other: s
     assert found in before
     with pytest.raises(ValueError, match=r"expected .*use the Ray that requirements\.lock names"):
         confined(before.replace(found, other), FOLDER)
+
+
+def test_what_haproxy_says_by_itself_is_replaced_and_nothing_else() -> None:
+    program = Path(haproxy_binary()).read_bytes()
+    ours = answering(program)
+    assert len(ours) == len(program) and answering(ours) == ours
+    texts = re.findall(rb"HTTP/1\.1 [45]\d\d [^\0]*", program)
+    for text in texts:
+        place = program.index(text)
+        found = ours[place : place + len(text)].rstrip(b"\0")
+        program = program.replace(text, ours[place : place + len(text)])
+        if text[9:12] in (b"400", b"408", b"413", b"422", b"500"):
+            head, _, body = found.partition(b"\r\n\r\n")
+            assert b"Content-Length: %d\r\n" % len(body) in head
+            document, in_full = json.loads(body), answer(text[9:12].decode())
+            whole = json.loads(in_full.partition("\r\n\r\n")[2])
+            assert document | {"detail": ""} == whole | {"detail": ""}
+        else:
+            assert found == text
+    assert len(texts) > 10 and program == ours
+
+
+def test_a_program_that_has_no_such_texts_stays_as_it_is() -> None:
+    short = b"HTTP/1.1 400 Bad\r\n\r\n<html>No</html>\n\0rest"
+    for program in (b"", b"\x7fELF\0rest", short, short[:-5]):
+        assert answering(program) == program
 
 
 def test_grpc_is_a_door_too() -> None:

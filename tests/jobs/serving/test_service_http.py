@@ -32,11 +32,16 @@ def guarded(
         yield running
 
 
-def exchange(service: Service, *requests: bytes) -> list[tuple[int, dict[str, str], bytes]]:
-    """Requests sent at once on one connection, and the answers until it closes or all are there."""
+def exchange(
+    service: Service, *requests: bytes, waits: bool = False
+) -> list[tuple[int, dict[str, str], bytes]]:
+    """Requests sent on one connection, and the answers until it closes or all are there.
+
+    Sent at once, or (``waits``) each when the one before is answered.
+    """
     found: list[tuple[int, dict[str, str], bytes]] = []
     with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
-        connection.sendall(b"".join(requests))
+        connection.sendall(requests[0] if waits else b"".join(requests))
         file = connection.makefile("rb")
         while len(found) < len(requests) and (line := file.readline()):
             headers = {}
@@ -45,6 +50,8 @@ def exchange(service: Service, *requests: bytes) -> list[tuple[int, dict[str, st
                 headers[name.lower()] = value.strip()
             body = file.read(int(headers.get("content-length", 0)))
             found.append((int(line.split()[1]), headers, body))
+            if waits and len(found) < len(requests):
+                connection.sendall(requests[len(found)])
     return found
 
 
@@ -71,18 +78,78 @@ def test_a_connection_goes_on_after_an_error(guarded: Service) -> None:
     assert [status for status, _, _ in answers] == [401, 404, 405, 400, 200]
 
 
-def test_what_is_no_http_is_refused_and_the_connection_ends(guarded: Service) -> None:
-    for request in (
-        b"nonsense\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nBad Header: 1\r\n\r\n",
-        b"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-    ):
-        [(status, headers, _)] = exchange(guarded, request)
-        assert status == 400, request
-        assert headers["connection"] == "close"
+GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST /v1/recognize HTTP/1.1\r\nHost: x\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+WEB_SOCKET = UPGRADE + b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + b"dA" * 11 + b"==\r\n"
+NOT_HTTP = [
+    b"nonsense\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    b"G\xc3\x89T /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"CONNECT x:1 HTTP/1.1\r\nHost: y:1\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+    GET + b"Bad Header: 1\r\n\r\n",
+    GET + b"Header: \x00\r\n\r\n",
+    GET + b": empty\r\n\r\n",
+    GET + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    GET + b"Content-Length: 99999999999999999999999999\r\n\r\n",
+    GET + b"Transfer-Encoding: gzip, chunked, gzip\r\n\r\n",
+    POST + b"Content-Length: -1\r\n\r\n",
+    POST + b"Content-Length: 1e3\r\n\r\n",
+    POST + CHUNKED + b"xyz\r\n\r\n",
+    POST + b"Transfer-Encoding: gzip\r\n\r\n",
+]
+NOT_FOR_HAPROXY = [  # uvicorn is less strict
+    b"GET /healthz\r\n\r\n",
+    b"GET http://y/ HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /healthz HTTP/1.0\r\n" + CHUNKED + b"0\r\n\r\n",
+    GET + b"Host: y\r\n\r\n",
+    GET + b"".join(b"X-%d: 1\r\n" % i for i in range(150)) + b"\r\n",
+    GET + b"X: " + b"a" * 20_000 + b"\r\n\r\n",
+    GET + UPGRADE + b"\r\n",
+]
+
+
+def test_what_is_no_http_is_refused_as_any_other_request(
+    guarded: Service, request: pytest.FixtureRequest
+) -> None:
+    """Alone and on a connection that was good until then."""
+    is_haproxy = request.node.callspec.params["guarded"] == "haproxy"
+    for asked in NOT_HTTP + (NOT_FOR_HAPROXY if is_haproxy else []):
+        for before in ([], [GET + b"\r\n"]):
+            *good, (status, headers, body) = exchange(guarded, *before, asked, waits=True)
+            assert [status for status, _, _ in good] == [200] * len(before)
+            assert status == 400, (asked, body)
+            assert headers["content-type"] == "application/problem+json", (asked, body)
+            document = json.loads(body)
+            assert (document["status"], document["code"]) == (400, "malformed"), asked
+            assert document["title"] == "Bad Request" and document["detail"], asked
     with guarded.client() as client:
         assert client.get("/readyz").status_code == 200
+
+
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+
+
+@pytest.mark.parametrize("wish", [WEB_SOCKET, WEB_SOCKET.replace(b"13", b"12"), H2C])
+def test_a_wish_for_another_protocol_is_ignored(
+    guarded: Service, request: pytest.FixtureRequest, wish: bytes
+) -> None:
+    """RFC 9110, 7.8, allows it. Java's client wishes for HTTP/2 with every first request."""
+    [(status, _, _)] = exchange(guarded, GET + wish + b"\r\n")
+    assert status == 200
+    body = b'{"images":[{"data":""}]}'
+    asked = post(body, AUTHORIZED, JSON).replace(b"\r\n\r\n", b"\r\n" + wish + b"\r\n", 1)
+    [(status, _, found)] = exchange(guarded, asked)
+    if request.node.callspec.params["guarded"] == "haproxy":
+        assert status == 200 and b"results" in found
+    else:  # never read as if it were empty
+        assert status == 400 and b"without the header Upgrade" in found
 
 
 def test_two_lengths_of_one_body_smuggle_nothing(guarded: Service) -> None:
