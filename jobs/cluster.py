@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import parameter
+from ray._private import node, parameter
 from ray.autoscaler.sdk import request_resources
 
 from crnn.errors import PlacementError
@@ -39,6 +39,8 @@ _THERE_S = 30.0
 _SILENT_S = 5.0
 _TOO_SLOW = "timed out during startup"
 """What Ray says when its own processes haven't started within its 30 s."""
+_STARTS = 5
+"""Tries: what keeps the machine busy for that long often ends."""
 
 
 def connect(
@@ -152,28 +154,36 @@ def _start(local_cpus: float, takes_jobs: bool) -> None:
     # Workers started from here find the project even where it is not installed.
     paths = [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    try:
-        with _small_node(takes_jobs):
-            ray.init(
-                address="local",
-                num_cpus=max(os.cpu_count() or 1, int(-(-local_cpus // 1))),
-                include_dashboard=takes_jobs,
-                log_to_driver=False,
-                logging_level=logging.WARNING,
-            )
-    except Exception as error:  # Ray has no class for it
-        if _TOO_SLOW not in str(error):
-            raise
-        raise PlacementError(
-            "Ray did not start on this machine within its own time limit; it needs a free core "
-            "for some seconds: try again when the machine is less loaded, or name "
-            "a running cluster with --address"
-        ) from error
+    for left in reversed(range(_STARTS)):
+        with _small_node(takes_jobs) as nodes:
+            try:
+                ray.init(
+                    address="local",
+                    num_cpus=max(os.cpu_count() or 1, int(-(-local_cpus // 1))),
+                    include_dashboard=takes_jobs,
+                    log_to_driver=False,
+                    logging_level=logging.WARNING,
+                )
+                return
+            except Exception as error:  # Ray has no class for it
+                for unfinished in nodes:
+                    unfinished.kill_all_processes(check_alive=False, allow_graceful=False)
+                if _TOO_SLOW not in str(error):
+                    raise
+                if not left:
+                    raise PlacementError(
+                        f"Ray did not start on this machine within its own time limit, {_STARTS} "
+                        "times; it needs a free core for some seconds: try again when the machine "
+                        "is less loaded, or name a running cluster with --address"
+                    ) from error
+        print(
+            "note: Ray has not started in its time: the machine is busy; trying again", flush=True
+        )
 
 
 @contextmanager
-def _small_node(takes_jobs: bool) -> Iterator[None]:
-    """Within it, a cluster that is started has what is needed of Ray's own processes.
+def _small_node(takes_jobs: bool) -> Iterator[list[node.Node]]:
+    """Within it, a cluster that is started has what is needed of Ray's own processes; its nodes.
 
     Its agent listens at a port of its own: ``ray.init`` has no argument for that, and takes 52365,
     so that a second cluster of one machine took no jobs. Its address is the loopback one, which
@@ -181,7 +191,8 @@ def _small_node(takes_jobs: bool) -> Iterator[None]:
     there are no nodes to add, nor what sends the workers' output to drivers, as this one doesn't
     ask for it: each is a process more that starts.
     """
-    usual = parameter.RayParams
+    usual, usual_node = parameter.RayParams, node.Node
+    started: list[node.Node] = []
     ours = {
         "node_ip_address": private_cluster.ADDRESS,
         "dashboard_agent_listen_port": 0,
@@ -192,11 +203,16 @@ def _small_node(takes_jobs: bool) -> Iterator[None]:
     def small(**given: Any) -> parameter.RayParams:
         return usual(**(given | ours))
 
-    parameter.RayParams = small  # type: ignore[misc, assignment]
+    class Known(node.Node):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            started.append(self)
+            super().__init__(*arguments, **more)
+
+    parameter.RayParams, node.Node = small, Known  # type: ignore[misc, assignment]
     try:
-        yield
+        yield started
     finally:
-        parameter.RayParams = usual  # type: ignore[misc]
+        parameter.RayParams, node.Node = usual, usual_node  # type: ignore[misc]
 
 
 def check_placement(

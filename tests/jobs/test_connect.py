@@ -42,3 +42,29 @@ def test_a_cluster_without_a_node_is_waited_for_aloud_and_told(
         with pytest.raises(PlacementError, match=rf"no node of the Ray cluster at {address} can"):
             connect(address)
     assert f"waiting for a node of the Ray cluster at {address}" in capsys.readouterr().err
+
+
+def test_a_busy_machine_is_given_more_than_one_try(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever each try had started is ended before the next."""
+    ended, tries = [], iter([False, False, True])
+
+    class Unfinished:
+        def kill_all_processes(self, **_: object) -> None:
+            ended.append(self)
+
+    def init(**_: object) -> None:
+        cluster.node.Node()
+        if not next(tries):
+            raise Exception("The current node timed out during startup. This could …")
+
+    monkeypatch.setattr(cluster.node, "Node", Unfinished)
+    monkeypatch.setattr(ray, "init", init)
+    cluster._start(2, takes_jobs=False)
+    assert len(ended) == 2
+    assert capsys.readouterr().out.count("trying again") == 2
+    tries = iter([False] * 9)
+    with pytest.raises(PlacementError, match="within its own time limit, 5 times"):
+        cluster._start(2, takes_jobs=False)
+    assert len(ended) == 2 + 5
