@@ -6,8 +6,9 @@
     ray job submit -- python jobs/evaluate.py --bundle runs/first/bundle --data shards/val
 
 Writes report.html (for people), report.json (for programs, written last) and every prediction as
-Parquet in predictions/. With --then, evaluates that bundle too (its report in then/) and
-proposes the bound of a cascade of the two: --then and --below of recognize and serve.
+Parquet in predictions/. Killed and run again, it goes on where it was. With --then, evaluates that
+bundle too (its report in then/) and proposes the bound of a cascade of the two: --then and --below
+of recognize and serve.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class EvaluateSettings:
     """Prepared sets; the report names each by the last part of its address."""
     out: str = ""
     """Folder of the report: a path, s3:// or gs:// address; default: evaluation-<time> beside the
-    bundle, if that is on this machine."""
+    bundle, if that is on this machine; the last one, if it is this evaluation, unfinished."""
     then: str = ""
     """A second bundle to evaluate too; a report proposes the confidence of the first one below
     which the second should read a picture: --below of recognize and serve."""
@@ -86,18 +87,43 @@ def main(argv: Sequence[str]) -> None:
     """Evaluate as the arguments say, print the figures and where the report is."""
     settings = cli.parse(EvaluateSettings, argv, description=__doc__ or "")
     from jobs.cluster import connect
+    from pipelines.at_work import alone_at_work
 
-    out = settings.out or default_out(settings.bundle)
-    outs = {settings.bundle: out}
+    if settings.then == settings.bundle:
+        raise ValueError(f"--then is {settings.then}, the same as --bundle")
+    first = _planned(settings.bundle, settings)
+    out = settings.out or default_out(first, last=_last_file(settings))
+    planned = {out: first}
     if settings.then:
-        outs = {settings.bundle: out, settings.then: storage.join(out, THEN_FOLDER)}
-        if len(outs) == 1:
-            raise ValueError(f"--then is {settings.then}, the same as --bundle")
-    planned = {uri: _planned(uri, settings) for uri in outs}
-    connect(settings.address or None)
-    found = [_evaluated(planned[uri], folder) for uri, folder in outs.items()]
-    if settings.then:
-        print(_proposal(found, list(outs.values()), settings), flush=True)
+        planned[storage.join(out, THEN_FOLDER)] = _planned(settings.then, settings)
+    with alone_at_work(out):
+        _begin(planned, last=storage.join(out, _last_file(settings)))
+        connect(settings.address or None)
+        found = [_evaluated(one, folder) for folder, one in planned.items()]
+        if settings.then:
+            print(_proposal(found, list(planned), settings), flush=True)
+
+
+def _last_file(settings: EvaluateSettings) -> str:
+    """What is written when all is done."""
+    from pipelines.report import JSON_NAME
+
+    return CASCADE_FILE if settings.then else JSON_NAME
+
+
+def _begin(planned: Mapping[str, Planned], *, last: str) -> None:
+    """Take up what is unfinished in these folders; where all was done, begin anew."""
+    from pipelines.evaluation import forget_parts
+    from pipelines.evaluation.predictions import FOLDER
+    from pipelines.report import begin_report
+
+    is_done = storage.exists(last)
+    for folder in planned:
+        if is_done:
+            forget_parts(storage.join(folder, FOLDER))
+        begin_report(folder)
+    if is_done:
+        storage.delete(last)
 
 
 def _planned(bundle: str, settings: EvaluateSettings) -> Planned:
@@ -121,9 +147,8 @@ def _evaluated(planned: Planned, out: str) -> Evaluation:
     """Carried out, with its report in place and its figures printed."""
     from pipelines.evaluation import carry_out
     from pipelines.evaluation.predictions import FOLDER
-    from pipelines.report import begin_report, write_report
+    from pipelines.report import write_report
 
-    begin_report(out)
     lines = ProgressLines("evaluating")
     evaluation = carry_out(
         planned,
@@ -151,18 +176,28 @@ def _proposal(found: Sequence[Evaluation], outs: Sequence[str], settings: Evalua
     return describe_bounds(bounds, paces, settings)
 
 
-def default_out(bundle: str) -> str:
-    """A new folder beside a local bundle, named by the time.
+def default_out(planned: Planned, *, last: str) -> str:
+    """A folder beside a local bundle: the latest of this evaluation that has no file ``last``, or
+    a new one, named by the time.
 
     Raises:
         ValueError: for a bundle in an object store.
     """
+    from pipelines.evaluation import are_begun, recipe
+    from pipelines.evaluation.predictions import FOLDER
+
+    bundle = planned.bundle_uri
     if not storage.is_local(bundle):
         raise ValueError(
             f"--bundle {bundle} is not on this machine; name the folder of the report with --out"
         )
-    folder = Path(storage.resolve(bundle)[1]).resolve().parent
-    return str(folder / time.strftime("evaluation-%Y%m%d-%H%M%S"))
+    beside = Path(storage.resolve(bundle)[1]).resolve().parent
+    this = recipe(planned)
+    for folder in sorted(beside.glob("evaluation-*"), reverse=True):
+        if not (folder / last).exists() and are_begun(str(folder / FOLDER), this):
+            print(f"going on in {folder}, which is unfinished", flush=True)
+            return str(folder)
+    return str(beside / time.strftime("evaluation-%Y%m%d-%H%M%S"))
 
 
 def describe(evaluation: Evaluation) -> str:

@@ -1,14 +1,15 @@
 """Evaluation from end to end: check, spread over Ray, sum up on the driver.
 
 What comes back to the driver for a piece is its predictions, which go straight to a file, and a
-tally; memory grows by a few numbers a sample.
+tally; memory grows by a few numbers a sample. An evaluation that writes its predictions goes on
+behind those that it wrote before it was killed.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,10 +20,9 @@ import pyarrow as pa
 
 from crnn.engines import AUTO
 from crnn.errors import DataError
-from pipelines.evaluation.plan import Piece
+from pipelines.evaluation.parts import Covered, Parts, recipe
+from pipelines.evaluation.plan import behind
 from pipelines.evaluation.planned import Planned, plan_evaluation
-from pipelines.evaluation.predictions import PredictionWriter
-from pipelines.evaluation.reader import Outcome
 from pipelines.evaluation.result import Evaluation, SetInfo
 from pipelines.evaluation.spread import outcomes
 from pipelines.evaluation.tally import Tally
@@ -95,7 +95,8 @@ def carry_out(
 
     Args:
         planned: by ``plan_evaluation``.
-        predictions_uri: a folder for all predictions, as Parquet of ``PREDICTION_SCHEMA``.
+        predictions_uri: a folder for all predictions, as Parquet of ``PREDICTION_SCHEMA``; those
+            that lie there from the same evaluation count, and aren't read again.
         on_progress: called on the driver with each result that comes in.
 
     Raises:
@@ -103,10 +104,10 @@ def carry_out(
         PlacementError: when GPUs are asked for and there are none.
     """
     config, bundle = planned.config, planned.config.bundle
-    started, begin = datetime.now(UTC), time.perf_counter()
-    found = outcomes(config, planned.pieces)
-    tally, engines, readings = _collect(found, planned.pieces, predictions_uri, on_progress)
-    _check_read(planned.sets, tally, config.held_out_share)
+    started = datetime.now(UTC)
+    with Parts(predictions_uri, recipe(planned)) if predictions_uri else nullcontext() as parts:
+        covered, readings = _collect(planned, parts, on_progress)
+    _check_read(planned.sets, covered.tally, config.held_out_share)
     implied = "lexicon" if config.lexicon is not None else bundle.decoder
     return Evaluation(
         bundle_uri=planned.bundle_uri,
@@ -114,7 +115,7 @@ def carry_out(
         bundle_digest=bundle.digest,
         decoder=config.decoder or implied,
         lexicon_words=len(config.lexicon or ()),
-        engines=engines,
+        engines=tuple(sorted(covered.engines)),
         calibration=bundle.calibration,
         held_out_share=config.held_out_share,
         limit=planned.limit,
@@ -122,9 +123,9 @@ def carry_out(
             name: SetInfo(uri=planned.sets[name], digest=m.digest, prepared_rejects=m.rejects)
             for name, m in planned.manifests.items()
         },
-        tally=tally,
+        tally=covered.tally,
         started=started.isoformat(timespec="seconds"),
-        seconds=time.perf_counter() - begin,
+        seconds=covered.seconds,
         **readings,
     )
 
@@ -139,34 +140,36 @@ def _check_read(sets: Mapping[str, str], tally: Tally, held_out_share: float) ->
 
 
 def _collect(
-    outcomes: Iterator[Outcome],
-    pieces: list[Piece],
-    predictions_uri: str | None,
-    on_progress: Callable[[Progress], None] | None,
-) -> tuple[Tally, tuple[str, ...], dict[str, Any]]:
-    """The sum of all tallies, the engines, and the arrays of confidence and correctness."""
-    tally, read_parts, begin = Tally(), [], time.perf_counter()
-    engines: set[str] = set()
-    rows, total_rows = 0, sum(piece.rows for piece in pieces)
-    with PredictionWriter(predictions_uri) if predictions_uri else nullcontext() as writer:
-        for outcome in outcomes:
-            tally.add(outcome.tally)
-            engines.add(outcome.engine)
-            rows += outcome.rows
-            if writer is not None:
-                writer.write(outcome.predictions)
-            read_parts.append(_readings(outcome.predictions))
-            if on_progress is not None:
-                on_progress(
-                    Progress(
-                        samples=sum(sums.count for sums in tally.sums.values()),
-                        rows=rows,
-                        total_rows=total_rows,
-                        elapsed_s=time.perf_counter() - begin,
-                    )
+    planned: Planned, parts: Parts | None, on_progress: Callable[[Progress], None] | None
+) -> tuple[Covered, dict[str, Any]]:
+    """The sums over all rows, and the arrays of confidence and correctness."""
+    covered, read = Covered(), [_readings(None)]
+    for before, predictions in parts.taken_up() if parts else ():
+        covered.add(before)
+        read.append(_readings(predictions))
+    total_rows, before_s, begin = planned.rows, covered.seconds, time.perf_counter()
+
+    def tell() -> None:
+        covered.seconds = before_s + time.perf_counter() - begin
+        if on_progress is not None and covered.rows:
+            on_progress(
+                Progress(
+                    samples=sum(sums.count for sums in covered.tally.sums.values()),
+                    rows=covered.rows,
+                    total_rows=total_rows,
+                    elapsed_s=covered.seconds,
                 )
-    arrays = {name: np.concatenate([part[name] for part in read_parts]) for name in _readings(None)}
-    return tally, tuple(sorted(engines)), arrays
+            )
+
+    tell()
+    for outcome in outcomes(planned.config, behind(planned.pieces, covered.rows)):
+        covered.add(Covered(rows=outcome.rows, engines={outcome.engine}, tally=outcome.tally))
+        if parts is not None:
+            parts.write(outcome)
+        read.append(_readings(outcome.predictions))
+        tell()
+    arrays = {name: np.concatenate([part[name] for part in read]) for name in read[0]}
+    return covered, arrays
 
 
 def _readings(predictions: pa.Table | None) -> dict[str, np.ndarray]:

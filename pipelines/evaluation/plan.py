@@ -54,6 +54,17 @@ def plan_set(
     return list(_limited(pieces, held_out_share, limit))
 
 
+def behind(pieces: list[Piece], rows: int) -> list[Piece]:
+    """The pieces without their first ``rows`` rows."""
+    left: list[Piece] = []
+    for piece in pieces:
+        skipped = min(rows, piece.rows)
+        rows -= skipped
+        if skipped < piece.rows:
+            left.append(replace(piece, start=piece.start + skipped))
+    return left
+
+
 def cut(pieces: list[Piece], parallel: int) -> list[Piece]:
     """The same rows in at least ``parallel`` pieces, as far as ``LEAST_ROWS`` allows."""
     rows = sum(piece.rows for piece in pieces)

@@ -27,6 +27,11 @@ class Planned:
     config: ReaderConfig
     limit: int
 
+    @property
+    def rows(self) -> int:
+        """Rows to look at, of all sets."""
+        return sum(piece.rows for piece in self.pieces)
+
 
 def plan_evaluation(
     bundle_uri: str,

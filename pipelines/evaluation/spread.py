@@ -15,7 +15,9 @@ PIECES_PER_CPU = 4
 
 
 def outcomes(config: ReaderConfig, pieces: list[Piece]) -> Iterator[Outcome]:
-    """The outcomes of all pieces, in their order."""
+    """The outcomes of all pieces, in their order; without pieces, none."""
+    if not pieces:
+        return iter(())
     engine = engine_for(config.engine, config.bundle, "cuda" if config.use_gpu else "cpu")
     processes = Processes(use_gpu=config.use_gpu, keep_heap=engine in OF_TORCH)
     parts = cut(pieces, processes.count() * PIECES_PER_CPU)

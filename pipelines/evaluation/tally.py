@@ -6,10 +6,12 @@ readings with their pictures.
 
 from __future__ import annotations
 
+import base64
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, astuple, dataclass, field, replace
+from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
@@ -94,6 +96,39 @@ class Tally:
             if len(kept[problem.reason]) < EXAMPLES:
                 kept[problem.reason].append(problem)
         self.examples = [problem for group in kept.values() for problem in group]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; ``from_dict`` gives the same again."""
+        return {
+            "sums": [[*key, *astuple(sums)] for key, sums in self.sums.items()],
+            "confusions": [[*pair, count] for pair, count in self.confusions.items()],
+            "problems": [[*key, count] for key, count in self.problems.items()],
+            "examples": [asdict(problem) for problem in self.examples],
+            "confident": [_mistake_to_dict(mistake) for mistake in self.confident],
+            "distant": [_mistake_to_dict(mistake) for mistake in self.distant],
+        }
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Tally:
+        """What ``to_dict`` gave."""
+        tally = cls(
+            confusions=Counter({(a, b): count for a, b, count in found["confusions"]}),
+            problems=Counter({(name, reason): n for name, reason, n in found["problems"]}),
+            examples=[Problem(**problem) for problem in found["examples"]],
+            confident=[_mistake_from_dict(mistake) for mistake in found["confident"]],
+            distant=[_mistake_from_dict(mistake) for mistake in found["distant"]],
+        )
+        tally.sums.update({(name, n): Sums(*sums) for name, n, *sums in found["sums"]})
+        return tally
+
+
+def _mistake_to_dict(mistake: Mistake) -> dict[str, Any]:
+    return asdict(mistake) | {"picture": base64.b64encode(mistake.picture).decode()}
+
+
+def _mistake_from_dict(found: Mapping[str, Any]) -> Mistake:
+    mistake = Mistake(**found)
+    return replace(mistake, picture=base64.b64decode(found["picture"]))
 
 
 def worst_confident(mistakes: Iterable[Mistake]) -> list[Mistake]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,8 +12,20 @@ from crnn.decode.lexicon import read_lexicon
 from crnn.errors import DataError
 from jobs import evaluate
 from jobs.evaluate import default_out
+from pipelines.at_work import at_work
+from pipelines.evaluation import plan_evaluation
+from pipelines.evaluation.parts import Parts
+from pipelines.evaluation.reader import Outcome
 from pipelines.set_names import set_names
-from tests.jobs.runs import PROJECT, Run, here_and_as_a_process, refused, within
+from tests.jobs.runs import (
+    PROJECT,
+    KillPoints,
+    Run,
+    here_and_as_a_process,
+    refused,
+    run,
+    within,
+)
 from tests.pipelines.evaluation_cases import (
     digits,
     prepared_cases,
@@ -73,9 +87,85 @@ def test_sets_are_named_by_the_ends_of_their_addresses() -> None:
 
 
 def test_the_report_lies_beside_a_local_bundle(tmp_path: Path) -> None:
-    assert Path(default_out(str(tmp_path / "run" / "bundle"))).parent == tmp_path / "run"
+    prepared_cases(tmp_path)
+    planned = plan_evaluation(str(tmp_path / "bundle"), {"s": str(tmp_path / "second")})
+    assert Path(default_out(planned, last="report.json")).parent == tmp_path
     with pytest.raises(ValueError, match="--out"):
-        default_out("s3://bucket/run/bundle")
+        default_out(replace(planned, bundle_uri="s3://bucket/run/bundle"), last="report.json")
+
+
+def test_an_evaluation_that_was_interrupted_goes_on_in_its_folder(
+    tmp_path: Path,
+    local_ray: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    prepared_cases(tmp_path)
+    unlike_bundle(tmp_path / "strong", "0123456789")
+    monkeypatch.chdir(tmp_path)
+    command = ("--bundle", "bundle", "--then", "strong", "--data", "first", "second")
+    whole = Parts.write
+    left = iter(range(3))
+
+    def interrupted(self: Parts, outcome: Outcome) -> None:
+        whole(self, outcome)
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Parts, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate.main(command)
+    (folder,) = tmp_path.glob("evaluation-*")
+    kept = pq.read_table(folder / "predictions").num_rows
+    assert kept > 0
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    evaluate.main(command)
+    assert f"going on in {folder}, which is unfinished" in capsys.readouterr().out
+    assert list(tmp_path.glob("evaluation-*")) == [folder]
+    evaluate.main((*command, "--out", "at-once"))
+    for one in ("report.json", "then/report.json"):
+        assert figures(folder / one) == figures(tmp_path / "at-once" / one)
+    assert figures(folder / "cascade.json") == figures(tmp_path / "at-once/cascade.json")
+    predictions = pq.read_table(folder / "predictions", columns=["set", "id"])
+    assert predictions == pq.read_table(tmp_path / "at-once/predictions", columns=["set", "id"])
+
+
+def figures(path: Path) -> dict[str, object]:
+    """Of a report, but for the time that it took; sums of fractions to nine digits."""
+    found: dict[str, object] = json.loads(
+        path.read_text(), parse_float=lambda written: round(float(written), 9)
+    )
+    return {k: v for k, v in found.items() if k not in ("started", "seconds", "images_per_s")}
+
+
+def test_two_evaluations_into_one_folder_are_refused(tmp_path: Path) -> None:
+    prepared_cases(tmp_path)
+    command = ("--bundle", "bundle", "--data", "second", "--out", "out")
+    with at_work(str(tmp_path / "out")):
+        done = within(evaluate.main, *command, cwd=tmp_path)
+    refused(done, 1, "another job is at work in")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["before part-00001.parquet", "after part-00001.parquet"])
+def test_a_killed_evaluation_reads_on(tmp_path: Path, point: str) -> None:
+    prepared_cases(tmp_path)
+    points = KillPoints(tmp_path / "points")
+    write_set(tmp_path / "many", digits(6000, seed=3))
+    command = ("--bundle", "bundle", "--data", "many")
+    killed = points.run(JOB, *command, at=[point], cwd=tmp_path)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (out,) = tmp_path.glob("evaluation-*")
+    kept = sum(pq.read_metadata(part).num_rows for part in (out / "predictions").glob("part*"))
+    assert 0 < kept < 6000 and not (out / "report.json").exists()
+    done = run(*command, job=JOB, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"going on in {out}" in done.stdout
+    ids = pq.read_table(out / "predictions")["id"].to_pylist()
+    assert len(ids) == len(set(ids)) == 6000
+    assert json.loads((out / "report.json").read_text())["total"]["count"] == 6000
 
 
 def test_lexicon_files(tmp_path: Path) -> None:

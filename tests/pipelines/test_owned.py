@@ -13,7 +13,7 @@ from crnn import storage
 from crnn.errors import DataError
 from jobs.training.run import RUN_FILES, train
 from jobs.training.settings import TrainSettings
-from pipelines.evaluation.predictions import PredictionWriter
+from pipelines.evaluation import forget_parts
 from pipelines.output import claim, release
 from pipelines.owned import begin_page, delete_ours, refuse_foreign
 
@@ -130,5 +130,5 @@ def test_figures_without_their_page_are_not_ours(tmp_path: Path) -> None:
 def test_predictions_take_the_place_of_predictions_alone(tmp_path: Path) -> None:
     others = {"part-00000-000.parquet", "part-mine.parquet", "part-00000.csv"}
     put(str(tmp_path), "part-00000.parquet", "part-00001.parquet", *others)
-    with PredictionWriter(str(tmp_path)):
-        assert files(str(tmp_path)) == others
+    forget_parts(str(tmp_path))
+    assert files(str(tmp_path)) == others
