@@ -17,7 +17,6 @@ import torch
 from crnn.bundle import Bundle
 from crnn.calibration import Calibration
 from crnn.charset import normalise
-from crnn.feasible import min_time_steps
 from crnn.image import decode_picture
 from crnn.metrics import Sums, score
 from crnn.recognizer import BATCH_PIXELS, Recognizer
@@ -34,6 +33,7 @@ from pipelines.evaluation.tally import (
 )
 from pipelines.holdout import KEY_COLUMNS, held_out_rows
 from pipelines.shards import read_row_group
+from pipelines.trainable import Room, judged
 
 PREDICTION_SCHEMA = pa.schema(
     [
@@ -61,8 +61,6 @@ reading."""
 
 THUMBNAIL_PX = (480, 120)
 _GPU_BATCH_PIXELS = 10 * BATCH_PIXELS
-_LISTED = 10
-"""Characters that one message names."""
 _COLUMNS = ["id", "image", "text", "width", "height"]
 
 
@@ -169,23 +167,11 @@ class PieceReader:
         return label if self._charset.looks_alike(text, label) else text
 
     def _obstacle(self, sample: dict[str, Any]) -> tuple[str | None, str]:
-        """Why the label is out of this bundle's reach, if it is."""
-        label, size = sample["text"], (sample["width"], sample["height"])
-        unknown = self._charset.unknown(label)
-        if unknown:
-            listed = " ".join(f"{c!r} (U+{ord(c):04X})" for c in unknown[:_LISTED])
-            more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
-            return "unknown_character", f"the charset has no {listed}{more}"
-        bundle = self._config.bundle
+        """What keeps the label out of this bundle's reach, if anything does."""
+        bundle, size = self._config.bundle, (sample["width"], sample["height"])
         steps = bundle.time_steps(bundle.reading.widest_bucket(*size, bundle.picture))
-        needed = min_time_steps(self._charset.encode(label))
-        if needed > steps:
-            return (
-                "too_long_for_width",
-                f"the label needs {needed} time steps, a picture of {size[0]}x{size[1]} px "
-                f"has {steps}",
-            )
-        return None, ""
+        found = judged(self._charset, sample["text"], Room(steps, *size)).obstacles
+        return found[0] if found else (None, "")
 
 
 def _table(name: str, judged: list[_Judged]) -> pa.Table:

@@ -26,6 +26,7 @@ from pipelines.inspection.labels import spelled
 from pipelines.inspection.reading import PieceReader
 from pipelines.inspection.settings import InspectConfig
 from pipelines.inspection.tally import Example, Ref
+from pipelines.trainable import UNKNOWN, judged
 
 CONTRADICTED = "contradicted"
 MORE_EXAMPLES = 4
@@ -99,13 +100,13 @@ def contradicter(config: ContradictConfig) -> Callable[[Piece], Iterator[Contrad
         def pictures() -> Iterator[Prepared | PictureError]:
             nonlocal beyond
             for number, row in enumerate(reader.rows(piece), piece.start):
-                label = normalise(row.text)
-                if row.reason or not label.strip() or not isinstance(row.picture, Image.Image):
+                if row.reason or not isinstance(row.picture, Image.Image):
                     continue
-                if charset.unknown(label):
-                    beyond += 1
+                obstacles = judged(charset, row.text).obstacles
+                beyond += any(obstacle.reason == UNKNOWN for obstacle in obstacles)
+                if obstacles:
                     continue
-                labels.append((number, label))
+                labels.append((number, normalise(row.text)))
                 yield recognizer.prepared(row.picture)
 
         readings = recognizer.read_prepared(pictures(), decode, chars=False)

@@ -10,7 +10,6 @@ from PIL import Image
 
 from crnn.charset import Charset, normalise
 from crnn.errors import PictureError
-from crnn.feasible import min_time_steps
 from crnn.text_order import turning
 from pipelines.inspection.inputs import DataSet, Piece
 from pipelines.inspection.labels import troubles
@@ -19,6 +18,7 @@ from pipelines.inspection.pictures import digest, look_at
 from pipelines.inspection.reading import PieceReader, Row
 from pipelines.inspection.settings import InspectConfig
 from pipelines.inspection.tally import FEATURES, LABELLED, MOST, READABLE, VARIED, Tally
+from pipelines.trainable import UNKNOWN, Room, judged
 
 CONSTANT = 4
 """Contrast (0 to 255) up to which a picture is called constant: JPEG's noise on a flat picture."""
@@ -88,10 +88,10 @@ class _Sample:
         if self._label(place, row.text):
             kept["flags"] |= LABELLED
             tally.count_characters(place, text)
-            self._unknown(place, text)
-            kept["steps"] = min(min_time_steps(list(map(ord, self._seen(place, text)))), MOST)
+            kept["steps"] = min(self._needed(place, text, image), MOST)
+            self._order(place, text)
             if image is not None:
-                self._both(place, text, int(kept["steps"]), image)
+                self._shape(place, text, image)
 
     def _picture(self, place: int, number: int, row: Row) -> Image.Image | None:
         tally, inspect, image = self._tally, self._config.inspect, row.picture
@@ -124,30 +124,30 @@ class _Sample:
             self._tally.note(trouble.code, place, trouble.message)
         return not any(trouble.code in _BLANK for trouble in found)
 
-    def _unknown(self, place: int, text: str) -> None:
+    def _needed(self, place: int, text: str, image: Image.Image | None) -> int:
+        """The time steps that hold the label; tells what training would set it aside for."""
         charset = self._config.charset
-        unknown = charset.unknown(text) if charset else []
-        if unknown:
-            self._tally.unknown.update(unknown)
-            self._tally.note("unknown_character", place, f"has {', '.join(map(repr, unknown))}")
+        found = judged(charset, text, None if image is None else self._room(*image.size))
+        for reason, message in found.obstacles:
+            self._tally.note(reason, place, message)
+            if reason == UNKNOWN and charset is not None:
+                self._tally.unknown.update(charset.unknown(text))
+        return found.needed
 
-    def _seen(self, place: int, text: str) -> str:
-        """The label as it stands in the picture."""
+    def _room(self, width_px: int, height_px: int) -> Room:
+        bucket_px = self._contract.bucket_width(width_px, height_px)
+        return Room(self._config.time_steps[bucket_px], width_px, height_px)
+
+    def _order(self, place: int, text: str) -> None:
+        """Tells whether the label looks the same as another text."""
         if text.isascii() or not turning(text):
-            return text
+            return
         charset = self._config.charset or Charset.of_texts([text])
-        seen = charset.in_picture(text).text
-        read = charset.from_picture(seen).text
+        read = charset.from_picture(charset.in_picture(text).text).text
         if read != text:
             self._tally.note("ambiguous_order", place, f"looks the same as {read!r}")
-        return seen
 
-    def _both(self, place: int, text: str, needed: int, image: Image.Image) -> None:
-        """What picture and label say together."""
+    def _shape(self, place: int, text: str, image: Image.Image) -> None:
         width, height = image.size
-        steps = self._config.time_steps[self._contract.bucket_width(width, height)]
-        if needed > steps:
-            message = f"needs {needed} time steps, a {width}x{height} px picture has {steps}"
-            self._tally.note("too_long_for_width", place, message)
         if len(text) > 1 and height >= VERTICAL * width:
             self._tally.note("vertical_picture", place, f"{len(text)} characters, {width}x{height}")

@@ -14,6 +14,7 @@ from pipelines.report.markup import Markup, tag, together
 from pipelines.report.thumbnail import data_uri
 
 REASONS = {
+    "empty_label": "The label has no text: training sets such samples aside, preparing too.",
     "unknown_character": "The label has a character that the bundle's charset lacks.",
     "too_long_for_width": "The label needs more time steps than a picture of this width has.",
     "undecodable": "The file is no readable picture.",
@@ -22,6 +23,9 @@ REASONS = {
     "too_large": "The picture has more pixels than are accepted.",
     "non_finite_pixels": "The picture has NaN or infinite pixels.",
 }
+_OUT_OF_REACH = (
+    "They count as samples above; none can be exactly right, but an empty label read as nothing."
+)
 
 
 def gallery_section(evaluation: Evaluation) -> Markup:
@@ -53,7 +57,7 @@ def problem_section(evaluation: Evaluation) -> Markup:
     return tag(
         "section",
         tag("h2", "Samples out of reach"),
-        tag("p", "They count as samples above, but none can be exactly right.", class_="soft"),
+        tag("p", _OUT_OF_REACH, class_="soft"),
         *(parts or [tag("p", "None.")]),
         *_prepared_rejects(evaluation),
     )

@@ -10,18 +10,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 
-from crnn.charset import Charset, normalise
-from crnn.errors import CharsetError, PictureError
-from crnn.feasible import min_time_steps
+from crnn.brief import brief
+from crnn.charset import Charset
+from crnn.errors import PictureError
 from crnn.image import PictureContract, Pixels
 from pipelines.augment import AugmentConfig, augment_batch
 from pipelines.holdout import is_held_out, split_keys
 from pipelines.shards import read_row_group
 from pipelines.stream.plan import BATCH_PIXELS, Chunk, Source
+from pipelines.trainable import Room, judged
 
 _ORDER_SALT = 0x0DE5
 _SAMPLE_SALT = 0xA06
@@ -46,6 +48,11 @@ class StreamConfig:
     """Share of the samples, by a hash of the group or id, that belong to validation."""
     held_out: bool = False
     """Take that share instead of the rest."""
+
+    @cached_property
+    def steps_by_bucket(self) -> dict[int, int]:
+        """T of the model for each bucket width."""
+        return dict(self.time_steps)
 
     def takes(self, key: str) -> bool:
         """Whether a sample of this ``split_keys`` is on this stream's side of the hold-out."""
@@ -93,23 +100,14 @@ def inspect_label(
     config: StreamConfig, row: int, sample_id: str, text: str, width_px: int, height_px: int
 ) -> Label | Refusal:
     """A label fit to train on, or the reason why it isn't: before training, not within the loss."""
-    text = normalise(text)
-    if not text.strip():
-        return Refusal(id=sample_id, reason="empty_label", message=f"the label is {text!r}")
-    try:
-        target = tuple(config.charset.encode(text))
-    except CharsetError as error:
-        return Refusal(id=sample_id, reason="unknown_character", message=str(error))
     bucket_px = config.picture.bucket_width(width_px, height_px)
-    steps, needed = dict(config.time_steps)[bucket_px], min_time_steps(target)
-    if needed > steps:
-        return Refusal(
-            id=sample_id,
-            reason="too_long_for_width",
-            message=f"{text!r} needs {needed} time steps, a {width_px}x{height_px} px picture has "
-            f"{steps}",
-        )
-    return Label(row=row, id=sample_id, target=target, bucket_px=bucket_px)
+    found = judged(
+        config.charset, text, Room(config.steps_by_bucket[bucket_px], width_px, height_px)
+    )
+    if found.obstacles:
+        reason, message = found.obstacles[0]
+        return Refusal(id=sample_id, reason=reason, message=f"{brief(text)} {message}")
+    return Label(row=row, id=sample_id, target=found.target, bucket_px=bucket_px)
 
 
 def assemble_chunk(config: StreamConfig, chunk: Chunk, done: int = 0) -> Iterator[AssembledBatch]:

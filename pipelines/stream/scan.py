@@ -16,6 +16,7 @@ from pipelines.holdout import split_keys
 from pipelines.shards import read_row_group
 from pipelines.stream.assemble import Label, Refusal, StreamConfig, inspect_label
 from pipelines.stream.plan import Piece
+from pipelines.trainable import UNKNOWN
 
 _COLUMNS = ("id", "text", "width", "height")
 _TASK_ROWS = 50_000
@@ -106,7 +107,7 @@ def _count(total: Scan, config: StreamConfig, text: str, found: Label | Refusal)
     total.refused[found.reason] = total.refused.get(found.reason, 0) + 1
     if len(total.examples) < _SHOWN:
         total.examples.append(found)
-    if found.reason == "unknown_character":
+    if found.reason == UNKNOWN:
         for character in config.charset.unknown(text):
             seen = total.unknown_characters.get(character, 0)
             total.unknown_characters[character] = seen + 1

@@ -13,7 +13,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pipelines.inspection import InspectConfig, Inspection
+from pipelines.inspection import InspectConfig, Inspection, plan_inspection
+from pipelines.inspection.inputs import pieces
+from pipelines.inspection.look import LookConfig, look
+from pipelines.inspection.reading import PieceReader
+from pipelines.inspection.tally import Total
 from pipelines.shards import Sample
 from tests.pipelines.evaluation_cases import rendered, write_set
 
@@ -75,6 +79,23 @@ def recoded(data: bytes, *, scale: float = 1.0, quality: int = 70) -> bytes:
 def prepared(folder: Path | str, rows: Sequence[Sample]) -> str:
     """A finished set; its address."""
     return write_set(folder, list(rows), row_group_rows=25)
+
+
+def total_of(folder: Path, rows: list[Sample], config: InspectConfig = PLAIN) -> Total:
+    """The sum over all pieces, without Ray."""
+    planned = plan_inspection([prepared(folder / "set", rows)], config)
+    look_config = LookConfig(
+        sets=planned.sets,
+        inspect=config,
+        charset=planned.charset,
+        time_steps={w: planned.time_steps(w) for w in config.picture.widths},
+    )
+    reader = PieceReader(planned.sets, config)
+    total = Total(1, most_examples=config.examples, rare_below=config.rare_below)
+    for piece in reversed(list(pieces(planned.sets[0], 0))):
+        total.add(look(look_config, reader, piece))
+    total.finish()
+    return total
 
 
 def counts(inspection: Inspection) -> dict[str, int]:

@@ -11,32 +11,10 @@ from PIL import Image
 
 from crnn.charset import Charset
 from crnn.model import ModelConfig
-from pipelines.inspection import InspectConfig, plan_inspection
-from pipelines.inspection.inputs import pieces
-from pipelines.inspection.look import LookConfig, look
 from pipelines.inspection.outliers import outliers
-from pipelines.inspection.reading import PieceReader
-from pipelines.inspection.tally import FEATURES, LABELLED, READABLE, Total
-from pipelines.shards import Sample
+from pipelines.inspection.tally import FEATURES, LABELLED, READABLE
 from tests.pipelines.evaluation_cases import rendered
-from tests.pipelines.inspection.planted import PLAIN, clean, flat, noise, png, prepared, row
-
-
-def total_of(folder: Path, rows: list[Sample], config: InspectConfig = PLAIN) -> Total:
-    """The sum over all pieces, without Ray."""
-    planned = plan_inspection([prepared(folder / "set", rows)], config)
-    look_config = LookConfig(
-        sets=planned.sets,
-        inspect=config,
-        charset=planned.charset,
-        time_steps={w: planned.time_steps(w) for w in config.picture.widths},
-    )
-    reader = PieceReader(planned.sets, config)
-    total = Total(1, most_examples=config.examples, rare_below=config.rare_below)
-    for piece in reversed(list(pieces(planned.sets[0], 0))):
-        total.add(look(look_config, reader, piece))
-    total.finish()
-    return total
+from tests.pipelines.inspection.planted import PLAIN, clean, flat, noise, png, row, total_of
 
 
 def test_clean_data_has_no_trouble(tmp_path: Path) -> None:
