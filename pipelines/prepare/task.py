@@ -7,19 +7,17 @@ decoded again here, when that went well.
 
 from __future__ import annotations
 
-import io
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
 from itertools import groupby
 
 from PIL import Image
 
 from crnn import picture_pool, storage
 from crnn.errors import DataError, PictureError
-from crnn.image import FORMATS, SMALLEST, decode_picture
+from crnn.image import SMALLEST, decode_picture
 from crnn.picture_pool import PicturePool
 from crnn.prepare import Prepared
 from crnn.region import cut_out
@@ -136,7 +134,7 @@ class _File:
         """Encoded bytes, width and height in px."""
         assert not isinstance(self.data, PictureError)
         if entry.region is None:
-            return self.data, *upright_size(self.data, verdict.source_width_px)
+            return self.data, verdict.source_width_px, verdict.source_height_px
         self._upright = self._upright or decode_picture(self.data)
         cut = cut_out(self._upright, entry.region)
         return to_png(cut), cut.width, cut.height
@@ -176,27 +174,3 @@ def _reject(entry: Entry, reason: str, message: str, picture: bytes) -> Reject:
     return Reject(
         id=entry.id, reason=reason, message=message, source=entry.source, image=picture or None
     )
-
-
-def upright_size(data: bytes, upright_width_px: int) -> tuple[int, int]:
-    """Width and height of a picture that decodes, and whose upright width is known, by its header.
-
-    Raises:
-        PictureError: as ``decode_picture``, where the header doesn't tell.
-    """
-    try:
-        with Image.open(io.BytesIO(data), formats=_formats()) as image:
-            width, height = image.size
-    except (OSError, ValueError):
-        width = height = 0
-    if upright_width_px == width:
-        return width, height
-    if upright_width_px == height:
-        return height, width
-    return decode_picture(data).size
-
-
-@cache
-def _formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)

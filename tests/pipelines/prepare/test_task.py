@@ -9,30 +9,82 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from crnn.errors import PictureError
-from crnn.image import decode_picture
+from crnn.image import MAX_PIXELS, decode_picture
+from crnn.region import from_box
 from pipelines.prepare import PrepareConfig, prepare
-from pipelines.prepare.task import upright_size
+from pipelines.prepare.entries import Entry
+from pipelines.prepare.task import PartMaker, TaskConfig
+from pipelines.shards import Sample
+from pipelines.sources import SourceOptions, open_source
 from tests.crnn import poison
 from tests.pipelines.conftest import encoded
 from tests.pipelines.prepare.outputs import rejects_of, samples_of
 
-LIMITS = {"decode_memory_mb": 512, "decode_timeout_s": 6.0}
+LIMITS = PrepareConfig(decode_memory_mb=512, decode_timeout_s=6.0)
 
 
-def decoded(data: bytes) -> Image.Image | None:
-    try:
-        return decode_picture(data)
-    except PictureError:
-        return None
+def turned(kind: str, orientation: int) -> bytes:
+    """A picture of 50x20 px whose EXIF says how it lies."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return poison.encoded(poison.noise(50, 20, orientation), kind, exif=exif)
 
 
-def test_the_size_of_an_upright_picture_is_told_by_its_header() -> None:
-    cases = [case.data for case in poison.corpus().values() if not case.may_read]
-    known = [(data, decoded(data)) for data in (*poison.good_pictures(12), *cases)]
-    told = [(upright_size(data, image.width), image.size) for data, image in known if image]
-    assert len(told) > 20
-    assert all(size == expected for size, expected in told)
+def entries_of(file: str) -> list[Entry]:
+    """All of a picture, and two regions: a box, and one that stands upright aslant."""
+    aslant = (2.0, 12.0, 10.0, 4.0, 14.0, 8.0, 6.0, 16.0)
+    return [
+        Entry(f"{file}#{number}", "t", 0, file, "", region, True, "", "", "s")
+        for number, region in enumerate((None, from_box(5, 3, 17, 11), aslant))
+    ]
+
+
+def made_of(folder: Path, pictures: dict[str, bytes]) -> dict[str, Sample]:
+    """The samples that become of these files, by id."""
+    for name, data in pictures.items():
+        (folder / name).write_bytes(data)
+    source = open_source(str(folder), options=SourceOptions(label_pattern="(?P<text>.*)"))
+    maker = PartMaker(
+        TaskConfig(
+            sources=(source,),
+            max_pixels=MAX_PIXELS,
+            decode_memory_mb=LIMITS.decode_memory_mb,
+            decode_timeout_s=LIMITS.decode_timeout_s,
+        )
+    )
+    made = maker.made([entry for name in pictures for entry in entries_of(name)])
+    return {sample["id"]: sample for sample, _ in made if sample is not None}
+
+
+def check_size(sample: Sample) -> None:
+    """The size of a sample is that of its picture as everything reads it."""
+    assert (sample["width"], sample["height"]) == decode_picture(sample["image"]).size
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_sizes_are_those_of_upright_pictures_and_of_regions(tmp_path: Path, kind: str) -> None:
+    pictures = {f"{o}.{kind.lower()}": turned(kind, o) for o in range(1, 9)}
+    made = made_of(tmp_path, pictures)
+    assert len(made) == 3 * len(pictures)
+    for name in pictures:
+        whole, box, aslant = (made[f"{name}#{number}"] for number in range(3))
+        assert whole["image"] == pictures[name]
+        lies = int(name[0]) >= 5
+        assert (whole["width"], whole["height"]) == ((20, 50) if lies else (50, 20))
+        assert (box["width"], box["height"]) == (12, 8)
+        assert (aslant["width"], aslant["height"]) == (11, 6)
+        for sample in (whole, box, aslant):
+            check_size(sample)
+
+
+def test_sizes_of_pictures_of_every_kind(tmp_path: Path) -> None:
+    odd = [case.data for case in poison.corpus().values() if not case.may_read]
+    pictures = {f"{n}.png": data for n, data in enumerate((*poison.good_pictures(12), *odd))}
+    made = made_of(tmp_path, pictures)
+    whole = [sample for id, sample in made.items() if id.endswith("#0")]
+    assert len(whole) > 20
+    for sample in whole:
+        check_size(sample)
 
 
 @pytest.mark.usefixtures("local_ray")
@@ -97,7 +149,7 @@ def test_pictures_that_harm_decoders_are_rejects_and_their_neighbours_samples(
         for name, data in bad.items():
             (source / name).write_bytes(data)
             labels.write(f"{name}\tx\n")
-    (manifest,) = prepare(str(source), str(tmp_path / "out"), PrepareConfig(**LIMITS))
+    (manifest,) = prepare(str(source), str(tmp_path / "out"), LIMITS)
     assert manifest.count == 20
     rejects = rejects_of(tmp_path / "out")
     assert set(rejects) == set(bad)
