@@ -32,10 +32,11 @@ from werkzeug.serving import make_server
 
 from bench.scale_rates import samples_of, stream_config
 from pipelines.recognition import BulkConfig, plan_work
+from pipelines.recognition.finished import read_parts
 from pipelines.recognition.listing import list_inputs
 from pipelines.recognition.plan import Ledger
 from pipelines.recognition.reader import ChunkReader
-from pipelines.recognition.summary import _tables, summarise, write_summary
+from pipelines.recognition.summary import summarise, write_summary
 from pipelines.recognition.sweep import sweep
 from pipelines.shards import ShardWriter, finish
 from pipelines.stores import s3_client
@@ -46,6 +47,8 @@ from pipelines.stream.scan import _scan_pieces
 
 Figures = dict[str, float]
 BUCKET = "bucket"
+COUNTED = ["text", "confidence", "error_code", "model"]
+"""Columns that the report at the end of a bulk job reads of each results file."""
 _LIST_KEYS = 1000
 
 
@@ -62,7 +65,7 @@ def requests(bundle: str, pictures: int = 1024, group_rows: int = 64) -> Figures
         ledger, chunks = _read(bundle)
         bulk = dict(counts)
         counts.clear()
-        for _ in _tables(ledger.parts()):
+        for _ in read_parts(ledger.parts(), COUNTED):
             pass
         report = {f"report {name}": count for name, count in counts.items() if "results" in name}
         parts = f"s3://{BUCKET}/shards"

@@ -109,7 +109,7 @@ def all_sides(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, s
         )
         wait_until(answers_at(ports[0], "/noop"))
         for name, workers, port in ((PLAIN, 1, ports[1]), (PLAIN_ALL, CORES, ports[2])):
-            plain = [sys.executable, "-m", "uvicorn", "bench.plain_fastapi:app"]
+            plain = [sys.executable, "-m", "uvicorn", "bench.plain_fastapi:app", "--factory"]
             plain += ["--port", str(port), "--workers", str(workers), "--no-access-log"]
             found[name] = f"http://127.0.0.1:{port}/v1/recognize"
             variables = {"BUNDLE": options.bundle, "ENGINE": options.engine}
