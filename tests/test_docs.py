@@ -195,6 +195,20 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
     assert not missing
 
 
+def test_the_way_of_a_picture_has_at_most_eight_steps_with_whole_paths() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    way = text.partition("## The way of a picture\n")[2].partition("\n## ")[0]
+    jobs = re.findall(r"^\*\*\w+\*\*, `(jobs/\w+\.py)`(.*?)(?=^\*\*|\Z)", way, re.M | re.S)
+    names = "prepare synthesize train evaluate inspect_data recognize serve"
+    assert [job for job, _ in jobs] == [f"jobs/{name}.py" for name in names.split()]
+    for job, told in jobs:
+        steps = re.findall(r"^(\d)\. .*?`\w[\w/]*\.py`", told, re.MULTILINE)
+        assert steps == [str(number) for number in range(1, len(steps) + 1)], job
+        assert 3 <= len(steps) <= 8, job
+    for name in re.findall(r"`([\w/]+\.py)`", text):
+        assert (ROOT / name).is_file(), name
+
+
 def within(page: Path, name: str) -> bool:
     return (page.parent / name).exists()
 
