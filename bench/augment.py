@@ -23,7 +23,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.sets import CHARSET, new_model
+from bench.sides.sets import CHARSET, new_model
 from crnn.charset import Charset
 from crnn.image import PictureContract, Pixels, decode_picture
 from crnn.training.batch import ReadyBatch

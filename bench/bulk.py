@@ -29,9 +29,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.peers import RapidRecognizer, bgr
-from bench.sets import picture_files, rendered
-from bench.turns import RAY_NICENESS
+from bench.sides.peers import RapidRecognizer, bgr
+from bench.sides.sets import picture_files, rendered
+from bench.sides.turns import RAY_NICENESS
 from crnn.image import Pixels
 from crnn.prepare import Prepared, prepare
 from crnn.recognizer import Recognizer
@@ -55,7 +55,8 @@ def ours(bundle: str, folder: Path, out: Path, engine: str) -> float:
 
 def naive(bundle: str, folder: Path, out: Path) -> float:
     """The same of the naive script."""
-    command = [sys.executable, str(ROOT / "bench/naive_bulk.py"), bundle, str(folder), str(out)]
+    script = str(ROOT / "bench/sides/naive_bulk.py")
+    command = [sys.executable, script, bundle, str(folder), str(out)]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return len(list(folder.iterdir())) / float(text.rpartition("seconds ")[2])
 

@@ -24,8 +24,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import peers
-from bench.labelled import LabelledSet, labelled_set
+from bench.sides import peers
+from bench.sides.labelled import LabelledSet, labelled_set
 from crnn import Cascade, Recognizer
 from crnn.metrics import Sums, score, wilson_interval
 

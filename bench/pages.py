@@ -31,7 +31,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import peers
+from bench.sides import peers
 from crnn import Recognizer
 from crnn.pages import DbDetector, detector_graph
 from crnn.pages.page import LONGEST_PX

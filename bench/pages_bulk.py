@@ -29,7 +29,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.turns import RAY_NICENESS
+from bench.sides.turns import RAY_NICENESS
 from crnn import Recognizer
 from crnn.pages import DbDetector, detector_graph
 from crnn.pages.lines import read_lines

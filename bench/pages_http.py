@@ -25,8 +25,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.pages import BUNDLE, SUFFIXES
-from bench.serve import ROOT, free_port, program, says_ready
-from bench.turns import cpu_s, descendants
+from bench.sides.programs import ROOT, free_port, program, says_ready
+from bench.sides.turns import cpu_s, descendants
 from crnn import Recognizer
 from crnn.client import Client
 from crnn.pages import DbDetector, detector_graph

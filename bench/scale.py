@@ -24,8 +24,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import scale_costs as costs
-from bench.scale_costs import BUCKET, CORES, LIST, SPACE, WORK, Assumptions, fitted
+from bench.sides import scale_costs as costs
+from bench.sides.scale_costs import BUCKET, CORES, LIST, SPACE, WORK, Assumptions, fitted
 from jobs import cli
 from pipelines.agenda import WINDOW_CHUNKS
 from pipelines.recognition.plan import CHUNK_ROWS
@@ -75,7 +75,7 @@ def measure(names: Sequence[str]) -> None:
     for name in names:
         found = {}
         for module, *arguments in SIDES[name]:
-            command = [sys.executable, "-m", f"bench.{module}", *arguments]
+            command = [sys.executable, "-m", f"bench.sides.{module}", *arguments]
             print(" ".join(command[1:]), flush=True)
             found[arguments[1]] = least(_runs(command))
             print(f"  {found[arguments[1]]}", flush=True)

@@ -23,16 +23,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import http.client
 import json
 import os
 import secrets
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -40,10 +37,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.alone import Side, in_process
-from bench.load import Load, drive, multipart, write_requests
-from bench.noop_app import ANSWER
-from bench.turns import descendants
+from bench.sides.alone import Side, in_process
+from bench.sides.load import Load, drive, multipart, write_requests
+from bench.sides.noop_app import ANSWER
+from bench.sides.programs import answers_at, free_port, program, says_ready, wait_until
+from bench.sides.turns import descendants
 from crnn.recognizer import Recognizer
 from pipelines.render.synth import RenderConfig, chosen_fonts, render_samples
 
@@ -51,38 +49,6 @@ ROOT = Path(__file__).resolve().parent.parent
 CORES = len(os.sched_getaffinity(0))
 DISTINCT = 512
 SERVICE, NOOP, PLAIN, PLAIN_ALL = "service", "no-op", "plain", f"plain x{CORES}"
-
-
-@contextlib.contextmanager
-def program(
-    command: list[str], log: Path, ready: Callable[[], bool], **variables: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that runs in the block, once it is ready; ended with all its processes."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
-        )
-    try:
-        deadline_s = time.monotonic() + 300
-        while not ready():
-            if process.poll() is not None or time.monotonic() > deadline_s:
-                raise RuntimeError(f"{command} isn't ready:\n{log.read_text()[-4000:]}")
-            time.sleep(0.2)
-        yield process
-    finally:
-        everyone = descendants(process.pid)
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=30)
-        for pid in everyone:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 9)
-        process.wait()
 
 
 @contextlib.contextmanager
@@ -103,13 +69,13 @@ def all_sides(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, s
         process = stack.enter_context(program(serve, log, says_ready(log), **ray))
         print(log.read_text(), flush=True)
         subprocess.run(
-            [sys.executable, str(ROOT / "bench/noop_app.py")],
+            [sys.executable, str(ROOT / "bench/sides/noop_app.py")],
             check=True,
             env={**os.environ, **ray, "RAY_ADDRESS": cluster_of(process.pid)},
         )
         wait_until(answers_at(ports[0], "/noop"))
         for name, workers, port in ((PLAIN, 1, ports[1]), (PLAIN_ALL, CORES, ports[2])):
-            plain = [sys.executable, "-m", "uvicorn", "bench.plain_fastapi:app", "--factory"]
+            plain = [sys.executable, "-m", "uvicorn", "bench.sides.plain_fastapi:app", "--factory"]
             plain += ["--port", str(port), "--workers", str(workers), "--no-access-log"]
             found[name] = f"http://127.0.0.1:{port}/v1/recognize"
             variables = {"BUNDLE": options.bundle, "ENGINE": options.engine}
@@ -125,38 +91,6 @@ def cluster_of(pid: int) -> str:
             if argument.startswith("--gcs-address="):
                 return argument.partition("=")[2]
     raise RuntimeError(f"process {pid} has started no Ray cluster")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def says_ready(log: Path) -> Callable[[], bool]:
-    return lambda: "ready;" in log.read_text()
-
-
-def answers_at(port: int, path: str) -> Callable[[], bool]:
-    def ready() -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", path)
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
-
-    return ready
-
-
-def wait_until(ready: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline_s = time.monotonic() + seconds
-    while not all(ready() for _ in range(20)):  # an old HAProxy may live on for a moment
-        if time.monotonic() > deadline_s:
-            raise RuntimeError(f"not ready within {seconds:g} s")
-        time.sleep(0.2)
 
 
 Case = tuple[int, int]

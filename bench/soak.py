@@ -41,7 +41,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.turns import descendants
+from bench.sides.turns import descendants
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

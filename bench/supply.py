@@ -25,8 +25,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.sets import rendered, stream_of
-from bench.turns import Side, ending, ratio, read_tally, start, take_turns
+from bench.sides.sets import rendered, stream_of
+from bench.sides.turns import Side, ending, ratio, read_tally, start, take_turns
 from crnn.image import decode_picture
 from pipelines.augment import augment_batch
 from pipelines.shards import read_row_group
@@ -36,12 +36,12 @@ from pipelines.stream.rows import deliveries, to_row
 SAMPLES = 8192
 _AUGMENTED_TOGETHER = 32
 """About a batch of the stream."""
-HERE = Path(__file__).resolve().parent
+SIDES = Path(__file__).resolve().parent / "sides"
 
 
 def side(name: str, folder: Path, script: str, *arguments: str, before: tuple[str, ...]) -> Side:
     tally = folder / f"{script}.tally"
-    command = [sys.executable, str(HERE / f"{script}.py"), *before, str(folder / "train")]
+    command = [sys.executable, str(SIDES / f"{script}.py"), *before, str(folder / "train")]
     command += [str(tally), *arguments]
     # Threads that wait without spinning: the figures of a busy machine stay usable.
     return start(

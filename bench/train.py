@@ -25,8 +25,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.sets import CHARSET, rendered
-from bench.turns import RAY_NICENESS, Side, ending, ratio, read_tally, start, take_turns
+from bench.sides.sets import CHARSET, rendered
+from bench.sides.turns import RAY_NICENESS, Side, ending, ratio, read_tally, start, take_turns
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = 12_288
@@ -67,7 +67,7 @@ def ray_side(name: str, folder: Path, workers: int, threads: int, extra: list[st
 
 def plain_side(name: str, folder: Path, kind: str, threads: int) -> Side:
     tally = folder / f"{kind}.tally"
-    script = str(Path(__file__).resolve().parent / "plain_loop.py")
+    script = str(ROOT / "bench/sides/plain_loop.py")
     command = [sys.executable, script, kind, str(folder / "train"), str(tally)]
     command.append(str(threads))
     return start(name, command, folder / f"{kind}.log", lambda: read_tally(tally))

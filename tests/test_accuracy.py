@@ -1,4 +1,4 @@
-"""``bench/accuracy.py`` and ``bench/release.py`` on a small labelled folder."""
+"""``bench/accuracy.py`` and ``recipes/release.py`` on a small labelled folder."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ import pytest
 
 from bench.accuracy import (
     Kept,
-    Outcome,
-    Reading,
     accuracy_table,
     by_letters_and_digits,
-    counted,
     cross_fitted,
-    read_with,
     to_the_letter,
 )
-from bench.labelled import LabelledSet, half_of, labelled_set
+from bench.sides.labelled import LabelledSet, half_of, labelled_set
+from bench.sides.readings import Outcome, Reading, counted, read_with
 from crnn import Recognizer, load_bundle
 from crnn.metrics import score
 from crnn.shipped import SHIPPED_FOLDER
@@ -133,7 +130,7 @@ def test_no_reading_is_calibrated_by_itself() -> None:
 def test_a_release_states_what_was_measured(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "facts.yaml").write_text("commands: [python jobs/train.py]\nseed: 7\n")
     out = tmp_path / "bundles" / "mobile"
-    command = [sys.executable, str(PROJECT / "bench/release.py"), BUNDLE, str(out)]
+    command = [sys.executable, str(PROJECT / "recipes/release.py"), BUNDLE, str(out)]
     command += ["--words", str(folder), "--calibrate", "--facts", str(tmp_path / "facts.yaml")]
     done = subprocess.run(
         command, env=environment(), capture_output=True, text=True, check=False, timeout=1200

@@ -1,4 +1,4 @@
-"""The programs of ``bench/`` start: each module loads, and each program that one names is there."""
+"""Programs of ``bench/`` and ``recipes/``: each module loads, and each program it names exists."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import pytest
 from tests.conftest import PROJECT_ROOT
 
 OURS = {"bench", "crnn", "jobs", "pipelines", "recipes", "tests"}
-FILES = [path.relative_to(PROJECT_ROOT) for path in sorted((PROJECT_ROOT / "bench").rglob("*.py"))]
+FILES = [
+    path.relative_to(PROJECT_ROOT)
+    for folder in ("bench", "recipes")
+    for path in sorted((PROJECT_ROOT / folder).rglob("*.py"))
+]
 
 
 def load(module: str) -> None:
@@ -52,3 +56,9 @@ def test_every_program_that_one_names_is_there(path: Path) -> None:
         f"{name.replace('.', '/')}.py" for name in re.findall(r"\bbench\.[\w.]+(?=:\w)", text)
     }
     assert not {name for name in named if not (PROJECT_ROOT / name).is_file()}
+
+
+def test_the_readme_has_every_command_once() -> None:
+    text = (PROJECT_ROOT / "bench" / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `python (bench/\w+\.py)", text, re.MULTILINE)
+    assert sorted(named) == sorted(str(path) for path in FILES if path.parent == Path("bench"))

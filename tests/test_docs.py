@@ -1,7 +1,8 @@
 """What the pages say exists: every link and file they name, every flag of every command line.
 
 A command of ``jobs`` or ``crnn`` is parsed by that job itself, which ends before it does anything.
-The flags of a script in ``bench/`` are read from its source, since importing it takes seconds.
+The flags of a script in ``bench/`` or ``recipes/`` are read from its source, since importing it
+takes seconds.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ PAGES = sorted(
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "deploy").rglob("*.md"),
         *(ROOT / "recipes").rglob("*.md"),
+        *(ROOT / "bench").glob("*.md"),
     ]
 )
 MODULES = {command.module for command in COMMANDS.values()}
@@ -39,6 +41,7 @@ _SPAN = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 _HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 _FILE = re.compile(r"[\w.-]+(?:/[\w.*-]+)+/?|[\w-]+\.(?:md|py|toml|lock|yaml)")
+_COMMAND = r"python (?:jobs|bench|recipes)/[\w/]+\.py|(?:^|&& |; )crnn(?= [a-z])"
 _END = re.compile(r"\s(?:&&|\|\||[;|&>])\s|\s(?:&&|[;|&])|[;)]\s|$")
 
 
@@ -70,13 +73,13 @@ def name_of(page: Path) -> str:
 
 
 def commands(page: str, text: str) -> Iterator[Line]:
-    """Every command line of ``jobs``, ``bench`` or ``crnn`` in blocks and in spans of code."""
+    """Every command line of our scripts or of ``crnn``, in blocks and in spans of code."""
     blocks = [body for language, body in _BLOCK.findall(text) if language in ("", "bash", "sh")]
     rest = _BLOCK.sub("", text)
     lines = [line for body in blocks for line in body.replace("\\\n", " ").splitlines()]
     lines += [line.strip() for line in _INDENTED.findall(rest)] + _SPAN.findall(rest)
     for line in lines:
-        for found in re.finditer(r"python (?:jobs|bench)/\w+\.py|(?:^|&& |; )crnn(?= [a-z])", line):
+        for found in re.finditer(_COMMAND, line):
             begin = found.start() + (found[0].find("crnn") if "crnn" in found[0] else 0)
             tail = without_comment(line[begin:])
             yield Line(page, tail[: _END.search(tail).start()].strip())  # type: ignore[union-attr]
@@ -87,8 +90,8 @@ def without_comment(line: str) -> str:
 
 
 ALL = [line for page in PAGES for line in commands(name_of(page), page.read_text(encoding="utf-8"))]
-OURS = [line for line in ALL if not line.text.startswith("python bench/")]
-BENCH = [line for line in ALL if line.text.startswith("python bench/")]
+OURS = [line for line in ALL if line.text.startswith(("python jobs/", "crnn "))]
+SCRIPTS = [line for line in ALL if line not in OURS]
 
 
 def check_ours(arguments: Sequence[str], patch: pytest.MonkeyPatch) -> None:
@@ -141,6 +144,7 @@ def anchors(page: Path) -> set[str]:
 def test_pages_have_commands_of_every_kind() -> None:
     programs = {tuple(line.arguments()[:2]) for line in ALL}
     assert {("python", "jobs/train.py"), ("python", "bench/bulk.py")} <= programs
+    assert ("python", "recipes/finetune.py") in programs
     assert programs >= {("crnn", name) for name in COMMANDS}
 
 
@@ -154,15 +158,15 @@ def test_a_command_s_flags_are_the_job_s(line: Line, monkeypatch: pytest.MonkeyP
         assert not end.code, said.getvalue()
 
 
-@pytest.mark.parametrize("line", BENCH, ids=lambda line: f"{line.page}: {line.text}")
-def test_a_measurement_s_flags_are_its_script_s(line: Line) -> None:
+@pytest.mark.parametrize("line", SCRIPTS, ids=lambda line: f"{line.page}: {line.text}")
+def test_a_script_s_flags_are_its_own(line: Line) -> None:
     _, script, *given = line.arguments()
     assert (ROOT / script).is_file()
     if not given:  # a script that is only named
         return
     if script == "bench/scale.py" and given[:1] == ["costs"]:
         return  # its flags are a job's settings, which tests/test_scale.py parses
-    if script == "bench/finetune.py":
+    if script == "recipes/finetune.py":
         bench_parser((ROOT / script).read_text(encoding="utf-8")).parse_known_args(given)
         return  # passes the others on to jobs/train.py
     unknown = bench_parser((ROOT / script).read_text(encoding="utf-8")).parse_known_args(given)[1]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import scale_costs, scale_driver
-from bench.scale_costs import fitted
+from bench.sides import scale_costs, scale_driver
+from bench.sides.scale_costs import fitted
 from pipelines.agenda import WINDOW_CHUNKS
 from pipelines.recognition.plan import CHUNK_ROWS
 from pipelines.shards import ROW_GROUP_ROWS

@@ -30,7 +30,7 @@ import torch
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-from bench.scale_rates import samples_of, stream_config
+from bench.sides.scale_rates import samples_of, stream_config
 from pipelines.recognition import BulkConfig, plan_work
 from pipelines.recognition.finished import read_parts
 from pipelines.recognition.listing import list_inputs

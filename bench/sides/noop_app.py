@@ -1,6 +1,6 @@
 """What a request costs before anything is done: an application beside the service, same ingress.
 
-    python bench/noop_app.py
+    python bench/sides/noop_app.py
 
 Joins the cluster of ``$RAY_ADDRESS`` and adds an application at /noop that takes in a request's
 body and answers as many bytes as a picture's result has.
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import ray
 from ray import serve
@@ -47,7 +47,7 @@ class Noop:
 
 
 if __name__ == "__main__":
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     ray.init(
         log_to_driver=False,
         logging_level=logging.WARNING,

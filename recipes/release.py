@@ -1,7 +1,7 @@
 """From a run's bundle to one that is shipped: float16, measured on labelled pictures, told so.
 
-python bench/release.py runs/words/bundle bundles/mobile --words DIR DIR --lines DIR
-python bench/release.py runs/words/bundle bundles/mobile --words DIR --calibrate-on SET SET
+python recipes/release.py runs/words/bundle bundles/mobile --words DIR DIR --lines DIR
+python recipes/release.py runs/words/bundle bundles/mobile --words DIR --calibrate-on SET SET
 then: python jobs/export.py --bundle bundles/mobile
 
 Weights are rounded to float16 first, so that what is measured is what is shipped. The card gets
@@ -29,8 +29,8 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.accuracy import Outcome, read_with
-from bench.labelled import LabelledSet, labelled_set
+from bench.sides.labelled import LabelledSet, labelled_set
+from bench.sides.readings import Outcome, read_with
 from crnn.bundle import Bundle, load_bundle, save_bundle
 from crnn.bundle_changes import keep_onnx, keep_reduced
 from crnn.calibration import Calibration, calibration_error, confidence_bins, fit
@@ -92,6 +92,7 @@ def with_reading(bundle: Bundle, arguments: argparse.Namespace) -> Bundle:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    """Writes the bundle that is shipped, and prints its card."""
     torch.set_num_threads(1)
     sets = [labelled_set(one, lines=False) for one in arguments.words]
     sets += [labelled_set(one, lines=True) for one in arguments.lines]

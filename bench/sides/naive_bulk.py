@@ -1,6 +1,6 @@
 """Bulk recognition as one writes it from Ray Data's documentation: the other side of bulk.py.
 
-python bench/naive_bulk.py BUNDLE PICTURES OUT
+python bench/sides/naive_bulk.py BUNDLE PICTURES OUT
 
 ``read_images`` gives pictures of one size, an actor pool runs the model on batches of them, and
 ``write_parquet`` keeps the texts. It has no ledger, and one bad picture ends it.
@@ -16,7 +16,7 @@ import numpy as np
 import ray
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from crnn.bundle import load_bundle
 from crnn.decode import build_decoder

@@ -1,6 +1,6 @@
 """The peer of ``bench/serve.py``: the same model behind plain FastAPI and uvicorn, no batching.
 
-    BUNDLE=bundles/strings uvicorn bench.plain_fastapi:app --factory --workers 2
+    BUNDLE=bundles/strings uvicorn bench.sides.plain_fastapi:app --factory --workers 2
 
 What one writes first: each request is decoded and read by itself, in a thread of the web server.
 No bounds, no isolation of decoders, no batches across requests.

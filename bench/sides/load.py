@@ -1,6 +1,6 @@
 """A light HTTP load: prebuilt requests over kept-alive connections, in a process of its own.
 
-    python bench/load.py --url http://127.0.0.1:8000/v1/recognize --requests FILE --connections 32
+    python bench/sides/load.py --url http://127.0.0.1:8000/v1/recognize --requests FILE
 
 Each connection sends its next request when it has its last answer. Prints one line of JSON: how
 many, how long, latencies, and the first answer to each request. ``drive`` runs it from a program.

@@ -1,6 +1,6 @@
 """The supply side of ``bench/supply.py``: the stream of ready batches with no model behind it.
 
-python bench/pipeline_side.py SET TALLY START     START gets the seconds to the first batch
+python bench/sides/pipeline_side.py SET TALLY START     START gets the seconds to the first batch
 
 Runs until it is ended, and counts the pictures delivered.
 """
@@ -11,10 +11,10 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench.sets import stream_of
-from bench.turns import Tally
+from bench.sides.sets import stream_of
+from bench.sides.turns import Tally
 from jobs import cluster
 from pipelines.stream import flow
 from pipelines.stream.cursor import Cursor

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from bench.sets import CHARSET, new_model
+from bench.sides.sets import CHARSET, new_model
 from crnn.charset import Charset
 from crnn.image import PictureContract
 from crnn.prepare import prepare

@@ -1,7 +1,7 @@
 """The plain sides: a training loop in PyTorch alone, as someone without Ray would write it.
 
-python bench/plain_loop.py loader SET TALLY THREADS    a DataLoader worker decodes and augments
-python bench/plain_loop.py memory SET TALLY THREADS    ready tensors, nothing to decode
+python bench/sides/plain_loop.py loader SET TALLY THREADS    a DataLoader worker decodes, augments
+python bench/sides/plain_loop.py memory SET TALLY THREADS    ready tensors, nothing to decode
 
 Runs until it is ended, and counts the pictures it has trained on.
 """
@@ -20,10 +20,10 @@ import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench.sets import new_model, stream_of
-from bench.turns import RAY_NICENESS, Tally
+from bench.sides.sets import new_model, stream_of
+from bench.sides.turns import RAY_NICENESS, Tally
 from crnn.image import Pixels, decode_picture
 from crnn.training.batch import ReadyBatch
 from crnn.training.optim_config import OptimConfig

@@ -10,11 +10,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.turns import descendants
+from bench.sides.turns import descendants
 
 DISTINCT = 4096
 """Pictures that are rendered; the others are links to them."""
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 _LOOK_S = 0.5
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 

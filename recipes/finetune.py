@@ -1,8 +1,8 @@
 """What fine-tuning a bundle on somebody's own pictures gives, and how long it takes.
 
-python bench/finetune.py captchas DIR --bundle bundles/mobile
-python bench/finetune.py lines DIR --bundle bundles/mobile
-python bench/finetune.py captchas DIR --words DIR DIR --limit 500
+python recipes/finetune.py captchas DIR --bundle bundles/mobile
+python recipes/finetune.py lines DIR --bundle bundles/mobile
+python recipes/finetune.py captchas DIR --words DIR DIR --limit 500
 
 ``captchas``: of a folder of labelled pictures the first 500 of its list are trained on, with their
 own characters, and the others read, right when every character is. Where a list is sorted, the
@@ -41,7 +41,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.labelled import LabelledSet, labelled_set
+from bench.sides.labelled import LabelledSet, labelled_set
 from crnn.bundle import load_bundle
 from crnn.cascade import Cascade
 from crnn.metrics import Sums, score, wilson_interval
@@ -89,6 +89,7 @@ be. Fitted to where the 500 end."""
 
 
 def prepare_captchas(folder: Path, work: Path, group_pattern: str) -> Data:
+    """The first captchas of the list and spliced ones to train on; all others to test on."""
     trained_on, held_out, others = split_list(folder, work)
     train, val = work / "train", work / "val"
     took_s = run("jobs/prepare.py", str(splice(trained_on, work / "spliced")), str(train))
@@ -168,6 +169,7 @@ def spliced(ink_HW: Ink, seams: list[int], other_HW: Ink, other_seams: list[int]
 
 
 def prepare_lines(folder: Path, work: Path, group_pattern: str) -> Data:
+    """Shards of the lines, split by groups."""
     shards, shares = work / "shards", ("--val-share", "0.05", "--test-share", "0.2")
     flags = (*shares, "--group-pattern", group_pattern)
     took_s = run("jobs/prepare.py", str(folder), str(shards), *flags)
@@ -217,11 +219,13 @@ def run(script: str, *arguments: str) -> float:
 
 
 def read(by: Recognizer | Cascade, one: LabelledSet) -> Sums:
+    """How many of the set are read right."""
     results = by.read(one.pictures, chars=False)
     return sum((score(r.text, label) for r, label in zip(results, one.labels, strict=True)), Sums())
 
 
 def told(what: str, sums: Sums, recipe: Recipe) -> str:
+    """The share that is right, its interval and the character error rate, in a line."""
     right = recipe.counted(sums)
     low, high = wilson_interval(right, sums.count)
     return (
@@ -243,6 +247,7 @@ def forgotten(
 
 
 def points(name: str, before: Sums, after: Sums) -> str:
+    """How many points of accuracy a set has lost, in a line."""
     lost = 100 * (before.alnum_accuracy - after.alnum_accuracy)
     return (
         f"{name}: {before.alnum_accuracy:.1%} before, {after.alnum_accuracy:.1%} after, "
@@ -251,6 +256,7 @@ def points(name: str, before: Sums, after: Sums) -> str:
 
 
 def main(arguments: argparse.Namespace, more: Sequence[str]) -> None:
+    """Prepares, trains, reads, and prints what it gave; ``more`` are flags of training."""
     recipe, bundle = RECIPES[arguments.kind], arguments.bundle or default_bundle()
     with tempfile.TemporaryDirectory(prefix="finetune-") as name:
         work = Path(name)
