@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from typing_extensions import Doc
 
+DecoderName = Literal["beam", "fusion", "greedy", "lexicon"]
+"""Name of a decoder; ``crnn.decode.DECODERS``, which needs PyTorch, builds each."""
+DECODED_BY = f"How texts are decoded: {', '.join(get_args(DecoderName))}"
+"""Help of a flag that takes such a name; each job adds its default."""
 EngineName = Annotated[
     str,
     Doc(

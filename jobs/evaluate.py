@@ -26,11 +26,12 @@ if not __package__:  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
+from typing_extensions import Doc
 
 from crnn import storage
 from crnn.engines import AUTO
 from crnn.metrics import Sums, wilson_interval
-from crnn.shared_settings import EngineName, LexiconFile, Surer, UseGpu
+from crnn.shared_settings import DECODED_BY, EngineName, LexiconFile, Surer, UseGpu
 from jobs import cli
 from jobs.flags import BundleAddress, ClusterAddress
 from jobs.progress import ProgressLines
@@ -63,9 +64,9 @@ class EvaluateSettings:
     measure: Literal["exact", "alnum"] = "exact"
     """With --then: what counts as right, the exact text (exact) or its letters and digits in any
     case (alnum)."""
-    decoder: str = ""
-    """How texts are decoded: greedy, beam or lexicon; default: lexicon with --lexicon, else the
-    bundle's own."""
+    decoder: Annotated[
+        str, Doc(f"{DECODED_BY}; default: lexicon with --lexicon, else the bundle's own.")
+    ] = ""
     lexicon: LexiconFile = ""
     engine: EngineName = AUTO
     held_out_share: float = 0.0

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from typing_extensions import Doc
 
 from crnn.doubt import BELOW, Then, check_bound, second_bundle
 from crnn.engines import AUTO, BATCH_PIXELS
 from crnn.pages.graph import PACKAGE, detector_graph
 from crnn.pages.page import DPI, LONGEST_PX, MOST_PAGES, PageRequest
 from crnn.shared_settings import (
+    DECODED_BY,
     Below,
     DecodeMemoryMb,
     DecodeTimeoutS,
@@ -32,9 +35,13 @@ EVERY_S, MOST_EVERY_S = 10.0, 86_400.0
 class ReadOptions:
     """How pictures are read, a few in this process or all of a bucket."""
 
-    decoder: str = ""
-    """How texts are decoded: greedy, beam or lexicon; default: lexicon with --lexicon, beam with
-    --ngram, else the bundle's own."""
+    decoder: Annotated[
+        str,
+        Doc(
+            f"{DECODED_BY}; default: lexicon with --lexicon, beam with --ngram, else the bundle's "
+            "own."
+        ),
+    ] = ""
     lexicon: LexiconFile = ""
     ngram: str = ""
     """A character n-gram for the beam decoder (JSON)."""

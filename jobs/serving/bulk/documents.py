@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.json_schema import models_json_schema
 
 from crnn.decode import check_lexicon
+from crnn.shared_settings import DecoderName
 from jobs.serving.asked import JSON_TYPE, most_values, parsed_json
 from jobs.serving.bodies import shown
 from jobs.serving.problems import ProblemError
@@ -26,7 +27,7 @@ class JobOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     decoder: Annotated[
-        Literal["greedy", "beam", "lexicon"] | None,
+        DecoderName | None,
         Field(description="default: lexicon where there is one, else the bundle's"),
     ] = None
     lexicon: Annotated[
