@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+LOW_CONFIDENCE = "low_confidence"
+"""Error of a reading whose confidence is below the caller's minimum; it keeps its text."""
+
 
 class CharResult(NamedTuple):
     """One character read; ``x0`` and ``x1`` are columns of the upright source picture, px.

@@ -7,11 +7,8 @@ from typing import Any
 
 import orjson
 
-from crnn.result import CharResult, Result
+from crnn.result import LOW_CONFIDENCE, CharResult, Result
 from jobs.serving.asked import Options
-
-LOW_CONFIDENCE = "low_confidence"
-"""Error of a reading whose confidence is below the caller's minimum; it keeps its text."""
 
 
 def recognized(

@@ -61,9 +61,9 @@ def openapi(
         title=app.title,
         version=app.version,
         description="Reads the text in pictures of words and lines, and on whole pages. Every "
-        "error of a well-formed request is application/problem+json. What isn't HTTP/1.1 (an "
-        "invalid request line, header, length or chunk, too large a head, or none in time) gets a "
-        "400 or 408 from the proxy in front, whose text may be HTML, and the connection is closed.",
+        "error is application/problem+json. What isn't HTTP/1.1 (an invalid request line, header, "
+        "length or chunk, too large a head, or none in time) is answered with 400 or 408, and the "
+        "connection is closed.",
         routes=app.routes,
     )
     document["paths"] = paths(limits, pages) | document["paths"]

@@ -23,8 +23,6 @@ from crnn.pages.page import PageRequest
 
 REPORT_FILE = "_report.json"
 """Written last, beside the folder of results."""
-LOW_CONFIDENCE = "low_confidence"
-"""Error of a reading whose confidence is below the caller's minimum; its row keeps the text."""
 OF_PAGES = frozenset({"page", "line"})
 """Columns that only a job that reads whole pages writes."""
 COMPLETE_THEM = "run jobs/recognize.py again to complete them"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from crnn.decode.decoded import characters
 from crnn.readings import Readings
-from pipelines.recognition.finished import LOW_CONFIDENCE
+from crnn.result import LOW_CONFIDENCE
 from pipelines.recognition.inputs import REGION
 
 CHAR = pa.struct(

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from crnn import storage
-from pipelines.recognition.finished import LOW_CONFIDENCE, read_part
+from crnn.result import LOW_CONFIDENCE
+from pipelines.recognition.finished import read_part
 from pipelines.recognition.inputs import NO_KEYS, REGION, SCHEMA, Keys, among, places, position
 from pipelines.recognition.known import REPLACES
 from pipelines.recognition.lists import BAD_LINE

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from crnn import storage
 from crnn.errors import DataError, PictureError
+from crnn.result import LOW_CONFIDENCE
 from pipelines.recognition.finished import (
     COMPLETE_THEM,
     FOLDER,
-    LOW_CONFIDENCE,
     check_finished,
     read_part,
     results_at,

@@ -32,6 +32,14 @@ def test_every_job_has_a_command() -> None:
     assert sorted(entry.module for entry in command.COMMANDS.values()) == JOBS
 
 
+def test_no_other_module_may_import_a_job() -> None:
+    """As the contract of import-linter has it."""
+    linter = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    contracts = linter["importlinter"]["contracts"]
+    protected = {name for one in contracts for name in one.get("protected_modules", ())}
+    assert protected == {f"jobs.{name}" for name in JOBS}
+
+
 def test_the_installed_program_is_this_one() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert pkgutil.resolve_name(project["scripts"][command.PROGRAM]) is command.main

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -15,8 +16,14 @@ import pytest
 from jobs.cli import OF_TRAINING
 from tests.jobs.runs import PROJECT
 from tests.pipelines.evaluation_cases import rendered
+from tests.test_architecture import sources
 
-EXTRAS = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+META = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+EXTRAS = META["optional-dependencies"]
+OPTIONAL = {"mlflow", "wandb"}
+"""Used where they are installed."""
+PARTS = {"botocore": "boto3", "urllib3": "requests", "yarl": "aiohttp"}
+"""Parts of the interface of the package that brings them."""
 NOT_THERE = f"""
 import sys
 
@@ -38,6 +45,33 @@ def without_them(folder: Path, *arguments: str) -> subprocess.CompletedProcess[s
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True, text=True, timeout=300, check=False, cwd=folder,
     )  # fmt: skip
+
+
+def test_what_is_imported_is_declared() -> None:
+    """A dependency of a dependency may go with its next release."""
+    declared = [*META["dependencies"], *(one for extra in EXTRAS.values() for one in extra)]
+    named = {re.split(r"[><=\[; ]", one)[0].lower() for one in declared}
+    distributions = packages_distributions()
+    ours = {"crnn", "pipelines", "jobs", "bundles"} | sys.stdlib_module_names
+    others = imported() - ours - OPTIONAL - PARTS.keys()
+    lacking = {m for m in others if not named & {canonical(d) for d in distributions.get(m, ())}}
+    assert not lacking
+    assert set(PARTS.values()) <= named
+
+
+def canonical(distribution: str) -> str:
+    return distribution.lower().replace("_", "-")
+
+
+def imported() -> set[str]:
+    """First names of what the packages import."""
+    found = set()
+    for node in (node for source in sources() for node in ast.walk(source.tree)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
 
 
 def test_the_modules_are_those_of_the_extra() -> None:
