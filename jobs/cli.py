@@ -32,6 +32,7 @@ from tyro.constructors import (
 
 from jobs.command import COMMANDS, DISTRIBUTION, PROGRAM
 from jobs.failures import ours, text_of
+from jobs.renamed import current_flags
 from jobs.yaml_file import flags_from
 
 Config = TypeVar("Config")
@@ -53,7 +54,7 @@ def parse(config_type: type[Config], argv: Sequence[str], *, description: str) -
         ValueError: for a YAML file that is missing, malformed, or has an unknown key.
         SystemExit: status 2 for bad flags, 0 after ``--help``.
     """
-    paths, flags = _take_config(list(argv))
+    paths, flags = _take_config(list(current_flags(argv)))
     given = [arg for path in paths for arg in flags_from(config_type, Path(path))]
     overridden = {flag.split("=")[0].replace("_", "-") for flag in flags if flag.startswith("--")}
     kept = _without(given, overridden)

@@ -12,6 +12,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from jobs.renamed import current_key
+
 
 def flags_from(config_type: type, path: Path) -> list[str]:
     """The keys and values of a YAML file as the flags that mean the same.
@@ -55,7 +57,8 @@ def _flags_of(
 ) -> Iterator[str]:
     """Flags of values as they are ``written``: numbers keep their notation."""
     types = get_type_hints(config_type)
-    for key, value in mapping.items():
+    for written_key, value in mapping.items():
+        key = current_key(written_key, mapping, str(path))
         if key not in types:
             raise ValueError(
                 f"{path} has the key {prefix + str(key)!r}; expected one of {', '.join(types)}"
@@ -64,10 +67,10 @@ def _flags_of(
         if dataclasses.is_dataclass(types[key]):
             if not isinstance(value, dict):
                 raise ValueError(f"{path}: {prefix}{key} is {value!r}; expected keys and values")
-            below = written.get(str(key), value)
+            below = written.get(str(written_key), value)
             yield from _flags_of(types[key], value, below, f"{prefix}{key}.", path)
             continue
-        as_written = written.get(str(key), value)
+        as_written = written.get(str(written_key), value)
         _check_texts(types[key], value, as_written, f"{path}: {prefix}{key}")
         _check_shape(types[key], value, as_written, f"{path}: {prefix}{key}")
         if isinstance(value, bool):

@@ -219,7 +219,11 @@ def test_pods_hold_the_replicas_and_outlive_their_requests() -> None:
     assert pods["maxReplicas"] * replicas >= settings.max_replicas
     assert pods["minReplicas"] >= 2, "one pod may go, and the service stays"
     online = settings.online
-    held_mib = online.queue_mb + settings.limits.held_mb + online.decoders * online.decode_memory_mb
+    held_mib = (
+        online.queue_mb
+        + settings.limits.held_mb
+        + online.decode_processes * online.decode_memory_mb
+    )
     assert replicas * held_mib * MIB < parse_quantity(limits["memory"])
     assert container["readinessProbe"]["httpGet"]["port"] == config["http_options"]["port"]
     assert manifest["spec"]["upgradeStrategy"]["type"] == "NewCluster"

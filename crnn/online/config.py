@@ -34,7 +34,7 @@ class OnlineConfig:
     """Maximum size of the queued pictures, encoded, MiB; more are refused."""
     max_pixels: int = 16_000_000
     """Maximum pixels of a picture, by its header; a larger one becomes an error, too_large."""
-    decoders: int = 1
+    decode_processes: int = 1
     """Decoding processes. On a CPU, small plain JPEGs and PNGs are decoded by the engine threads
     instead."""
     decode_all_apart: bool = False
@@ -61,7 +61,7 @@ class OnlineConfig:
             "queue_pictures",
             "queue_mb",
             "max_pixels",
-            "decoders",
+            "decode_processes",
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")

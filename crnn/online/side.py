@@ -37,7 +37,7 @@ class Side:
         """The bundle's own."""
         self.pool = PicturePool(
             bundle.picture,
-            processes=config.decoders,
+            processes=config.decode_processes,
             memory_bytes=config.decode_memory_mb << 20,
             timeout_s=config.decode_timeout_s,
             max_pixels=config.max_pixels,

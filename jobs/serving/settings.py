@@ -16,6 +16,7 @@ from crnn.online import OnlineConfig
 from crnn.pages.graph import PACKAGE
 from crnn.shared_settings import Below, SecondBundle, Surer
 from jobs.flags import BundleDigest, BundleOrIncluded, ClusterAddress
+from jobs.renamed import current_flags
 from jobs.serving.bulk.settings import BulkSettings
 from jobs.serving.limits import Limits
 from jobs.serving.pages.settings import PagesSettings
@@ -199,7 +200,7 @@ def from_arguments(arguments: Mapping[str, Any]) -> ServeSettings:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(ServeSettings, args=as_flags(arguments))
+            return tyro.cli(ServeSettings, args=[*current_flags(as_flags(arguments))])
     except SystemExit:
         why = " ".join(re.sub(r"[─│╭╮╰╯]+", " ", said.getvalue()).split())
         names = ", ".join(field.name for field in fields(ServeSettings))

@@ -124,7 +124,7 @@ class BulkConfig(ReadOptions):
     list or a prepared set; an input outside becomes an error, not_allowed. Default: anywhere."""
     workers: int = 0
     """Maximum number of reading processes; 0: one for each CPU or GPU."""
-    decoders: int = 0
+    decode_processes: int = 0
     """Decoding processes for each reading process. 0: one; on a CPU the reading process also
     decodes small plain JPEGs and PNGs itself, until a picture has crashed it."""
     decode_memory_mb: DecodeMemoryMb = 2048
@@ -136,8 +136,10 @@ class BulkConfig(ReadOptions):
             raise ValueError(f"--min-confidence is {self.min_confidence}; expected 0 to 1")
         if self.workers < 0:
             raise ValueError(f"--workers is {self.workers}; expected 0 (all) or a number")
-        if self.decoders < 0:
-            raise ValueError(f"--decoders is {self.decoders}; expected 0 (as needed) or a number")
+        if self.decode_processes < 0:
+            raise ValueError(
+                f"--decode-processes is {self.decode_processes}; expected 0 (as needed) or a number"
+            )
         if self.decode_memory_mb < 256:
             raise ValueError(f"--decode-memory-mb is {self.decode_memory_mb}; expected 256 or more")
         if self.decode_timeout_s <= 0:

@@ -73,7 +73,7 @@ class ChunkReader:
             torch.set_num_threads(1)
             cv2.setNumThreads(1)
         self._recognizer, self._decode, self._pictures = self._parts(config.bundle)
-        self._decodes_small = not (options.decoders or options.use_gpu)
+        self._decodes_small = not (options.decode_processes or options.use_gpu)
         self._lines = self._second = None
         if config.detector is not None:
             self._lines = self._page_lines(config.detector, config.then)
@@ -144,7 +144,7 @@ class ChunkReader:
         )
         pictures = PicturePool(
             bundle.picture,
-            processes=options.decoders or 1,
+            processes=options.decode_processes or 1,
             memory_bytes=options.decode_memory_mb << 20,
             timeout_s=options.decode_timeout_s,
         )

@@ -105,7 +105,7 @@ def test_a_call_that_is_late_or_cancelled_frees_its_places_and_the_others_are_re
 
 @pytest.mark.fault
 def test_decoding_processes_that_are_killed_cost_nobody_a_result() -> None:
-    with running(replace(CONFIG, decoders=2)) as one:
+    with running(replace(CONFIG, decode_processes=2)) as one:
         online = one.online
         online.warm_up()
 

@@ -70,7 +70,9 @@ def one() -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def many() -> Iterator[Running]:
-    config = replace(CONFIG, decoders=2, engine_threads=2, batch_wait_ms=0, decode_all_apart=True)
+    config = replace(
+        CONFIG, decode_processes=2, engine_threads=2, batch_wait_ms=0, decode_all_apart=True
+    )
     with running(config) as many:
         yield many
 
