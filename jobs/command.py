@@ -40,6 +40,7 @@ COMMANDS = {
     "import": Command("import_model", "make a bundle of another project's ONNX recognizer"),
     "calibrate": Command("calibrate", "fit a bundle's confidences to labelled pictures"),
     "language": Command("language", "give a bundle a language model for doubtful readings"),
+    "ngram": Command("ngram", "make a character n-gram of texts for the beam decoder"),
     "recognize": Command("recognize", "read a folder, a bucket or a list into Parquet"),
     "documents": Command("documents", "write the text of pages as txt, JSON, hOCR or ALTO"),
     "review": Command("review", "make a page to correct doubtful readings"),

@@ -141,7 +141,7 @@ class CharNgram:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f"{uri} is not a usable n-gram ({brief(error)}); expected the JSON that "
-                "CharNgram.save writes: train and save it again"
+                "crnn ngram writes: make it again"
             ) from error
 
     def _check_counts(self) -> None:

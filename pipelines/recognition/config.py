@@ -44,7 +44,7 @@ class ReadOptions:
     ] = ""
     lexicon: LexiconFile = ""
     ngram: str = ""
-    """A character n-gram for the beam decoder (JSON)."""
+    """A character n-gram for the beam decoder: the JSON file that crnn ngram makes."""
     then: SecondBundle = ""
     below: Below = BELOW
     surer: Surer = False
