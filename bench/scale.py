@@ -30,7 +30,7 @@ from jobs import cli
 from pipelines.agenda import WINDOW_CHUNKS
 from pipelines.recognition.plan import CHUNK_ROWS
 from pipelines.shards import ROW_GROUP_ROWS
-from pipelines.stream.assemble import BATCH_PIXELS
+from pipelines.stream.assemble import READY_BATCH_PIXELS
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs" / "scale.json"
@@ -243,14 +243,14 @@ def _stream_table(kept: Mapping[str, Any], measured: costs.Figures, assume: Assu
     for samples, gpus in STREAM_SHOWN:
         driver = kept["stream"][str(samples)]
         for times in (1, 10):
-            rates = costs.stream_rates(gpus, measured, driver, assume, times * BATCH_PIXELS)
+            rates = costs.stream_rates(gpus, measured, driver, assume, times * READY_BATCH_PIXELS)
             slowest, rate = next(iter(rates.items()))
             waiting_s = costs.waiting_s(samples, driver, assume)
             hours = (samples / rate + waiting_s) / 3600
             cores = assume.gpu_samples_s * costs.assembled_s(measured, driver) / assume.core
             rows.append(
                 (
-                    *(f"{samples:,}", str(gpus), f"{times * BATCH_PIXELS:,}", slowest),
+                    *(f"{samples:,}", str(gpus), f"{times * READY_BATCH_PIXELS:,}", slowest),
                     *(f"{rate:,.0f}", f"{hours:,.1f}", f"{waiting_s / 3600 / hours:.0%}"),
                     *(f"{cores:.1f}", f"{hours * gpus * assume.gpu_node_price:,.0f}"),
                 )

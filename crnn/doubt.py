@@ -89,6 +89,24 @@ def second_bundle(uri: str, *, below: float, surer: bool, with_onnx: bool = True
     return Then(bundle=load_bundle(uri, with_onnx=with_onnx), below=below, surer=surer)
 
 
+def checked_digest(
+    first: Bundle, then: Then | None, wanted: str, *, uri: str, then_uri: str
+) -> str:
+    """Digest of a bundle, or of a cascade of two, which lie at these addresses.
+
+    Raises:
+        BundleError: when it isn't the one wanted; an empty one means any.
+    """
+    found = then.digest(first) if then else first.digest
+    if wanted and found != wanted:
+        named = f"{uri}, then {then_uri}," if then else uri
+        raise BundleError(
+            f"{named} has the digest {found}, expected {wanted}; put the right bundle there, or "
+            "give the digest of the one that is"
+        )
+    return found
+
+
 def check_below(below: float, name: str = "below") -> None:
     """Raise ValueError unless it is a bound that something can be below."""
     if not 0 < below <= 1:

@@ -153,9 +153,7 @@ class Readings:
             )
         ]
         for place, error in self.errors.items():
-            results[place] = Result(
-                "", 0.0, (), self.models[place], False, error.reason, str(error)
-            )
+            results[place] = Result.failed(error, self.models[place])
         return results
 
 

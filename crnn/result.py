@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from crnn.errors import PictureError
+
 LOW_CONFIDENCE = "low_confidence"
 """Error of a reading whose confidence is below the caller's minimum; it keeps its text."""
 
@@ -43,3 +45,8 @@ class Result:
     error_message: str | None = None
     turned: int = 0
     """Degrees clockwise, 90 or 270, by which a tall picture was turned to be read so."""
+
+    @classmethod
+    def failed(cls, error: PictureError, model: str) -> Result:
+        """The result for a picture that couldn't be read."""
+        return cls("", 0.0, (), model, False, error.reason, str(error))

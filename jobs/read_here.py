@@ -15,7 +15,8 @@ from crnn.bundle import load_bundle
 from crnn.cascade import Cascade
 from crnn.decode import CharNgram, Decoder
 from crnn.decode.lexicon import read_lexicon
-from crnn.errors import BundleError, DataError
+from crnn.doubt import checked_digest
+from crnn.errors import DataError
 from crnn.recognizer import Recognizer
 from crnn.result import Result
 from jobs.read_pages_here import read_pages_here
@@ -57,16 +58,8 @@ def check_digest(bundle: str, options: ReadOptions, digest: str) -> None:
     digest means any."""
     if not digest:
         return
-    first = load_bundle(bundle, with_onnx=False)
-    found = first.digest
-    if then := options.second(with_onnx=False):
-        found = then.digest(first)
-    if found != digest:
-        named = f"{bundle}, then {options.then}," if options.then else bundle
-        raise BundleError(
-            f"{named} has the digest {found}, expected {digest}: another bundle was put there; "
-            "give the one that was meant, or leave --digest out"
-        )
+    first, then = load_bundle(bundle, with_onnx=False), options.second(with_onnx=False)
+    checked_digest(first, then, digest, uri=bundle, then_uri=options.then)
 
 
 def _recognizer(bundle: str, options: ReadOptions) -> Recognizer | Cascade:

@@ -18,7 +18,7 @@ from pipelines.recognition.flow import _tasks
 from pipelines.recognition.plan import CHUNK_ROWS, MOST_PLAN_CHUNKS
 from pipelines.recognition.source import REMOTE_THREADS
 from pipelines.shards import ROW_GROUP_ROWS
-from pipelines.stream.assemble import BATCH_PIXELS
+from pipelines.stream.assemble import READY_BATCH_PIXELS
 from pipelines.stream.flow import BLOCK_BATCHES, MAX_CHUNKS
 from pipelines.stream.plan import CHUNK_ROWS as STREAM_ROWS
 
@@ -176,7 +176,7 @@ def stream_rates(
     measured: Figures,
     driver: Figures,
     assume: Assumptions,
-    batch_pixels: int = BATCH_PIXELS,
+    batch_pixels: int = READY_BATCH_PIXELS,
 ) -> dict[str, float]:
     """Samples a second that each part of training can do, one GPU a node, the slowest first.
 

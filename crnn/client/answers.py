@@ -178,7 +178,7 @@ def problem_of(response: httpx.Response) -> dict[str, Any]:
 def _result(entry: Mapping[str, Any], digest: str) -> Result:
     digest = entry.get("model", digest)  # of a cascade, whichever bundle read it
     if error := entry.get("error"):
-        return Result("", 0.0, (), digest, False, error["code"], error["message"])
+        return Result.failed(PictureError(error["code"], error["message"]), digest)
     chars = tuple(
         CharResult(c["char"], c["probability"], c["x0"], c["x1"]) for c in entry.get("chars") or ()
     )

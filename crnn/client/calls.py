@@ -50,7 +50,7 @@ def read_flow(
     results = (yield from _read(sent, options, retries)) if sent else []
     digest = next((result.model for result in results), "")
     left = iter(results)
-    return [_error(p.error, digest) if p.error else next(left) for p in pictures]
+    return [Result.failed(p.error, digest) if p.error else next(left) for p in pictures]
 
 
 def _read(sent: Sequence[Upload], options: Mapping[str, Any], retries: int) -> Flow[list[Result]]:
@@ -67,7 +67,7 @@ def _read(sent: Sequence[Upload], options: Mapping[str, Any], retries: int) -> F
         text = str(
             problem_of(outcome).get("detail") or "the service doesn't take pictures of this size"
         )
-        return [_error(PictureError("too_large", text), "")]
+        return [Result.failed(PictureError("too_large", text), "")]
     half = len(sent) // 2
     first = yield from _read(sent[:half], options, retries)
     return first + (yield from _read(sent[half:], options, retries))
@@ -153,7 +153,3 @@ def _job_path(job_id: str) -> str:
     if not job_id or not job_id.replace("-", "").isalnum():
         raise ValueError(f"job_id is {job_id!r}; expected one that start_job gave")
     return f"v1/jobs/{job_id}"
-
-
-def _error(error: PictureError, digest: str) -> Result:
-    return Result("", 0.0, (), digest, False, error.reason, str(error))

@@ -19,8 +19,8 @@ from typing import Any
 from crnn.bundle import load_bundle
 from crnn.decode import Decoder
 from crnn.decode.lexicon import LexiconDecoder
+from crnn.doubt import checked_digest
 from crnn.errors import (
-    BundleError,
     CharsetError,
     ClosedError,
     CrnnError,
@@ -268,13 +268,7 @@ class Service:
 def _warmed_up(uri: str, digest: str, settings: ServeSettings, tally: Tally) -> OnlineRecognizer:
     began_s = time.monotonic()
     bundle, then = load_bundle(uri), second(settings)
-    found = then.digest(bundle) if then else bundle.digest
-    if digest and found != digest:
-        named = f"{uri}, then {settings.then}," if then else uri
-        raise BundleError(
-            f"{named} has the digest {found}, the configuration wants {digest}; "
-            "give the digest of the bundle that lies there, or copy the right one"
-        )
+    checked_digest(bundle, then, digest, uri=uri, then_uri=settings.then)
     online = OnlineRecognizer(bundle, settings.online, tally, then)
     try:
         online.warm_up()
@@ -300,9 +294,9 @@ async def _read(
         )
     if len(readable) == len(pictures):
         return results
-    left = iter(results)
+    left, digest = iter(results), online.bundle.digest
     return [
-        next(left) if isinstance(picture, bytes) else _error(online, picture)
+        next(left) if isinstance(picture, bytes) else Result.failed(picture, digest)
         for picture in pictures
     ]
 
@@ -327,10 +321,6 @@ def _cascade(online: OnlineRecognizer) -> dict[str, Any] | None:
         for bundle, engine in online.engines()
     ]
     return {"bundles": bundles, "below": online.then.below, "surer": online.then.surer}
-
-
-def _error(online: OnlineRecognizer, error: PictureError) -> Result:
-    return Result("", 0.0, (), online.bundle.digest, False, error.reason, str(error))
 
 
 def _lexicon_decoder(online: OnlineRecognizer, words: Sequence[str]) -> Decoder:

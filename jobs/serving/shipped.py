@@ -7,8 +7,7 @@ from pathlib import Path
 
 from crnn import storage
 from crnn.bundle import BUNDLE_FILE, load_bundle
-from crnn.doubt import Then, second_bundle
-from crnn.errors import BundleError
+from crnn.doubt import Then, checked_digest, second_bundle
 from crnn.pages.graph import PACKAGE, detector_graph
 from crnn.shipped import default_bundle
 from jobs.serving.settings import ServeSettings
@@ -38,13 +37,7 @@ def chosen(settings: ServeSettings) -> Chosen:
     settings = replace(settings, detector=found_detector(settings.detector))
     bundle = load_bundle(uri, with_onnx=False)
     then = second(settings, with_onnx=False)
-    digest = then.digest(bundle) if then else bundle.digest
-    if settings.digest and settings.digest != digest:
-        named = f"{uri}, then {settings.then}," if then else uri
-        raise BundleError(
-            f"{named} has the digest {digest}, --digest is {settings.digest}; give "
-            "the right bundle, or its digest"
-        )
+    digest = checked_digest(bundle, then, settings.digest, uri=uri, then_uri=settings.then)
     name = then.name(bundle) if then else bundle.name
     return Chosen(settings=replace(settings, digest=digest), name=name, why=why)
 

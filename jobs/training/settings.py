@@ -20,7 +20,7 @@ from jobs.cli import as_mapping, flatten
 from jobs.flags import ClusterAddress
 from jobs.training.tracking import Track
 from pipelines.augment import AugmentConfig
-from pipelines.stream.plan import BATCH_PIXELS
+from pipelines.stream.plan import READY_BATCH_PIXELS
 
 RENDERED = "rendered"
 RANDOM = "none"
@@ -94,7 +94,7 @@ class TrainSettings:
     # schedule
     epochs: int = 2
     """Passes over the data."""
-    batch_pixels: int = BATCH_PIXELS
+    batch_pixels: int = READY_BATCH_PIXELS
     """Padded pixels (height x width x samples) in a batch of one worker."""
     batches_per_step: int = 0
     """Batches in an optimizer step, over all workers; 0: one for each worker."""

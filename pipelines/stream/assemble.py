@@ -22,7 +22,7 @@ from crnn.image import PictureContract, Pixels
 from pipelines.augment import AugmentConfig, augment_batch
 from pipelines.holdout import is_held_out, split_keys
 from pipelines.shards import read_row_group
-from pipelines.stream.plan import BATCH_PIXELS, Chunk, Source
+from pipelines.stream.plan import READY_BATCH_PIXELS, Chunk, Source
 from pipelines.trainable import Room, judged
 
 _ORDER_SALT = 0x0DE5
@@ -38,7 +38,7 @@ class StreamConfig:
     picture: PictureContract
     time_steps: tuple[tuple[int, int], ...]
     """(bucket width, T of the model) for every bucket."""
-    batch_pixels: int = BATCH_PIXELS
+    batch_pixels: int = READY_BATCH_PIXELS
     """Padded pixels (height times width times samples) in a full ready batch."""
     seed: int | None = 0
     """Orders everything; None keeps the order of the shards."""

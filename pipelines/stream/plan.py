@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 CHUNK_ROWS = 4096
-BATCH_PIXELS = 32 * 32 * 128
+READY_BATCH_PIXELS = 32 * 32 * 128
 """Padded pixels in a ready batch."""
 _PLAN_SALT = 0x5EED
 
