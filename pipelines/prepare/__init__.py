@@ -1,7 +1,7 @@
 """Labelled pictures → shards, on Ray: rows are chunks of the listing, never single pictures.
 
-``entries`` (items of ``pipelines.sources``: texts by the rules, ids told apart by ``seen``, each
-in its split) → ``plan`` (written down window by window) → ``task`` (a chunk → shards, rejects, its
+``entries`` (items of ``pipelines.sources``: texts by the rules, ids told apart, each in its
+split) → ``plan`` (written down window by window) → ``task`` (a chunk → shards, rejects, its
 part file) → ``flow`` (all of it, the manifests last). A job killed at any moment and run again
 does only the parts that are missing, and ends in the same data as one that was never disturbed.
 """

@@ -19,7 +19,7 @@ from crnn import storage
 from crnn.errors import DataError
 from pipelines.inspection.findings_file import FINDINGS_NAME, FINDINGS_SCHEMA, SETS_KEY
 from pipelines.inspection.kinds import Side
-from pipelines.prepare.seen import hashed
+from pipelines.keys import NO_KEYS, among, hashed, position
 
 
 class Dropped(NamedTuple):
@@ -35,7 +35,7 @@ class Drops:
     def __init__(self, found: pa.Table) -> None:
         """``found`` has source, id, kind and message; of a sample's rows the first counts."""
         sources, ids = found["source"].to_numpy(), found["id"]
-        keys = np.empty(len(found), dtype="S16")
+        keys = np.empty(len(found), NO_KEYS.dtype)
         for number in np.unique(sources):
             places = np.flatnonzero(sources == number)
             keys[places] = hashed(_keys(int(number), ids.take(pa.array(places)).to_pylist()))
@@ -51,8 +51,7 @@ class Drops:
         if not len(self._keys):
             return [None] * len(ids)
         wanted = hashed(_keys(number, ids))
-        places = np.searchsorted(self._keys, wanted).clip(max=len(self._keys) - 1)
-        hits = self._keys[places] == wanted
+        places, hits = position(wanted, self._keys), among(wanted, self._keys)
         self._met[places[hits]] = True
         return [
             self._dropped(place) if hit else None

@@ -11,9 +11,9 @@ from itertools import islice
 from typing import NamedTuple
 
 from crnn.region import Region
+from pipelines.keys import KeySet, hashed
 from pipelines.prepare.config import PrepareConfig
 from pipelines.prepare.drop import Drops
-from pipelines.prepare.seen import Seen
 from pipelines.sources import Item, Source
 from pipelines.sources.item import with_unicode_name
 from pipelines.textrules import LabelError
@@ -67,7 +67,7 @@ class Entries:
         self._rules = config.rules
         self._group = re.compile(config.group_pattern) if config.group_pattern else None
         self._keep_id, self._keep_text = re.compile(config.keep_id), re.compile(config.keep_text)
-        self.seen = Seen()
+        self.seen = KeySet()
         """Ids of samples, and pictures that are mentioned besides."""
         self.altered: dict[str, Altered] = defaultdict(Altered)
         """By split."""
@@ -84,8 +84,9 @@ class Entries:
     def has(self, number: int, paths: Sequence[str]) -> list[bool]:
         """Whether a list of this source mentions each of these pictures."""
         ids = [self._id(number, path) for path in paths]
-        as_samples, besides = self.seen.has(ids), self.seen.has([_MENTIONED + id for id in ids])
-        return [a or b for a, b in zip(as_samples, besides, strict=True)]
+        as_samples, besides = hashed(ids), hashed(_MENTIONED + id for id in ids)
+        known: list[bool] = (self.seen.has(as_samples) | self.seen.has(besides)).tolist()
+        return known
 
     def _id(self, number: int, id: str) -> str:
         return f"{self._names[number]}/{id}" if self._prefix else id
@@ -162,7 +163,7 @@ class Entries:
                 self.altered[split].characters.update(unknown)
 
     def _once(self, entries: list[tuple[str, Entry]]) -> list[tuple[str, Entry]]:
-        new = self.seen.add([_MENTIONED * bool(e.reason) + e.id for _, e in entries])
+        new = self.seen.take(hashed(_MENTIONED * bool(e.reason) + e.id for _, e in entries))
         return [
             (
                 split_of(group, self._config),

@@ -5,7 +5,6 @@ Needs neither Ray nor PyTorch.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from crnn import storage
 from crnn.brief import brief
 from crnn.errors import DataError
 from crnn.pages.page import PageRequest
+from pipelines.keys import key
 
 REPORT_FILE = "_report.json"
 """Written last, beside the folder of results."""
@@ -33,7 +33,6 @@ WORK_FOLDER, RECIPE_FILE = "_work", "recipe.json"
 """Beside the folders of results, by digest: with which options their rows were made."""
 PLACE = ("uri", "page", "region")
 """Columns that tell the picture of a row from all others."""
-_KEY_BYTES = 16
 _THREADS, _AHEAD = 8, 32
 
 
@@ -159,8 +158,7 @@ def key_of(row: Mapping[str, Any]) -> bytes:
     look random and are the same whenever they are asked for."""
     page = row.get("page") or 1
     later = f"\0{page}" if page > 1 else ""
-    place = f"{row['uri']}\0{row['region']}{later}".encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(place, digest_size=_KEY_BYTES).digest()
+    return key(f"{row['uri']}\0{row['region']}{later}")
 
 
 def parent(uri: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+
+from pipelines.keys import Keys, hashed
 
 REGION = pa.list_(pa.float32())
 SCHEMA = pa.schema(
@@ -26,10 +25,6 @@ the store's own, or size and time. ``region``: null, or four corners as ``crnn.r
 PAGE_ROWS = 512
 ROW_MARK = "#"
 """Stands between a shard and the row that is meant."""
-
-Keys = NDArray[np.bytes_]
-_KEY_BYTES = 16
-NO_KEYS: Keys = np.empty(0, dtype=f"S{_KEY_BYTES}")
 
 
 def problem(code: str, message: str) -> dict[str, str]:
@@ -61,26 +56,13 @@ def _page_end(uris: list[str], start: int) -> int | None:
 
 def places(table: pa.Table) -> Keys:
     """A hash of each row's address and region: what makes two rows the same input."""
-    return _hashed(_place(*row) for row in _columns(table, "uri", "region"))
+    return hashed(_place(*row) for row in _columns(table, "uri", "region"))
 
 
 def versions(table: pa.Table) -> Keys:
     """A hash of each row's address, region and version."""
     rows = _columns(table, "uri", "region", "etag")
-    return _hashed(f"{_place(uri, region)}\0{etag}" for uri, region, etag in rows)
-
-
-def among(keys: Keys, known: Keys) -> NDArray[np.bool_]:
-    """Which of ``keys`` are in ``known``, which is sorted."""
-    if not len(known):
-        return np.zeros(len(keys), dtype=bool)
-    found: NDArray[np.bool_] = known[position(keys, known)] == keys
-    return found
-
-
-def position(keys: Keys, known: Keys) -> NDArray[np.intp]:
-    """Where each of ``keys`` is in ``known``, sorted and not empty, if it is there."""
-    return np.searchsorted(known, keys).clip(max=len(known) - 1)
+    return hashed(f"{_place(uri, region)}\0{etag}" for uri, region, etag in rows)
 
 
 def _columns(table: pa.Table, *names: str) -> Iterator[tuple]:
@@ -89,11 +71,3 @@ def _columns(table: pa.Table, *names: str) -> Iterator[tuple]:
 
 def _place(uri: str, region: list[float] | None) -> str:
     return uri if region is None else f"{uri}\0{region}"
-
-
-def _hashed(texts: Iterable[str]) -> Keys:
-    digests = (
-        hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=_KEY_BYTES).digest()
-        for text in texts
-    )
-    return np.fromiter(digests, dtype=NO_KEYS.dtype)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from crnn import storage
 from crnn.result import LOW_CONFIDENCE
+from pipelines.keys import NO_KEYS, Keys, among, position
 from pipelines.recognition.finished import read_part
-from pipelines.recognition.inputs import NO_KEYS, REGION, SCHEMA, Keys, among, places, position
+from pipelines.recognition.inputs import REGION, SCHEMA, places
 from pipelines.recognition.known import REPLACES
 from pipelines.recognition.lists import BAD_LINE
 from pipelines.recognition.plan import Ledger, Plan, plan_of

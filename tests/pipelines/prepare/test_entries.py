@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pipelines.prepare.config import PrepareConfig, source_names
 from pipelines.prepare.entries import Entries, Entry, split_of
-from pipelines.prepare.seen import Seen
 from pipelines.sources import open_source
 from tests.pipelines.evaluation_cases import sample, write_set
 from tests.pipelines.sources.made import PICTURE, files
@@ -137,22 +134,6 @@ def test_a_folder_that_may_not_be_read_is_a_reject_with_its_path() -> None:
         with as_nobody():
             found, _ = listed([root], PrepareConfig(label_pattern=r"(?P<text>.+)\.jpg"))
     assert [(e.id, e.reason) for _, e in found] == [("a.jpg", ""), ("secret", "unreadable_file")]
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.lists(st.integers(0, 30_000).map(str), max_size=60), max_size=60))
-def test_seen_tells_what_came_before(pages: list[list[str]]) -> None:
-    seen, known = Seen(), set[str]()
-    seen.add([f"filler {number}" for number in range(20_000)])
-    for page in pages:
-        expected = []
-        for id in page:
-            expected.append(id not in known)
-            known.add(id)
-        assert seen.add(page) == expected
-    assert len(seen) == 20_000 + len(known)
-    assert all(seen.has([*known, "filler 19999"]))
-    assert not any(seen.has(["new", ""]))
 
 
 @pytest.mark.parametrize(
