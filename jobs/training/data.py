@@ -232,8 +232,8 @@ def _nothing(settings: TrainSettings, config: StreamConfig, role: str) -> str:
         return f"the {role} set has no samples; look at its manifest.json for the rejects"
     return (
         f"none of the {rows:,} samples is for {role}: --val-share {share:g} holds samples out by "
-        "a hash of their ids, which can be none or all of so few. Name a validation set with "
-        "--val, choose another --val-share, or add samples"
+        "a hash of their group (or id), which can be none or all of so few. Name a validation set "
+        "with --val, choose another --val-share, or add samples"
     )
 
 

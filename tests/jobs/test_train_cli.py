@@ -50,7 +50,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--data cut", 1, ["error: the shard", "part-0000-000.parquet", "cut short"]),
         ("--data set --init-from changed", 1, ["error: ", "SHA-256", "changed"]),
         ("--data set --init-from set", 1, ["error: ", "bundle.json"]),
-        ("--data set --val-share 1e-9", 1, ["none of the 60 samples is for validation", "--val,"]),
+        (
+            "--data set --val-share 1e-9",
+            1,
+            ["none of the 60 samples is for validation", "--val,", "of their group (or id)"],
+        ),
         ("--data set --charset abc", 1, ["training labels are unusable", "lacks: '", "--charset"]),
     ],
 )
