@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.sides.sets import CHARSET, new_model
 from crnn.charset import Charset
-from crnn.image import PictureContract, Pixels, decode_picture
+from crnn.image import PictureContract, Pixels, decode_pixels
 from crnn.training.batch import ReadyBatch
 from crnn.training.optim_config import OptimConfig
 from crnn.training.trainer import Trainer
@@ -44,7 +44,7 @@ def pictures(contract: PictureContract, count: int) -> list[tuple[Pixels, str]]:
     fonts = chosen_fonts(config, system=False)
     for sample in render_samples(config, fonts, 0, 20 * count):
         if contract.bucket_width(sample["width"], sample["height"]) == BUCKET_PX:
-            found.append((contract.fit(decode_picture(sample["image"])), sample["text"]))
+            found.append((contract.fit(decode_pixels(sample["image"])), sample["text"]))
         if len(found) == count:
             break
     return found

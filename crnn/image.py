@@ -1,6 +1,7 @@
 """Picture → tensor: the only owner of how a picture reaches the model.
 
-Training, bulk recognition and serving all call ``decode_picture`` and ``PictureContract``.
+Training, bulk recognition and serving all call ``PictureContract``; a picture that is decoded is
+an array from then on.
 What happens to a picture depends on that picture alone, never on its batch mates.
 
 Shape suffixes: N pictures, C channels, H height, W bucket width, w content width (pixels).
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from crnn.colours import in_colours
 from crnn.errors import PictureError
 from crnn.high_depth import grey_of_8_bits, in_full_depth, stated_max
 from crnn.plain import Header, decode_by, decode_plain
@@ -37,9 +39,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF
 """All that is decoded: bytes never choose another of Pillow's plugins (EPS runs Ghostscript).
 ``JPEG`` takes MPO, ``PPM`` the whole Netpbm family."""
 Pixels = NDArray[np.uint8]
-Upright = Image.Image | Pixels
-"""A whole picture, upright and opaque: an image in ``L`` or ``RGB``, or pixels, ``HW`` or RGB
-``HWC``."""
+"""Of a whole picture, upright and opaque: ``HW`` (grey) or ``HWC`` (RGB)."""
 _PILLOW_MODULES = r"PIL\."
 _SHRINKING = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR}
 _ROUNDING: Mapping[str, Callable[[float], int]] = {"nearest": round, "up": math.ceil}
@@ -136,18 +136,17 @@ class PictureContract:
         """Whether a picture of this size is longer than the largest bucket, so squeezed to it."""
         return self.natural_width(width_px, height_px) > self.widths[-1]
 
-    def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Upright:
-        """``decode_picture`` in the colours that this contract wants; raises as that."""
-        pixels = decode_plain(data, grey=self.channels == 1, max_pixels=max_pixels)
-        return _by_pillow(data, max_pixels) if pixels is None else pixels
+    def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Pixels:
+        """``decode_pixels`` as the model reads them: of a JPEG the luma alone, if that is grey."""
+        return decode_pixels(data, grey=self.channels == 1, max_pixels=max_pixels)
 
-    def decode_by(self, header: Header, data: bytes) -> Upright | None:
+    def decode_by(self, header: Header, data: bytes) -> Pixels | None:
         """As ``decode``, of a plain picture whose header is known; None if it isn't sound."""
         return decode_by(header, data, grey=self.channels == 1)
 
-    def fit(self, picture: Upright) -> Pixels:
+    def fit(self, picture: Pixels) -> Pixels:
         """Scaled pixels ``HwC`` (uint8), before padding."""
-        pixels = self._in_its_colours(picture)
+        pixels = in_colours(picture, self.channels)
         width = min(self.natural_width(pixels.shape[1], pixels.shape[0]), self.widths[-1])
         if self.stretch != 1 and self.shrinking == "area":
             pixels = _averaged(pixels, width, self.height)
@@ -157,14 +156,6 @@ class PictureContract:
         return np.ascontiguousarray(scaled, dtype=np.uint8).reshape(
             self.height, width, self.channels
         )
-
-    def _in_its_colours(self, picture: Upright) -> Pixels:
-        """``HW`` for grey, else ``HWC``."""
-        if isinstance(picture, np.ndarray):
-            if picture.ndim == (2 if self.channels == 1 else 3):
-                return picture
-            picture = Image.fromarray(picture)
-        return np.asarray(picture.convert("L" if self.channels == 1 else "RGB"))
 
     def pad(self, content_HwC: Pixels, bucket_width: int) -> Pixels:
         """``content_HwC`` laid at the left of a grey canvas ``HWC`` of the bucket's width."""
@@ -181,10 +172,16 @@ def _averaged(pixels: Pixels, width: int, height: int) -> Pixels:
 
 
 def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """A picture in one of ``FORMATS``: upright, opaque, mode ``L`` or ``RGB``. The first frame.
+    """As ``decode_pixels``, as a Pillow image in mode ``L`` or ``RGB``."""
+    pixels = decode_plain(data, grey=False, max_pixels=max_pixels)
+    return _by_pillow(data, max_pixels) if pixels is None else Image.fromarray(pixels)
 
-    For a model that reads grey ``PictureContract.decode`` takes the luma of a JPEG as it is, so
-    that all agree on pixels.
+
+def decode_pixels(data: bytes, *, grey: bool = False, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """A picture in one of ``FORMATS``, upright and opaque. The first frame.
+
+    ``grey`` takes the luma of a JPEG as it is, without a way over RGB, so that all agree on pixels;
+    what else has colours keeps them.
 
     The size in the header is checked before any pixel is decoded. What else hostile bytes can take
     is bounded where it matters by decoding in ``crnn.picture_pool``. JPEGs are decoded in full,
@@ -194,8 +191,8 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         PictureError: ``empty_file``, ``undecodable``, ``too_large``, ``out_of_memory`` or
             ``non_finite_pixels``.
     """
-    pixels = decode_plain(data, grey=False, max_pixels=max_pixels)
-    return _by_pillow(data, max_pixels) if pixels is None else Image.fromarray(pixels)
+    pixels = decode_plain(data, grey=grey, max_pixels=max_pixels)
+    return np.asarray(_by_pillow(data, max_pixels)) if pixels is None else pixels
 
 
 class StatedSize(NamedTuple):

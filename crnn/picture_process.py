@@ -28,7 +28,7 @@ from typing import BinaryIO
 import cv2
 
 from crnn.errors import PictureError
-from crnn.image import PictureContract, Upright, decode_picture
+from crnn.image import PictureContract, Pixels, decode_picture
 from crnn.pages.opening import open_page
 from crnn.pages.page import PageRequest
 from crnn.picture_wire import (
@@ -127,7 +127,7 @@ class Answerer:
         """Reply for each part; whether there was memory enough."""
         self._taken_up += 1
         self._note(time.monotonic())
-        found: PictureError | Upright | None = None
+        found: PictureError | Pixels | None = None
         enough = True
         for part in request.parts:
             if isinstance(part, PageRequest):
@@ -142,7 +142,7 @@ class Answerer:
                 self._reply(*answer)
         return enough
 
-    def _decoded(self, data: bytes) -> PictureError | Upright:
+    def _decoded(self, data: bytes) -> PictureError | Pixels:
         try:
             return self._orders.contract.decode(data, max_pixels=self._orders.limits.max_pixels)
         except PictureError as error:
@@ -150,7 +150,7 @@ class Answerer:
         except MemoryError:
             return self._out_of_memory()
 
-    def _prepared(self, found: PictureError | Upright, part: Region | None) -> Packed:
+    def _prepared(self, found: PictureError | Pixels, part: Region | None) -> Packed:
         if isinstance(found, PictureError):
             raise found
         return pack_prepared(prepare_upright(found, self._orders.contract, region=part))

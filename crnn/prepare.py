@@ -18,9 +18,9 @@ from PIL import Image
 from crnn.brief import brief
 from crnn.errors import DataError, PictureError
 from crnn.given import File, check_several, file_bytes, is_file
-from crnn.image import PictureContract, Pixels, Upright, upright
+from crnn.image import PictureContract, Pixels, upright
 from crnn.plain import Header, small_header
-from crnn.region import Region, cut_out
+from crnn.region import Region, cut
 
 Picture = str | Path | bytes | bytearray | memoryview | File | Image.Image | NDArray[np.uint8]
 """A path or an address of ``crnn.storage``, encoded bytes, a binary file open where they begin, a
@@ -113,13 +113,12 @@ def prepare(
 
 
 def prepare_upright(
-    picture: Upright, contract: PictureContract, *, region: Region | None = None
+    picture: Pixels, contract: PictureContract, *, region: Region | None = None
 ) -> Prepared:
     """As ``prepare``, of what ``PictureContract.decode`` gave: for many regions of one picture."""
     if region is not None:
-        image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
-        picture = cut_out(image, region)
-    width, height = _size_px(picture)
+        picture = cut(picture, region)
+    height, width = picture.shape[:2]
     if not width or not height:
         raise PictureError("empty_picture", f"the picture is {width}x{height} px")
     content_HwC = contract.fit(picture)
@@ -134,10 +133,9 @@ def prepare_upright(
     )
 
 
-def _sideways(picture: Upright) -> Pixels:
+def _sideways(picture: Pixels) -> Pixels:
     """Turned by 90° clockwise."""
-    pixels = cv2.rotate(np.asarray(picture), cv2.ROTATE_90_CLOCKWISE)
-    return np.asarray(pixels, dtype=np.uint8)
+    return np.asarray(cv2.rotate(picture, cv2.ROTATE_90_CLOCKWISE), dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +181,7 @@ def is_picture(pictures: object) -> TypeGuard[Picture]:
     return False
 
 
-def open_picture(picture: Picture, contract: PictureContract) -> Upright:
+def open_picture(picture: Picture, contract: PictureContract) -> Pixels:
     """The whole picture; raises as ``prepare``."""
     if is_encoded(picture):
         return contract.decode(picture_bytes(picture))
@@ -202,18 +200,12 @@ def picture_bytes(picture: Picture) -> bytes:
     return file_bytes(picture) if is_file(picture) else bytes(cast(bytes, picture))
 
 
-def _size_px(picture: Upright) -> tuple[int, int]:
-    if isinstance(picture, np.ndarray):
-        return picture.shape[1], picture.shape[0]
-    return picture.size
-
-
-def upright_picture(picture: Image.Image | NDArray[np.uint8]) -> Image.Image:
-    """An image in mode ``L`` or ``RGB`` of a picture that is decoded already."""
+def upright_picture(picture: Image.Image | NDArray[np.uint8]) -> Pixels:
+    """The pixels of a picture that is decoded already; raises as ``prepare``."""
     if isinstance(picture, Image.Image):
         return _loaded(picture)
     if isinstance(picture, np.ndarray):
-        return _from_array(picture)
+        return _checked(picture)
     raise TypeError(
         "a picture must be a path, bytes, a PIL image or a uint8 array, not "
         f"{type(picture).__name__}"
@@ -239,17 +231,20 @@ def _read(path: str | Path) -> bytes:
         raise PictureError("unreadable", f"can't read {str(path)!r}: {error}") from error
 
 
-def _loaded(image: Image.Image) -> Image.Image:
+def _loaded(image: Image.Image) -> Pixels:
     try:
         image.load()
-        return upright(image)
+        pixels = np.asarray(upright(image))
     except PictureError:
         raise
     except Exception as error:  # a lazily opened file fails here, with almost anything
         raise PictureError("undecodable", f"not a readable picture: {error}") from error
+    if not pixels.size:
+        raise PictureError("empty_picture", f"the picture is {image.width}x{image.height} px")
+    return pixels
 
 
-def _from_array(pixels: NDArray[np.uint8]) -> Image.Image:
+def _checked(pixels: NDArray[np.uint8]) -> Pixels:
     right_shape = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
     if pixels.dtype != np.uint8 or not right_shape:
         raise PictureError(
@@ -259,4 +254,4 @@ def _from_array(pixels: NDArray[np.uint8]) -> Image.Image:
         )
     if not pixels.size:
         raise PictureError("empty_picture", f"the array has no pixels: shape {pixels.shape}")
-    return Image.fromarray(pixels)
+    return pixels

@@ -7,6 +7,8 @@ is the first two pixels of the first row.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crnn.errors import PictureError
-from crnn.image import MAX_PIXELS
+from crnn.image import MAX_PIXELS, Pixels
 
 Region = tuple[float, float, float, float, float, float, float, float]
 """Corners x0,y0 … x3,y3, clockwise from the top left of the text, px of the upright picture."""
@@ -53,34 +55,54 @@ def clockwise(corners: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def cut_out(image: Image.Image, region: Region) -> Image.Image:
-    """The upright picture of ``region`` in an upright image of mode ``L`` or ``RGB``.
+    """As ``cut``, of a Pillow image of mode ``L`` or ``RGB``."""
+    if image.mode not in ("L", "RGB"):
+        raise ValueError(f"the image's mode is {image.mode}; expected L or RGB, see crnn.image")
+    source = _Source(image.width, image.height, lambda box: np.asarray(image.crop(box)))
+    return Image.fromarray(_cut(source, region))
+
+
+def cut(picture: Pixels, region: Region) -> Pixels:
+    """The upright picture of ``region`` in an upright one, ``HW`` or ``HWC``; perhaps a view of it.
 
     A box on whole pixels is copied as it is. Any other region is mapped by the perspective of its
     four corners (bilinear) to a rectangle as wide and as high as the longer of its opposite sides.
-    What lies outside the image repeats the image's nearest edge pixel. Corners that run the other
+    What lies outside the picture repeats its nearest edge pixel. Corners that run the other
     way round are put right by ``clockwise``.
 
     Raises:
         PictureError: ``bad_region`` when a corner is no finite number, the region is thinner than
-            half a pixel, isn't convex, lies wholly outside the image
+            half a pixel, isn't convex, lies wholly outside the picture
             or would be larger than ``MAX_PIXELS`` (or ``MAX_WARPED_SIDE_PX`` where it is mapped).
     """
-    if image.mode not in ("L", "RGB"):
-        raise ValueError(f"the image's mode is {image.mode}; expected L or RGB, see crnn.image")
+    height, width = picture.shape[:2]
+    return _cut(
+        _Source(width, height, lambda box: picture[box[1] : box[3], box[0] : box[2]]), region
+    )
+
+
+class _Source(NamedTuple):
+    """What regions are cut out of."""
+
+    width: int
+    height: int
+    part: Callable[[tuple[int, int, int, int]], Pixels]
+    """The pixels from left and top to right and bottom edge."""
+
+
+def _cut(source: _Source, region: Region) -> Pixels:
     if len(region) != 8:
         raise _bad(region, "expected 8 numbers: x0,y0 … x3,y3")
     corners = np.array(region, dtype=np.float64).reshape(4, 2)
     _size(region, corners)  # finite and bounded: the next can't overflow
     corners = clockwise(corners)
     width, height = _size(region, corners)
-    _check_place(region, corners, image)
+    _check_place(region, corners, source)
     x0, y0, x1, y1 = (float(value) for value in (*corners[0], *corners[2]))
     is_box = x0 < x1 and y0 < y1 and from_box(x0, y0, x1, y1) == tuple(corners.flat)
     if is_box and all(value.is_integer() for value in (x0, y0, x1, y1)):
-        pixels = _copied(image, int(x0), int(y0), int(x1), int(y1))
-    else:
-        pixels = _warped(image, region, corners, width, height)
-    return Image.fromarray(pixels)
+        return _copied(source, int(x0), int(y0), int(x1), int(y1))
+    return _warped(source, region, corners, width, height)
 
 
 def _bad(region: Region, what: str) -> PictureError:
@@ -100,7 +122,7 @@ def _size(region: Region, corners: NDArray[np.float64]) -> tuple[int, int]:
     return round(across), round(down)
 
 
-def _check_place(region: Region, corners: NDArray[np.float64], image: Image.Image) -> None:
+def _check_place(region: Region, corners: NDArray[np.float64], source: _Source) -> None:
     near = corners - corners[0]  # small numbers: products can't overflow
     edges = np.roll(near, -1, axis=0) - near
     following = np.roll(edges, -1, axis=0)
@@ -108,21 +130,21 @@ def _check_place(region: Region, corners: NDArray[np.float64], image: Image.Imag
     if not (turns > 1e-3).all():
         raise _bad(region, "isn't a convex quadrilateral with its corners in order")
     (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
-    apart = x1 <= 0 or y1 <= 0 or x0 >= image.width or y0 >= image.height
+    apart = x1 <= 0 or y1 <= 0 or x0 >= source.width or y0 >= source.height
     if not apart:
-        picture = from_box(0, 0, image.width, image.height)
+        picture = from_box(0, 0, source.width, source.height)
         shared, _ = cv2.intersectConvexConvex(
             corners.astype(np.float32), np.array(picture, dtype=np.float32).reshape(4, 2)
         )
         apart = shared <= 0
     if apart:
-        raise _bad(region, f"lies outside the picture of {image.width}x{image.height} px")
+        raise _bad(region, f"lies outside the picture of {source.width}x{source.height} px")
 
 
-def _copied(image: Image.Image, x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
-    """The pixels of a box on whole pixels, with the image's edges repeated outside it."""
-    inside = (max(x0, 0), max(y0, 0), min(x1, image.width), min(y1, image.height))
-    pixels = np.asarray(image.crop(inside))
+def _copied(source: _Source, x0: int, y0: int, x1: int, y1: int) -> Pixels:
+    """The pixels of a box on whole pixels, with the picture's edges repeated outside it."""
+    inside = (max(x0, 0), max(y0, 0), min(x1, source.width), min(y1, source.height))
+    pixels = source.part(inside)
     beyond = ((inside[1] - y0, y1 - inside[3]), (inside[0] - x0, x1 - inside[2]))
     if not any(map(any, beyond)):
         return pixels
@@ -130,15 +152,15 @@ def _copied(image: Image.Image, x0: int, y0: int, x1: int, y1: int) -> NDArray[n
 
 
 def _warped(
-    image: Image.Image, region: Region, corners: NDArray[np.float64], width: int, height: int
-) -> NDArray[np.uint8]:
-    """The pixels of any region, mapped from the part of the image that it needs."""
-    size = np.array([image.width, image.height])
+    source: _Source, region: Region, corners: NDArray[np.float64], width: int, height: int
+) -> Pixels:
+    """The pixels of any region, mapped from the part of the picture that it needs."""
+    size = np.array([source.width, source.height])
     low = np.clip(np.floor(corners.min(axis=0)) - _MARGIN_PX, 0, size - 1).astype(int)
     high = np.clip(np.ceil(corners.max(axis=0)) + _MARGIN_PX, low + 1, size).astype(int)
     if max(width, height, *(high - low)) > MAX_WARPED_SIDE_PX:
         raise _bad(region, f"needs a side of over {MAX_WARPED_SIDE_PX} px; cut it into pieces")
-    part = np.asarray(image.crop((*low.tolist(), *high.tolist())))
+    part = source.part((*low.tolist(), *high.tolist()))
     centres = 0.5  # the transform counts from the middle of the first pixel, regions from its edge
     target = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
     transform = cv2.getPerspectiveTransform(

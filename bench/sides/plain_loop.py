@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.sides.sets import new_model, stream_of
 from bench.sides.turns import RAY_NICENESS, Tally
-from crnn.image import Pixels, decode_picture
+from crnn.image import Pixels, decode_pixels
 from crnn.training.batch import ReadyBatch
 from crnn.training.optim_config import OptimConfig
 from crnn.training.trainer import Trainer
@@ -61,7 +61,7 @@ class Pictures(Dataset[Item]):
         """A batch; what a ``DataLoader`` asks for where there is such a method."""
         assert self.config.augment is not None, "the stream is one for training"
         labels = [self.labels[index] for index in indices]
-        images = [decode_picture(self.images[label.row].as_py()) for label in labels]
+        images = [decode_pixels(self.images[label.row].as_py()) for label in labels]
         contents = [self.config.picture.fit(image) for image in images]
         seeds = self._generator().integers(2**63, size=len(labels)).tolist()
         return list(zip(labels, augment_batch(contents, seeds, self.config.augment), strict=True))

@@ -102,11 +102,10 @@ def _read(path: str | Path) -> bytes:
 
 def _png(picture: Image.Image | NDArray[np.uint8]) -> bytes:
     """A Pillow image or an array, upright as the recognizer takes it, without loss."""
+    from PIL import Image
+
     from crnn.prepare import upright_picture
 
-    image = upright_picture(picture)
-    if not image.width or not image.height:
-        raise PictureError("empty_picture", f"the picture is {image.width}x{image.height} px")
     file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
+    Image.fromarray(upright_picture(picture)).save(file, "PNG", compress_level=1)
     return file.getvalue()

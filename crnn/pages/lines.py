@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crnn.cascade import SecondReading
+from crnn.colours import in_colours
 from crnn.decode import Decoder
 from crnn.doubt import Then
 from crnn.errors import PictureError
@@ -81,7 +82,7 @@ class Lines:
         """``confidences``, in pictures by ``contract``, tell which way up the page lies."""
         self._contract = contract
         self._page_HWC = page_HWC
-        self._images: dict[int, Image.Image] = {}
+        self._by_channels: dict[int, Pixels] = {}
         found, quarters = turned(
             detector(page_HWC), lambda regions: confidences(list(map(self.prepared, regions)))
         )
@@ -99,11 +100,12 @@ class Lines:
         except PictureError as error:
             return error
 
-    def _in_colours_of(self, contract: PictureContract) -> Image.Image:
+    def _in_colours_of(self, contract: PictureContract) -> Pixels:
         """The page in the colours that a recognizer reads, once for all its regions."""
-        if contract.channels not in self._images:
-            self._images[contract.channels] = in_colours_of(contract, self._page_HWC)
-        return self._images[contract.channels]
+        channels = contract.channels
+        if channels not in self._by_channels:
+            self._by_channels[channels] = in_colours(self._page_HWC, channels)
+        return self._by_channels[channels]
 
 
 def lines_of(
@@ -122,14 +124,7 @@ def pixels_of(page: Picture, request: PageRequest) -> Pixels:
     """RGB pixels ``HWC`` of a page given in any form; raises as ``Recognizer.read_page``."""
     if is_encoded(page):
         return open_page(picture_bytes(page), request).pixels
-    image = upright_picture(cast("Image.Image | NDArray[np.uint8]", page))
-    return np.asarray(image.convert("RGB"))
-
-
-def in_colours_of(contract: PictureContract, page_HWC: Pixels) -> Image.Image:
-    """The page in the colours that the recognizer reads, once for all its regions."""
-    image = Image.fromarray(np.ascontiguousarray(page_HWC))
-    return image.convert("L") if contract.channels == 1 else image
+    return in_colours(upright_picture(cast("Image.Image | NDArray[np.uint8]", page)), 3)
 
 
 def read_lines(

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from crnn.colours import in_colours
 from crnn.errors import PictureError
-from crnn.image import MAX_PIXELS, Pixels, decode_picture
+from crnn.image import MAX_PIXELS, Pixels, decode_pixels
 from crnn.pages.page import COUNT, POINTS_PER_INCH, Page, PageRequest, is_pdf
 from crnn.pages.tiff import beginning_at, directories, is_tiff
 
@@ -25,7 +26,7 @@ def open_page(data: bytes, request: PageRequest, *, max_pixels: int = MAX_PIXELS
     Numbers of pages and pixels are checked before anything is drawn or decoded.
 
     Raises:
-        PictureError: as ``decode_picture``, and ``too_many_pages``, ``no_such_page``,
+        PictureError: as ``decode_pixels``, and ``too_many_pages``, ``no_such_page``,
             ``encrypted`` (a PDF that wants a password), or ``no_pdf_reader`` where pypdfium2
             isn't installed.
     """
@@ -35,8 +36,8 @@ def open_page(data: bytes, request: PageRequest, *, max_pixels: int = MAX_PIXELS
     _check_number(len(pages), request)
     if request.number == COUNT:
         return Page(pixels=_NOTHING, count=len(pages))
-    image = decode_picture(page_first(data, request.number), max_pixels=max_pixels)
-    return Page(pixels=np.asarray(image.convert("RGB")), count=len(pages))
+    pixels = decode_pixels(page_first(data, request.number), max_pixels=max_pixels)
+    return Page(pixels=in_colours(pixels, 3), count=len(pages))
 
 
 def page_first(data: bytes, number: int) -> bytes:

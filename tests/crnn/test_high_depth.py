@@ -58,7 +58,7 @@ def test_values_of_fewer_bits_fill_the_range(bits: int) -> None:
         decode_picture(tiff(values)),
         upright(Image.fromarray(values)),
         upright(Image.fromarray(values.astype(np.int32))),
-        upright_picture(Image.open(io.BytesIO(png(values)))),
+        Image.fromarray(upright_picture(Image.open(io.BytesIO(png(values))))),
     ):
         assert found.mode == "L"
         assert np.array_equal(np.asarray(found), expected)

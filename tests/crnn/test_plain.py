@@ -86,7 +86,9 @@ def test_the_pixels_of_a_png_are_those_of_pillow_in_any_contract(
         assert found is not None
         assert np.array_equal(found, np.asarray(by_pillow(data)))
     for contract in (GREY, RGB):
-        assert np.array_equal(contract.fit(contract.decode(data)), contract.fit(by_pillow(data)))
+        assert np.array_equal(
+            contract.fit(contract.decode(data)), contract.fit(np.asarray(by_pillow(data)))
+        )
 
 
 def test_each_contract_gets_its_colours() -> None:

@@ -123,7 +123,8 @@ def batch_of(
     samples: Sequence[tuple[int, str]], picture: PictureContract, charset: Charset
 ) -> ReadyBatch:
     """A ready batch of these strings, each in the font of its number."""
-    pixels = [picture.fit(painted(text, FONTS[number % len(FONTS)])) for number, text in samples]
+    images = [painted(text, FONTS[number % len(FONTS)]) for number, text in samples]
+    pixels = [picture.fit(np.asarray(image)) for image in images]
     targets = [charset.encode(text) for _, text in samples]
     return ReadyBatch(
         images_NHWC=torch.from_numpy(np.stack(pixels)),

@@ -26,7 +26,7 @@ def drawn(text: str) -> Image.Image:
 def batch_of(texts: list[str], *, width: int = 64, charset: Charset = CHARSET) -> ReadyBatch:
     """A ready batch of these texts, ids ``sample-TEXT``."""
     targets = [charset.encode(text) for text in texts]
-    pixels = [PICTURE.pad(PICTURE.fit(drawn(text))[:, :width], width) for text in texts]
+    pixels = [PICTURE.pad(PICTURE.fit(np.asarray(drawn(text)))[:, :width], width) for text in texts]
     return ReadyBatch(
         images_NHWC=torch.from_numpy(np.stack(pixels)),
         targets_S=torch.tensor([i for target in targets for i in target], dtype=torch.int64),

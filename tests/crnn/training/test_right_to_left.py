@@ -33,7 +33,7 @@ def drawn(text: str) -> Image.Image:
 def test_words_in_logical_order_are_learnt() -> None:
     charset = Charset.of_texts(WORDS)
     targets = [charset.encode(word) for word in WORDS]
-    contents = [PICTURE.fit(drawn(word))[:, :96] for word in WORDS]
+    contents = [PICTURE.fit(np.asarray(drawn(word)))[:, :96] for word in WORDS]
     batch = ReadyBatch(
         images_NHWC=torch.from_numpy(np.stack([PICTURE.pad(c, 96) for c in contents])),
         targets_S=torch.tensor([i for target in targets for i in target]),

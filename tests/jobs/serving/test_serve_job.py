@@ -111,7 +111,7 @@ def test_replicas_share_a_machine_that_is_their_own(
 
 
 def test_another_digest_than_the_one_given_is_refused() -> None:
-    with pytest.raises(BundleError, match="has the digest .*, expected 00"):
+    with pytest.raises(BundleError, match=r"has the digest .*, expected 00"):
         chosen(ServeSettings(bundle=str(SHIPPED), digest="00"))
 
 
