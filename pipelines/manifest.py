@@ -18,6 +18,7 @@ from typing import Any
 from crnn import storage
 from crnn.brief import brief
 from crnn.errors import DataError
+from pipelines.rejects import of_today
 
 MANIFEST_NAME = "manifest.json"
 MANIFEST_VERSION = 1
@@ -81,7 +82,7 @@ class Part:
             characters=dict(values["characters"]),
             length_histogram=_int_keys(values["length_histogram"]),
             width_histogram=_int_keys(values["width_histogram"]),
-            rejects=dict(values["rejects"]),
+            rejects=_of_today(values["rejects"]),
             shards=tuple(ShardEntry.from_dict(entry) for entry in values["shards"]),
         )
 
@@ -182,6 +183,13 @@ def _why_no_manifest(uri: str) -> str:
 def _summed(a: Mapping[Any, int], b: Mapping[Any, int]) -> dict[Any, int]:
     counts = Counter(a)
     counts.update(b)
+    return dict(counts)
+
+
+def _of_today(rejects: Mapping[str, int]) -> dict[str, int]:
+    counts = Counter[str]()
+    for reason, count in rejects.items():
+        counts[of_today(reason)] += count
     return dict(counts)
 
 

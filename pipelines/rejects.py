@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypedDict
@@ -20,6 +21,15 @@ REJECT_SCHEMA = pa.schema(
     ]
 )
 
+FORMER_REASONS = {"not_found": "missing_file", "unreadable": "unreadable_file"}
+"""Reasons of today → as sets that were prepared before call them."""
+_OF_TODAY = {former: reason for reason, former in FORMER_REASONS.items()}
+
+
+def of_today(reason: str) -> str:
+    """The reason that an input was set aside for, by today's name."""
+    return _OF_TODAY.get(reason, reason)
+
 
 class Reject(TypedDict):
     """One row of ``REJECT_SCHEMA``; ``image`` is null where there is no picture."""
@@ -29,6 +39,15 @@ class Reject(TypedDict):
     message: str
     source: str
     image: bytes | None
+
+
+def rejected(uri: str) -> Iterator[tuple[str, str, str]]:
+    """Id, reason and message of each input that was set aside in a folder of shards."""
+    for info in storage.list_files(storage.join(uri, "rejects"), suffix=".parquet"):
+        system, path = storage.resolve(info.uri)
+        table = pq.read_table(path, filesystem=system, columns=["id", "reason", "message"])
+        for row in table.to_pylist():
+            yield row["id"], of_today(row["reason"]), row["message"]
 
 
 class RejectWriter:

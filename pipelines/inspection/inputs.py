@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-import pyarrow.parquet as pq
-
 from crnn import storage
 from crnn.errors import DataError
 from pipelines.inspection.settings import ReadConfig
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.output import SPLITS
+from pipelines.rejects import rejected
 from pipelines.set_names import set_names
 from pipelines.shards import check_sizes, load_manifest
 from pipelines.sources import Item, Source, open_source
@@ -80,16 +79,7 @@ def pieces(data: DataSet, number: int, *, limit: int = 0) -> Iterator[Piece]:
 
 def set_aside(data: DataSet, most: int) -> list[tuple[str, str, str]]:
     """(id, reason, message) of the first inputs that preparation set aside."""
-    found: list[tuple[str, str, str]] = []
-    if not data.rejects:
-        return found
-    for info in storage.list_files(storage.join(data.uri, "rejects"), suffix=".parquet"):
-        system, path = storage.resolve(info.uri)
-        table = pq.read_table(path, filesystem=system, columns=["id", "reason", "message"])
-        found += [(r["id"], r["reason"], r["message"]) for r in table.slice(0, most).to_pylist()]
-        if len(found) >= most:
-            break
-    return found[:most]
+    return list(islice(rejected(data.uri), most)) if data.rejects else []
 
 
 def _split(uri: str) -> list[str]:

@@ -25,7 +25,7 @@ CONSTANT = 4
 LOW_CONTRAST = 24
 VERTICAL = 1.5
 """Height over width from which a picture of several characters is called vertical."""
-_NO_PICTURE = ("missing_file", "unreadable_file", "missing_picture")
+_NO_PICTURE = ("not_found", "unreadable")
 _BLANK = ("empty_label", "whitespace_label")
 _REASONS = {"empty_label": "empty_label", **dict.fromkeys(_NO_PICTURE, "missing_picture")}
 

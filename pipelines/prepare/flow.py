@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import ray
 
 from crnn import storage
@@ -31,6 +29,7 @@ from pipelines.prepare.drop import Drops, read_drops
 from pipelines.prepare.entries import PAGE_ITEMS, Altered, Entries
 from pipelines.prepare.plan import Chunk, Planner, Window
 from pipelines.prepare.task import PartMaker, PartOutcome, TaskConfig
+from pipelines.rejects import rejected
 from pipelines.sources import Source, open_source
 from pipelines.sources.names import picture_paths
 from pipelines.spread import Processes, spread
@@ -39,7 +38,7 @@ FIRST_NAMED = 10
 """Pictures without a row, and rows without a picture, that are named."""
 FIRST_CHARACTERS = 100
 """Of those that --unknown drops or folds, the most frequent, which a manifest names."""
-MISSING = "missing_file"
+MISSING = "not_found"
 """Reason of rows that name a picture which isn't there."""
 
 
@@ -267,7 +266,7 @@ def _planned(entries: Entries, splits: Sequence[Split]) -> Iterator[Window]:
 def _is_stale(split: Split, config: PrepareConfig) -> bool:
     """Whether it is complete, of another listing, and to be replaced; DataError if it stays."""
     listed = split.finished and split.finished.recipe.get("listing_digest")
-    if not listed or listed == split.planner.digest:
+    if not listed or split.planner.has_digest(listed):
         return False
     if not config.overwrite:
         raise DataError(
@@ -372,12 +371,5 @@ def _summed(job: Job, split: Split) -> Manifest:
 def missing_of(uri: str, rejects: dict[str, int]) -> Unmatched:
     """Rows of a folder of shards whose picture wasn't there; the first of them by name."""
     count = rejects.get(MISSING, 0)
-    first: list[str] = []
-    if count:
-        for info in storage.list_files(storage.join(uri, "rejects"), suffix=".parquet"):
-            system, path = storage.resolve(info.uri)
-            rows = pq.read_table(path, filesystem=system, columns=["id", "reason"])
-            first += rows.filter(pc.equal(rows["reason"], MISSING))["id"].to_pylist()
-            if len(first) >= FIRST_NAMED:
-                break
-    return Unmatched(count=count, first=tuple(first[:FIRST_NAMED]))
+    missing = (id for id, reason, _ in rejected(uri) if reason == MISSING)
+    return Unmatched(count=count, first=tuple(islice(missing, FIRST_NAMED)) if count else ())

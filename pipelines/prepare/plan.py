@@ -24,6 +24,7 @@ from crnn.errors import DataError
 from crnn.region import Region
 from pipelines.output import PARTS_NAME, delete_from
 from pipelines.prepare.entries import Entry
+from pipelines.rejects import FORMER_REASONS, of_today
 
 FIRST_WINDOW, MOST_WINDOW = 2048, 65_536
 """Entries of a window: the first one is small, so that work begins; each next twice as large."""
@@ -92,6 +93,8 @@ class Planner:
         self._seed = -1 if in_order else int(recipe["shuffle_seed"])
         self._part_rows = int(recipe["part_rows"])
         self._hash = hashlib.sha256()
+        self._former: hashlib._Hash | None = None
+        """The same over the former names of reasons, from the first entry that had one."""
         self._waiting: list[pa.Table] = []
         self._page: list[Entry] = []
         self._rows = 0
@@ -107,6 +110,12 @@ class Planner:
     def digest(self) -> str:
         """sha256 over the entries so far."""
         return self._hash.hexdigest()
+
+    def has_digest(self, digest: str) -> bool:
+        """Whether it is that of the entries so far; an earlier version's counts as well."""
+        return digest == self.digest or (
+            self._former is not None and digest == self._former.hexdigest()
+        )
 
     def add(self, entries: Sequence[Entry]) -> Iterator[Window]:
         """Take these in; each window that they fill, when it is written down.
@@ -146,9 +155,12 @@ class Planner:
         if not self._page:
             return
         for entry in self._page:
-            belongs = (entry.group,) if entry.group else ()
-            line = "\t".join(map(str, (*entry[:8], entry.source, *belongs)))
-            self._hash.update(line.encode("utf-8", "surrogatepass") + b"\n")
+            former = FORMER_REASONS.get(entry.reason)
+            if former and self._former is None:
+                self._former = self._hash.copy()
+            self._hash.update(_line(entry, entry.reason))
+            if self._former is not None:
+                self._former.update(_line(entry, former or entry.reason))
         self.listed += len(self._page)
         if not self._done:
             self._waiting.append(_table(self._page))
@@ -202,7 +214,7 @@ class Planner:
             raise DataError(
                 f"the plan {address} is damaged ({error}); delete {self._uri}"
             ) from error
-        if (schema.metadata or {}).get(_DIGEST_KEY) != self.digest.encode():
+        if not self.has_digest((schema.metadata or {}).get(_DIGEST_KEY, b"").decode()):
             self._differs(f"its first {self.listed:,} entries differ from the earlier ones")
 
     def _differs(self, how: str) -> None:
@@ -255,9 +267,15 @@ def read_chunk(chunk: Chunk) -> list[Entry]:
 
 def _entry(row: Sequence[Any]) -> Entry:
     entry = Entry(*row)
-    if entry.region is None:
-        return entry
-    return entry._replace(region=cast(Region, tuple(entry.region)))
+    region = None if entry.region is None else cast(Region, tuple(entry.region))
+    return entry._replace(region=region, reason=of_today(entry.reason))
+
+
+def _line(entry: Entry, reason: str) -> bytes:
+    """What the digest takes of an entry; ``reason`` as it is called there."""
+    belongs = (entry.group,) if entry.group else ()
+    line = "\t".join(map(str, (*entry[:7], reason, entry.source, *belongs)))
+    return line.encode("utf-8", "surrogatepass") + b"\n"
 
 
 def _table(entries: Sequence[Entry]) -> pa.Table:

@@ -19,8 +19,8 @@ from crnn.picture_pool import Encoded
 from pipelines.prefixes import inside
 from pipelines.recognition.inputs import ROW_MARK
 from pipelines.recognition.lists import BAD_LINE
+from pipelines.sources.files import MAX_PICTURE_BYTES, bounded, too_large
 
-MAX_FILE_BYTES = 64 * 1024 * 1024
 NOT_ALLOWED = "not_allowed"
 """Error of an input that lies outside the folders that a job may read."""
 _LONGEST_ADDRESS = 4 * 4096
@@ -164,11 +164,9 @@ def _file(uri: str, size: int | None = None, prefixes: Prefixes = ()) -> bytes |
     if address is None:
         return _outside(uri)
     try:
-        if (size or 0) <= MAX_FILE_BYTES:
-            data = storage.read_bytes(address, most=MAX_FILE_BYTES + 1)
-            if len(data) <= MAX_FILE_BYTES:
-                return data
-        return _too_large(uri)
+        if (size or 0) <= MAX_PICTURE_BYTES:
+            return bounded(storage.read_bytes(address, most=MAX_PICTURE_BYTES + 1), uri)
+        return too_large(uri)
     except FileNotFoundError:
         return PictureError("not_found", f"no file at {uri!r}")
     except (DataError, OSError, RuntimeError, ValueError) as error:
@@ -177,10 +175,6 @@ def _file(uri: str, size: int | None = None, prefixes: Prefixes = ()) -> bytes |
 
 def _outside(uri: str) -> PictureError:
     return PictureError(NOT_ALLOWED, f"{uri!r} lies outside the folders that this job may read")
-
-
-def _too_large(uri: str) -> PictureError:
-    return PictureError("too_large", f"{uri} has more bytes than the limit of {MAX_FILE_BYTES}")
 
 
 def _rows_of(
@@ -227,4 +221,4 @@ def _picture(value: object, shard: str) -> bytes | PictureError:
     if not isinstance(value, bytes):
         kind = type(value).__name__
         return PictureError("unreadable", f"{shard!r} has {kind} for a picture; expected bytes")
-    return value if len(value) <= MAX_FILE_BYTES else _too_large(shard)
+    return bounded(value, shard)

@@ -337,7 +337,7 @@ def _picture_in(data: Mapping[str, Any], options: SourceOptions) -> str:
         names = ", ".join(map(str, list(data)[:8]))
         wanted = options.image_column or "image"
         message = f"no picture is named in {wanted}, nor in {names}; --image-column says where"
-        raise BadTaskError("missing_file", message)
+        raise BadTaskError("not_found", message)
     return str(data[key])
 
 

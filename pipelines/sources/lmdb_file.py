@@ -43,7 +43,7 @@ def _items(source: Opened) -> Iterator[Item]:
                 message = f"there is no {label}"
                 yield unusable(image, "no_label", message, place)
             elif not there:
-                yield unusable(image, "missing_file", f"there is {label}, but no {image}")
+                yield unusable(image, "not_found", f"there is {label}, but no {image}")
             else:
                 yield _item(image, text, place)
         yield from _beyond(transaction, count)
@@ -84,7 +84,7 @@ def _reader(source: Opened) -> Iterator[Reader]:
             for place in places:
                 data = transaction.get(place.at.encode())
                 if data is None:
-                    yield PictureError("missing_file", f"there is no {place.at}")
+                    yield PictureError("not_found", f"there is no {place.at}")
                 else:
                     yield bounded(bytes(data), place.at)
 

@@ -44,7 +44,7 @@ def _items(source: Opened) -> Iterator[Item]:
     pattern = check_pattern(source.options.label_pattern)
     for path, unlisted in _pictures_in(source.uri):
         if unlisted:
-            yield unusable(path, "unreadable_file", unlisted)
+            yield unusable(path, "unreadable", unlisted)
             continue
         match = pattern.search(path)
         if match is None or match["text"] is None:

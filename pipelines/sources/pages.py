@@ -109,11 +109,11 @@ def _read(source: Opened, pictures: _Pictures, path: str) -> _Read:
     except NotReadError as error:
         return _Read(path, [], error)
     except FileNotFoundError:
-        return _Read(path, [], NotReadError("missing_file", "it is gone"))
+        return _Read(path, [], NotReadError("not_found", "it is gone"))
     except DataError as error:
         if not storage.is_local(source.uri):
             raise
-        return _Read(path, [], NotReadError("unreadable_file", str(error)))
+        return _Read(path, [], NotReadError("unreadable", str(error)))
     if not any(page.lines for page in pages):
         return _Read(path, [], NotReadError("no_text", "it has no lines"))
     picture = pictures.of(path, pages[0].picture)
@@ -203,7 +203,7 @@ def _scale(read: _Read, page: PageText) -> tuple[float, float]:
     if not read.picture:
         named = f"{page.picture!r}" if page.picture else "it names none"
         message = f"there is no picture that goes with {read.path} ({named})"
-        raise NotReadError("missing_file", message)
+        raise NotReadError("not_found", message)
     if page.number > 1:
         message = f"page {page.number} of its file; pictures are taken of the first"
         raise NotReadError("later_page", message)

@@ -148,7 +148,7 @@ def _items(source: Opened) -> Iterator[Item]:
     def wanted() -> Iterator[str]:
         for name, why in paths_below(source.uri):
             if why:
-                closed.append(unusable(name, "unreadable_file", why))
+                closed.append(unusable(name, "unreadable", why))
             elif is_picture_name(name) or _is_text(name, only_marked):
                 yield name
 
@@ -184,7 +184,7 @@ def _read(source: Opened, groups: Iterable[tuple[list[str], list[Pair]]]) -> Ite
     for picture, text in pairs:
         if picture is None:
             message = f"there is no picture that goes with {text}"
-            yield unusable(text or "", "missing_file", message)
+            yield unusable(text or "", "not_found", message)
         elif text is None:
             yield unusable(picture, "no_label", "no text file goes with it", Place(picture))
         else:

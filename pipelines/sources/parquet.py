@@ -212,14 +212,14 @@ def _encoded(found: Any, place: Place, address_of: Callable[[str], str]) -> Enco
         if found.get("bytes") is None and path:
             inside = pictured(where, path, "")
             if inside.picture is None:
-                return PictureError("missing_file", inside.message)
+                return PictureError("not_found", inside.message)
             data = read_file(address_of(inside.id))
-            if "\\" in path and isinstance(data, PictureError) and data.reason == "missing_file":
+            if "\\" in path and isinstance(data, PictureError) and data.reason == "not_found":
                 data = read_file(address_of(inside.id.replace("\\", "/")))
             return data
         found = found.get("bytes")
     if found is None:
-        return PictureError("missing_file", f"{where} has no picture")
+        return PictureError("not_found", f"{where} has no picture")
     return bounded(found, where)
 
 

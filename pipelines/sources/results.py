@@ -25,7 +25,7 @@ from pipelines.recognition.finished import (
     read_part,
     results_at,
 )
-from pipelines.sources.files import MAX_PICTURE_BYTES, ahead, read_file
+from pipelines.sources.files import ahead, read_file
 from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, Reader, SourceOptions
 from pipelines.sources.item import Item, Place
 
@@ -36,8 +36,6 @@ _COLUMNS = [
     *("uri", "page", "region", "text", "confidence", "turned"),
     *("error_code", "error_message"),
 ]
-_REASONS = {"not_found": "missing_file", "unreadable": "unreadable_file"}
-"""Errors of shards' rows, as other formats call them."""
 
 
 def _find(folder: Folder, options: SourceOptions, wanted: Sequence[str]) -> Sequence[str]:
@@ -101,15 +99,13 @@ def _why_not(row: dict[str, Any], options: SourceOptions) -> tuple[str, str]:
 @contextmanager
 def _reader(source: Opened) -> Iterator[Reader]:
     from pipelines.recognition.page_pictures import PagePictures  # whose lists are read as
-    from pipelines.recognition.source import MAX_FILE_BYTES, shard_row  # sources are
+    from pipelines.recognition.source import shard_row  # sources are
 
     def read_places(places: Sequence[Place]) -> Iterator[Encoded]:
         for in_shards, run in groupby(places, key=lambda place: bool(shard_row(place.file)[0])):
             files = [(uri, list(some)) for uri, some in groupby(run, key=lambda one: one.file)]
             uris = [uri for uri, _ in files]
-            of_pages = any(place.at for _, some in files for place in some)
-            most = MAX_FILE_BYTES if of_pages else MAX_PICTURE_BYTES
-            read = _of_shards(uris) if in_shards else _files(uris, most)
+            read = _of_shards(uris) if in_shards else _files(uris)
             for (_, some), data in zip(files, read, strict=True):
                 yield from (_page(data, place, pages) for place in some)
 
@@ -118,8 +114,8 @@ def _reader(source: Opened) -> Iterator[Reader]:
         yield read_places
 
 
-def _files(uris: Sequence[str], most_bytes: int) -> Iterator[Encoded]:
-    jobs = [partial(read_file, uri, most_bytes) for uri in uris]
+def _files(uris: Sequence[str]) -> Iterator[Encoded]:
+    jobs = [partial(read_file, uri) for uri in uris]
     return (job() for job in jobs) if all(map(storage.is_local, uris)) else ahead(jobs)
 
 
@@ -139,10 +135,7 @@ def _of_shards(uris: Sequence[str]) -> Iterator[Encoded]:
 
     entries = [{"uri": uri, "size": None, "region": None} for uri in uris]
     for file in encoded([entries]):
-        data = file.data
-        if isinstance(data, PictureError):
-            data = PictureError(_REASONS.get(data.reason, data.reason), str(data))
-        yield from [data] * len(file.regions)
+        yield from [file.data] * len(file.regions)
 
 
 RESULTS = Format(find=_find, items=_items, reader=_reader, in_order=True)

@@ -130,7 +130,7 @@ def _item(path: str, word: Word, picture: str) -> Item:
     if word.complaint:
         return unusable(where, "bad_line", word.complaint)
     if not picture:
-        return unusable(where, "missing_file", f"there is no picture that goes with {path}")
+        return unusable(where, "not_found", f"there is no picture that goes with {path}")
     item = Item(
         f"{picture}#{word.line}",
         word.text,

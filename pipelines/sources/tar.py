@@ -156,7 +156,7 @@ def _group_items(
             yield _item(name, shown, files[pair.picture], label, options)
         elif label is not None:
             message = f"there is no picture of its name beside it; {_beside(label, members)}"
-            yield unusable(_id(shown, label), "missing_file", message)
+            yield unusable(_id(shown, label), "not_found", message)
     for member in members:
         if member.complaint:
             yield unusable(_id(shown, member), "not_a_file", member.complaint)
@@ -249,12 +249,12 @@ def _piece(stream: IO[bytes], address: str, place: Place) -> Encoded:
         stream.seek(offset)
         return _whole(stream.read(size), size, address)
     except (*_DAMAGE, OSError) as error:
-        return PictureError("unreadable_file", f"{address} can't be read at {offset}: {error}")
+        return PictureError("unreadable", f"{address} can't be read at {offset}: {error}")
 
 
 def _whole(data: bytes, size: int, address: str) -> Encoded:
     if len(data) < size:
-        return PictureError("unreadable_file", f"{address} is cut short: {len(data)} of {size}")
+        return PictureError("unreadable", f"{address} is cut short: {len(data)} of {size}")
     return data
 
 

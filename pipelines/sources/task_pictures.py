@@ -43,7 +43,7 @@ class TaskPictures:
         """The path below the source that has most of an address's folders.
 
         Raises:
-            BadTaskError: ``missing_file`` where there is none.
+            BadTaskError: ``not_found`` where there is none.
         """
         parts = [p for p in path_in(address).replace("\\", "/").split("/") if p not in ("", ".")]
         for start in range(len(parts)):
@@ -57,13 +57,13 @@ class TaskPictures:
             f"{address[:120]!r} is not below the source by any end of its path; put the pictures "
             "beside the export, in folders as they were or all in one"
         )
-        raise BadTaskError("missing_file", message)
+        raise BadTaskError("not_found", message)
 
     def size(self, path: str) -> StatedSize | None:
         """Of a picture; None where its header doesn't tell.
 
         Raises:
-            BadTaskError: ``unreadable_file`` where this machine doesn't let it be read.
+            BadTaskError: ``unreadable`` where this machine doesn't let it be read.
         """
         try:
             with open_ranged(self._source.address(path)) as file:
@@ -73,7 +73,7 @@ class TaskPictures:
         except DataError as error:
             if not storage.is_local(self._source.uri):
                 raise
-            raise BadTaskError("unreadable_file", str(error)) from None
+            raise BadTaskError("unreadable", str(error)) from None
 
     def _has(self, path: str) -> bool:
         is_usable = is_picture_name(path) and not pictured("", path, "").reason

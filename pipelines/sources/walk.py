@@ -49,7 +49,7 @@ def closed_below(uri: str) -> Iterator[Item]:
     """A reject for each of the same folders that can't be looked into."""
     for path, found in _folders(uri):
         if isinstance(found, DataError):
-            yield unusable(path, "unreadable_file", str(found))
+            yield unusable(path, "unreadable", str(found))
 
 
 def _folders(uri: str) -> Iterator[tuple[str, list[str] | DataError]]:

@@ -54,7 +54,7 @@ def test_a_key_with_an_empty_name_is_refused_and_the_rest_is_read(
     assert read_file(f"{bucket}/p/ok.png") == b"1"
     for key in keys[:2]:
         found = read_file(f"{bucket}/{key}")
-        assert isinstance(found, PictureError) and found.reason == "unreadable_file"
+        assert isinstance(found, PictureError) and found.reason == "unreadable"
         assert "rename it" in str(found)
 
 

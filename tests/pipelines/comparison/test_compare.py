@@ -115,7 +115,7 @@ def test_every_sample_is_measured_or_has_a_reason(tmp_path: Path) -> None:
     assert sum(part.rows for part in found) == 36
     assert sum(len(part.measured) for part in found) == 34
     assert [dict(part.skipped) for part in found if part.skipped] == [
-        {"undecodable": 1}, {"missing_file": 1},
+        {"undecodable": 1}, {"not_found": 1},
     ]  # fmt: skip
     blank = next(m for m in found[1].measured if np.isnan(m[0]))
     assert blank[list(TRAITS).index("height_px")] == 24

@@ -54,13 +54,13 @@ def test_what_may_not_be_read_is_a_row_and_the_rest_is_read(config: InspectConfi
         with as_nobody():
             found = rows_of(find_sets([str(root)], config), reader)
     by_name = {
-        "secret": "unreadable_file",
-        "loop": "unreadable_file",
-        "gone.png": "missing_file",
+        "secret": "unreadable",
+        "loop": "unreadable",
+        "gone.png": "not_found",
         r"caf\udce9.png": "bad_name",
     }
-    here = {"good.png": "", "locked.png": "unreadable_file"}
-    of_list = {"secret/a.png": "unreadable_file"}
+    here = {"good.png": "", "locked.png": "unreadable"}
+    of_list = {"secret/a.png": "unreadable"}
     assert found == here | (by_name if config is NAMED else of_list)
 
 

@@ -133,7 +133,7 @@ def test_a_folder_that_may_not_be_read_is_a_reject_with_its_path() -> None:
         (root / "secret").chmod(0)
         with as_nobody():
             found, _ = listed([root], PrepareConfig(label_pattern=r"(?P<text>.+)\.jpg"))
-    assert [(e.id, e.reason) for _, e in found] == [("a.jpg", ""), ("secret", "unreadable_file")]
+    assert [(e.id, e.reason) for _, e in found] == [("a.jpg", ""), ("secret", "unreadable")]
 
 
 @pytest.mark.parametrize(

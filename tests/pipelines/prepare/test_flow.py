@@ -83,8 +83,8 @@ def test_every_unusable_picture_is_a_reject_with_its_reason(
         "nan.tif": ("non_finite_pixels", nan_picture),
         "large.png": ("too_large", contents["large.png"]),
         "unlabelled.jpg": ("empty_label", good),
-        "missing.jpg": ("missing_file", None),
-        "folder.jpg": ("unreadable_file", None),
+        "missing.jpg": ("not_found", None),
+        "folder.jpg": ("unreadable", None),
         "good.jpg": ("duplicate_id", good),
         "labels.tsv:11": ("bad_line", None),
     }
@@ -155,13 +155,13 @@ def test_another_recipe_is_refused_by_its_difference_until_overwrite(
     with pytest.raises(DataError, match="listing_digest"):
         prepare(source, out, PrepareConfig(part_rows=2))
     (manifest,) = prepare(source, out, PrepareConfig(part_rows=2, overwrite=True))
-    assert (manifest.count, manifest.rejects) == (9, {"missing_file": 1})
+    assert (manifest.count, manifest.rejects) == (9, {"not_found": 1})
     assert sorted(path.name for path in (tmp_path / "out").glob("*.parquet")) == sorted(
         shard.name for shard in manifest.shards
     )
     (manifest,) = prepare(source, out, PrepareConfig(part_rows=20, overwrite=True))
     assert len(manifest.shards) == 1 == len(list((tmp_path / "out").glob("*.parquet")))
-    assert manifest.rejects == {"missing_file": 1}
+    assert manifest.rejects == {"not_found": 1}
 
 
 def test_an_unfinished_output_of_another_recipe_is_refused_too(
@@ -231,7 +231,7 @@ def test_nothing_usable_is_an_error_and_leaves_no_manifest(tmp_path: Path) -> No
     source, out = tmp_path / "source", tmp_path / "out"
     source.mkdir()
     (source / "labels.tsv").write_text("a.jpg\tx\nb.jpg\ty\n")
-    with pytest.raises(DataError, match=r"none of the 2 pictures.*missing_file"):
+    with pytest.raises(DataError, match=r"none of the 2 pictures.*not_found"):
         prepare(str(source), str(out), PrepareConfig())
     with pytest.raises(DataError, match="unfinished"):
         load_manifest(str(out))

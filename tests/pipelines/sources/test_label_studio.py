@@ -161,7 +161,7 @@ def test_why_a_task_is_no_sample(tmp_path: Path) -> None:
     )
     found = [reason for _, _, reason in export(tmp_path, *tasks)]
     assert found == [
-        "skipped", "no_label", "no_label", "missing_file", "later_page", "unknown_format",
+        "skipped", "no_label", "no_label", "not_found", "later_page", "unknown_format",
         "unknown_format", "bad_line", "several_labels", "no_label",
     ]  # fmt: skip
 

@@ -54,7 +54,7 @@ def test_an_lmdb_as_the_field_packs_it(tmp_path: Path) -> None:
     assert [(item.id, item.text, item.reason) for item in found] == [
         ("image-000000001", "Käse", ""),
         ("image-000000002", "", "no_label"),
-        ("image-000000003", "", "missing_file"),
+        ("image-000000003", "", "not_found"),
         ("image-000000004", "", "bad_line"),
         ("image-000000005", "", "no_label"),
     ]
@@ -159,7 +159,7 @@ def test_webdataset_tars(tmp_path: Path, suffix: str) -> None:
         (f"s-0.{suffix}/a/0002.png", "two", "7", ""),
         (f"s-0.{suffix}/a/0003.seg.jpg", "", "", "no_label"),
         (f"s-0.{suffix}/a/0004.jpg", "", "", "no_label"),
-        (f"s-0.{suffix}/a/0005.txt", "", "", "missing_file"),
+        (f"s-0.{suffix}/a/0005.txt", "", "", "not_found"),
         (f"s-1.{suffix}/0001.jpg", "", "", "bad_line"),
         (f"s-1.{suffix}/0002.jpg", "", "", ""),
     ]
@@ -243,7 +243,7 @@ def test_parquet_as_hugging_face_writes_it(tmp_path: Path) -> None:
     read = source.read(found)
     assert [data for data in read if isinstance(data, bytes)] == [PICTURES[n] for n in (0, 1, 3, 4)]
     assert isinstance(read[2], PictureError)
-    assert read[2].reason == "missing_file"
+    assert read[2].reason == "not_found"
     assert source.read(found[:2][::-1]) == [PICTURES[1], PICTURES[0]]
 
 

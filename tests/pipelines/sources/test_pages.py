@@ -308,8 +308,8 @@ def test_files_that_give_no_page(tmp_path: Path, xml: str, reason: str, words: s
 @pytest.mark.parametrize(
     ("contents", "reason", "words"),
     [
-        ({"x.xml": alto(WORD, name="lost.png"), "other.png": SCAN}, "missing_file", "'lost.png'"),
-        ({"x.xml": alto(WORD), "other.png": SCAN}, "missing_file", "it names none"),
+        ({"x.xml": alto(WORD, name="lost.png"), "other.png": SCAN}, "not_found", "'lost.png'"),
+        ({"x.xml": alto(WORD), "other.png": SCAN}, "not_found", "it names none"),
         (
             {"x.png": SCAN, "x.xml": alto('<TextLine ID="l1"><String CONTENT="a"/></TextLine>')},
             "no_region",

@@ -75,7 +75,7 @@ def test_a_text_file_beside_each_picture(
         ("book/0001.png", "Café 1", ""),
         ("book/0002.bin.png", "two\nlines", ""),
         ("book/0003.png", "", "no_label"),
-        ("book/0004.gt.txt", "", "missing_file"),
+        ("book/0004.gt.txt", "", "not_found"),
         ("book/0005.png", "", "bad_line"),
         ("book/0006.png", "", "no_label"),
         ("book/p.1.jpg", "one", ""),
@@ -114,8 +114,8 @@ def test_every_member_of_a_tar_is_part_of_a_sample_or_a_reject(tmp_path: Path) -
         ("a.tar/page.1.png", "ONE", ""),
         ("a.tar/page.2.png", "", "no_label"),
         ("a.tar/page.3.png", "SIX", ""),
-        ("a.tar/page.4.txt", "", "missing_file"),
-        ("a.tar/scan.txt", "", "missing_file"),
+        ("a.tar/page.4.txt", "", "not_found"),
+        ("a.tar/scan.txt", "", "not_found"),
         ("a.tar/big.png", "", "bad_line"),
     ]
     lost = items_of(tmp_path)[5]
@@ -143,7 +143,7 @@ def test_links_folders_and_names_that_come_again_in_a_tar(tmp_path: Path) -> Non
     assert [(item.id, item.text, item.reason) for item in found] == [
         ("t.tar/a/1.png", "one", ""),
         ("t.tar/a/1.png", "again", ""),  # a duplicate id, when it is prepared
-        ("t.tar/a/2.txt", "", "missing_file"),
+        ("t.tar/a/2.txt", "", "not_found"),
         ("t.tar/a/2.png", "", "not_a_file"),
         ("t.tar/a/3.png", "", "not_a_file"),
     ]
@@ -155,5 +155,5 @@ def test_texts_behind_all_pictures_say_how_to_pack(tmp_path: Path) -> None:
     members |= {"3.png": PICTURE}
     found = items_of(files(tmp_path, {"t.tar": tar(members)}))
     reasons = [item.reason for item in found]
-    assert reasons == ["no_label", "no_label", "missing_file", "missing_file", ""]
+    assert reasons == ["no_label", "no_label", "not_found", "not_found", ""]
     assert "--sort=name" in found[2].message

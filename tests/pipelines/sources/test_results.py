@@ -76,7 +76,7 @@ def test_each_row_is_a_sample_or_says_why_not(tmp_path: Path) -> None:
     good = [item for item in items if not item.reason]
     first, missing = source.read(good)
     assert first == Path(sure).read_bytes()
-    assert isinstance(missing, PictureError) and missing.reason == "missing_file"
+    assert isinstance(missing, PictureError) and missing.reason == "not_found"
     everything = list(open_source(out).items())
     assert reasons(everything) == {"": 4, "low_confidence": 1, "turned": 1, "not_found": 1}
 
@@ -115,7 +115,7 @@ def test_rows_of_a_prepared_set_are_pictures_too(tmp_path: Path) -> None:
     items = list(source.items())
     *found, missing = source.read(items)
     assert found == [pictures[0], pictures[3], pictures[1]]
-    assert isinstance(missing, PictureError) and missing.reason == "missing_file"
+    assert isinstance(missing, PictureError) and missing.reason == "not_found"
     assert "has 5 rows" in str(missing)
 
 
@@ -204,9 +204,9 @@ def test_lines_of_pdfs_and_of_later_pages_are_cut_out_of_the_page_as_the_job_dre
     out = results_of_pages(tmp_path / "out", rows, dpi=72)
     fetched = Counter[str]()
 
-    def counted(uri: str, most_bytes: int) -> bytes | PictureError:
+    def counted(uri: str) -> bytes | PictureError:
         fetched[uri] += 1
-        return read_file(uri, most_bytes)
+        return read_file(uri)
 
     monkeypatch.setattr(source_module, "read_file", counted)
     source = open_source(out)

@@ -34,7 +34,7 @@ def test_pictures_and_their_words_in_one_folder(tmp_path: Path) -> None:
         ("img_1.png#1", "Two, words", ""),
         ("img_1.png#2", "", "unreadable_label"),
         ("gt_img_2.txt:1", "", "bad_line"),
-        ("gt_img_3.txt:1", "", "missing_file"),
+        ("gt_img_3.txt:1", "", "not_found"),
         ("gt_img_4.txt", "", "bad_line"),
     ]
     assert {item.group for item in found if not item.reason} == {"img_1.png"}

@@ -64,7 +64,7 @@ def test_pairs() -> None:
     assert found == {
         "0.png": ("", "no_label"),
         **{f"{n}.png": (f"text {n}", "") for n in "123"},
-        "shut": ("", "unreadable_file"),
+        "shut": ("", "unreadable"),
     }
 
 
@@ -85,7 +85,7 @@ def test_scenes() -> None:
     assert found == {
         "gt_img_1.txt": ("", "bad_line"),
         **{f"img_{n}.png#1": (f"w{n}", "") for n in range(2, 6)},
-        "shut": ("", "unreadable_file"),
+        "shut": ("", "unreadable"),
     }
 
 
@@ -94,7 +94,7 @@ def test_pages_with_alto() -> None:
     contents |= {"1.xml": alto(WORD), "2.xml": alto(WORD)}
     with closed(contents, "shut", "1.xml") as folder:
         found = told(folder)
-    assert found["1.xml"][1] == found["shut"][1] == "unreadable_file"
+    assert found["1.xml"][1] == found["shut"][1] == "unreadable"
     assert {id.partition("#")[0] for id in found} > {"2.png"}
 
 
@@ -140,7 +140,7 @@ def test_one_of_several_lists_or_archives(name: str) -> None:
         items = items_of(folder)
     assert [item.text for item in items if not item.reason] == ["text 3"]
     rejects = {item.id: item.reason for item in items if item.reason}
-    assert rejects == dict.fromkeys((shut, looped), "unreadable_file")
+    assert rejects == dict.fromkeys((shut, looped), "unreadable")
 
 
 def test_pictures_of_an_export() -> None:
@@ -149,9 +149,9 @@ def test_pictures_of_an_export() -> None:
     with closed(contents, "shut", "3.png") as folder:
         found = told(folder)
     assert found == {
-        "annotations.json:1": ("", "unreadable_file"),
+        "annotations.json:1": ("", "unreadable"),
         "2.png": ("2", ""),
-        "annotations.json:3": ("", "unreadable_file"),
+        "annotations.json:3": ("", "unreadable"),
     }
 
 
