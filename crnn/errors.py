@@ -9,6 +9,7 @@
     ├── CheckpointMismatchError a run that would resume into another configuration
     ├── NonFiniteLossError      too many non-finite training steps in a row
     ├── PlacementError          workers that the cluster can't ever place
+    ├── RayChangedError         a Ray without a private part of it that is used
     ├── WorkersLostError        workers that failed more often than allowed
     ├── QueueFullError          more pictures at once than a recognizer takes in
     ├── DeadlineError           pictures not read within the time that the caller gave
@@ -69,6 +70,10 @@ class NonFiniteLossError(CrnnError):
 
 class PlacementError(CrnnError):
     """Workers that the cluster can't ever place."""
+
+
+class RayChangedError(CrnnError):
+    """Another version of Ray, without a private part of it that is used."""
 
 
 class WorkersLostError(CrnnError):

@@ -10,16 +10,16 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import node, parameter
 from ray.autoscaler.sdk import request_resources
 
 from crnn.errors import PlacementError
 from jobs import private_cluster
+from jobs.ray_internals import PROGRESS_LOGGER, cluster_parameters
 
 # A cluster of one job on one machine has no dashboard, no spot nodes, and nobody who reads its
 # metrics; what gathers them takes CPU from the training.
@@ -89,7 +89,7 @@ def connect(
         _start(local_cpus, takes_jobs)
     for name in ("ray.data", "ray.train"):  # the jobs show their own progress
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # says it is off
+    logging.getLogger(PROGRESS_LOGGER).setLevel(logging.ERROR)
 
 
 def _check_same(address: str | None) -> None:
@@ -181,38 +181,21 @@ def _start(local_cpus: float, takes_jobs: bool) -> None:
         )
 
 
-@contextmanager
-def _small_node(takes_jobs: bool) -> Iterator[list[node.Node]]:
+def _small_node(takes_jobs: bool) -> AbstractContextManager[list[Any]]:
     """Within it, a cluster that is started has what is needed of Ray's own processes; its nodes.
 
-    Its agent listens at a port of its own: ``ray.init`` has no argument for that, and takes 52365,
-    so that a second cluster of one machine took no jobs. Its address is the loopback one, which
+    Its agent listens at a port of its own: ``ray.init`` takes 52365, so that a second cluster of
+    one machine took no jobs. Its address is the loopback one, which
     ``ray.init`` makes the machine's. For this process alone there is neither the autoscaler, as
     there are no nodes to add, nor what sends the workers' output to drivers, as this one doesn't
     ask for it: each is a process more that starts.
     """
-    usual, usual_node = parameter.RayParams, node.Node
-    started: list[node.Node] = []
-    ours = {
-        "node_ip_address": private_cluster.ADDRESS,
-        "dashboard_agent_listen_port": 0,
-        "no_monitor": not takes_jobs,
-        "include_log_monitor": takes_jobs,
-    }
-
-    def small(**given: Any) -> parameter.RayParams:
-        return usual(**(given | ours))
-
-    class Known(node.Node):
-        def __init__(self, *arguments: Any, **more: Any) -> None:
-            started.append(self)
-            super().__init__(*arguments, **more)
-
-    parameter.RayParams, node.Node = small, Known  # type: ignore[misc, assignment]
-    try:
-        yield started
-    finally:
-        parameter.RayParams, node.Node = usual, usual_node  # type: ignore[misc]
+    return cluster_parameters(
+        node_ip_address=private_cluster.ADDRESS,
+        dashboard_agent_listen_port=0,
+        no_monitor=not takes_jobs,
+        include_log_monitor=takes_jobs,
+    )
 
 
 def check_placement(

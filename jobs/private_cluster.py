@@ -14,17 +14,12 @@ import socket
 import sys
 
 import ray
-from ray._private.authentication.authentication_token_setup import AUTH_MODE_ENV_VAR
-from ray._raylet import (  # type: ignore[attr-defined]  # its types lack them
-    AuthenticationMode,
-    AuthenticationTokenLoader,
-    Config,
-    get_authentication_mode,
-)
+
+from jobs.ray_internals import asks_for_token, read_environment_again
 
 ADDRESS = "127.0.0.1"
 """Address of the node; Ray binds all its servers to it."""
-_TOKEN, _TOKEN_FILE = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
+_MODE, _TOKEN, _TOKEN_FILE = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 
 
 def close_it() -> None:
@@ -32,12 +27,12 @@ def close_it() -> None:
 
     An operator's own choice of RAY_AUTH_MODE stands, and is said.
     """
-    mode = os.environ.setdefault(AUTH_MODE_ENV_VAR, "token").lower()
+    mode = os.environ.setdefault(_MODE, "token").lower()
     if mode == "token" and not any(os.environ.get(name) for name in (_TOKEN, _TOKEN_FILE)):
         os.environ[_TOKEN] = secrets.token_hex(32)
     elif mode == "disabled":
         say(
-            f"{AUTH_MODE_ENV_VAR} is disabled: anyone with an account on this machine can run "
+            f"{_MODE} is disabled: anyone with an account on this machine can run "
             "code on the Ray cluster that starts here; unset it to give the cluster its own token"
         )
     for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):  # what ranks listen on
@@ -45,8 +40,7 @@ def close_it() -> None:
     # Ray's own agent, which starts submitted jobs, and their drivers take the loopback address of
     # the cluster for that of the machine otherwise, where nothing listens.
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    Config.initialize("")  # Ray has read the environment when it was imported
-    AuthenticationTokenLoader.instance().reset_cache()
+    read_environment_again()
 
 
 def is_private() -> bool:
@@ -56,10 +50,10 @@ def is_private() -> bool:
 
 def say_if_open(address: str) -> None:
     """Warns if the joined cluster accepted this process without a token."""
-    if get_authentication_mode() == AuthenticationMode.DISABLED:
+    if not asks_for_token():
         say(
             f"the Ray cluster at {address} asks for no token: anyone who reaches it can run code "
-            f"on it and read what this job reads; start it with {AUTH_MODE_ENV_VAR}=token"
+            f"on it and read what this job reads; start it with {_MODE}=token"
         )
 
 

@@ -18,6 +18,7 @@ from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
 
 from crnn.errors import CrnnError, PlacementError
 from crnn.heap import collect_seldom, kept_heap
+from pipelines.ray_part import ray_part
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -26,6 +27,8 @@ Worker = Callable[[Item], Iterable[Outcome]]
 TELL_EVERY_S = 5.0
 """A process reports its outcomes after this long, or when an item is done: a block each time."""
 _KEPT_HEAP_BYTES = 256 << 20
+_TRY_NUMBER = "ray._private.worker:global_worker.core_worker.get_current_task_attempt_number"
+"""The public runtime context doesn't tell which try a task is (Ray 2.60)."""
 _process_worker: tuple[str, Worker[Any, Any]] | None = None
 
 
@@ -114,8 +117,7 @@ def is_second_try() -> bool:
     """Whether the process that worked on this item before has ended; False outside of Ray."""
     if not ray.is_initialized():
         return False
-    core: Any = ray._private.worker.global_worker.core_worker  # type: ignore[attr-defined]
-    return bool(core.get_current_task_attempt_number())
+    return bool(ray_part(_TRY_NUMBER)())
 
 
 @dataclass(frozen=True)

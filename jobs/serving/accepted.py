@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
+from jobs import ray_internals
 
 _NAMESPACE = b"crnn-serving"
 
@@ -22,11 +22,11 @@ class Accepted:
     def keep(self, bundle: str, digest: str) -> None:
         """From now on it is this one."""
         value = json.dumps({"bundle": bundle, "digest": digest}).encode()
-        _internal_kv_put(self._key, value, overwrite=True, namespace=_NAMESPACE)
+        ray_internals.keep(self._key, value, namespace=_NAMESPACE)
 
     def get(self) -> tuple[str, str] | None:
         """The last that was kept."""
-        value = _internal_kv_get(self._key, namespace=_NAMESPACE)
+        value = ray_internals.kept(self._key, namespace=_NAMESPACE)
         if value is None:
             return None
         known = json.loads(value)

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from crnn.errors import BundleError, CrnnError
 from crnn.heap import search_after
 from jobs import cli
+from jobs.ray_internals import versioned
 from jobs.serving import ingress
 from jobs.serving.accepted import Accepted
 from jobs.serving.assembly import assembled
@@ -103,7 +104,9 @@ def application(settings: ServeSettings) -> serve.Application:
     arguments = cli.as_mapping(settings)
     config = {"bundle": arguments.pop("bundle"), "digest": arguments.pop("digest")}
     plain = cast(serve.Deployment, serve.deployment(serve.ingress()(Recognition)))
-    deployment = plain.options(
+    deployment = versioned(
+        plain,
+        _version(arguments),
         name=DEPLOYMENT,
         user_config=config,
         max_ongoing_requests=_ONGOING_REQUESTS,
@@ -118,8 +121,6 @@ def application(settings: ServeSettings) -> serve.Application:
             "num_gpus": settings.gpus_per_replica,
         },
         logging_config=LoggingConfig(enable_access_log=settings.access_log),
-        version=_version(arguments),
-        _internal=True,  # version: another bundle alone reconfigures replicas, and restarts none
         **scaling,
     )
     return deployment.bind(arguments)

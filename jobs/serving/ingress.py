@@ -14,8 +14,8 @@ import sys
 from collections.abc import MutableMapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
+from jobs.ray_internals import confine_replica_port
 from jobs.serving import edge
 from jobs.serving.settings import BACKSTOP_S, Here, ServeSettings
 
@@ -112,19 +112,10 @@ def apply(variables: dict[str, str], to: MutableMapping[str, str] = os.environ) 
 def confine_replica() -> None:
     """Within a replica of a cluster started here, before it serves: shut its open side door.
 
-    For calls from other deployments Serve opens a port on every interface that takes pickles
-    from anyone. Nobody but this machine's proxy may call; no setting says so.
+    Only this machine's proxy may call.
     """
-    if os.environ.get(_LOCAL_VARIABLE) != "1":
-        return
-    from ray.serve._private import replica
-
-    add_port = replica.add_port_to_grpc_server
-
-    def add_local_port(server: Any, address: str) -> int:
-        return int(add_port(server, address.replace("[::]", "127.0.0.1")))
-
-    replica.add_port_to_grpc_server = add_local_port
+    if os.environ.get(_LOCAL_VARIABLE) == "1":
+        confine_replica_port("127.0.0.1")
 
 
 def check_free(host: str, port: int) -> None:

@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import Any
 
 from ray.train.torch import TorchConfig
-from ray.train.torch.config import _TorchBackend
 from torch.distributed import TCPStore
 
 from jobs import private_cluster
@@ -26,11 +25,14 @@ def torch_config() -> TorchConfig:
 @dataclass
 class _PrivateConfig(TorchConfig):
     @property
-    def backend_cls(self) -> type[_TorchBackend]:
+    def backend_cls(self) -> type[Any]:
         return _PrivateBackend
 
 
-class _PrivateBackend(_TorchBackend):
+_Backend: Any = TorchConfig().backend_cls
+
+
+class _PrivateBackend(_Backend):
     def on_start(self, worker_group: Any, backend_config: Any) -> None:
         worker_group.execute(confine)
         super().on_start(worker_group, backend_config)

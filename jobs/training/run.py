@@ -247,7 +247,7 @@ def _fit(
             storage_filesystem=filesystem,
             worker_runtime_env={"env_vars": _WORKER_ENV},  # type: ignore[call-arg]
             failure_config=ray.train.FailureConfig(max_failures=settings.max_failures),
-            callbacks=[FailureTeller(board)],  # type: ignore[list-item]
+            callbacks=[FailureTeller(board)],
             checkpoint_config=ray.train.CheckpointConfig(
                 num_to_keep=1, checkpoint_score_attribute="score"
             ),

@@ -8,16 +8,19 @@ from __future__ import annotations
 from typing import Any
 
 import ray.train
-from ray.train.v2._internal.execution.callback import ControllerCallback
 
 from crnn.errors import WorkersLostError
 from jobs.failures import in_short
+from jobs.ray_internals import controller_callback
 
 _MOST = 5
 """Reasons told of one stop: what fails everywhere fails in as many ways as there are ranks."""
 
 
-class FailureTeller(ControllerCallback):
+_Callback: Any = controller_callback()
+
+
+class FailureTeller(_Callback):
     """Says on the run's board why workers stopped, or why there were none."""
 
     def __init__(self, board: Any) -> None:
