@@ -28,7 +28,7 @@ class PatientS3FileSystem(fs.S3FileSystem):
 
 
 class WholeLocalFileSystem(fs.LocalFileSystem):
-    """A local one where a file that is written anew is the old one until it is closed.
+    """A local one where a file being rewritten keeps its old content until it is closed.
 
     So it is in an object store. A process that is killed while it writes leaves the old file, and
     perhaps a hidden one beside it.

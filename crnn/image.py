@@ -39,7 +39,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF
 """All that is decoded: bytes never choose another of Pillow's plugins (EPS runs Ghostscript).
 ``JPEG`` takes MPO, ``PPM`` the whole Netpbm family."""
 Pixels = NDArray[np.uint8]
-"""Of a whole picture, upright and opaque: ``HW`` (grey) or ``HWC`` (RGB)."""
+"""A whole picture, upright and opaque: ``HW`` (grey) or ``HWC`` (RGB)."""
 _PILLOW_MODULES = r"PIL\."
 _SHRINKING = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR}
 _ROUNDING: Mapping[str, Callable[[float], int]] = {"nearest": round, "up": math.ceil}
@@ -53,7 +53,7 @@ _ON_ITS_SIDE = (5, 6, 7, 8)
 _JFIF_LENGTHS = (1, 2)
 """Its units of density that are lengths: inch and cm."""
 _LEAST_DPI = 10.0
-"""Files say 1 where nobody knew."""
+"""Files say 1 where the resolution is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -153,7 +153,7 @@ class _Shift:
         done = []
         for reply in self._child.exchange(timeout_s - self._child.quiet_s()):
             if isinstance(reply, Ready) or not self.sent:
-                raise ChildLostError("it answered what nobody asked")
+                raise ChildLostError("it answered a request that was not sent")
             self._has_answered = True
             self.sent[0].results.append(reply)
             if self.sent[0].is_done():

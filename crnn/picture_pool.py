@@ -100,7 +100,7 @@ class PicturePool:
         ]
         self._starting = threading.Lock()
         self._has_started = False
-        self._end = weakref.finalize(self, work.close)  # collected or at exit; waits for nobody
+        self._end = weakref.finalize(self, work.close)  # collected or at exit; doesn't wait
 
     def __enter__(self) -> PicturePool:
         return self

@@ -37,7 +37,7 @@ width, its height and how many pages there are."""
 _READY, _PREPARED, _FAILED, _PAGE = 1, 2, 3, 4
 _NOTHING = (0.0,) * 8
 _CHANNELS = 3
-"""Of a page: RGB."""
+"""Channels of a page: RGB."""
 
 
 class Ready:

@@ -30,7 +30,7 @@ _NUMBERS = frozenset({"EN", "AN"})
 _TURNING = frozenset({"R", "AL", "AN"})
 _MARKS = "NSM"
 _NO_LETTERS = frozenset({"B", "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
-"""Bidirectional classes of controls; they have no effect here, as nobody sees them."""
+"""Bidirectional classes of controls; they have no effect here, as they are invisible."""
 _PLAIN_CONTROL = "\u200b"
 _MOST_TRIED = 16
 """Candidates for a text whose order is not found at once."""
@@ -200,8 +200,8 @@ def _candidates(letters: Sequence[_Letter], base: str) -> Iterator[list[tuple[_L
     """Logical orders of letters seen in a picture, the likeliest first.
 
     Read as if it were logical the picture's order is turned back, save where numbers and what is
-    between them depend on their neighbours. Then the same from the other side, then whatever
-    levels (UAX #9) these may have.
+    between them depend on their neighbours. Then the same from the other side, then all
+    levels (UAX #9) that these may have.
     """
     yield [(letters[i], odd) for i, odd in _laid(letters, base)]
     if base == "rtl":

@@ -1,7 +1,7 @@
 """Typed command lines: a config dataclass becomes flags, help and YAML keys.
 
 Exit status: 0 done, 1 a ``CrnnError`` (bad data, bundle, placement) or a file that may not be
-used, 2 bad arguments, 130 Ctrl-C, 141 when nobody reads the output any longer, as in
+used, 2 bad arguments, 130 Ctrl-C, 141 when the reader of the output has gone, as in
 ``--help | head``.
 """
 

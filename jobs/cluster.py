@@ -21,8 +21,8 @@ from crnn.errors import PlacementError
 from jobs import private_cluster
 from jobs.ray_internals import PROGRESS_LOGGER, cluster_parameters
 
-# A cluster of one job on one machine has no dashboard, no spot nodes, and nobody who reads its
-# metrics; what gathers them takes CPU from the training.
+# A cluster of one job on one machine has no dashboard and no spot nodes, and its metrics are not
+# read; collecting them takes CPU from the training.
 _LOCAL_ENV = {
     "RAY_enable_metrics_collection": "0",
     "RAY_task_events_report_interval_ms": "0",

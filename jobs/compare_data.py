@@ -55,7 +55,7 @@ class CompareSettings(CompareConfig):
     out: str = ""
     """Folder of the page: a path, s3:// or gs:// address; default: comparison-<time>."""
     unfinished: bool = False
-    """Of two results of bulk jobs: accept those of a job that is not complete."""
+    """Accept results of a bulk job that is not complete."""
     address: ClusterAddress = ""
 
 

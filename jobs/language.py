@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from crnn.charset import Charset
 
 _LINES = 12
-"""One text of so many is a line of several words."""
+"""One text in this many is a line of several words."""
 _MOST_CHARACTERS = 64
 
 

@@ -1,4 +1,4 @@
-"""A cluster of one machine: reached from nowhere else, and there by nobody without its token.
+"""A cluster of one machine: reachable only from there, and only with its token.
 
 Anyone who reaches the ports of a Ray cluster can run code on it, and Ray opens them on every
 interface of a machine. One that is started for a job has its address on the loopback interface, so

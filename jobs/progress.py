@@ -21,7 +21,7 @@ class ProgressLines:
     ) -> None:
         """Takes in that ``done`` of ``total`` are done; the first call starts the clock.
 
-        ``final`` is false while ``total`` still grows: then nobody knows how much is left.
+        ``final`` is false while ``total`` still grows: then the time left is unknown.
         ``paced`` is how much of what the rate counts is done, if that isn't ``unit``.
         """
         now = time.monotonic()

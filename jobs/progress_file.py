@@ -1,6 +1,6 @@
 """How far a job is, as a small JSON file that other programs read while it runs.
 
-Written anew every few seconds and at the end, whole each time. A job that is started again with
+Rewritten as a whole every few seconds and at the end. A job that is started again with
 the same file counts on from what it had done before.
 """
 

@@ -54,7 +54,7 @@ def cluster_parameters(**ours: Any) -> Iterator[list[Any]]:
 
 
 def read_environment_again() -> None:
-    """Let Ray read its settings and its token anew: it has done so when it was imported."""
+    """Let Ray read its settings and its token again: it did so when it was imported."""
     ray_part("ray._raylet:Config.initialize")("")
     ray_part("ray._raylet:AuthenticationTokenLoader.reset_cache")(
         ray_part("ray._raylet:AuthenticationTokenLoader.instance")()

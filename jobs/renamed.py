@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 RENAMED = {"decoders": "decode_processes"}
-"""Old name → new name, in whichever config; ``decoders`` was a letter apart from ``decoder``."""
+"""Old name → new name, in any config; ``decoders`` was a letter apart from ``decoder``."""
 _FLAG = re.compile(r"(--(?:[\w-]+\.)*)(\w+)(=.*)?", re.DOTALL)
 
 

@@ -25,7 +25,7 @@ from crnn.errors import DataError
 from pipelines.stores import write_new
 
 QUIET_S = 120.0
-"""Silence, s, after which nobody is taken to be at work in a folder of an object store."""
+"""Silence, s, after which no job is assumed to be at work in a folder of an object store."""
 
 SIGN_NAME = "at_work.json"
 """The sign of life of a job that is at work in a folder of an object store."""

@@ -99,9 +99,9 @@ def release(uri: str) -> None:
 
 
 def delete_from(uri: str, part: int, plan: int) -> None:
-    """Of an unfinished folder, remove the plans and the parts with these numbers and higher ones.
+    """Remove the plans and the parts with these numbers and higher ones from an unfinished folder.
 
-    What says that a part is done goes first.
+    The markers of finished parts are deleted first.
     """
     numbered = re.compile(rf"({PARTS_NAME}|rejects)?/?(plan|part)-(\d+)(-\d+)?\.(json|parquet)")
     start = len(storage.resolve(uri)[1].rstrip("/")) + 1

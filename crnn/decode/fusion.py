@@ -1,7 +1,7 @@
 """Best paths where the network is sure; else a beam that weighs in a language model.
 
 Shallow fusion (Hannun et al. 2014; Gulcehre et al. 2015) by prefix beam search over N samples at a
-time: one step of the beam is a few operations on arrays, whatever N. What is read in a picture
+time: one step of the beam is a few operations on arrays for any N. What is read in a picture
 depends on that picture alone. Shape suffixes: T time steps, N batch, C classes, G steps that are
 left when runs of blanks are one, W prefixes of the beam, K characters tried a step.
 """
@@ -88,7 +88,7 @@ class _Beam:
     worth: NDArray[np.float64]
     """What the language model and the bonus give, nats."""
     state: NDArray[np.int64]
-    """Of the language model."""
+    """State of the language model."""
     name: NDArray[np.uint64]
     """A number that tells prefixes apart."""
     parent: NDArray[np.uint64]

@@ -30,7 +30,7 @@ _EDGE = 0
 MOST_ORDER = 7
 _MOST_CHARACTERS = 250
 _LEAST = 1e-6
-"""Share of a state's probability that is left for what it never saw, whatever was rounded."""
+"""Share of a state's probability that is always left for unseen characters, despite rounding."""
 
 
 def folded(character: str) -> str:
@@ -98,7 +98,7 @@ class LanguageModel:
             raise ValueError(f"order is {order}; expected 1 (characters alone) to {MOST_ORDER}")
         if len(known) > _MOST_CHARACTERS:
             raise ValueError(
-                f"the charset has {len(known):,} characters whatever their case; a language model "
+                f"the charset has {len(known):,} characters, ignoring case; a language model "
                 f"takes at most {_MOST_CHARACTERS}"
             )
         ids, places = _edged(texts, known)

@@ -1,14 +1,14 @@
 """Pictures waiting by bucket, and which of them make the next batch.
 
 An engine that is free takes the bucket whose first picture's turn is first, as much of it as one
-batch holds. Turns are the order in which pictures came, but a request's second one lets some
-go before it that come later, its third one twice as many: who sends one picture doesn't wait for
-all that others sent at once, and nobody waits for ever. While an engine works, pictures gather by
-themselves; so batches are small when there is little to do and full when there is much. A short
-wait is worth it only where more may come of it: while other pictures are being decoded, and, where
-no core rests, for an engine that is free beside one that works. A spare engine, one beside as many
-as have cores of their own, works while cores rest: on a core that is taken from others it would
-only make batches smaller.
+batch holds. Turns are the order in which pictures came, but a request's second one lets some go
+before it that come later, its third one twice as many: who sends one picture doesn't wait for all
+that others sent at once, and every picture is read eventually. While an engine works, pictures
+gather by themselves; so batches are small when there is little to do and full when there is much.
+A short wait is worth it only where more may come of it: while other pictures are being decoded,
+and, where no core rests, for an engine that is free beside one that works. A spare engine, one
+beside as many as have cores of their own, works while cores rest: on a core that is taken from
+others it would only make batches smaller.
 """
 
 from __future__ import annotations

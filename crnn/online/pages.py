@@ -43,7 +43,7 @@ class OnlinePageRequest:
     pages: PageRequest = field(default_factory=PageRequest)
     """How they are opened; its number means nothing."""
     most_pages: int = 32
-    """Of all files together."""
+    """Maximum number of pages of all files together."""
     longest_px: int = LONGEST_PX
     """Longest side to which a page is shrunk to find its text, px."""
     decoder: Decoder | None = None

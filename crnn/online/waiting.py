@@ -76,7 +76,7 @@ class Waiting:
         self.call(self._fail_all, error)
 
     def call(self, call: Callable[[_Argument], None], argument: _Argument) -> None:
-        """In the loop, from any thread; without a loop nobody waits."""
+        """In the loop, from any thread; without a loop there are no waiting callers."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # closed
                 self._loop.call_soon_threadsafe(call, argument)

@@ -35,7 +35,7 @@ DETECTOR_FAILED = "detector_failed"
 _SAID = 200
 """Characters of the graph's own message."""
 _BLANK_HW = (64, 96)
-"""Of the page on which it is tried, px."""
+"""Size of the blank page on which the graph is tried, px."""
 _LEVEL = 0.08
 """Rise of a line, as a share of its height, up to which its region is a box on whole pixels, which
 is copied, not warped."""

@@ -61,7 +61,7 @@ class Second:
 
     then: Then
     recognizer: Recognizer
-    """Of the bundle of ``then``."""
+    """Recognizer of the bundle of ``then``."""
     decode: Decoder
 
     def reading(self, *, chars: bool) -> SecondReading:

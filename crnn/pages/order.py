@@ -27,7 +27,7 @@ FILLED = 0.55
 SAME_ROW = 0.5
 """Share of the lower one's height by which neighbours of a row overlap at least."""
 MOST_BANDS = 200
-"""Of a column that are looked at together: a page of noise has thousands."""
+"""Maximum number of bands of a column considered together: a page of noise has thousands."""
 
 Boxes = NDArray[np.float64]
 """``(N, 4)``: left, top, right, bottom, px, of regions whose text runs to the right."""

@@ -1,6 +1,6 @@
 """The pages of a TIFF by its directories, each of which says where the next one lies (TIFF 6.0,
-section 2; BigTIFF). Found in one pass: a decoder that is asked for page after page begins anew
-each time, and takes the square of their number.
+section 2; BigTIFF). Found in one pass: a decoder that is asked for page after page starts from the
+beginning each time, which takes quadratic time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def is_tiff(data: bytes) -> bool:
 
 
 def directories(data: bytes, most: int) -> list[int]:
-    """Where the directory of each page lies, at most so many; none twice, however they loop.
+    """Where the directory of each page lies, at most ``most``; none twice, even if they loop.
 
     The last one may lie beyond the file's end, in one that is cut short.
     """

@@ -76,7 +76,7 @@ def _sides(corners: Corners) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _numbered(found: Sequence[Found], quarters: int) -> list[Found]:
-    """The same regions, whose text begins at the corner that is so many further, clockwise."""
+    """The same regions, with their first corner, where the text begins, ``quarters`` further."""
     at = 2 * quarters
     return [Found(cast(Region, one.region[at:] + one.region[:at]), one.score) for one in found]
 

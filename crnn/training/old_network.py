@@ -17,7 +17,8 @@ from crnn.model import CRNN
 from crnn.training.batch import ReadyBatch
 
 WEIGHT = 2.0
-"""Of the divergence from what the old network gave, beside the CTC loss of other samples."""
+"""Weight of the divergence from the old network's output, relative to the CTC loss of other
+samples."""
 
 
 class OldNetwork:

@@ -1,4 +1,4 @@
-"""A request's body and query → pictures and options, whichever way they are written.
+"""A request's body and query → pictures and options, in any of the forms that are accepted.
 
 ``POST /v1/recognize`` takes multipart with ``files``, and JSON with ``images``; ``POST /v1/pages``
 has ``pages`` in their place, and two options more.
@@ -58,10 +58,10 @@ class Options:
     min_confidence: float = 0.0
     """Readings with a lower confidence have an error too, ``low_confidence``."""
     dpi: int | None = None
-    """Of pages: dots per inch at which a PDF is drawn; None for the service's."""
+    """For pages: dots per inch at which a PDF is drawn; None: the service's default."""
     detect_px: int | None = None
-    """Of pages: longest side to which one is shrunk to find its text, px; None for the
-    service's."""
+    """For pages: longest side, px, to which a page is shrunk to find its text; None: the service's
+    default."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -142,7 +142,7 @@ def _ours(found: re.Match[bytes]) -> bytes:
 def _copy(binary: Path, folder: Path) -> Path:
     """The program that answers as we do, beside a link to the libraries that it looks for there.
 
-    Serve starts HAProxy anew while the one before still runs: what is there already is taken.
+    Serve starts a new HAProxy while the previous one still runs: what is there already is taken.
     """
     ours = folder / "answering" / "haproxy"
     if ours.exists():

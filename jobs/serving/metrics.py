@@ -40,13 +40,13 @@ REQUESTS = Kind(
 )
 REQUEST_S = Kind(
     name="crnn_request_seconds",
-    help="From a request's headers to its answer.",
+    help="Time from a request's headers to its answer, seconds.",
     labels=("path",),
     bounds=SECONDS,
 )
 PICTURES = Kind(
     name="crnn_pictures",
-    help="Pictures answered: read, or the code of their error.",
+    help="Pictures answered, by outcome: read, or the error code.",
     labels=("outcome",),
 )
 READ_BY = Kind(
@@ -56,47 +56,53 @@ READ_BY = Kind(
 )
 BATCH_PICTURES = Kind(
     name="crnn_batch_pictures",
-    help="Pictures in a pass of the engine.",
+    help="Pictures in one engine pass.",
     bounds=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
 )
 DECODE_S = Kind(
     name="crnn_decode_seconds",
-    help="From taking a batch's pictures in to having them decoded; the longest of them.",
+    help="Longest decoding time of a picture in a batch, from its arrival, seconds.",
     bounds=SECONDS,
 )
 QUEUE_S = Kind(
     name="crnn_queue_seconds",
-    help="That a batch's decoded pictures waited for the engine; the longest of them.",
+    help="Longest wait of a decoded picture in a batch for the engine, seconds.",
     bounds=SECONDS,
 )
-ENGINE_S = Kind(name="crnn_engine_seconds", help="That a pass of the engine took.", bounds=SECONDS)
+ENGINE_S = Kind(
+    name="crnn_engine_seconds", help="Duration of one engine pass, seconds.", bounds=SECONDS
+)
 CONFIDENCE = Kind(
     name="crnn_confidence",
-    help="The calibrated probability that a text is right.",
+    help="Confidence of a text: the calibrated probability that it is right.",
     bounds=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0),
 )
 PAGES = Kind(
     name="crnn_pages",
-    help="Whole pages answered: read, or the code of their error.",
+    help="Whole pages answered, by outcome: read, or the error code.",
     labels=("outcome",),
 )
 PAGE_LINES = Kind(name="crnn_page_lines", help="Lines read on whole pages.")
 PAGE_S = Kind(
     name="crnn_page_seconds",
-    help="From opening a page to having read it.",
+    help="Time to open and read one page, seconds.",
     bounds=SECONDS,
 )
 PAGES_WAITING = Kind(
-    name="crnn_pages_waiting", help="Pages taken in and not yet answered.", is_gauge=True
+    name="crnn_pages_waiting", help="Pages accepted and not yet answered.", is_gauge=True
 )
-ROLLS = Kind(name="crnn_bundle_rolls", help="Bundles rolled in, or refused.", labels=("outcome",))
+ROLLS = Kind(
+    name="crnn_bundle_rolls",
+    help="Bundles loaded into the running service, by outcome.",
+    labels=("outcome",),
+)
 WAITING = Kind(
-    name="crnn_pictures_waiting", help="Pictures taken in and not yet answered.", is_gauge=True
+    name="crnn_pictures_waiting", help="Pictures accepted and not yet answered.", is_gauge=True
 )
-HELD = Kind(name="crnn_body_bytes", help="Bytes of bodies that are being received.", is_gauge=True)
+HELD = Kind(name="crnn_body_bytes", help="Bytes of request bodies being received.", is_gauge=True)
 MODEL = Kind(
     name="crnn_model",
-    help="1 for the bundle in use, for each of the two of a cascade.",
+    help="1 for the bundle in use; for a cascade, for each of its two bundles.",
     labels=("name", "digest", "engine"),
     is_gauge=True,
 )

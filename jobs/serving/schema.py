@@ -47,7 +47,7 @@ _STRICT = {"additionalProperties": False}
 
 
 def reading_options(limits: Limits) -> Schema:
-    """The options of whatever reads, by name."""
+    """The options of a request that reads pictures, by name."""
     return {
         "chars": {
             "type": "boolean",

@@ -31,7 +31,7 @@ REPLAYED = "replay"
 MOST_RENDERED = 50_000
 """Pictures; if all epochs need more, they are repeated."""
 LINES_SHARE = 0.25
-"""Of the pictures, where there is a space to write lines with."""
+"""Share of the pictures that are lines, if the charset has a space."""
 KEPT_SAMPLES = 1000
 WORD_LENGTH, LINE_LENGTH = 24, 48
 _LEAST_PART = 64
@@ -51,7 +51,7 @@ class Replay:
     characters: str = ""
     """Those that are not to be forgotten."""
     digests: tuple[str, ...] = ()
-    """Of the manifests of ``sources``."""
+    """Digests of the manifests of ``sources``."""
     id_prefixes: tuple[str, ...] = ()
     """What the ids of its samples begin with."""
 

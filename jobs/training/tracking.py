@@ -43,7 +43,7 @@ class Sink(Protocol):
         """Keeps the settings."""
 
     def metrics(self, values: Mapping[str, float], samples: int) -> None:
-        """Keeps metrics of the moment at which so many samples had been seen."""
+        """Logs metrics at the step given by the number of samples seen."""
 
     def artifact(self, name: str, folder: Path) -> None:
         """Keeps the files of a local folder."""

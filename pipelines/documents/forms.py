@@ -17,7 +17,7 @@ class Form(NamedTuple):
     """One of them."""
 
     suffix: str
-    """Of its files."""
+    """Suffix of its files."""
     media_type: str
     writer: Writer | None
     """None for PDF, which takes the pictures too."""

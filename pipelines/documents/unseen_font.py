@@ -16,7 +16,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 _UNITS_PER_EM, _WIDTH = 1000, 500
 _NAME = "Unseen"
 _MOST_LINES = 100
-"""Of a block of a CMap."""
+"""Maximum number of lines in a block of a CMap."""
 _CMAP = """/CIDInit /ProcSet findresource begin
 12 dict begin
 begincmap

@@ -70,7 +70,7 @@ class Changes:
     same_text: int = 0
     """Matched pictures that both sides read alike."""
     confidence_moved: float = 0.0
-    """Of these, the sum of second less first."""
+    """Sum over these of the second confidence minus the first."""
     examples: list[dict[str, Any]] = field(default_factory=list)
     """Rows of ``CHANGED_SCHEMA``: the texts that changed and have most to tell, most first."""
 

@@ -58,7 +58,7 @@ class Side:
     models: Counter[str] = field(default_factory=Counter)
     """Rows by the digest of the bundle that read them, those with an error included."""
     characters: Counter[str] = field(default_factory=Counter)
-    """Of the texts that were read."""
+    """Counts of the characters that were read."""
     confident: int = 0
     """Rows that have a confidence, and the sum of those:"""
     confidence: float = 0.0

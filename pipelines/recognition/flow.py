@@ -306,7 +306,7 @@ def _utc(moment: float) -> str:
 
 
 def _outcomes(work: Work) -> Iterator[ChunkOutcome | None]:
-    """Of every chunk when its rows are written; None after a moment in which there was none."""
+    """The outcome of each chunk, when its rows are written; None after a moment without one."""
     config_ref: ray.ObjectRef | None = None
     options = work.read.options
     then = work.read.then

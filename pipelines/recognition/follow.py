@@ -30,7 +30,8 @@ from pipelines.stores import NothingThereError
 _GRACE_S = 30.0
 _RECENT_S = 60.0
 _LONGEST_PAUSE = 32
-"""A listing that fails is tried again after a pause; the next is twice as long, up to so many."""
+"""Longest pause before a failed listing is tried again, as a multiple of the first; each pause is
+twice as long as the one before."""
 _SWEEP_SHARE = 10
 """Sweeping reads the keys of all results: after it, reading goes on for this many times as long."""
 
@@ -52,7 +53,7 @@ class Followed:
     rounds: int
     """Listings that are over."""
     lag: Lag | None
-    """Of the chunks of the last minute; None where there were none that had to wait."""
+    """Lag of the chunks of the last minute; None if none had to wait."""
     trouble: str
     """Why the last listing failed; empty where it didn't."""
 
@@ -164,7 +165,7 @@ class Follow:
         return Followed(rounds=self._rounds, lag=lag, trouble=self._trouble)
 
     def lag(self) -> Lag | None:
-        """Of the whole run; None where nothing came while it ran."""
+        """Lag of the whole run; None if nothing new arrived while it ran."""
         return _lag(self._lags)
 
 

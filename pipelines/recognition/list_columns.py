@@ -1,6 +1,6 @@
 """What the columns of a list of pictures mean: its header, in the names that people use.
 
-Every column has a meaning, or is named in an error: one that nobody uses is often a box under
+Every column has a meaning, or is named in an error: an unused one is often a box under
 another name, and then whole pages would be read as one word.
 """
 

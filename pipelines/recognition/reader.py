@@ -56,7 +56,7 @@ class ChunkOutcome:
     errors: Counter[str]
     """By code."""
     counted: Counted | None
-    """Of whole pages; None where inputs were read whole."""
+    """Counts of whole pages; None if each input is one picture."""
     began: float
     """When its first picture was fetched, s since 1970, by the clock of its node."""
     ended: float

@@ -44,8 +44,8 @@ clockwise) as ``crnn.Result`` has them."""
 
 PAGE, LINE = pa.field("page", pa.int32()), pa.field("line", pa.int32())
 PAGE_SCHEMA = pa.schema([*[*RESULT_SCHEMA][:2], PAGE, LINE, *[*RESULT_SCHEMA][2:]])
-"""Of a job that reads whole pages. Both count from 1; ``page`` is null where the file can't be
-opened, ``line`` where there is none: of a page without text, or that can't be opened."""
+"""Schema of a job that reads whole pages. Both numbers count from 1; ``page`` is null where the
+file can't be opened, ``line`` if the page has no text or can't be opened."""
 NO_TEXT = "no_text"
 """Not an error in the results: a row with an empty text, no line and no confidence."""
 

@@ -24,7 +24,7 @@ from pipelines.sources.files import MAX_PICTURE_BYTES, bounded, too_large
 NOT_ALLOWED = "not_allowed"
 """Error of an input that lies outside the folders that a job may read."""
 _LONGEST_ADDRESS = 4 * 4096
-"""Of a path of 4,096 bytes, written with % codes."""
+"""Length of a path of 4,096 bytes when percent-encoded, with some room."""
 UNOPENED = frozenset({"not_found", "unreadable", NOT_ALLOWED, BAD_LINE})
 """Errors of inputs of which not a byte was read."""
 REMOTE_THREADS = 16

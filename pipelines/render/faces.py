@@ -65,7 +65,7 @@ class Face:
     hairline: bool
     """Whether it calls itself one of the thinnest weights."""
     build: Build | None
-    """How wide and bold it is; None where nobody asked, or there is nothing to tell by."""
+    """How wide and bold it is; None if not measured, or if it can't be measured."""
 
 
 def read_faces(path: Path, characters: str, *, builds: bool = False) -> Iterator[Face]:
@@ -73,7 +73,7 @@ def read_faces(path: Path, characters: str, *, builds: bool = False) -> Iterator
 
     With ``builds`` they say how wide and bold they are, and the thinnest are not left out.
     """
-    logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of bytes nobody needs
+    logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of irrelevant bytes
     for index in range(_count(path)):
         try:
             drawing = _face_to_draw(path, index)

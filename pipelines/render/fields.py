@@ -1,4 +1,4 @@
-"""Random fields, made once a process and cut anew for each picture: noise, grain, clutter.
+"""Random fields, made once a process and cut at random for each picture: noise, grain, clutter.
 
 Cutting a piece at a random place costs a fiftieth of drawing its values. Fields are the same in
 every process, so a cut depends on its place alone.

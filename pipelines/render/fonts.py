@@ -59,7 +59,7 @@ class Font:
     digest: str = ""
     """SHA-1 of the file, by which another machine knows its copy; empty: not checked."""
     build: Build | None = None
-    """How wide and bold it is; None where nobody asked."""
+    """How wide and bold it is; None if not measured."""
     hairline: bool = False
     """Whether it is one of the thinnest weights, drawn only where thin faces are asked for."""
 

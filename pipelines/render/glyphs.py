@@ -27,7 +27,7 @@ Mask = NDArray[np.uint8]
 _FACES = 512
 _GLYPHS_BYTES = 64 << 20
 _GLYPH_BYTES = 600
-"""Of one besides its mask: its objects and its place."""
+"""Bytes of a glyph besides its mask: its objects and its place."""
 _KERNINGS = 32768
 _COMPLEX_SCRIPTS = (
     (

@@ -193,7 +193,7 @@ KINDS: dict[str, Kind] = {
 def chars_kind(characters: str, *, min_length: int = 2, max_length: int = MAX_LENGTH) -> Kind:
     """Uniform random strings over ``characters``, for charsets that no other kind knows.
 
-    A space is never first, last or doubled: at a picture's edge nobody could see it.
+    A space is never first, last or doubled: at a picture's edge it would be invisible.
     """
     visible = [c for c in characters if not c.isspace()]
     if not visible:

@@ -21,8 +21,8 @@ class ReviewConfig:
     limit: int = 500
     """Maximum number of pictures."""
     order: Literal["confidence", "random", "different"] = "confidence"
-    """Of the results below --below the least confident first, a random sample (the same every
-    time), or those whose texts are least like one another."""
+    """Which of the results below --below are taken: the least confident first, a random sample (the
+    same every time), or those whose texts are least alike."""
     per_kind: int = 0
     """Maximum number of pictures of each kind; 0: no maximum."""
     kind: Literal["characters", "length", "folder"] = "characters"

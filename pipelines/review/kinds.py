@@ -1,7 +1,7 @@
-"""Of which kind a reading is, and which texts are least like one another.
+"""The kind of a reading, and which texts are least alike.
 
-Labels are dear: of many doubtful readings a person should see some of each kind, and none that is
-nearly the same as one before.
+Labels are expensive: of many doubtful readings a person should see some of each kind, and
+none that is nearly the same as one before.
 """
 
 from __future__ import annotations

@@ -126,8 +126,8 @@ def _candidates(
 
 
 def _first(candidates: list[_Candidate], config: ReviewConfig) -> list[_Candidate]:
-    """Those that may still be taken, whatever comes: of ``different`` a random sample, of which as
-    many are kept as can be compared."""
+    """Those that may still be taken, however many follow; for ``different`` a random sample of as
+    many as can be compared."""
     if config.order == DIFFERENT:
         return heapq.nsmallest(_COMPARED, candidates)
     if not config.per_kind:

@@ -182,5 +182,5 @@ def _record(selection: Selection, config: ReviewConfig, review: Review) -> dict[
 
 
 def _page(row: Row) -> dict[str, int]:
-    """Of a job that reads whole pages."""
+    """The page of a row, if the job read whole pages."""
     return {"page": row["page"]} if row.get("page") else {}
