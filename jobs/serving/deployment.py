@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from typing import Any, cast
 
 from ray import serve
@@ -18,6 +19,7 @@ from jobs import cli
 from jobs.ray_internals import versioned
 from jobs.serving import ingress
 from jobs.serving.accepted import Accepted
+from jobs.serving.agreement import disagreement
 from jobs.serving.assembly import assembled
 from jobs.serving.metrics import Publisher, Tally
 from jobs.serving.service import Service
@@ -44,6 +46,8 @@ class Recognition:
         ingress.confine_replica()
         search_after(_SEARCHED_AFTER_OBJECTS)
         self._settings = from_arguments(arguments)
+        if differs := disagreement(os.environ, self._settings.limits):
+            log.warning(differs)
         self._tally = Tally()
         self._service = Service(self._settings, self._tally)
         self._publisher = Publisher(self._tally, self._service.gauges)

@@ -26,7 +26,7 @@ from jobs.serving.problems import RETRY_AFTER_S, Problem, ProblemError
 CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 CALLBACK = "jobs.serving.edge:middlewares"
 BODY_VARIABLE = "CRNN_SERVE_BODY_MB"
-"""The bound here; the application's own is ``Limits.body_mb``."""
+"""The bound here; the application's own is ``Limits.body_mb``: ``jobs.serving.agreement``."""
 _LINGER_S = 2.0
 _NOT_FROM_OUTSIDE = (
     *(b"x-request-timeout-seconds", b"x-request-disconnect-disabled"),
@@ -42,8 +42,12 @@ _WATCHED_BY_US = (b"x-request-disconnect-disabled", b"?1")
 def middlewares() -> list[Middleware]:
     """What Serve puts around the server of this process."""
     answer_with_problems()
-    body_mb = int(os.environ.get(BODY_VARIABLE, "") or Limits().body_mb)
-    return [Middleware(Edge, max_bytes=body_mb * MIB, is_replica=_is_replica())]
+    return [Middleware(Edge, max_bytes=body_mb(os.environ) * MIB, is_replica=_is_replica())]
+
+
+def body_mb(environment: Mapping[str, str]) -> int:
+    """The bound of bodies, MiB, in a process with this environment."""
+    return int(environment.get(BODY_VARIABLE, "") or Limits().body_mb)
 
 
 class Edge:

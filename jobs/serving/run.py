@@ -125,6 +125,7 @@ def _cluster(here: Here, settings: ServeSettings) -> Iterator[None]:
     import ray
 
     from jobs.cluster import connect
+    from jobs.serving.agreement import differences
 
     with _said_plainly():
         connect(
@@ -133,6 +134,9 @@ def _cluster(here: Here, settings: ServeSettings) -> Iterator[None]:
             takes_jobs=settings.bulk.enabled,
             brings_project=True,
         )
+    if _joins(here):  # else this process has set what the front end finds
+        for difference in differences(settings.limits):
+            print(f"note: {difference}", flush=True)
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def test_a_service_brings_the_project_to_a_cluster_without_it(tmp_path: Path) ->
             tmp_path, "--address", head.address, *bulk, extra={"RAY_AUTH_MODE": "disabled"}
         ) as running,
     ):
+        assert re.search(r"note: node \S+: RAY_SERVE_HTTP_PROXY_CALLBACK\S+ isn't", running.log)
         check(running.url, tmp_path / "data")
 
 
