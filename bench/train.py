@@ -61,7 +61,7 @@ def ray_side(name: str, folder: Path, workers: int, threads: int, extra: list[st
     command += ["--data", str(folder / "train"), "--val", str(folder / "val")]
     command += ["--charset", CHARSET, "--storage-path", str(folder), "--name", run]
     command += ["--num-workers", str(workers), "--epochs", "1000", "--validate-every", NEVER]
-    command += ["--threads-per-worker", str(threads)]
+    command += ["--threads-per-worker", str(threads), "--replay", "0"]  # the same pictures
     return start(name, [*command, *extra], folder / f"{run}.log", Audit(folder / run))
 
 
