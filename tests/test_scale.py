@@ -1,39 +1,37 @@
-"""The arithmetic of docs/scale.md, and the driver's code that it drives."""
+"""The arithmetic of docs/scale.md, the page itself, and the driver's code that it measures."""
 
 from __future__ import annotations
 
 import json
+import re
 from math import ceil
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.sides import scale_costs, scale_driver
-from bench.sides.scale_costs import fitted
+from bench import scale
+from bench.sides import scale_costs, scale_rates
+from bench.sides.scale_costs import Assumptions
 from pipelines.agenda import WINDOW_CHUNKS
 from pipelines.recognition.plan import CHUNK_ROWS
-from pipelines.shards import ROW_GROUP_ROWS
-from pipelines.stream.plan import CHUNK_ROWS as STREAM_ROWS
+from tests.conftest import PROJECT_ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-KEPT = json.loads((ROOT / "docs" / "scale.json").read_text())
-
-
-@given(st.floats(1e-9, 1e-3), st.floats(0, 1e-9))
-def test_a_fit_finds_what_made_its_points(linear: float, square: float) -> None:
-    points = {n: linear * n + square * n * n for n in (10**5, 10**6, 10**7)}
-    found = fitted(points)
-    assert found.at(10**9) == pytest.approx(linear * 1e9 + square * 1e18, rel=1e-4)
-    assert found.error == pytest.approx(0, abs=1e-4)
+DOCS = PROJECT_ROOT / "docs"
+KEPT = json.loads((DOCS / "scale.json").read_text())
+MEASURED = {**KEPT["rates"], **KEPT["overhead"], **KEPT["listing"]}
 
 
-def test_a_fit_tells_how_far_it_was_from_its_largest_point() -> None:
-    points = {10**5: 1.0, 10**6: 10.0, 10**7: 200.0}  # twice what the first two promise
-    assert fitted(points).error == pytest.approx(0.5)
-    with pytest.raises(ValueError, match="at least 3"):
-        fitted({1: 1.0, 2: 2.0})
+def test_the_page_has_the_tables_that_the_command_prints() -> None:
+    page = (DOCS / "scale.md").read_text(encoding="utf-8")
+    for table in scale.show(Assumptions()).split("\n\n"):
+        assert table in page
+
+
+def test_the_bulk_job_s_share_of_the_limit_is_the_measured_one() -> None:
+    page = (DOCS / "performance.md").read_text(encoding="utf-8")
+    found = re.search(r"^\| files to Parquet, against decoding .*?\| (0\.\d\d) ", page, re.M)
+    assert found and float(found[1]) == Assumptions().bulk_efficiency
 
 
 @given(st.integers(1, 64), st.floats(0.01, 10), st.floats(0, 0.1))
@@ -49,34 +47,46 @@ def test_one_process_does_nothing_but_its_work() -> None:
     assert scale_costs.window_seconds(1, 0.5, 0.0, 0.0) == pytest.approx(WINDOW_CHUNKS * 0.5)
 
 
+def test_a_job_is_as_fast_as_the_slowest_of_what_it_needs() -> None:
+    def rates(nodes: int, jobs: int, **assumed: float) -> dict[str, float]:
+        assume = Assumptions(**assumed)  # type: ignore[arg-type]
+        return scale_costs.bulk_rates(nodes, jobs, MEASURED, assume, planned_s=1e-5, is_list=True)
+
+    assert rates(1, 1)["cores"] <= 16 * scale_costs.core_rate(MEASURED, Assumptions())
+    assert list(rates(64, 1).values()) == sorted(rates(64, 1).values())
+    assert next(iter(rates(4, 1, prefixes=1))) == "S3"
+    assert rates(1, 16)["S3"] == rates(1, 1)["S3"] / 16
+    assert rates(2, 1)["fetching"] == 2 * rates(1, 1)["fetching"]
+
+
+def test_larger_batches_make_fewer_blocks_and_pauses_cost_fast_jobs_more() -> None:
+    assume = Assumptions()
+    one = scale_costs.stream_rates(1, MEASURED, assume)
+    many = scale_costs.stream_rates(4, MEASURED, assume, 10 * scale.READY_BATCH_PIXELS)
+    assert many["blocks"] == pytest.approx(10 * one["blocks"])
+    assert many["GPUs"] == 4 * one["GPUs"]
+    kept = [scale_costs.with_pauses(rate, assume) / rate for rate in (1e3, 1e4, 1e5)]
+    assert 1 > kept[0] > kept[1] > kept[2] > 0
+
+
 def test_a_picture_was_asked_for_twice_and_a_chunk_written_once() -> None:
     store = KEPT["store"]
-    assert store["bulk GET crops"] == store["pictures"]
-    assert 0 <= store["bulk HEAD crops"] - store["pictures"] <= 1  # is it a prepared set?
-    assert store["bulk PUT results"] == store["chunks"] == ceil(store["pictures"] / CHUNK_ROWS)
+    assert store["GET crops"] == store["pictures"]
+    assert 0 <= store["HEAD crops"] - store["pictures"] <= 5  # what is at the address?
+    assert store["PUT model="] == store["chunks"] == ceil(store["pictures"] / CHUNK_ROWS)
 
 
 def test_requests_are_a_listing_two_a_picture_and_some_a_chunk() -> None:
     requests = scale_costs.bulk_requests(10**6, KEPT["store"])
     chunks = ceil(10**6 / CHUNK_ROWS)
-    assert requests["LIST"] == 1000 + 2 * ceil(chunks / 1000)
+    assert requests["LIST"] == 1000 + ceil(chunks / 1000)
     assert 2 * 10**6 < requests["GET"] + requests["HEAD"] < 2 * 10**6 + 20 * chunks
-    assert chunks < requests["PUT"] < 1.1 * chunks
-    fewer = scale_costs.bulk_requests(10**6, KEPT["store"], 8 * CHUNK_ROWS)
-    assert fewer["PUT"] < requests["PUT"] / 7
-    groups = ceil(10**6 / ROW_GROUP_ROWS)
-    assert scale_costs.stream_requests(10**6, KEPT["store"])["GET"] >= groups
+    assert requests["PUT"] == chunks
+    dollars = scale_costs.price({"LIST": 0, "PUT": 0, "GET": 1, "HEAD": 1}, Assumptions())
+    assert dollars == pytest.approx(0.8e-6)
 
 
 def test_drivers_own_code_plans_every_made_up_entry_once() -> None:
-    entries = 5 * CHUNK_ROWS + 7
-    found = scale_driver.bulk(entries, 4)
-    assert found["chunks"] == ceil(entries / CHUNK_ROWS)
-    assert found["tasks"] <= found["chunks"]
-    assert found["known_s"] > 0
-
-
-def test_drivers_own_code_plans_every_made_up_row_group_once() -> None:
-    found = scale_driver.stream(50 * ROW_GROUP_ROWS, 3700)
-    assert found["row_groups"] == 50
-    assert found["chunks"] == ceil(50 / ceil(STREAM_ROWS / ROW_GROUP_ROWS))
+    found = scale_rates.driver(5 * CHUNK_ROWS + 7)
+    assert found["chunks"] == 6
+    assert found["again_s"] > 0

@@ -1,28 +1,27 @@
-"""From measured rates and sizes to nodes, hours and requests: arithmetic, and nothing else.
+"""From measured rates and sizes to a job's pace and requests: arithmetic, and nothing else.
 
 A job is as fast as the slowest of what it needs at the same time; that one is its bottleneck.
-Measured figures come in as plain numbers by name; what nobody measured here is an ``Assumptions``.
+Measured figures come in as plain numbers by name; what was not measured is an ``Assumptions``.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
-import numpy as np
-
 from pipelines.agenda import WINDOW_CHUNKS
 from pipelines.recognition.flow import _tasks
-from pipelines.recognition.plan import CHUNK_ROWS, MOST_PLAN_CHUNKS
+from pipelines.recognition.plan import CHUNK_ROWS
 from pipelines.recognition.source import REMOTE_THREADS
-from pipelines.shards import ROW_GROUP_ROWS
 from pipelines.stream.assemble import READY_BATCH_PIXELS
 from pipelines.stream.flow import BLOCK_BATCHES, MAX_CHUNKS
 from pipelines.stream.plan import CHUNK_ROWS as STREAM_ROWS
 
 Figures = Mapping[str, float]
+PICTURE_REQUESTS = 2
+"""HEAD and GET."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +32,10 @@ class Assumptions:
     """Speed of a core there, relative to one here."""
     node_cores: int = 16
     """Cores of a CPU node."""
-    bulk_efficiency: float = 0.71
-    """Bulk reading end to end against decoding and engine alone: bench/bulk.py's figure."""
+    core_pictures_s: float = 0.0
+    """Pictures a second that a core decodes and reads alone; 0: as measured here."""
+    bulk_efficiency: float = 0.87
+    """Bulk reading end to end against decoding and engine alone, as docs/performance.md has it."""
     gpu_samples_s: float = 20_000.0
     """Samples a second that one GPU trains on."""
     gpu_node_cores: int = 8
@@ -53,76 +54,27 @@ class Assumptions:
     """Dollars for a million LIST or PUT requests."""
     get_price: float = 0.4
     """Dollars for a million GET or HEAD requests."""
-    node_price: float = 0.68
-    """Dollars for an hour of a CPU node."""
-    gpu_node_price: float = 1.21
-    """Dollars for an hour of a GPU node."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fit:
-    """A sum of powers of the size, through measured points."""
-
-    terms: tuple[tuple[int, float], ...]
-    """(exponent, coefficient)."""
-    error: float
-    """How far the fit through all points but the largest is from that one, as a share of it."""
-
-    def at(self, size: float) -> float:
-        """The value for this size."""
-        return _sum(self.terms, size)
-
-
-WORK = (1, 2)
-"""Exponents of a time: an amount for each entry, which grows with their number."""
-SPACE = (0, 1)
-"""Exponents of an amount of memory or disk: a fixed part, and an amount for each entry."""
-
-
-def fitted(points: Mapping[int, float], exponents: Sequence[int] = WORK) -> Fit:
-    """The fit through at least three (size, value), by least squares of relative errors; no
-    coefficient is below 0."""
-    if len(points) < 3:
-        raise ValueError(f"there are {len(points)} points; expected at least 3 to fit and to check")
-    largest = max(points)
-    rest = {size: value for size, value in points.items() if size != largest}
-    guess = _sum(_coefficients(rest, exponents), largest)
-    return Fit(
-        terms=_coefficients(points, exponents),
-        error=abs(guess - points[largest]) / points[largest],
-    )
-
-
-def bulk_requests(pictures: int, store: Figures, chunk_rows: int = CHUNK_ROWS) -> dict[str, int]:
-    """Requests of a bulk job over objects of a bucket, by kind."""
-    chunks = ceil(pictures / chunk_rows)
-    plans = ceil(chunks / MOST_PLAN_CHUNKS)
-    each = {name: count / store["chunks"] for name, count in store.items() if "results" in name}
-    plan = 1  # a HEAD and a GET of a chunk's row group in its plan
-    return {
-        "LIST": ceil(pictures / 1000) + 2 * ceil(chunks / 1000),
-        "HEAD": pictures + round(chunks * (each["report HEAD results"] + plan)),
-        "GET": pictures + round(chunks * (each["report GET results"] + plan)),
-        "PUT": round(chunks * each["bulk PUT results"]) + plans + 3,
+def bulk_requests(pictures: int, store: Figures) -> dict[str, int]:
+    """Requests of a bulk job over the objects of a bucket, by kind."""
+    chunks = ceil(pictures / CHUNK_ROWS)
+    of_chunks = {
+        kind: round(chunks * store[f"{kind} model="] / store["chunks"])
+        for kind in ("HEAD", "GET", "PUT")
     }
-
-
-def stream_requests(
-    samples: int, store: Figures, group_rows: int = ROW_GROUP_ROWS
-) -> dict[str, int]:
-    """Requests of one epoch of training over shards, the look at the labels included."""
-    groups = ceil(samples / group_rows)
-    each = {name: count / store["groups"] for name, count in store.items()}
     return {
-        "HEAD": round(groups * (each["train HEAD shards"] + each["scan HEAD shards"])),
-        "GET": round(groups * (each["train GET shards"] + each["scan GET shards"])),
+        "LIST": ceil(pictures / 1000) + ceil(chunks / 1000),
+        "HEAD": pictures + of_chunks["HEAD"],
+        "GET": pictures + of_chunks["GET"],
+        "PUT": of_chunks["PUT"],
     }
 
 
 def price(requests: Mapping[str, int], assume: Assumptions) -> float:
     """Dollars for these requests."""
-    dear = requests.get("LIST", 0) + requests.get("PUT", 0)
-    cheap = requests.get("GET", 0) + requests.get("HEAD", 0)
+    dear = requests["LIST"] + requests["PUT"]
+    cheap = requests["GET"] + requests["HEAD"]
     return (dear * assume.list_price + cheap * assume.get_price) / 1e6
 
 
@@ -138,85 +90,66 @@ def window_seconds(
     return execution_s + max(free)
 
 
+def core_rate(measured: Figures, assume: Assumptions) -> float:
+    """Pictures a second that a core reads in a bulk job."""
+    alone = assume.core_pictures_s or 1 / (measured["decode_s"] + measured["engine_s"])
+    return assume.core * assume.bulk_efficiency * alone
+
+
+def window_rate(cores: int, measured: Figures, assume: Assumptions) -> float:
+    """Pictures a second of a bulk job on these cores, its windows one after another."""
+    chunk_s = CHUNK_ROWS / core_rate(measured, assume)
+    task_s = measured["task_s"] / assume.core
+    return WINDOW_CHUNKS * CHUNK_ROWS / window_seconds(cores, chunk_s, task_s, assume.execution_s)
+
+
 def bulk_rates(
-    pictures: int, nodes: int, jobs: int, measured: Figures, planning: Fit, assume: Assumptions
+    nodes: int,
+    jobs: int,
+    measured: Figures,
+    assume: Assumptions,
+    *,
+    planned_s: float,
+    is_list: bool,
 ) -> dict[str, float]:
     """Pictures a second that each part of a bulk job can do, the slowest first.
 
-    One of ``jobs`` alike that share the store and nothing else; pictures and nodes are its own.
+    One of ``jobs`` alike that share the store and nothing else; the nodes are its own.
+    ``planned_s``: CPU seconds of the driver's plan for an input; ``is_list``: a list names them.
     """
-    core = assume.core
     cores = nodes * assume.node_cores
-    picture_s = measured["decode_s"] + measured["engine_s"] + measured["write_s"]
-    core_rate = core * assume.bulk_efficiency / picture_s
-    window_s = window_seconds(
-        cores, CHUNK_ROWS / core_rate, measured["task_s"] / core, assume.execution_s
+    listed_s = (planned_s + measured["list_row_s" if is_list else "bucket_key_s"]) / assume.core
+    listed_s += 0 if is_list else assume.list_wait_s / 1000
+    return _slowest_first(
+        {
+            "cores": window_rate(cores, measured, assume),
+            "fetching": cores * REMOTE_THREADS / assume.picture_wait_s,
+            "S3": assume.prefixes * assume.prefix_requests_s / PICTURE_REQUESTS / jobs,
+            "listing and planning": 1 / listed_s,
+        }
     )
-    plan_s = planning.at(pictures) / pictures / core
-    key_s = measured["bucket_key_s"] / core + assume.list_wait_s / 1000
-    rates = {
-        CORES: cores * core_rate,
-        "tasks of a window": WINDOW_CHUNKS * CHUNK_ROWS / window_s,
-        "fetching": cores * REMOTE_THREADS / assume.picture_wait_s,
-        "S3": assume.prefixes * assume.prefix_requests_s / REQUESTS / jobs,
-        BUCKET: 1 / (key_s + plan_s),
-        LIST: 1 / (measured["list_row_s"] / core + plan_s),
-    }
-    return dict(sorted(rates.items(), key=lambda entry: entry[1]))
-
-
-REQUESTS = 2
-"""A picture's: HEAD and GET, as ``scale_store.requests`` counts them."""
-CORES, BUCKET, LIST = "cores", "listing and planning", "planning"
-"""What may bound a bulk job; of the last two, the first of a bucket, the second of a list."""
 
 
 def stream_rates(
-    gpus: int,
-    measured: Figures,
-    driver: Figures,
-    assume: Assumptions,
-    batch_pixels: int = READY_BATCH_PIXELS,
+    gpus: int, measured: Figures, assume: Assumptions, batch_pixels: int = READY_BATCH_PIXELS
 ) -> dict[str, float]:
-    """Samples a second that each part of training can do, one GPU a node, the slowest first.
-
-    ``driver``: what ``scale_driver.stream`` says of a set of that size.
-    """
-    core = assume.core
+    """Samples a second that each part of training can do, one GPU a node, the slowest first."""
     block = BLOCK_BATCHES * batch_pixels / measured["ready_bytes"]
-    rates = {
-        "GPUs": gpus * assume.gpu_samples_s,
-        "the nodes' cores": gpus * assume.gpu_node_cores * core / assembled_s(measured, driver),
-        "blocks": block * core / measured["block_s"],
-        "tasks": STREAM_ROWS * core / measured["task_s"],
-    }
+    return _slowest_first(
+        {
+            "GPUs": gpus * assume.gpu_samples_s,
+            "the nodes' cores": gpus * assume.gpu_node_cores * assume.core / measured["assemble_s"],
+            "blocks": block * assume.core / measured["block_s"],
+            "tasks": STREAM_ROWS * assume.core / measured["task_s"],
+        }
+    )
+
+
+def with_pauses(rate: float, assume: Assumptions) -> float:
+    """The same, when all ranks wait for the next execution of the stream now and then."""
+    samples = MAX_CHUNKS * STREAM_ROWS
+    return samples / (samples / rate + assume.execution_s)
+
+
+def _slowest_first(rates: Mapping[str, float]) -> dict[str, float]:
     return dict(sorted(rates.items(), key=lambda entry: entry[1]))
-
-
-def assembled_s(measured: Figures, driver: Figures) -> float:
-    """CPU seconds for which a sample occupies data tasks."""
-    return measured["assemble_s"] + driver["config_open_s"] / STREAM_ROWS
-
-
-def waiting_s(samples: int, driver: Figures, assume: Assumptions) -> float:
-    """Seconds of an epoch in which all ranks wait for the next execution of the stream."""
-    turns = ceil(samples / (MAX_CHUNKS * STREAM_ROWS))
-    return turns * (assume.execution_s + driver["turn_s"] / assume.core)
-
-
-def _sum(terms: Sequence[tuple[int, float]], size: float) -> float:
-    return sum(factor * size**exponent for exponent, factor in terms)
-
-
-def _coefficients(
-    points: Mapping[int, float], exponents: Sequence[int]
-) -> tuple[tuple[int, float], ...]:
-    """Each exponent's; one that would be below 0 is left out."""
-    sizes = np.array(sorted(points), dtype=float)
-    values = np.array([points[int(size)] for size in sizes])
-    columns = np.stack([sizes**exponent / values for exponent in exponents], axis=1)
-    found, *_ = np.linalg.lstsq(columns, np.ones(len(sizes)), rcond=None)
-    if (found < 0).any():
-        kept = [exponent for exponent, factor in zip(exponents, found, strict=True) if factor >= 0]
-        return _coefficients(points, kept)
-    return tuple((int(e), float(f)) for e, f in zip(exponents, found, strict=True))
