@@ -35,22 +35,22 @@ def cluster_parameters(**ours: Any) -> Iterator[list[Any]]:
     usual_node = ray_part("ray._private.node:Node")
     _check_takes(usual, *ours)
     _check_takes(usual_node.kill_all_processes, "check_alive", "allow_graceful")
-    parameter, node = import_module(usual.__module__), import_module(usual_node.__module__)
+    parameter, node = ray_part("ray._private.parameter"), ray_part("ray._private.node")
     started: list[Any] = []
 
     def with_ours(**given: Any) -> Any:
         return usual(**(given | ours))
 
-    class Known(usual_node):  # type: ignore[misc]
+    class Known(usual_node):  # type: ignore[misc, valid-type]
         def __init__(self, *arguments: Any, **more: Any) -> None:
             started.append(self)
             super().__init__(*arguments, **more)
 
-    parameter.RayParams, node.Node = with_ours, Known  # type: ignore[attr-defined]
+    parameter.RayParams, node.Node = with_ours, Known
     try:
         yield started
     finally:
-        parameter.RayParams, node.Node = usual, usual_node  # type: ignore[attr-defined]
+        parameter.RayParams, node.Node = usual, usual_node
 
 
 def read_environment_again() -> None:

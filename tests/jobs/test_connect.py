@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import ray
+from ray._private import node
 
 from crnn.errors import PlacementError
 from jobs import cluster
@@ -51,15 +52,15 @@ def test_a_busy_machine_is_given_more_than_one_try(
     ended, tries = [], iter([False, False, True])
 
     class Unfinished:
-        def kill_all_processes(self, **_: object) -> None:
+        def kill_all_processes(self, check_alive: bool, allow_graceful: bool) -> None:
             ended.append(self)
 
     def init(**_: object) -> None:
-        cluster.node.Node()
+        node.Node()
         if not next(tries):
             raise Exception("The current node timed out during startup. This could …")
 
-    monkeypatch.setattr(cluster.node, "Node", Unfinished)
+    monkeypatch.setattr(node, "Node", Unfinished)
     monkeypatch.setattr(ray, "init", init)
     cluster._start(2, takes_jobs=False)
     assert len(ended) == 2
