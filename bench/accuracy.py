@@ -5,13 +5,13 @@ python bench/accuracy.py --words DIR --bundle runs/*/bundle --limit 500 --no-pee
 pip install rapidocr==3.10.0 && apt-get install tesseract-ocr && python bench/accuracy.py …
 
 The folders are any that ``jobs/prepare.py`` reads; none comes with the project. A picture counts
-as right when letters and digits are, in any case (``crnn.metrics.alnum_form``), without a lexicon;
-those whose label has neither are left out; a second table has what is right to the letter, case
-and punctuation too. Intervals are Wilson's, 95%. Rates are pictures read in a second of one core's
-time, decoding included, all in this run. What a peer read of a set is kept in docs/accuracy.json,
-by the peer's version and the set's pictures; ``--as-kept`` takes it from there, with the day beside
-the rate. ``--half a`` and ``--half b`` read one half of each set: what is chosen by one is quoted
-of the other.
+as right when letters and digits are, in any case (``crnn.text.metrics.alnum_form``), without a
+lexicon; those whose label has neither are left out; a second table has what is right to the letter,
+case and punctuation too. Intervals are Wilson's, 95%. Rates are pictures read in a second of one
+core's time, decoding included, all in this run. What a peer read of a set is kept in
+docs/accuracy.json, by the peer's version and the set's pictures; ``--as-kept`` takes it from there,
+with the day beside the rate. ``--half a`` and ``--half b`` read one half of each set: what is
+chosen by one is quoted of the other.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.sides import peers
 from bench.sides.labelled import LabelledSet, half_of, labelled_set
 from bench.sides.readings import CHUNK, BundleRead, Outcome, Reading, counted, read_with
-from crnn.calibration import (
+from crnn.bundle.calibration import (
     Calibration,
     confidence_bins,
     expected_calibration_error,
     fit,
 )
-from crnn.metrics import Sums, wilson_interval
-from crnn.reliability import reliability_svg
+from crnn.bundle.reliability import reliability_svg
+from crnn.text.metrics import Sums, wilson_interval
 from pipelines.evaluation.result import CONFIDENCE_BINS
 
 ROOT = Path(__file__).resolve().parent.parent

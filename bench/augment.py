@@ -24,8 +24,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.sides.sets import CHARSET, new_model
-from crnn.charset import Charset
-from crnn.image import PictureContract, Pixels, decode_pixels
+from crnn.images.contract import PictureContract, Pixels, decode_pixels
+from crnn.text.charset import Charset
 from crnn.training.batch import ReadyBatch
 from crnn.training.optim_config import OptimConfig
 from crnn.training.trainer import Trainer

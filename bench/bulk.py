@@ -32,9 +32,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.sides.peers import RapidRecognizer, bgr
 from bench.sides.sets import picture_files, rendered
 from bench.sides.turns import RAY_NICENESS
-from crnn.image import Pixels
-from crnn.prepare import Prepared, prepare
-from crnn.recognizer import Recognizer
+from crnn.images.contract import Pixels
+from crnn.images.prepare import Prepared, prepare
+from crnn.inference.recognizer import Recognizer
 
 ROOT = Path(__file__).resolve().parent.parent
 CORES = len(os.sched_getaffinity(0))

@@ -7,7 +7,7 @@ pip install rapidocr==3.10.0 && python bench/cascade.py --words DIR --then rapid
 The folders are any that ``jobs/prepare.py`` reads. ``--then rapidocr`` has RapidOCR's own code read
 what is doubtful, in place of a bundle. Everything is read in one run and one thread, in batches as
 bulk jobs make them; rates are pictures read in a second of one core's time, decoding included. A
-picture counts as right when letters and digits are, in any case (``crnn.metrics.alnum_form``).
+picture counts as right when letters and digits are, in any case (``crnn.text.metrics.alnum_form``).
 Intervals are Wilson's, 95%.
 """
 
@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.sides import peers
 from bench.sides.labelled import LabelledSet, labelled_set
 from crnn import Cascade, Recognizer
-from crnn.metrics import Sums, score, wilson_interval
+from crnn.text.metrics import Sums, score, wilson_interval
 
 PEER = "rapidocr"
 CHUNK = 512

@@ -23,7 +23,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from crnn.bundle import Bundle, load_bundle
+from crnn.bundle.bundle import Bundle, load_bundle
+from crnn.bundle.onnx_file import ProvenOnnx
 from crnn.engines import (
     AUTO,
     ENGINES,
@@ -38,8 +39,7 @@ from crnn.engines.graph import Engine
 from crnn.engines.proof import prove
 from crnn.engines.speed import as_lines, measure
 from crnn.errors import EngineError
-from crnn.onnx_file import ProvenOnnx
-from crnn.recognizer import BATCH_PIXELS
+from crnn.inference.recognizer import BATCH_PIXELS
 
 BUNDLE = Path(__file__).resolve().parent.parent / "bundles" / "strings"
 REFERENCE = "torch"

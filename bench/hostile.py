@@ -29,10 +29,10 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from crnn.bundle import load_bundle
+from crnn.bundle.bundle import load_bundle
+from crnn.bundle.shipped import default_bundle
 from crnn.errors import DeadlineError, QueueFullError
 from crnn.online import OnlineConfig, OnlineRecognizer
-from crnn.shipped import default_bundle
 from tests.crnn.hostile_pictures import (
     LEFT_TO_THE_SANDBOX,
     QUICK,

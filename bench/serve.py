@@ -42,7 +42,7 @@ from bench.sides.load import Load, drive, multipart, write_requests
 from bench.sides.noop_app import ANSWER
 from bench.sides.programs import answers_at, free_port, program, says_ready, wait_until
 from bench.sides.turns import descendants
-from crnn.recognizer import Recognizer
+from crnn.inference.recognizer import Recognizer
 from pipelines.render.synth import RenderConfig, chosen_fonts, render_samples
 
 ROOT = Path(__file__).resolve().parent.parent

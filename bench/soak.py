@@ -314,7 +314,7 @@ def memory_by_group(pid: int) -> list[float]:
 
 
 def _group(name: str, command: bytes) -> str:
-    if b"crnn.picture_process" in command:
+    if b"crnn.images.sandbox.process" in command:
         return "decoders"
     for group in ("replicas", "ingress"):
         if name.startswith(GROUPS[group]):

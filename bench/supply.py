@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.sides.sets import rendered, stream_of
 from bench.sides.turns import Side, ending, ratio, read_tally, start, take_turns
-from crnn.image import decode_picture
+from crnn.images.contract import decode_picture
 from pipelines.augment import augment_batch
 from pipelines.shards import read_row_group
 from pipelines.stream.assemble import AssembledBatch, Label, StreamConfig, inspect_label

@@ -24,8 +24,8 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from crnn.charset import BLANK_ID
-from crnn.model import CRNN, ModelConfig
+from crnn.model.network import CRNN, ModelConfig
+from crnn.text.charset import BLANK_ID
 from crnn.training.batch import ReadyBatch
 from crnn.training.optim import build_optimizer
 from crnn.training.optim_config import OptimConfig

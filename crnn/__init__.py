@@ -12,16 +12,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from crnn.bundle import Bundle, load_bundle, save_bundle
-    from crnn.calibration import Calibration
-    from crnn.cascade import Cascade
-    from crnn.charset import Charset
+    from crnn.bundle.bundle import Bundle, load_bundle, save_bundle
+    from crnn.bundle.calibration import Calibration
+    from crnn.bundle.transfer import TransferReport, load_matching
     from crnn.errors import BundleError, CrnnError
-    from crnn.image import PictureContract
-    from crnn.model import CRNN, ModelConfig
-    from crnn.recognizer import Recognizer
+    from crnn.images.contract import PictureContract
+    from crnn.inference.cascade import Cascade
+    from crnn.inference.recognizer import Recognizer
+    from crnn.model.network import CRNN, ModelConfig
     from crnn.result import CharResult, Result
-    from crnn.transfer import TransferReport, load_matching
+    from crnn.text.charset import Charset
 
 __all__ = [
     "CRNN",
@@ -43,16 +43,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "bundle": ("Bundle", "load_bundle", "save_bundle"),
-    "calibration": ("Calibration",),
-    "cascade": ("Cascade",),
-    "charset": ("Charset",),
+    "bundle.bundle": ("Bundle", "load_bundle", "save_bundle"),
+    "bundle.calibration": ("Calibration",),
+    "bundle.transfer": ("TransferReport", "load_matching"),
     "errors": ("BundleError", "CrnnError"),
-    "image": ("PictureContract",),
-    "model": ("CRNN", "ModelConfig"),
-    "recognizer": ("Recognizer",),
+    "images.contract": ("PictureContract",),
+    "inference.cascade": ("Cascade",),
+    "inference.recognizer": ("Recognizer",),
+    "model.network": ("CRNN", "ModelConfig"),
     "result": ("CharResult", "Result"),
-    "transfer": ("TransferReport", "load_matching"),
+    "text.charset": ("Charset",),
 }
 
 

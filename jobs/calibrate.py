@@ -30,7 +30,7 @@ from crnn.errors import DataError, PictureError
 from jobs import cli
 
 if TYPE_CHECKING:
-    from crnn.recognizer import Recognizer
+    from crnn.inference.recognizer import Recognizer
 
 FEWEST = 50
 WIDER = 1.1
@@ -64,9 +64,9 @@ class CalibrateSettings:
 def main(argv: Sequence[str]) -> None:
     """Read, fit, keep, and print what changed."""
     settings = cli.parse(CalibrateSettings, argv, description=__doc__ or "")
-    from crnn.bundle_changes import keep_calibration
-    from crnn.calibration import calibration_error, confidence_bins, fit
-    from crnn.recognizer import Recognizer
+    from crnn.bundle.calibration import calibration_error, confidence_bins, fit
+    from crnn.bundle.changes import keep_calibration
+    from crnn.inference.recognizer import Recognizer
     from pipelines.samples import from_sets, pictures_at
 
     recognizer = Recognizer.load(settings.bundle)
@@ -105,7 +105,7 @@ def read(
     recognizer: Recognizer, samples: Sequence[tuple[bytes, str]]
 ) -> tuple[list[float], list[bool]]:
     """Log-probability of each readable picture's text, not calibrated, and whether it is right."""
-    from crnn.charset import normalise
+    from crnn.text.charset import normalise
 
     pictures = (recognizer.prepared(data) for data, _ in samples)
     found = recognizer.read_prepared(pictures, recognizer.decoder(), chars=False)

@@ -22,8 +22,8 @@ if not __package__:  # run as a script
 
 import tyro
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from jobs import cli
 from jobs.progress import ProgressLines
 from pipelines.documents.config import DocumentsConfig

@@ -28,10 +28,10 @@ if not __package__:  # run as a script
 import tyro
 from typing_extensions import Doc
 
-from crnn import storage
 from crnn.engines import AUTO
-from crnn.metrics import Sums, wilson_interval
+from crnn.files import storage
 from crnn.shared_settings import DECODED_BY, EngineName, LexiconFile, Surer, UseGpu
+from crnn.text.metrics import Sums, wilson_interval
 from jobs import cli
 from jobs.flags import BundleAddress, ClusterAddress
 from jobs.progress import ProgressLines

@@ -26,15 +26,15 @@ if not __package__:  # run as a script
 
 import tyro
 
-from crnn import storage
+from crnn.bundle.onnx_file import ONNX_FILE, ProvenOnnx
 from crnn.engines import AUTO, REDUCED, RUNTIMES, build_engine, engine_for
-from crnn.onnx_file import ONNX_FILE, ProvenOnnx
+from crnn.files import storage
 from jobs import cli
 from jobs.flags import BundleAddress
 from pipelines.samples import from_sets, rendered
 
 if TYPE_CHECKING:
-    from crnn.bundle import Bundle
+    from crnn.bundle.bundle import Bundle
 
 _REFERENCE = "torch"
 _MEASURED_WIDTH_PX = 128
@@ -73,8 +73,8 @@ class ExportSettings:
 def main(argv: Sequence[str]) -> None:
     """Export, prove, keep, and print what was proven and how fast it is."""
     settings = cli.parse(ExportSettings, argv, description=__doc__ or "")
-    from crnn.bundle import load_bundle
-    from crnn.bundle_changes import keep_onnx, keep_reduced
+    from crnn.bundle.bundle import load_bundle
+    from crnn.bundle.changes import keep_onnx, keep_reduced
     from crnn.engines.export import export_onnx
     from crnn.engines.loss import measure_loss
     from crnn.engines.proof import prove
@@ -120,7 +120,7 @@ def speeds(bundle: Bundle, *, rounds: int) -> list[str]:
     import torch
 
     from crnn.engines.speed import as_lines, measure
-    from crnn.recognizer import Recognizer
+    from crnn.inference.recognizer import Recognizer
 
     assert bundle.onnx is not None
     names = (_REFERENCE, *bundle.onnx.proof.engines, *bundle.reduced)

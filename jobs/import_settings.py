@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from crnn.charset_file import charset_of
+from crnn.text.charset_file import charset_of
 
 _Positional = tyro.conf.Positional
 

@@ -8,21 +8,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crnn import storage
-from crnn.bundle import Bundle
-from crnn.bundle_json import BUNDLE_FILE, CARD_FILE
-from crnn.calibration import Calibration
-from crnn.charset import CHARSETS, Charset, shown
+from crnn.bundle.bundle import Bundle
+from crnn.bundle.calibration import Calibration
+from crnn.bundle.imported import Imported, save_imported
+from crnn.bundle.importing.classes import Classes, blank_of, by_class, choose, from_metadata, listed
+from crnn.bundle.importing.graph import Graph, look_at
+from crnn.bundle.importing.packages import Found, Package, find
+from crnn.bundle.importing.proof import Agreement, agreement, original, prove_rewritten
+from crnn.bundle.importing.rewrite import Normalisation, rewrite
+from crnn.bundle.json_file import BUNDLE_FILE, CARD_FILE
+from crnn.bundle.onnx_file import ONNX_FILE, Proof, ProvenOnnx
+from crnn.bundle.weights_file import WEIGHTS_FILE
 from crnn.errors import DataError
-from crnn.image import PAD_GREY, PictureContract
-from crnn.imported import Imported, save_imported
-from crnn.importing.classes import Classes, blank_of, by_class, choose, from_metadata, listed
-from crnn.importing.graph import Graph, look_at
-from crnn.importing.packages import Found, Package, find
-from crnn.importing.proof import Agreement, agreement, original, prove_rewritten
-from crnn.importing.rewrite import Normalisation, rewrite
-from crnn.onnx_file import ONNX_FILE, Proof, ProvenOnnx
-from crnn.weights_file import WEIGHTS_FILE
+from crnn.files import storage
+from crnn.images.contract import PAD_GREY, PictureContract
+from crnn.text.charset import CHARSETS, Charset, shown
 from jobs.import_settings import ImportSettings
 from pipelines.samples import pictures_at, rendered
 

@@ -24,7 +24,7 @@ if not __package__:  # run as a script
 
 import tyro
 
-from crnn import storage
+from crnn.files import storage
 from jobs import cli
 from jobs.flags import ClusterAddress
 from jobs.progress import ProgressLines

@@ -27,11 +27,11 @@ if not __package__:  # run as a script
 
 import tyro
 
-from crnn.fusion_config import FusionConfig
+from crnn.decode.fusion_config import FusionConfig
 from jobs import cli
 
 if TYPE_CHECKING:
-    from crnn.charset import Charset
+    from crnn.text.charset import Charset
 
 _LINES = 12
 """One text in this many is a line of several words."""
@@ -74,8 +74,8 @@ class LanguageSettings:
 def main(argv: Sequence[str]) -> None:
     """Count, keep, and say what it is."""
     settings = cli.parse(LanguageSettings, argv, description=__doc__ or "")
-    from crnn.bundle import load_bundle
-    from crnn.bundle_changes import keep_language
+    from crnn.bundle.bundle import load_bundle
+    from crnn.bundle.changes import keep_language
     from crnn.decode import Fusion, LanguageModel
 
     bundle = load_bundle(settings.bundle, with_onnx=False)

@@ -23,8 +23,8 @@ if not __package__:  # run as a script
 
 import tyro
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from jobs import cli
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from jobs.failures import ours, text_of
 
 WRITE_EVERY_S = 2.0

@@ -50,7 +50,7 @@ class ReadSettings(ReadOptions):
 def main(argv: Sequence[str]) -> None:
     """Read as the arguments say; status 1 when some could not be read."""
     settings = cli.parse(ReadSettings, argv, description=__doc__ or "")
-    from crnn.shipped import default_bundle
+    from crnn.bundle.shipped import default_bundle
     from jobs.read_here import check_digest, read_here
 
     bundle = settings.bundle or default_bundle()

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from crnn import storage
-from crnn.bundle import load_bundle
-from crnn.cascade import Cascade
+from crnn.bundle.bundle import load_bundle
 from crnn.decode import CharNgram, Decoder
 from crnn.decode.lexicon import read_lexicon
-from crnn.doubt import checked_digest
 from crnn.errors import DataError
-from crnn.recognizer import Recognizer
+from crnn.files import storage
+from crnn.inference.cascade import Cascade
+from crnn.inference.doubt import checked_digest
+from crnn.inference.recognizer import Recognizer
 from crnn.result import Result
 from jobs.read_pages_here import read_pages_here
 from pipelines.manifest import MANIFEST_NAME

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from itertools import tee
 from typing import Any
 
-from crnn.cascade import Cascade
 from crnn.decode import Decoder
 from crnn.errors import PictureError
+from crnn.images.sandbox.pool import PicturePool
+from crnn.inference.cascade import Cascade
+from crnn.inference.recognizer import Recognizer
 from crnn.pages.lines import Line, read_lines
 from crnn.pages.stream import pages_of
-from crnn.picture_pool import PicturePool
-from crnn.recognizer import Recognizer
 from pipelines.recognition.config import ReadOptions
 from pipelines.recognition.source import picture_bytes
 

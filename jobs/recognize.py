@@ -32,8 +32,8 @@ if not __package__:  # run as a script
 
 import tyro
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from jobs import cli
 from jobs.flags import BundleDigest, BundleOrIncluded, ClusterAddress
 from jobs.progress import ProgressLines
@@ -108,7 +108,7 @@ class RecognizeSettings(BulkConfig):
 def main(argv: Sequence[str]) -> None:
     """Read as the arguments say, and print what came of it."""
     settings = cli.parse(RecognizeSettings, argv, description=__doc__ or "")
-    from crnn.shipped import default_bundle
+    from crnn.bundle.shipped import default_bundle
     from jobs.following import stopped_by_signals
     from jobs.read_here import check_digest, read_here
     from pipelines.recognition import Follow, plan_work

@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> None:
 
 def app(arguments: Mapping[str, Any]) -> Application:
     """The Serve application, for ``serve run`` and ``serve deploy``; arguments as the flags."""
-    from crnn import storage
+    from crnn.files import storage
     from jobs.serving.deployment import application
     from jobs.serving.shipped import address, found_detector
 

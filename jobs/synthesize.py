@@ -23,8 +23,8 @@ if not __package__:  # run as a script
 
 import tyro
 
-from crnn import storage
-from crnn.charset_file import charset_of
+from crnn.files import storage
+from crnn.text.charset_file import charset_of
 from jobs import cli
 from jobs.flags import ClusterAddress
 from jobs.progress import ProgressLines

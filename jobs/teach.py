@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 if not __package__:  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from crnn import storage
+from crnn.files import storage
 from jobs import cli
 from jobs.flags import ClusterAddress
 from jobs.progress import ProgressLines
@@ -157,7 +157,7 @@ def bounded(settings: TeachSettings) -> TeachSettings:
     lines first, well read ones too.
     """
     from crnn import load_bundle
-    from crnn.calibration import Calibration
+    from crnn.bundle.calibration import Calibration
 
     is_usual = all(getattr(settings.prepare, name) == getattr(USUAL, name) for name in CONFIDENCES)
     is_calibrated = load_bundle(settings.teacher).calibration != Calibration()
@@ -251,12 +251,12 @@ def _trained(settings: TeachSettings, out: str, shards: str) -> str:
 
 def _export(student: str, held_out: str) -> None:
     """Give the student an ONNX model, which runs faster, if it is proven to read the same."""
-    from crnn.bundle import load_bundle
-    from crnn.bundle_changes import keep_onnx
+    from crnn.bundle.bundle import load_bundle
+    from crnn.bundle.changes import keep_onnx
+    from crnn.bundle.onnx_file import ProvenOnnx
     from crnn.engines.export import export_onnx
     from crnn.engines.proof import prove
     from crnn.errors import EngineError
-    from crnn.onnx_file import ProvenOnnx
     from pipelines.samples import from_sets
 
     bundle = load_bundle(student)

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 
 if TYPE_CHECKING:
     from pipelines.evaluation import Evaluation

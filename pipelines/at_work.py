@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.stores import write_new
 
 QUIET_S = 120.0

@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass, field
 from functools import reduce
 from typing import Any
 
-from crnn import storage
 from crnn.brief import brief
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.rejects import of_today
 
 MANIFEST_NAME = "manifest.json"

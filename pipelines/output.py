@@ -13,9 +13,9 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from crnn import storage
 from crnn.brief import change
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.at_work import refuse_lively
 from pipelines.manifest import MANIFEST_NAME, Manifest, Part, load_manifest
 from pipelines.owned import delete_ours

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 
 
 def refuse_foreign(uri: str, ours: re.Pattern[str], what: str) -> None:

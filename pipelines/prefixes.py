@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from crnn import storage
+from crnn.files import storage
 
 MOST_CHARACTERS = 2048
 WILD = "*?["

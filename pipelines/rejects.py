@@ -11,7 +11,7 @@ from typing import TypedDict
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crnn import storage
+from crnn.files import storage
 
 REJECT_SCHEMA = pa.schema(
     [

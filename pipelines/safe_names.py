@@ -8,7 +8,7 @@ import re
 import unicodedata
 from typing import Any
 
-from crnn import storage
+from crnn.files import storage
 
 _STEM_CHARS = 40
 _DIGEST_BYTES = 8

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.shards import MANIFEST_NAME, load_manifest, read_row_group
 from pipelines.stores import files_at, is_picture_name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crnn import storage
+from crnn.files import storage
 
 
 def set_names(uris: Sequence[str]) -> dict[str, str]:

@@ -17,9 +17,9 @@ from typing import NotRequired, TypedDict
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crnn import storage
 from crnn.errors import DataError
-from crnn.image import PictureContract
+from crnn.files import storage
+from crnn.images.contract import PictureContract
 from pipelines.manifest import (
     MANIFEST_NAME,
     MANIFEST_VERSION,

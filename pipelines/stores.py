@@ -21,8 +21,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pyarrow import fs
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines import gcs_pages
 
 PICTURE_SUFFIXES = frozenset(

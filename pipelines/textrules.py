@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
-from crnn.charset import BREAKS, Charset, normalise, shown
-from crnn.charset_file import charset_of
+from crnn.text.charset import BREAKS, Charset, normalise, shown
+from crnn.text.charset_file import charset_of
 
 UNICODE_FORMS = {"nfc": "NFC", "nfkc": "NFKC"}
 PUNCTUATION = str.maketrans(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from crnn.charset import Charset, normalise
 from crnn.errors import CharsetError
-from crnn.feasible import min_time_steps
-from crnn.text_order import turning
+from crnn.model.feasible import min_time_steps
+from crnn.text.charset import Charset, normalise
+from crnn.text.order import turning
 
 EMPTY, UNKNOWN, TOO_LONG = "empty_label", "unknown_character", "too_long_for_width"
 _LISTED = 10

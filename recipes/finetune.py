@@ -42,11 +42,11 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.sides.labelled import LabelledSet, labelled_set
-from crnn.bundle import load_bundle
-from crnn.cascade import Cascade
-from crnn.metrics import Sums, score, wilson_interval
-from crnn.recognizer import Recognizer
-from crnn.shipped import default_bundle
+from crnn.bundle.bundle import load_bundle
+from crnn.bundle.shipped import default_bundle
+from crnn.inference.cascade import Cascade
+from crnn.inference.recognizer import Recognizer
+from crnn.text.metrics import Sums, score, wilson_interval
 
 ROOT = Path(__file__).resolve().parent.parent
 Ink = NDArray[np.float64]

@@ -31,10 +31,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.sides.labelled import LabelledSet, labelled_set
 from bench.sides.readings import Outcome, read_with
-from crnn.bundle import Bundle, load_bundle, save_bundle
-from crnn.bundle_changes import keep_onnx, keep_reduced
-from crnn.calibration import Calibration, calibration_error, confidence_bins, fit
-from crnn.metrics import Sums, wilson_interval
+from crnn.bundle.bundle import Bundle, load_bundle, save_bundle
+from crnn.bundle.calibration import Calibration, calibration_error, confidence_bins, fit
+from crnn.bundle.changes import keep_onnx, keep_reduced
+from crnn.text.metrics import Sums, wilson_interval
 from pipelines.evaluation.result import CONFIDENCE_BINS
 
 

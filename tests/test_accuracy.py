@@ -20,8 +20,8 @@ from bench.accuracy import (
 from bench.sides.labelled import LabelledSet, half_of, labelled_set
 from bench.sides.readings import Outcome, Reading, counted, read_with
 from crnn import Recognizer, load_bundle
-from crnn.metrics import score
-from crnn.shipped import SHIPPED_FOLDER
+from crnn.bundle.shipped import SHIPPED_FOLDER
+from crnn.text.metrics import score
 from pipelines.holdout import is_held_out
 from tests.jobs.runs import PROJECT, environment
 from tests.pipelines.evaluation_cases import rendered

@@ -19,7 +19,7 @@ FILE_LINES = 400
 FUNCTION_LINES = 60
 MAIN_LINES = 40
 NO_OWNER_NAMES = {"utils", "util", "common", "helpers", "misc"}
-BLANK_OWNER = "crnn/charset.py"
+BLANK_OWNER = "crnn/text/charset.py"
 PRIVATE_RAY = ("jobs/ray_internals.py", "pipelines/spread.py")
 """All that names what Ray calls private; the latter how often a task has begun, as pipelines may
 not import jobs."""
@@ -210,7 +210,7 @@ def test_nothing_is_loaded_that_could_run_code() -> None:
     ],
 )
 def test_the_reader_sees_every_literal_blank(text: str) -> None:
-    assert list(literal_blanks(Source.of("crnn/ctc.py", text)))
+    assert list(literal_blanks(Source.of("crnn/model/ctc.py", text)))
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_the_reader_sees_every_literal_blank(text: str) -> None:
     ],
 )
 def test_the_reader_sees_every_unsafe_load(text: str, safe: bool) -> None:
-    assert (not list(unsafe_loads(Source.of("crnn/bundle.py", text)))) is safe
+    assert (not list(unsafe_loads(Source.of("crnn/bundle/bundle.py", text)))) is safe
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from crnn.image import Pixels
-from crnn.prepare import prepare
-from crnn.recognizer import Recognizer
+from crnn.images.contract import Pixels
+from crnn.images.prepare import prepare
+from crnn.inference.recognizer import Recognizer
 
 
 class Side:

@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from crnn.metrics import alnum_form
+from crnn.text.metrics import alnum_form
 from pipelines.holdout import is_held_out
 from pipelines.sources import open_source
 

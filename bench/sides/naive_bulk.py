@@ -18,9 +18,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from crnn.bundle import load_bundle
+from crnn.bundle.bundle import load_bundle
 from crnn.decode import build_decoder
-from crnn.image import normalise
+from crnn.images.contract import normalise
 from jobs.cluster import connect
 
 SIZE = (32, 128)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from fastapi import FastAPI, UploadFile
 
-from crnn.recognizer import Recognizer
+from crnn.inference.recognizer import Recognizer
 
 
 def app() -> FastAPI:

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.sides.sets import new_model, stream_of
 from bench.sides.turns import RAY_NICENESS, Tally
-from crnn.image import Pixels, decode_pixels
+from crnn.images.contract import Pixels, decode_pixels
 from crnn.training.batch import ReadyBatch
 from crnn.training.optim_config import OptimConfig
 from crnn.training.trainer import Trainer

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from bench.sides.labelled import LabelledSet
-from crnn.calibration import Calibration
-from crnn.charset import Charset
+from crnn.bundle.calibration import Calibration
 from crnn.decode import Decoded, Decoder
 from crnn.decode.greedy import greedy
-from crnn.metrics import Sums, alnum_form, score
-from crnn.recognizer import Recognizer
+from crnn.inference.recognizer import Recognizer
+from crnn.text.charset import Charset
+from crnn.text.metrics import Sums, alnum_form, score
 
 CHUNK = 512
 

@@ -24,8 +24,8 @@ import ray
 import torch
 
 from bench.sides.sets import stream_of
-from crnn.prepare import prepare
-from crnn.recognizer import Recognizer
+from crnn.images.prepare import prepare
+from crnn.inference.recognizer import Recognizer
 from jobs.cluster import connect
 from pipelines.recognition.inputs import PAGE_ROWS, SCHEMA
 from pipelines.recognition.known import Known

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import ray
 
-from crnn.charset import Charset
-from crnn.image import PictureContract
-from crnn.model import CRNN, ModelConfig
+from crnn.images.contract import PictureContract
+from crnn.model.network import CRNN, ModelConfig
+from crnn.text.charset import Charset
 from jobs import cluster
 from pipelines.augment import AugmentConfig
 from pipelines.manifest import load_manifest

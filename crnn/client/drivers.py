@@ -20,7 +20,7 @@ from crnn.client.settings import Settings
 from crnn.result import Result
 
 if TYPE_CHECKING:
-    from crnn.prepare import Picture
+    from crnn.images.prepare import Picture
 
 LISTED_JOBS = 50
 Answer = TypeVar("Answer")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from crnn.prepare import Picture
+    from crnn.images.prepare import Picture
 
 REQUEST_PICTURES = 16
 REQUEST_BYTES = 4 << 20
@@ -42,7 +42,7 @@ def is_picture(pictures: object) -> bool:
         return True
     if isinstance(pictures, (*_ONE_PICTURE, list, tuple)):
         return not isinstance(pictures, (list, tuple))
-    from crnn.prepare import PICTURE_TYPES  # Pillow and NumPy, which files don't need
+    from crnn.images.prepare import PICTURE_TYPES  # Pillow and NumPy, which files don't need
 
     is_one = isinstance(pictures, PICTURE_TYPES)
     if not is_one:
@@ -88,7 +88,7 @@ def _read(path: str | Path) -> bytes:
     """The file's bytes; an address of an object store is read here, never by the service."""
     try:
         if "://" in str(path):
-            from crnn import storage  # pyarrow, which files of this machine don't need
+            from crnn.files import storage  # pyarrow, which files of this machine don't need
 
             return storage.read_bytes(str(path))
         return Path(at_home(str(path))).read_bytes()
@@ -104,7 +104,7 @@ def _png(picture: Image.Image | NDArray[np.uint8]) -> bytes:
     """A Pillow image or an array, upright as the recognizer takes it, without loss."""
     from PIL import Image
 
-    from crnn.prepare import upright_picture
+    from crnn.images.prepare import upright_picture
 
     file = io.BytesIO()
     Image.fromarray(upright_picture(picture)).save(file, "PNG", compress_level=1)

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crnn.charset import BLANK_ID, Charset
 from crnn.decode.decoded import Decoded, describe, find_runs, reading_order
-from crnn.feasible import min_time_steps
-from crnn.text_order import Ordered
+from crnn.model.feasible import min_time_steps
+from crnn.text.charset import BLANK_ID, Charset
+from crnn.text.order import Ordered
 
 FLOOR = -1e6
 """Stands for ``-inf`` in the input, so that only impossible moves are infinitely bad."""

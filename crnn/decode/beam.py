@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from crnn import ctc
-from crnn.charset import BLANK_ID, Charset
 from crnn.decode.alignment import align
 from crnn.decode.decoded import Decoded, check_log_probs
 from crnn.decode.greedy import best_path_runs
 from crnn.decode.ngram import CharNgram
+from crnn.model import ctc
+from crnn.text.charset import BLANK_ID, Charset
 
 Prefix = tuple[int, ...]
 Frame = tuple[list[float], list[int]]

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crnn.charset import BLANK_ID, Charset
-from crnn.text_order import Ordered
+from crnn.text.charset import BLANK_ID, Charset
+from crnn.text.order import Ordered
 
 
 @dataclass(frozen=True)

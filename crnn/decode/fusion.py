@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crnn.charset import BLANK_ID, Charset
 from crnn.decode.alignment import align
 from crnn.decode.decoded import DecodedColumns, check_log_probs
+from crnn.decode.fusion_config import FusionConfig
 from crnn.decode.greedy import greedy
 from crnn.decode.language import LanguageModel
-from crnn.fusion_config import FusionConfig
+from crnn.text.charset import BLANK_ID, Charset
 
 _NEVER = -np.inf
 _PRIME = np.uint64(0x9E3779B97F4A7C15)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from crnn import ctc
-from crnn.charset import Charset
 from crnn.decode.decoded import DecodedColumns, Runs, check_log_probs, describe, find_runs
+from crnn.model import ctc
+from crnn.text.charset import Charset
 
 
 def greedy(log_probs_TNC: Tensor, charset: Charset) -> DecodedColumns:

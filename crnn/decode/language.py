@@ -23,8 +23,8 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from crnn.charset import Charset, normalise
 from crnn.errors import DataError
+from crnn.text.charset import Charset, normalise
 
 _EDGE = 0
 MOST_ORDER = 7

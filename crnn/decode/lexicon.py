@@ -17,13 +17,14 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 from torch import Tensor
 
-from crnn import ctc, storage
 from crnn.brief import brief
-from crnn.charset import Charset, normalise
 from crnn.decode.alignment import align
 from crnn.decode.decoded import Decoded, check_log_probs
 from crnn.decode.greedy import best_path_runs
 from crnn.errors import CharsetError, DataError
+from crnn.files import storage
+from crnn.model import ctc
+from crnn.text.charset import Charset, normalise
 
 log = logging.getLogger(__name__)
 _TEXTS_AT_ONCE = 64

@@ -12,10 +12,10 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from crnn import storage
 from crnn.brief import brief
-from crnn.charset import normalise
 from crnn.errors import DataError
+from crnn.files import storage
+from crnn.text.charset import normalise
 
 BEGIN, END, UNKNOWN = "\ufdd0", "\ufdd1", "\ufdd2"
 """Marks beside the characters: Unicode noncharacters, which no text has."""

@@ -20,7 +20,7 @@ from crnn.errors import EngineError
 if TYPE_CHECKING:  # what computes is imported when it is built: a command line needs the names only
     import torch
 
-    from crnn.bundle import Bundle
+    from crnn.bundle.bundle import Bundle
     from crnn.engines.graph import Engine
 
 __all__ = [

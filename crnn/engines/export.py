@@ -23,7 +23,7 @@ from crnn.engines.graph import INPUT_NAME, OUTPUT_NAME, PixelsToLogProbs
 from crnn.errors import EngineError
 
 if TYPE_CHECKING:
-    from crnn.bundle import Bundle
+    from crnn.bundle.bundle import Bundle
 
 _EXAMPLES = 2  # of 1, the exporter would make a constant
 _GATES: dict[type[nn.Module], tuple[int, ...]] = {nn.LSTM: (0, 3, 1, 2), nn.GRU: (1, 0, 2)}

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from crnn.image import Pixels, normalise
+from crnn.images.contract import Pixels, normalise
 
 Engine = Callable[[Pixels], torch.Tensor]
 """uint8 ``pixels_NHWC`` of one bucket, N > 0 → ``log_probs_TNC``, float32 on the CPU."""

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from crnn.bundle.reduced import Loss
 from crnn.decode.greedy import greedy
 from crnn.engines import PACKAGES, REDUCED, torch_eager
 from crnn.engines.proof import REFERENCE_BATCH, read_in_batches
 from crnn.errors import PictureError
-from crnn.image import Pixels
-from crnn.prepare import Picture, prepare
-from crnn.reduced import Loss
+from crnn.images.contract import Pixels
+from crnn.images.prepare import Picture, prepare
 
 if TYPE_CHECKING:
-    from crnn.bundle import Bundle
+    from crnn.bundle.bundle import Bundle
 
 
 def measure_loss(bundle: Bundle, name: str, samples: Iterable[tuple[Picture, str]]) -> Loss:

@@ -6,7 +6,7 @@ import torch
 
 from crnn.engines.graph import INPUT_NAME, OUTPUT_NAME, Engine, in_slices
 from crnn.errors import EngineError
-from crnn.image import Pixels
+from crnn.images.contract import Pixels
 
 SLICE_PIXELS = 1 << 16
 """A thread's share of what is computed at once: 16 pictures of 32x128 px."""

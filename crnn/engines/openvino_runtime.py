@@ -12,7 +12,7 @@ import torch
 
 from crnn.engines.graph import Engine, in_slices
 from crnn.errors import EngineError
-from crnn.image import Pixels
+from crnn.images.contract import Pixels
 
 SLICE_PIXELS = 1 << 18
 """A thread's share of what is computed at once: 64 pictures of 32x128 px; twice in bfloat16."""

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from crnn.bundle.onnx_file import Proof
 from crnn.decode.greedy import greedy
 from crnn.engines import ENGINES, PACKAGES, RUNTIMES, is_installed, torch_eager
 from crnn.engines.graph import Engine
 from crnn.errors import EngineError, PictureError
-from crnn.image import PictureContract, Pixels
-from crnn.onnx_file import Proof
-from crnn.prepare import Picture, prepare
+from crnn.images.contract import PictureContract, Pixels
+from crnn.images.prepare import Picture, prepare
 
 if TYPE_CHECKING:
-    from crnn.bundle import Bundle
+    from crnn.bundle.bundle import Bundle
 
 TOLERANCE = 1e-3
 """By how much a probability or a confidence may differ."""

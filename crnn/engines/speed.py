@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crnn.engines.graph import Engine
-from crnn.image import Pixels
+from crnn.images.contract import Pixels
 
 _WARM_UP = 2
 

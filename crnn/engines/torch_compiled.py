@@ -16,8 +16,8 @@ from torch import nn
 
 from crnn.engines.graph import Engine, in_slices
 from crnn.engines.torch_eager import SLICE_PIXELS, on_device
-from crnn.image import Pixels, normalise
-from crnn.model import CRNN
+from crnn.images.contract import Pixels, normalise
+from crnn.model.network import CRNN
 
 
 class _PixelsToFeatures(nn.Module):

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from crnn.engines.graph import Engine, PixelsToLogProbs, in_slices
-from crnn.image import Pixels
+from crnn.images.contract import Pixels
 
 SLICE_PIXELS = 1 << 18
 """A CPU thread's share of what is computed at once: 64 pictures of 32x128 px."""

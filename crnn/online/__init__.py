@@ -6,9 +6,9 @@
     await online.aclose()
 
 For asyncio; knows neither HTTP nor Ray. Pictures wait in a ``Batcher`` by bucket; engine threads
-take batches from it and hand results back to the event loop. Small plain pictures (``crnn.plain``),
-whose bucket their header tells, are decoded by the engine threads, all others before, in the
-processes of ``crnn.picture_pool``. Texts equal ``Recognizer.read``'s.
+take batches from it and hand results back to the event loop. Small plain pictures
+(``crnn.images.plain``), whose bucket their header tells, are decoded by the engine threads, all
+others before, in the processes of ``crnn.images.sandbox.pool``. Texts equal ``Recognizer.read``'s.
 """
 
 from __future__ import annotations

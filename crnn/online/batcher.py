@@ -21,8 +21,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from crnn.images.prepare import Small
 from crnn.online.request import Bucket, Entry
-from crnn.prepare import Small
 
 LET_BEFORE = 256
 """Pictures that came later and go before a request's second one, at most."""

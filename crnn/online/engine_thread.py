@@ -15,14 +15,14 @@ import numpy as np
 import torch
 
 from crnn.decode import Decoder, greedy
-from crnn.doubt import Then
 from crnn.errors import EngineError, PictureError, WorkersLostError
+from crnn.images.prepare import Prepared, Small
+from crnn.inference.doubt import Then
+from crnn.inference.recognizer import Recognizer
 from crnn.online.batcher import Batch, Batcher
 from crnn.online.observer import Observer
 from crnn.online.request import Attempts, Entry
 from crnn.online.turns import InTurn
-from crnn.prepare import Prepared, Small
-from crnn.recognizer import Recognizer
 from crnn.result import Result
 
 log = logging.getLogger(__name__)

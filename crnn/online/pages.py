@@ -4,9 +4,9 @@
     documents = await pages.read(online, [data], OnlinePageRequest(), timeout_s=60)
     await pages.aclose()
 
-A page is opened in a process of its own (``crnn.picture_pool``), its text is found in a thread
-here, and its lines go to an ``OnlineRecognizer``. Each caller has a few pages in work at a time,
-so that one with a single page doesn't wait for all of another's book.
+A page is opened in a process of its own (``crnn.images.sandbox.pool``), its text is found in a
+thread here, and its lines go to an ``OnlineRecognizer``. Each caller has a few pages in work at a
+time, so that one with a single page doesn't wait for all of another's book.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from typing import Any, TypeVar
 
 from crnn.decode import Decoder
 from crnn.errors import DeadlineError, PictureError, QueueFullError
-from crnn.image import PictureContract, Pixels
+from crnn.images.contract import PictureContract, Pixels
+from crnn.images.prepare import Prepared
+from crnn.images.sandbox.pool import PicturePool
 from crnn.online.pages_config import OnlinePagesConfig
 from crnn.online.places import LONGEST_RETRY_S, SHORTEST_RETRY_S
 from crnn.online.recognizer import OnlineRecognizer
 from crnn.pages.db import DbDetector
 from crnn.pages.lines import Line, Lines
 from crnn.pages.page import COUNT, LONGEST_PX, Page, PageRequest, may_have_pages
-from crnn.picture_pool import PicturePool
-from crnn.prepare import Prepared
 
 Answer = TypeVar("Answer")
 _PACE_PAGES = 8

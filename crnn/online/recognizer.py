@@ -11,10 +11,12 @@ from functools import partial
 
 import cv2
 
-from crnn.bundle import Bundle
+from crnn.bundle.bundle import Bundle
 from crnn.decode import Decoder
-from crnn.doubt import Then
 from crnn.errors import ClosedError, PictureError, WorkersLostError
+from crnn.images.prepare import Prepared, Small
+from crnn.images.sandbox.pool import Encoded
+from crnn.inference.doubt import Then
 from crnn.online.batcher import Batcher
 from crnn.online.config import OnlineConfig
 from crnn.online.cores import Cores
@@ -25,8 +27,6 @@ from crnn.online.request import Cut, Decoding, Entry, Request, not_again
 from crnn.online.side import Side
 from crnn.online.turns import InTurn
 from crnn.online.waiting import Waiting
-from crnn.picture_pool import Encoded
-from crnn.prepare import Prepared, Small
 from crnn.result import Result
 
 _CLOSED = "the recognizer was closed before this was read"

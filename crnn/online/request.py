@@ -12,11 +12,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from crnn.bundle.reading_policy import kept
 from crnn.decode import Decoder
 from crnn.errors import PictureError
-from crnn.image import PictureContract
-from crnn.prepare import Prepared, Small
-from crnn.reading_policy import kept
+from crnn.images.contract import PictureContract
+from crnn.images.prepare import Prepared, Small
 from crnn.result import Result
 
 Decoding = Future[list[Prepared | PictureError]]

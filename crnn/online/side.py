@@ -1,6 +1,6 @@
 """One bundle online: an engine for every thread, and the processes that decode for it.
 
-A cascade (``crnn.doubt``) has two, which share threads, queue and batcher.
+A cascade (``crnn.inference.doubt``) has two, which share threads, queue and batcher.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import io
 import numpy as np
 from PIL import Image
 
-from crnn.bundle import Bundle
+from crnn.bundle.bundle import Bundle
+from crnn.images.prepare import Prepared, Small, small_picture
+from crnn.images.sandbox.pool import Encoded, PicturePool
+from crnn.inference.recognizer import Recognizer
 from crnn.online.config import OnlineConfig
-from crnn.picture_pool import Encoded, PicturePool
-from crnn.prepare import Prepared, Small, small_picture
-from crnn.recognizer import Recognizer
 
 
 class Side:

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crnn.errors import DataError, PictureError
-from crnn.image import Pixels
+from crnn.images.contract import Pixels
+from crnn.images.region import Region, from_box
 from crnn.pages.detector import Found
 from crnn.pages.page import LONGEST_PX
-from crnn.region import Region, from_box
 
 Map = NDArray[np.float32]
 _MULTIPLE = 32

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from crnn.image import Pixels
-from crnn.region import Region
+from crnn.images.contract import Pixels
+from crnn.images.region import Region
 
 
 class Found(NamedTuple):

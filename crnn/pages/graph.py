@@ -20,7 +20,7 @@ def detector_graph(source: str = PACKAGE) -> bytes:
     """
     if source == PACKAGE:
         return _installed()
-    from crnn import storage
+    from crnn.files import storage
 
     try:
         return storage.read_bytes(source)

@@ -10,18 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crnn.cascade import SecondReading
-from crnn.colours import in_colours
 from crnn.decode import Decoder
-from crnn.doubt import Then
 from crnn.errors import PictureError
-from crnn.image import PictureContract, Pixels
-from crnn.pages.detector import Detector, Found
-from crnn.pages.opening import open_page
-from crnn.pages.order import reading_order
-from crnn.pages.page import PageRequest
-from crnn.pages.turning import corners_of, turned
-from crnn.prepare import (
+from crnn.images.colours import in_colours
+from crnn.images.contract import PictureContract, Pixels
+from crnn.images.prepare import (
     Picture,
     Prepared,
     is_encoded,
@@ -29,8 +22,15 @@ from crnn.prepare import (
     prepare_upright,
     upright_picture,
 )
-from crnn.recognizer import Recognizer
-from crnn.region import Region
+from crnn.images.region import Region
+from crnn.inference.cascade import SecondReading
+from crnn.inference.doubt import Then
+from crnn.inference.recognizer import Recognizer
+from crnn.pages.detector import Detector, Found
+from crnn.pages.opening import open_page
+from crnn.pages.order import reading_order
+from crnn.pages.page import PageRequest
+from crnn.pages.turning import corners_of, turned
 from crnn.result import Result
 
 

@@ -1,7 +1,7 @@
 """A file's bytes → the pixels of one of its pages: pictures, multi-page TIFFs and PDFs.
 
 PDFs are drawn by PDFium (pypdfium2, the extra ``pages``), in a build without JavaScript. Jobs call
-this in a decoding process (``crnn.picture_process``), with its bounds of memory and time.
+this in a decoding process (``crnn.images.sandbox.process``), with its bounds of memory and time.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from crnn.colours import in_colours
 from crnn.errors import PictureError
-from crnn.image import MAX_PIXELS, Pixels, decode_pixels
+from crnn.images.colours import in_colours
+from crnn.images.contract import MAX_PIXELS, Pixels, decode_pixels
 from crnn.pages.page import COUNT, POINTS_PER_INCH, Page, PageRequest, is_pdf
 from crnn.pages.tiff import beginning_at, directories, is_tiff
 

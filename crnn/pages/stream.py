@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from crnn.errors import PictureError
+from crnn.images.sandbox.pool import PicturePool
 from crnn.pages.page import COUNT, Page, PageRequest, may_have_pages
-from crnn.picture_pool import PicturePool
 
 AHEAD = 2
 """Pages opened ahead, of the same file or of the next ones: what bounds the memory."""

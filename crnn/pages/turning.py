@@ -13,8 +13,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from crnn.images.region import Region
 from crnn.pages.detector import Found
-from crnn.region import Region
 
 TALL = 1.5
 """Height over width from which a region's text runs up or down."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from crnn.charset import Charset
+from crnn.text.charset import Charset
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from crnn.charset import Charset
-from crnn.image import normalise
-from crnn.model import CRNN
+from crnn.images.contract import normalise
+from crnn.model.network import CRNN
+from crnn.text.charset import Charset
 from crnn.training.batch import ReadyBatch
 
 WEIGHT = 2.0

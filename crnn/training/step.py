@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from crnn.ctc import ctc_losses
-from crnn.image import normalise
+from crnn.images.contract import normalise
+from crnn.model.ctc import ctc_losses
 from crnn.training.batch import ReadyBatch
 from crnn.training.old_network import OldNetwork
 from crnn.training.ranks import sum_over_ranks, world_size

@@ -13,11 +13,11 @@ from typing import Any, cast
 
 import torch
 
-from crnn.charset import Charset
 from crnn.decode import build_decoder
 from crnn.errors import NonFiniteLossError
-from crnn.metrics import Sums, score
-from crnn.model import CRNN
+from crnn.model.network import CRNN
+from crnn.text.charset import Charset
+from crnn.text.metrics import Sums, score
 from crnn.training.batch import ReadyBatch
 from crnn.training.old_network import OldNetwork
 from crnn.training.optim import (

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, quote
 
 from pydantic import TypeAdapter, ValidationError
 
-from crnn.region import Region
+from crnn.images.region import Region
 from crnn.result import CharResult
 from jobs.serving.asked import JSON_TYPE
 from jobs.serving.bodies import read_body, shown

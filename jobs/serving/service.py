@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from crnn.bundle import load_bundle
+from crnn.bundle.bundle import load_bundle
 from crnn.decode import Decoder
 from crnn.decode.lexicon import LexiconDecoder
-from crnn.doubt import checked_digest
 from crnn.errors import (
     CharsetError,
     ClosedError,
@@ -29,6 +28,7 @@ from crnn.errors import (
     PictureError,
     QueueFullError,
 )
+from crnn.inference.doubt import checked_digest
 from crnn.kept import Kept
 from crnn.online import OnlineRecognizer
 from crnn.online.pages import Document

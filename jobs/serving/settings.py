@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import tyro
 
-from crnn.doubt import BELOW, check_bound
+from crnn.inference.doubt import BELOW, check_bound
 from crnn.online import OnlineConfig
 from crnn.pages.graph import PACKAGE
 from crnn.shared_settings import Below, SecondBundle, Surer

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crnn import storage
-from crnn.bundle import BUNDLE_FILE, load_bundle
-from crnn.doubt import Then, checked_digest, second_bundle
+from crnn.bundle.bundle import BUNDLE_FILE, load_bundle
+from crnn.bundle.shipped import default_bundle
+from crnn.files import storage
+from crnn.inference.doubt import Then, checked_digest, second_bundle
 from crnn.pages.graph import PACKAGE, detector_graph
-from crnn.shipped import default_bundle
 from jobs.serving.settings import ServeSettings
 
 

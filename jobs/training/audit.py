@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from crnn import storage
+from crnn.files import storage
 from crnn.training.batch import ReadyBatch
 
 AUDIT_FOLDER = "audit"

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from crnn import storage
+from crnn.files import storage
 from jobs.training.history import History
 
 EVENTS_FOLDER = "tensorboard"

@@ -7,11 +7,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from crnn import storage
 from crnn.brief import brief
-from crnn.bundle import Bundle
-from crnn.charset import CHARSETS, Charset, shown
+from crnn.bundle.bundle import Bundle
 from crnn.errors import DataError
+from crnn.files import storage
+from crnn.text.charset import CHARSETS, Charset, shown
 from crnn.training.optim import build_optimizer
 from jobs.progress import ProgressLines
 from jobs.training.network import new_network, starting_bundle, time_steps

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from typing import Any
 
-from crnn import storage
+from crnn.files import storage
 from crnn.training.step import StepResult
 from crnn.training.trainer import Trainer, Validation
 from jobs.progress import clock

@@ -23,9 +23,9 @@ from ray.data import ExecutionResources
 from ray.train.collective import broadcast_from_rank_zero
 from ray.train.torch import get_device
 
-from crnn.bundle import save_bundle
+from crnn.bundle.bundle import save_bundle
 from crnn.errors import NonFiniteLossError
-from crnn.model import CRNN
+from crnn.model.network import CRNN
 from crnn.training.batch import ReadyBatch
 from crnn.training.old_network import OldNetwork
 from crnn.training.ranks import gather_objects, sum_over_ranks

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import torch
 
-from crnn.backbones.vgg16_bn import Vgg16Bn, freeze, load_imagenet_weights
-from crnn.bundle import Bundle, load_bundle, shape_of
-from crnn.charset import Charset
+from crnn.bundle.bundle import Bundle, load_bundle, shape_of
+from crnn.bundle.shipped import default_bundle
+from crnn.bundle.transfer import load_matching
 from crnn.errors import BundleError
-from crnn.model import CRNN
-from crnn.shipped import default_bundle
-from crnn.transfer import load_matching
+from crnn.model.backbones.vgg16_bn import Vgg16Bn, freeze, load_imagenet_weights
+from crnn.model.network import CRNN
+from crnn.text.charset import Charset
 from jobs.training.settings import RANDOM, TrainSettings
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crnn import storage
+from crnn.files import storage
 from pipelines.stream.assemble import Refusal
 
 FOLDER = "rejects"

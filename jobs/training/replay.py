@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
-from crnn import storage
-from crnn.bundle import Bundle
-from crnn.charset import Charset, normalise
+from crnn.bundle.bundle import Bundle
 from crnn.errors import DataError
-from crnn.model import CRNN
+from crnn.files import storage
+from crnn.model.network import CRNN
+from crnn.text.charset import Charset, normalise
 from crnn.training.old_network import OldNetwork
 from jobs.progress import ProgressLines
 from jobs.training.settings import DATA_FOLDER, TrainSettings

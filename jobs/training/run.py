@@ -25,13 +25,13 @@ import ray.train
 import yaml
 from ray.train.torch import TorchTrainer
 
-from crnn import storage
 from crnn.brief import change
-from crnn.bundle import Bundle, load_bundle, save_bundle
+from crnn.bundle.bundle import Bundle, load_bundle, save_bundle
 from crnn.errors import CheckpointMismatchError, NonFiniteLossError
+from crnn.files import storage
 from crnn.heap import kept_heap
-from crnn.metrics import wilson_interval
-from crnn.model import CRNN
+from crnn.model.network import CRNN
+from crnn.text.metrics import wilson_interval
 from crnn.training.old_network import OldNetwork
 from jobs import cluster
 from jobs.cli import as_mapping, flatten

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from crnn.brief import change
-from crnn.charset_file import charset_of
-from crnn.image import PictureContract
-from crnn.model_config import ModelConfig
-from crnn.reading_policy import ReadingPolicy
-from crnn.text_order import TextOrder
+from crnn.bundle.reading_policy import ReadingPolicy
+from crnn.images.contract import PictureContract
+from crnn.model.config import ModelConfig
+from crnn.text.charset_file import charset_of
+from crnn.text.order import TextOrder
 from crnn.training.optim_config import OptimConfig
 from jobs.cli import as_mapping, flatten
 from jobs.flags import ClusterAddress

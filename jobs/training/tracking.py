@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from crnn import storage
+from crnn.files import storage
 from jobs.failures import in_short
 
 Track = Literal["", "mlflow", "wandb"]

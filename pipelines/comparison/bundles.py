@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from crnn import storage
 from crnn.brief import brief
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.comparison.bundles_page import page
 from pipelines.comparison.write import CHANGED_NAME, begin, put
 from pipelines.evaluation.paired import NEEDED, Tests, paired_tests

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import ray
 
-from crnn.charset import normalise
 from crnn.errors import DataError, PictureError
+from crnn.text.charset import normalise
 from pipelines.comparison.result import MOST_SETS, Comparison, compared
 from pipelines.comparison.settings import CompareConfig
 from pipelines.comparison.traits import TRAITS, Measured, measure

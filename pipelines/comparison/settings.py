@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crnn.image import PictureContract
+from crnn.images.contract import PictureContract
 from pipelines.inspection.settings import ReadConfig
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crnn.image import PictureContract, Pixels
+from crnn.images.contract import PictureContract, Pixels
 from pipelines.comparison.lean import Floats, rotation_deg, slant_deg
 
 _MOST_WIDTH_PX = 4096

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from crnn import storage
+from crnn.files import storage
 from pipelines.comparison.page import page
 from pipelines.comparison.result import Comparison
 from pipelines.owned import begin_page

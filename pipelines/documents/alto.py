@@ -6,7 +6,7 @@ no ``WIDTH`` and ``HEIGHT``, and its ``PrintSpace`` is where there is text.
 
 from __future__ import annotations
 
-from crnn import storage
+from crnn.files import storage
 from pipelines.documents.elements import Attributes, Elements
 from pipelines.documents.page import Box, Line, Page, Sheets, box_of
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crnn import storage
+from crnn.files import storage
 from pipelines.documents.elements import Elements
 from pipelines.documents.page import Box, Line, Page, Sheets, box_of
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from io import TextIOBase
 from typing import NamedTuple
 
-from crnn.region import Region
+from crnn.images.region import Region
 from pipelines.documents.words import Word
 
 

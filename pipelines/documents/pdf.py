@@ -17,10 +17,10 @@ import numpy as np
 from PIL import Image
 
 from crnn.errors import PictureError
-from crnn.image import StatedSize, decode_picture, stated_size
+from crnn.images.contract import StatedSize, decode_picture, stated_size
 from crnn.pages.opening import page_first
 from crnn.pages.page import POINTS_PER_INCH, is_pdf
-from crnn.text_order import visual
+from crnn.text.order import visual
 from pipelines.documents.page import Line, Page
 from pipelines.documents.unseen_font import Codes
 from pipelines.documents.words import Word

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, cast
 
-from crnn import storage
 from crnn.errors import DataError
-from crnn.region import Region
+from crnn.files import storage
+from crnn.images.region import Region
 from crnn.result import CharResult
 from pipelines.documents.page import Document, Line, Page, Problem
 from pipelines.documents.words import words_of

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crnn.region import Region
+from crnn.images.region import Region
 from crnn.result import CharResult
-from crnn.text_order import visual
+from crnn.text.order import visual
 
 _WORD = re.compile(r"\S+")
 

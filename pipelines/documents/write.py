@@ -19,8 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
+from crnn.files import storage
 from pipelines.documents.config import DocumentsConfig
 from pipelines.documents.forms import FORMS, Form, Writer
 from pipelines.documents.page import Document, Page, Problem, Sheets

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rapidfuzz.distance import Levenshtein
 
-from crnn.charset import normalise
+from crnn.text.charset import normalise
 from pipelines.drift.buckets import KEY
 from pipelines.recognition.inputs import REGION
 from pipelines.review.beside import disagreement

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.comparison.write import CHANGED_NAME, begin, put
 from pipelines.drift.buckets import BUCKETS, KEY, Buckets, with_keys
 from pipelines.drift.changes import CHANGED_SCHEMA, Changes

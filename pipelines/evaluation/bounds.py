@@ -2,7 +2,7 @@
 take.
 
 Nothing is read again: for every sample both readings are known, and the bound decides which counts
-(``crnn.doubt``).
+(``crnn.inference.doubt``).
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def bounds_of(
         second: the same, of the one that reads what is doubtful.
         measure: what counts as right.
         points: of accuracy, percent, that the proposed bound may lose against the best one.
-        surer: as ``crnn.doubt.Then.surer``.
+        surer: as ``crnn.inference.doubt.Then.surer``.
 
     Raises:
         DataError: when they aren't of the same samples, or the measure counts none.

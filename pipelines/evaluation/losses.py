@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crnn.charset import shown
-from crnn.metrics import Sums
+from crnn.text.charset import shown
+from crnn.text.metrics import Sums
 from pipelines.evaluation.result import Evaluation, measures
 
 _LISTED = 10

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from crnn.charset import normalise
 from crnn.errors import DataError
+from crnn.text.charset import normalise
 from pipelines.evaluation.bounds import MEASURES
 from pipelines.evaluation.predictions import same_samples
 

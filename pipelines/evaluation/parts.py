@@ -19,8 +19,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crnn import kill_points, storage
+from crnn import kill_points
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.evaluation.planned import Planned
 from pipelines.evaluation.reader import PREDICTION_SCHEMA, Outcome
 from pipelines.evaluation.tally import Tally

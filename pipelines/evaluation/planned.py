@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from crnn import storage
-from crnn.bundle import Bundle, load_bundle
-from crnn.charset import shown
+from crnn.bundle.bundle import Bundle, load_bundle
 from crnn.engines import AUTO, check_engine
 from crnn.errors import CharsetError, DataError
-from crnn.recognizer import Recognizer
+from crnn.files import storage
+from crnn.inference.recognizer import Recognizer
+from crnn.text.charset import shown
 from pipelines.evaluation.plan import Piece, plan_set
 from pipelines.evaluation.reader import ReaderConfig
 from pipelines.shards import Manifest, check_sizes, load_manifest

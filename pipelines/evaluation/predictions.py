@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.evaluation.reader import PREDICTION_SCHEMA
 
 FOLDER = "predictions"

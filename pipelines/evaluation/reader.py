@@ -14,13 +14,13 @@ import cv2
 import pyarrow as pa
 import torch
 
-from crnn.bundle import Bundle
-from crnn.calibration import Calibration
-from crnn.charset import normalise
-from crnn.image import decode_picture
-from crnn.metrics import Sums, score
-from crnn.recognizer import BATCH_PIXELS, Recognizer
+from crnn.bundle.bundle import Bundle
+from crnn.bundle.calibration import Calibration
+from crnn.images.contract import decode_picture
+from crnn.inference.recognizer import BATCH_PIXELS, Recognizer
 from crnn.result import Result
+from crnn.text.charset import normalise
+from crnn.text.metrics import Sums, score
 from pipelines.evaluation.plan import Piece
 from pipelines.evaluation.tally import (
     GALLERY_SIZE,

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crnn.calibration import (
+from crnn.bundle.calibration import (
     Calibration,
     ConfidenceBin,
     confidence_bins,
     expected_calibration_error,
     fit,
 )
-from crnn.metrics import Sums, wilson_interval
+from crnn.text.metrics import Sums, wilson_interval
 from pipelines.evaluation.tally import Confusion, Mistake, Problem, Tally
 
 CONFIDENCE_BINS = 15

@@ -15,8 +15,8 @@ from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
-from crnn.charset import normalise
-from crnn.metrics import Sums
+from crnn.text.charset import normalise
+from crnn.text.metrics import Sums
 
 GALLERY_SIZE = 24
 """Mistakes kept of each kind."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from crnn.image import Pixels
+from crnn.images.contract import Pixels
 from pipelines.inspection.inputs import DataSet, Piece, pieces
 from pipelines.inspection.pictures import signature
 from pipelines.inspection.reading import PieceReader, Row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from crnn.charset import CHARSETS, Charset
+from crnn.text.charset import CHARSETS, Charset
 from pipelines.inspection.labels import troubles
 from pipelines.inspection.look_alikes import script, twins
 from pipelines.inspection.tally import Ref, Total

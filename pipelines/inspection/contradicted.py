@@ -1,7 +1,8 @@
 """Labels that a trained bundle contradicts: read with confidence, and read as something else.
 
-The bundle reads as it does everywhere (``crnn.recognizer``): with its own decoder, reading policy
-and calibration. A label with characters that its charset lacks can't be read, and is counted.
+The bundle reads as it does everywhere (``crnn.inference.recognizer``): with its own decoder,
+reading policy and calibration. A label with characters that its charset lacks can't be read, and is
+counted.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
-from crnn.bundle import Bundle
-from crnn.charset import normalise
+from crnn.bundle.bundle import Bundle
 from crnn.errors import PictureError
-from crnn.prepare import Prepared
-from crnn.recognizer import Recognizer
+from crnn.images.prepare import Prepared
+from crnn.inference.recognizer import Recognizer
+from crnn.text.charset import normalise
 from pipelines.inspection.inputs import DataSet, Piece
 from pipelines.inspection.labels import spelled
 from pipelines.inspection.reading import PieceReader

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from crnn.charset import normalise
+from crnn.text.charset import normalise
 from pipelines.inspection.contradicted import CONTRADICTED, Contradicted, message
 from pipelines.inspection.copies import MEASURING, NO_SIDE, TRAINING, Links, Numbers
 from pipelines.inspection.findings_file import FINDINGS_SCHEMA

@@ -12,11 +12,11 @@ from typing import Any
 
 import ray
 
-from crnn.backbones import build_backbone
-from crnn.bundle import Bundle, load_bundle
-from crnn.charset import Charset
+from crnn.bundle.bundle import Bundle, load_bundle
 from crnn.errors import DataError
-from crnn.image import Pixels
+from crnn.images.contract import Pixels
+from crnn.model.backbones import build_backbone
+from crnn.text.charset import Charset
 from pipelines.inspection import copies
 from pipelines.inspection.again import AgainConfig, Shown, Signed, Wanted, show, sign, wanted
 from pipelines.inspection.alphabet import alphabet

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.inspection.settings import ReadConfig
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.output import SPLITS

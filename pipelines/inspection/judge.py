@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crnn.bundle import Bundle
+from crnn.bundle.bundle import Bundle
 from pipelines.inspection.alphabet import Alphabet, unseen
 from pipelines.inspection.contradicted import CONTRADICTED, Contradicted
 from pipelines.inspection.copies import Copies

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from crnn.charset import normalise
-from crnn.text_order import backwards
+from crnn.text.charset import normalise
+from crnn.text.order import backwards
 from pipelines.inspection.look_alikes import described, mixed_scripts, plain_form
 from pipelines.textrules import PICTURE_PATH, is_needed_joiner
 

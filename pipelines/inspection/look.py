@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from crnn.charset import Charset, normalise
 from crnn.errors import PictureError
-from crnn.text_order import turning
+from crnn.text.charset import Charset, normalise
+from crnn.text.order import turning
 from pipelines.inspection.inputs import DataSet, Piece
 from pipelines.inspection.labels import troubles
 from pipelines.inspection.notes import pack

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crnn.image import Pixels
+from crnn.images.contract import Pixels
 
 LOOK_HEIGHT = 32
 LOOK_MOST_WIDTH = 4096

@@ -1,7 +1,7 @@
 """The samples of a piece, their pictures decoded; what is no picture says why.
 
 Pictures of a prepared set were proven when it was made. Those of other sources are decoded in a
-process of their own first (``crnn.picture_pool``): one that kills or hangs its decoder is a
+process of their own first (``crnn.images.sandbox.pool``): one that kills or hangs its decoder is a
 finding, and ends nothing.
 """
 
@@ -15,9 +15,9 @@ from itertools import groupby
 from PIL import Image
 
 from crnn.errors import PictureError
-from crnn.image import SMALLEST, decode_picture
-from crnn.picture_pool import Encoded, PicturePool
-from crnn.region import cut_out
+from crnn.images.contract import SMALLEST, decode_picture
+from crnn.images.region import cut_out
+from crnn.images.sandbox.pool import Encoded, PicturePool
 from pipelines.inspection.inputs import DataSet, Piece
 from pipelines.inspection.settings import ReadConfig
 from pipelines.shards import read_row_group

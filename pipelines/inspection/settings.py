@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from crnn.charset import Charset
-from crnn.charset_file import charset_of
-from crnn.image import PictureContract
-from crnn.model_config import ModelConfig
+from crnn.images.contract import PictureContract
+from crnn.model.config import ModelConfig
+from crnn.text.charset import Charset
+from crnn.text.charset_file import charset_of
 from pipelines.sources import SourceOptions
 
 AUTO = "auto"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crnn.image import PictureContract
+from crnn.images.contract import PictureContract
 from pipelines.inspection.buckets import WIDEST_PX, Buckets, measure, propose
 from pipelines.inspection.tally import LABELLED, READABLE, Features
 

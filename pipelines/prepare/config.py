@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from crnn import storage
-from crnn.image import MAX_PIXELS
+from crnn.files import storage
+from crnn.images.contract import MAX_PIXELS
 from pipelines.inspection.kinds import Side, check_kinds
 from pipelines.output import SPLITS
 from pipelines.sources import Source, SourceOptions

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.inspection.findings_file import FINDINGS_NAME, FINDINGS_SCHEMA, SETS_KEY
 from pipelines.inspection.kinds import Side
 from pipelines.keys import NO_KEYS, among, hashed, position

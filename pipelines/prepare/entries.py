@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
-from crnn.region import Region
+from crnn.images.region import Region
 from pipelines.keys import KeySet, hashed
 from pipelines.prepare.config import PrepareConfig
 from pipelines.prepare.drop import Drops

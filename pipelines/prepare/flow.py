@@ -12,8 +12,8 @@ from itertools import islice
 
 import ray
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.agenda import Agenda
 from pipelines.at_work import Hold
 from pipelines.manifest import Manifest, Part, finish

@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crnn import storage
 from crnn.errors import DataError
-from crnn.region import Region
+from crnn.files import storage
+from crnn.images.region import Region
 from pipelines.output import PARTS_NAME, delete_from
 from pipelines.prepare.entries import Entry
 from pipelines.rejects import FORMER_REASONS, of_today

@@ -1,8 +1,8 @@
 """The task of a preparation: one chunk of a plan → its shards, its rejects, its part file.
 
-Every picture is decoded in a process of its own kind first (``crnn.picture_pool``): one that kills
-or hangs its decoder is a reject, and harms no neighbour. What is cut out of larger pictures is
-decoded again here, when that went well.
+Every picture is decoded in a process of its own kind first (``crnn.images.sandbox.pool``): one that
+kills or hangs its decoder is a reject, and harms no neighbour. What is cut out of larger pictures
+is decoded again here, when that went well.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from itertools import groupby
 
 from PIL import Image
 
-from crnn import picture_pool, storage
 from crnn.errors import DataError, PictureError
-from crnn.image import SMALLEST, decode_picture
-from crnn.picture_pool import PicturePool
-from crnn.prepare import Prepared
-from crnn.region import cut_out
+from crnn.files import storage
+from crnn.images.contract import SMALLEST, decode_picture
+from crnn.images.prepare import Prepared
+from crnn.images.region import cut_out
+from crnn.images.sandbox import pool as picture_pool
+from crnn.images.sandbox.pool import PicturePool
 from pipelines.manifest import Part
 from pipelines.output import part_address
 from pipelines.prepare.entries import Entry

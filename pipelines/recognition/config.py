@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from typing_extensions import Doc
 
-from crnn.doubt import BELOW, Then, check_bound, second_bundle
 from crnn.engines import AUTO, BATCH_PIXELS
+from crnn.inference.doubt import BELOW, Then, check_bound, second_bundle
 from crnn.pages.graph import PACKAGE, detector_graph
 from crnn.pages.page import DPI, LONGEST_PX, MOST_PAGES, PageRequest
 from crnn.shared_settings import (
@@ -70,7 +70,7 @@ class ReadOptions:
     use_gpu: UseGpu = False
 
     def second(self, *, with_onnx: bool = True) -> Then | None:
-        """The second bundle, if there is one, as ``crnn.doubt.second_bundle`` loads it."""
+        """The second bundle, if there is one, as ``second_bundle`` loads it."""
         return second_bundle(self.then, below=self.below, surer=self.surer, with_onnx=with_onnx)
 
     @property

@@ -15,9 +15,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crnn import storage
 from crnn.brief import brief
 from crnn.errors import DataError
+from crnn.files import storage
 from crnn.pages.page import PageRequest
 from pipelines.keys import key
 

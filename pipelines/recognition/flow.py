@@ -21,15 +21,15 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from crnn import storage
-from crnn.bundle import Bundle, load_bundle
+from crnn.bundle.bundle import Bundle, load_bundle
 from crnn.decode import CharNgram
 from crnn.decode.lexicon import read_lexicon
-from crnn.doubt import Then
 from crnn.engines import OF_TORCH, REDUCED, check_engine, engine_for
 from crnn.errors import DataError
+from crnn.files import storage
+from crnn.inference.doubt import Then
+from crnn.inference.recognizer import Recognizer
 from crnn.pages.detector import Detector
-from crnn.recognizer import Recognizer
 from pipelines.agenda import Agenda
 from pipelines.prefixes import leads_out
 from pipelines.recognition.config import BulkConfig

@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.recognition.config import EVERY_S
 from pipelines.recognition.known import Known
 from pipelines.recognition.plan import Ledger, Plan

@@ -19,8 +19,8 @@ SCHEMA = pa.schema(
     ]
 )
 """``uri``: a file, or ``SHARD.parquet#ROW``. ``etag`` tells one version of a file from another:
-the store's own, or size and time. ``region``: null, or four corners as ``crnn.region`` has them.
-``problem``: why there is nothing to read, else null; the row is an error from the start.
+the store's own, or size and time. ``region``: null, or four corners as ``crnn.images.region`` has
+them. ``problem``: why there is nothing to read, else null; the row is an error from the start.
 """
 PAGE_ROWS = 512
 ROW_MARK = "#"

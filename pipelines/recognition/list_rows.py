@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.types as kinds
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.recognition.list_columns import URI, Columns, cleaned
 from pipelines.sources.delimited import NAMED_DELIMITER, Line, Record, records, split
 from pipelines.sources.ranged import lines_in, open_ranged

@@ -14,8 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.prefixes import WILD, inside
 from pipelines.recognition.inputs import PAGE_ROWS, SCHEMA, pages, problem

@@ -13,10 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from crnn.given import at_home
-from crnn.region import from_box
+from crnn.images.region import from_box
 from pipelines.manifest import load_manifest
 from pipelines.prefixes import inside
 from pipelines.recognition.inputs import ROW_MARK, SCHEMA, problem

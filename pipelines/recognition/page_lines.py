@@ -11,18 +11,18 @@ from itertools import accumulate, count, groupby, islice
 
 import pyarrow as pa
 
-from crnn.cascade import SecondReading
 from crnn.decode import Decoder
 from crnn.errors import DataError, PictureError
+from crnn.images.prepare import Prepared
+from crnn.images.region import Region
+from crnn.images.sandbox.pool import Encoded, PicturePool
+from crnn.inference.cascade import SecondReading
+from crnn.inference.readings import Readings
+from crnn.inference.recognizer import Recognizer
 from crnn.pages.detector import Detector
 from crnn.pages.lines import Second, lines_of
 from crnn.pages.page import PageRequest
 from crnn.pages.stream import OnePage, pages_of
-from crnn.picture_pool import Encoded, PicturePool
-from crnn.prepare import Prepared
-from crnn.readings import Readings
-from crnn.recognizer import Recognizer
-from crnn.region import Region
 from pipelines.recognition.inputs import REGION
 from pipelines.recognition.plan import Chunk
 from pipelines.recognition.rows import LINE, NO_TEXT, PAGE

@@ -10,9 +10,9 @@ from types import TracebackType
 from PIL import Image
 
 from crnn.errors import PictureError
-from crnn.image import PictureContract
+from crnn.images.contract import PictureContract
+from crnn.images.sandbox.pool import PicturePool
 from crnn.pages.page import PageRequest, is_pdf
-from crnn.picture_pool import PicturePool
 from pipelines.recognition.finished import page_request
 
 

@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from crnn import storage
 from crnn.brief import change
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.recognition.finished import FOLDER, RECIPE_FILE, work_of
 from pipelines.recognition.inputs import SCHEMA
 from pipelines.recognition.known import REPLACES

@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from crnn import storage
-from crnn.bundle import Bundle
+from crnn.bundle.bundle import Bundle
 from crnn.decode import CharNgram, Decoder
-from crnn.doubt import Then
+from crnn.files import storage
+from crnn.images.sandbox.pool import Encoded, PicturePool
+from crnn.inference.doubt import Then
+from crnn.inference.recognizer import Recognizer
 from crnn.pages.detector import Detector
 from crnn.pages.lines import Second
-from crnn.picture_pool import Encoded, PicturePool
-from crnn.recognizer import Recognizer
 from pipelines.recognition.config import BulkConfig
 from pipelines.recognition.page_lines import PageLines
 from pipelines.recognition.plan import Chunk, read_chunk

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from crnn.decode.decoded import characters
-from crnn.readings import Readings
+from crnn.inference.readings import Readings
 from crnn.result import LOW_CONFIDENCE
 from pipelines.recognition.inputs import REGION
 

@@ -14,14 +14,14 @@ from itertools import chain, groupby
 
 import pyarrow as pa
 
-from crnn.cascade import SecondReading
 from crnn.decode import Decoder
-from crnn.doubt import Then
 from crnn.errors import PictureError
-from crnn.picture_pool import Encoded, PicturePool
-from crnn.readings import Readings
-from crnn.recognizer import Recognizer
-from crnn.region import Region
+from crnn.images.region import Region
+from crnn.images.sandbox.pool import Encoded, PicturePool
+from crnn.inference.cascade import SecondReading
+from crnn.inference.doubt import Then
+from crnn.inference.readings import Readings
+from crnn.inference.recognizer import Recognizer
 from pipelines.recognition.plan import Chunk
 from pipelines.recognition.source import Prefixes, encoded
 

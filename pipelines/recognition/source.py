@@ -12,10 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crnn import storage
 from crnn.brief import brief
 from crnn.errors import DataError, PictureError
-from crnn.picture_pool import Encoded
+from crnn.files import storage
+from crnn.images.sandbox.pool import Encoded
 from pipelines.prefixes import inside
 from pipelines.recognition.inputs import ROW_MARK
 from pipelines.recognition.lists import BAD_LINE

@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crnn import storage
-from crnn.bundle import Bundle
-from crnn.doubt import Then
+from crnn.bundle.bundle import Bundle
+from crnn.files import storage
+from crnn.inference.doubt import Then
 from pipelines.recognition.finished import REPORT_FILE, read_part, read_parts
 from pipelines.recognition.page import PictureOf, page
 from pipelines.recognition.plan import Ledger

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from crnn import storage
+from crnn.files import storage
 from crnn.result import LOW_CONFIDENCE
 from pipelines.keys import NO_KEYS, Keys, among, position
 from pipelines.recognition.finished import read_part

@@ -9,8 +9,8 @@ from typing import Any
 from PIL import Image
 
 from crnn.errors import PictureError
-from crnn.image import PictureContract
-from crnn.picture_pool import PicturePool
+from crnn.images.contract import PictureContract
+from crnn.images.sandbox.pool import PicturePool
 from pipelines.recognition.page import PictureOf, Region
 from pipelines.recognition.source import Prefixes, encoded
 

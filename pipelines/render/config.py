@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from crnn.charset import Charset
 from crnn.errors import DataError
+from crnn.text.charset import Charset
 from pipelines.render.english import english_kinds, left_out, writable
 from pipelines.render.fonts import Font, FontSplit, find_fonts, folder_files, select_fonts
 from pipelines.render.glyphs import check_shaping

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from numpy.random import Generator
 
-from crnn.charset import DIGITS, shown
 from crnn.errors import DataError
+from crnn.text.charset import DIGITS, shown
 from pipelines.render import texts
 from pipelines.render.texts import DrawText, Kind, TextSplit, chars_kind, on_side, pick, pick_chars
 from pipelines.render.words import WordList

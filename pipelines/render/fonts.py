@@ -19,8 +19,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from crnn.charset import shown
 from crnn.errors import DataError
+from crnn.text.charset import shown
 from pipelines.render.faces import read_faces
 from pipelines.render.folders import files_below
 from pipelines.render.weights import CONDENSED, THIN, Build

@@ -19,7 +19,7 @@ from PIL import Image, ImageFont, features
 
 from crnn.errors import DataError
 from crnn.kept import Kept
-from crnn.text_order import turning
+from crnn.text.order import turning
 from pipelines.render.fonts import Font
 
 Mask = NDArray[np.uint8]

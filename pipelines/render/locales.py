@@ -16,8 +16,8 @@ from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal, get_territory_currencies
 from numpy.random import Generator
 
-from crnn.charset import normalise, shown
 from crnn.errors import DataError
+from crnn.text.charset import normalise, shown
 from pipelines.render.texts import DrawText, Kind, pick
 
 _FORMS = ("short", "short", "medium", "long", "full")

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from numpy.random import Generator
 from rstr import Rstr
 
-from crnn import storage
-from crnn.charset import normalise, shown
 from crnn.errors import DataError
+from crnn.files import storage
+from crnn.text.charset import normalise, shown
 from pipelines.render.texts import Kind
 
 _TRIES = 500

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from crnn.image import PictureContract
+from crnn.images.contract import PictureContract
 from pipelines.augment import AugmentConfig, augment_batch
 from pipelines.render.config import RenderConfig, chosen_fonts
 from pipelines.render.fields import Pixels

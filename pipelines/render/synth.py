@@ -18,8 +18,8 @@ import ray
 import ray.data
 from numpy.random import Generator
 
-from crnn import storage
 from crnn.errors import CrnnError, DataError
+from crnn.files import storage
 from pipelines.at_work import at_work
 from pipelines.output import claim, part_address, read_parts, release
 from pipelines.render.choice import Faces, faces_of, some

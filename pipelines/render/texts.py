@@ -14,8 +14,8 @@ from typing import Literal
 
 from numpy.random import Generator
 
-from crnn.charset import CHARSETS, DIGITS, normalise
 from crnn.errors import DataError
+from crnn.text.charset import CHARSETS, DIGITS, normalise
 
 TextSplit = Literal["train", "held_out", "all"]
 DrawText = Callable[[Generator], str]

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from crnn import storage
-from crnn.charset import normalise
 from crnn.errors import DataError
+from crnn.files import storage
+from crnn.text.charset import normalise
 
 _PACKAGE = "symspellpy"
 _FILE = "frequency_dictionary_en_82_765.txt"

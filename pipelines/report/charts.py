@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from crnn.calibration import ConfidenceBin
-from crnn.metrics import Sums, wilson_interval
+from crnn.bundle.calibration import ConfidenceBin
+from crnn.text.metrics import Sums, wilson_interval
 from pipelines.report import svg
 from pipelines.report.figures import interval, number, percent
 from pipelines.report.markup import Markup, tag, together

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
-from crnn.charset import normalise
+from crnn.text.charset import normalise
 from pipelines.evaluation.result import Evaluation
 from pipelines.evaluation.tally import Mistake, Problem
 from pipelines.report.figures import number, percent

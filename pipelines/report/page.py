@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from crnn.metrics import Sums, wilson_interval
+from crnn.text.metrics import Sums, wilson_interval
 from pipelines.evaluation.losses import Losses
 from pipelines.evaluation.result import Evaluation
 from pipelines.report import charts

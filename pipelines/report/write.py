@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from crnn import storage
+from crnn.files import storage
 from pipelines.evaluation.losses import Losses
 from pipelines.evaluation.result import Evaluation
 from pipelines.owned import begin_page

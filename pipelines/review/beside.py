@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rapidfuzz.distance import Levenshtein
 
-from crnn import storage
-from crnn.charset import normalise
+from crnn.files import storage
+from crnn.text.charset import normalise
 from pipelines.recognition.finished import PLACE, check_finished, key_of, read_part, results_at
 
 _READ = [*PLACE, "text", "confidence"]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from crnn.charset import normalise
+from crnn.text.charset import normalise
 from pipelines.recognition.finished import parent
 
 CHARACTERS, FOLDER, LENGTH = "characters", "folder", "length"

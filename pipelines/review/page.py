@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from crnn import storage
+from crnn.files import storage
 from pipelines.recognition.page import where
 from pipelines.report.document import document, many, table
 from pipelines.report.figures import number

@@ -11,8 +11,8 @@ from typing import Any
 from PIL import Image
 
 from crnn.errors import PictureError
-from crnn.image import decode_picture
-from crnn.region import cut_out
+from crnn.images.contract import decode_picture
+from crnn.images.region import cut_out
 from pipelines.report.thumbnail import thumbnail
 from pipelines.safe_names import safe_name
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crnn import storage
+from crnn.files import storage
 from pipelines.recognition.finished import PLACE, check_finished, key_of, read_part, results_at
 from pipelines.review.beside import Beside
 from pipelines.review.config import DIFFERENT, ReviewConfig

@@ -12,8 +12,8 @@ from functools import lru_cache, partial
 from itertools import chain, islice
 from typing import Any
 
-from crnn import storage
 from crnn.errors import PictureError
+from crnn.files import storage
 from pipelines.recognition.page_pictures import PagePictures
 from pipelines.recognition.summary import plain
 from pipelines.review.config import LABEL_STUDIO, ReviewConfig

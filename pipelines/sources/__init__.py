@@ -18,10 +18,10 @@ from itertools import groupby
 
 from PIL import Image
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
-from crnn.image import decode_picture
-from crnn.region import cut_out
+from crnn.files import storage
+from crnn.images.contract import decode_picture
+from crnn.images.region import cut_out
 from pipelines.sources.files import closed_among
 from pipelines.sources.format import (
     Encoded,

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.sources.ranged import open_ranged
 
 KEPT_S = 24 * 3600.0

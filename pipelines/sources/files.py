@@ -10,8 +10,8 @@ from functools import partial
 from threading import Condition
 from typing import TypeVar
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
+from crnn.files import storage
 from pipelines.sources.format import Encoded, Opened, Reader
 from pipelines.sources.item import Item, Place, unusable
 from pipelines.sources.ranged import open_ranged

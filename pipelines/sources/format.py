@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
+from crnn.files import storage
 from pipelines.sources.item import Item, Place
 from pipelines.stores import is_picture_name, names_in
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from crnn.region import Region
+from crnn.images.region import Region
 from pipelines.stores import is_picture_name
 from pipelines.textrules import is_unicode
 

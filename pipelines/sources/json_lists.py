@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.sources.columns import Pictured, columns_in, row_item
 from pipelines.sources.files import may_be_there
 from pipelines.sources.format import Opened

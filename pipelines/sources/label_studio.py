@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crnn import storage
 from crnn.errors import DataError
-from crnn.image import StatedSize
-from crnn.region import Region
+from crnn.files import storage
+from crnn.images.contract import StatedSize
+from crnn.images.region import Region
 from pipelines.sources.files import closed_among, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, Place, unusable

@@ -11,8 +11,8 @@ from contextlib import suppress
 from functools import cache
 from itertools import islice
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.sources.columns import (
     PATH_COLUMNS,
     TEXT_COLUMNS,

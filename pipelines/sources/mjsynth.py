@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from crnn import storage
-from crnn.charset import normalise
 from crnn.errors import DataError
+from crnn.files import storage
+from crnn.text.charset import normalise
 from pipelines.sources.columns import Pictured
 from pipelines.sources.files import may_be_there, whole_files
 from pipelines.sources.format import Folder, Format, Opened, SourceOptions

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
-from crnn.image import StatedSize, stated_size
-from crnn.region import Region
+from crnn.files import storage
+from crnn.images.contract import StatedSize, stated_size
+from crnn.images.region import Region
 from pipelines.sources.files import ahead, head_of, may_be_there, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, Place, pictured, unusable

@@ -12,8 +12,8 @@ from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
-from crnn import storage
 from crnn.errors import PictureError
+from crnn.files import storage
 from pipelines.sources.files import ahead, head_of, read_file, whole_files
 from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, Place, unusable

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
+from crnn.files import storage
 from pipelines.manifest import MANIFEST_NAME
 from pipelines.output import PARTS_NAME
 from pipelines.sources.columns import TEXT_COLUMNS, by_names, pick, pick_text

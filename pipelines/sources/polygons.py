@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from crnn.region import Region, clockwise, from_box
+from crnn.images.region import Region, clockwise, from_box
 from pipelines.sources.icdar import unquoted
 from pipelines.sources.ranged import text_lines
 

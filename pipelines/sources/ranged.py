@@ -6,9 +6,9 @@ import io
 import os
 from collections.abc import Iterator
 
-from crnn import storage
 from crnn.errors import DataError
-from crnn.regular_file import open_regular
+from crnn.files import storage
+from crnn.files.regular_file import open_regular
 
 BLOCK_BYTES = 1 << 20
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")

@@ -15,8 +15,8 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
+from crnn.files import storage
 from crnn.result import LOW_CONFIDENCE
 from pipelines.recognition.finished import (
     COMPLETE_THEM,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.sources.files import ahead, head_of, may_be_there, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.icdar import UNREADABLE

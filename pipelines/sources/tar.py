@@ -17,8 +17,8 @@ from functools import partial
 from itertools import groupby, islice
 from typing import IO, NamedTuple, cast
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
+from crnn.files import storage
 from pipelines.sources.columns import TEXT_COLUMNS, by_names, pick
 from pipelines.sources.files import MAX_PICTURE_BYTES, ahead, readable_of, too_large
 from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, Reader, SourceOptions

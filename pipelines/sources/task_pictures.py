@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
-from crnn.image import StatedSize, stated_size
+from crnn.files import storage
+from crnn.images.contract import StatedSize, stated_size
 from pipelines.sources.files import may_be_there
 from pipelines.sources.format import Opened
 from pipelines.sources.item import pictured

@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from crnn.brief import brief
-from crnn.charset import Charset
 from crnn.errors import PictureError
-from crnn.image import PictureContract, Pixels
+from crnn.images.contract import PictureContract, Pixels
+from crnn.text.charset import Charset
 from pipelines.augment import AugmentConfig, augment_batch
 from pipelines.holdout import is_held_out, split_keys
 from pipelines.shards import read_row_group

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import ray
 
-from crnn.text_order import backwards
+from crnn.text.order import backwards
 from pipelines.holdout import split_keys
 from pipelines.shards import read_row_group
 from pipelines.stream.assemble import Label, Refusal, StreamConfig, inspect_label
@@ -35,7 +35,7 @@ class Scan:
     examples: list[Refusal] = field(default_factory=list)
     """The first few refusals."""
     backwards: int = 0
-    """Usable labels with a word of ``crnn.text_order.backwards``."""
+    """Usable labels with a word of ``crnn.text.order.backwards``."""
     backwards_example: str = ""
     """The first such label."""
 

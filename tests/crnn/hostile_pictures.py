@@ -1,6 +1,7 @@
 """Small pictures that take a decoder long: what a service mustn't decode beside others' requests.
 
-By name; each is below ``crnn.plain``'s bounds of bytes, pixels and side, so that work alone tells.
+By name; each is below ``crnn.images.plain``'s bounds of bytes, pixels and side, so that work alone
+tells.
 """
 
 from __future__ import annotations

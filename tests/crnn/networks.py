@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from crnn import Bundle, Calibration, Charset, PictureContract
 from crnn.engines.export import export_onnx
-from crnn.image import normalise
-from crnn.model import CRNN, ModelConfig
+from crnn.images.contract import normalise
+from crnn.model.network import CRNN, ModelConfig
 
 CHARSET = Charset("abcdefgh")
 PICTURE = PictureContract(widths=(32, 48, 64, 96))

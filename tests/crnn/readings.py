@@ -11,8 +11,6 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from crnn.charset import Charset
-from crnn.ctc import log_probabilities
 from crnn.decode import (
     DECODERS,
     Decoded,
@@ -22,6 +20,8 @@ from crnn.decode import (
     LanguageModel,
     build_decoder,
 )
+from crnn.model.ctc import log_probabilities
+from crnn.text.charset import Charset
 
 LOWER = Charset.named("lower")
 AB = Charset("ab")

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from crnn.bundle import BUNDLE_FILE, save_bundle
-from crnn.calibration import Calibration
-from crnn.charset import Charset
-from crnn.image import PictureContract
-from crnn.model import CRNN, ModelConfig
-from crnn.onnx_file import Proof, ProvenOnnx
+from crnn.bundle.bundle import BUNDLE_FILE, save_bundle
+from crnn.bundle.calibration import Calibration
+from crnn.bundle.onnx_file import Proof, ProvenOnnx
+from crnn.images.contract import PictureContract
+from crnn.model.network import CRNN, ModelConfig
+from crnn.text.charset import Charset
 
 CHARSET = Charset("abé-` |")
 PICTURE = PictureContract(height=48, channels=3, widths=(64, 128))

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crnn import storage
+from crnn.files import storage
 from pipelines.shards import Sample
 from tests.hosts.cluster import BIN, Cluster
 from tests.jobs.audits import AUDIT_FOLDER, Audit

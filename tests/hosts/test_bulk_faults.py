@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from crnn import storage
+from crnn.files import storage
 from tests.hosts.cluster import Cluster
 from tests.hosts.jobs import Job, parts, rows, submitted, uris
 from tests.hosts.machines import Host, part, wait_for

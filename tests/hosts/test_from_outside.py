@@ -11,8 +11,9 @@ import httpx
 import pytest
 import torch
 
-from crnn import Recognizer, storage
-from crnn.bundle import load_bundle
+from crnn import Recognizer
+from crnn.bundle.bundle import load_bundle
+from crnn.files import storage
 from crnn.training.batch import ReadyBatch
 from crnn.training.trainer import Trainer
 from jobs import cli

@@ -14,8 +14,8 @@ import boto3
 import pytest
 import yaml
 
-from crnn import storage
-from crnn.bundle import load_bundle
+from crnn.bundle.bundle import load_bundle
+from crnn.files import storage
 from tests.hosts.cluster import BIN, Cluster, own_cluster
 from tests.hosts.jobs import put_set
 from tests.hosts.machines import HOME, Host, wait_for

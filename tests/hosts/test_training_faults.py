@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from crnn import storage
+from crnn.files import storage
 from tests.hosts.cluster import Cluster
 from tests.hosts.jobs import Job, audit_of, audited, put_set, submitted
 from tests.hosts.machines import Host, part

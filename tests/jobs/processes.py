@@ -70,7 +70,7 @@ def readers(driver: int) -> list[Process]:
 
 def decoders(driver: int) -> list[Process]:
     """Processes that decode pictures for the readers."""
-    return [p for p in with_argument("crnn.picture_process") if p in descendants(driver)]
+    return [p for p in with_argument("crnn.images.sandbox.process") if p in descendants(driver)]
 
 
 def everything(driver: int) -> list[Process]:

@@ -18,7 +18,7 @@ import ray
 import torch
 
 from crnn import kill_points
-from crnn.bundle import save_bundle
+from crnn.bundle.bundle import save_bundle
 from jobs import cli
 from tests.crnn.training.pictures import CHARSET, PICTURE, small_model
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageFilter
 
 from crnn import load_bundle
-from crnn.calibration import fit
-from crnn.recognizer import Recognizer
+from crnn.bundle.calibration import fit
+from crnn.inference.recognizer import Recognizer
 from jobs import calibrate
 from tests.crnn.networks import noise
 from tests.jobs.runs import PROJECT, Run, here_and_as_a_process, refused, within

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from crnn.charset_file import charset_of
 from crnn.errors import CharsetError, DataError
+from crnn.text.charset_file import charset_of
 from jobs.import_settings import ImportSettings
 from jobs.synthesize import SynthesizeSettings
 from jobs.training.settings import TrainSettings

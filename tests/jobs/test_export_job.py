@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from crnn import storage
-from crnn.bundle import BUNDLE_FILE, load_bundle, save_bundle
-from crnn.onnx_file import ONNX_FILE
-from crnn.recognizer import Recognizer
+from crnn.bundle.bundle import BUNDLE_FILE, load_bundle, save_bundle
+from crnn.bundle.onnx_file import ONNX_FILE
+from crnn.files import storage
+from crnn.inference.recognizer import Recognizer
 from jobs import export
 from jobs.export import from_sets
 from tests.crnn.networks import CHARSET, PICTURE, noise, sharp_model

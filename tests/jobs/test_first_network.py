@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from crnn.bundle import load_bundle, save_bundle
-from crnn.charset import Charset
+from crnn.bundle.bundle import load_bundle, save_bundle
+from crnn.bundle.shipped import default_bundle
 from crnn.errors import BundleError
-from crnn.image import PictureContract
-from crnn.model import ModelConfig
-from crnn.shipped import default_bundle
+from crnn.images.contract import PictureContract
+from crnn.model.network import ModelConfig
+from crnn.text.charset import Charset
 from jobs import cli
 from jobs.training.network import (
     first_network,
@@ -71,7 +71,7 @@ def test_a_bundle_that_is_named_is_taken_whatever_its_shape(tmp_path: Path) -> N
 def test_an_installation_without_bundles_starts_from_random_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crnn.shipped.default_bundle.__defaults__", (tmp_path,))
+    monkeypatch.setattr("crnn.bundle.shipped.default_bundle.__defaults__", (tmp_path,))
     assert starting_bundle(TrainSettings()) is None
 
 
@@ -80,7 +80,7 @@ def test_a_shipped_bundle_that_is_damaged_is_told_not_passed_over(
 ) -> None:
     shutil.copytree(default_bundle(), tmp_path / "mobile")
     (tmp_path / "mobile" / "model.safetensors").write_bytes(b"x")
-    monkeypatch.setattr("crnn.shipped.default_bundle.__defaults__", (tmp_path,))
+    monkeypatch.setattr("crnn.bundle.shipped.default_bundle.__defaults__", (tmp_path,))
     with pytest.raises(BundleError, match="SHA-256"):
         starting_bundle(TrainSettings())
 

@@ -17,11 +17,11 @@ import pytest
 from PIL import Image
 
 from crnn import load_bundle
-from crnn.bundle_json import CARD_FILE
+from crnn.bundle.importing.graph import look_at
+from crnn.bundle.importing.packages import PACKAGES
+from crnn.bundle.json_file import CARD_FILE
 from crnn.client import Client
-from crnn.importing.graph import look_at
-from crnn.importing.packages import PACKAGES
-from crnn.recognizer import Recognizer
+from crnn.inference.recognizer import Recognizer
 from jobs import evaluate, import_model, importing, read, recognize, review
 from jobs.import_settings import ImportSettings
 from jobs.importing import DIFFERENCES_FILE

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from crnn import Cascade, Recognizer, load_bundle
-from crnn.shipped import default_bundle
+from crnn.bundle.shipped import default_bundle
 from jobs import read, recognize
 from jobs.read import ReadSettings
 from tests.crnn.pages import bad_pages

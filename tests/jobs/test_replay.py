@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from crnn.charset import CHARSETS, Charset
 from crnn.errors import DataError
+from crnn.text.charset import CHARSETS, Charset
 from jobs.cli import as_mapping
 from jobs.training import replay
 from jobs.training.data import choose_charset

@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from crnn.charset import Charset
-from crnn.image import PictureContract
-from crnn.recognizer import Recognizer
+from crnn.images.contract import PictureContract
+from crnn.inference.recognizer import Recognizer
+from crnn.text.charset import Charset
 from crnn.training.batch import ReadyBatch
 from crnn.training.trainer import Trainer
 from jobs import cli, prepare

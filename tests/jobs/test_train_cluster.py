@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from crnn import storage
-from crnn.bundle import load_bundle
+from crnn.bundle.bundle import load_bundle
+from crnn.files import storage
 from jobs import train
 from tests.jobs.nodes import Head, head_node
 from tests.jobs.runs import TINY, within, without_control_characters

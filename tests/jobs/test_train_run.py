@@ -11,8 +11,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from crnn.bundle import load_bundle
-from crnn.recognizer import Recognizer
+from crnn.bundle.bundle import load_bundle
+from crnn.inference.recognizer import Recognizer
 from crnn.training.optim_config import OptimConfig
 from jobs import train
 from jobs.training.tracking import REPORT_FILES

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from crnn.bundle import save_bundle
-from crnn.calibration import Calibration
-from crnn.charset import Charset
-from crnn.image import PictureContract
-from crnn.model import CRNN, ModelConfig
-from crnn.recognizer import Recognizer
+from crnn.bundle.bundle import save_bundle
+from crnn.bundle.calibration import Calibration
+from crnn.images.contract import PictureContract
+from crnn.inference.recognizer import Recognizer
+from crnn.model.network import CRNN, ModelConfig
+from crnn.text.charset import Charset
 from pipelines.shards import Sample, ShardWriter, finish
 from tests.crnn.networks import CONFIG as SHARP
 from tests.crnn.networks import sharp_model

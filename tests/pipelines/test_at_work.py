@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from jobs.training.run import train
 from jobs.training.settings import TrainSettings
 from pipelines import at_work as work

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.documents.alto import write_alto
 from pipelines.documents.config import DocumentsConfig
 from pipelines.documents.forms import Writer

@@ -16,9 +16,9 @@ import pypdfium2
 import pytest
 from PIL import Image, ImageDraw
 
-from crnn import storage
 from crnn.errors import DataError
-from crnn.image import decode_picture
+from crnn.files import storage
+from crnn.images.contract import decode_picture
 from pipelines.documents.config import DocumentsConfig
 from pipelines.documents.write import Written, write_documents
 from tests.pipelines.test_documents import MODEL, results, row

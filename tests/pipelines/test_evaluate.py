@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnn import calibration
-from crnn.charset import normalise
+from crnn.bundle import calibration
 from crnn.errors import BundleError, CharsetError, DataError
-from crnn.metrics import Sums, score
-from crnn.recognizer import Recognizer
+from crnn.inference.recognizer import Recognizer
+from crnn.text.charset import normalise
+from crnn.text.metrics import Sums, score
 from pipelines.evaluation import Evaluation, Mistake, Progress, evaluate
 from pipelines.evaluation.parts import Covered, Parts, are_begun
 from pipelines.evaluation.plan import LEAST_ROWS, Piece, behind, cut, plan_set

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from crnn.metrics import Sums
+from crnn.text.metrics import Sums
 from jobs.training.losses import in_words
 from pipelines.evaluation.losses import losses
 from pipelines.evaluation.tally import Tally

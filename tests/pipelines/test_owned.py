@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from jobs.training.run import RUN_FILES, train
 from jobs.training.settings import TrainSettings
 from pipelines.evaluation import forget_parts

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from crnn import storage
-from crnn.calibration import Calibration
-from crnn.metrics import Sums
+from crnn.bundle.calibration import Calibration
+from crnn.files import storage
+from crnn.text.metrics import Sums
 from jobs.evaluate import describe
 from pipelines.evaluation import Evaluation, Mistake, Problem, SetInfo
 from pipelines.evaluation.tally import Tally

@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
-from crnn.region import cut_out
+from crnn.files import storage
+from crnn.images.region import cut_out
 from pipelines.recognition.rows import PAGE_SCHEMA, RESULT_SCHEMA
 from pipelines.recognition.source import picture_bytes
 from pipelines.review import ReviewConfig, Selection, select

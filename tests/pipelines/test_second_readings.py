@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from crnn import Bundle, Recognizer, Result, load_bundle
+from crnn.bundle.reading_policy import ReadingPolicy
 from crnn.errors import PictureError
-from crnn.reading_policy import ReadingPolicy
-from crnn.readings import Readings
+from crnn.inference.readings import Readings
 from pipelines.evaluation.plan import Piece
 from pipelines.evaluation.reader import PieceReader, ReaderConfig
 from pipelines.recognition import BulkConfig, plan_work

@@ -10,8 +10,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
+from crnn.files import storage
 from pipelines.sources.files import read_file
 from pipelines.stores import files_at, in_order, is_picture_name, names_in, write_new
 from tests.unprivileged import as_nobody, open_folder

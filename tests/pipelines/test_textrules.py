@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnn.charset import CHARSETS
 from crnn.errors import CharsetError
+from crnn.text.charset import CHARSETS
 from pipelines.textrules import LabelError, TextRules
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from crnn.bundle import Bundle, load_bundle
-from crnn.charset import Charset
-from crnn.feasible import min_time_steps
-from crnn.model_config import ModelConfig
-from crnn.reading_policy import READ_ONCE
+from crnn.bundle.bundle import Bundle, load_bundle
+from crnn.bundle.reading_policy import READ_ONCE
+from crnn.model.config import ModelConfig
+from crnn.model.feasible import min_time_steps
+from crnn.text.charset import Charset
 from pipelines.evaluation.plan import Piece
 from pipelines.evaluation.reader import PieceReader, ReaderConfig
 from pipelines.inspection import InspectConfig

@@ -19,9 +19,9 @@ from typing import Any
 
 from pyarrow import fs
 
-from crnn import storage
-from crnn.doubt import BELOW
 from crnn.errors import DataError
+from crnn.files import storage
+from crnn.inference.doubt import BELOW
 from jobs.progress_file import JobProgress, read_progress
 
 _JOB, _LEXICON, _PROGRESS, _CANCELLED = "job.json", "lexicon.txt", "progress.json", "cancelled"
@@ -48,7 +48,7 @@ class Record:
     below: float = BELOW
     """The cascade's bound."""
     surer: bool = False
-    """As ``crnn.doubt.Then.surer``."""
+    """As ``crnn.inference.doubt.Then.surer``."""
     lexicon: str = ""
     """Address of the words allowed."""
 

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
-from crnn import storage
-from crnn.doubt import BELOW
+from crnn.files import storage
+from crnn.inference.doubt import BELOW
 from jobs.progress_file import FAILED, FINISHED, LISTING, JobProgress
 from jobs.serving.bulk.addresses import check_allowed
 from jobs.serving.bulk.cluster import RayJobs, Run
@@ -46,7 +46,7 @@ class Deployed:
     below: float = BELOW
     """The cascade's bound."""
     surer: bool = False
-    """As ``crnn.doubt.Then.surer``."""
+    """As ``crnn.inference.doubt.Then.surer``."""
 
 
 @dataclass(frozen=True, kw_only=True)

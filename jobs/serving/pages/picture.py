@@ -12,7 +12,7 @@ import re
 from PIL import Image
 
 from crnn.errors import PictureError
-from crnn.image import Pixels
+from crnn.images.contract import Pixels
 from crnn.pages.page import PageRequest
 from jobs.serving.bodies import read_body
 from jobs.serving.exchange import Answer, Request, WhileWanted

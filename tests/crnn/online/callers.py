@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 from crnn import Bundle, Recognizer, Result
-from crnn.doubt import Then
+from crnn.inference.doubt import Then
 from crnn.online import Observer, OnlineConfig, OnlineRecognizer
 from tests.crnn.networks import bundle_of, sharp_model
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from crnn.decode import greedy
 from crnn.errors import PictureError, QueueFullError
-from crnn.image import PictureContract
+from crnn.images.contract import PictureContract
+from crnn.images.prepare import Prepared
 from crnn.online.batcher import Batch, Batcher
 from crnn.online.places import LONGEST_RETRY_S, Places
 from crnn.online.request import Entry, Request
-from crnn.prepare import Prepared
 
 FOREVER_S = 1e6
 

@@ -18,7 +18,6 @@ import pytest
 import torch
 
 from crnn import Result
-from crnn.charset import Charset
 from crnn.decode import Decoded
 from crnn.errors import (
     ClosedError,
@@ -27,8 +26,9 @@ from crnn.errors import (
     QueueFullError,
     WorkersLostError,
 )
+from crnn.images.sandbox.handler import FAILED_STARTS
 from crnn.online import OnlineConfig, OnlineRecognizer
-from crnn.picture_handler import FAILED_STARTS
+from crnn.text.charset import Charset
 from tests.crnn import poison
 from tests.crnn.networks import bundle_of, sharp_model
 from tests.crnn.online.callers import (

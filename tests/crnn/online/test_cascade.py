@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crnn import Cascade, Result
-from crnn.doubt import Then
 from crnn.errors import BundleError, DeadlineError
+from crnn.inference.doubt import Then
 from crnn.online import OnlineRecognizer, Unobserved
 from tests.crnn import poison
+from tests.crnn.inference.test_cascade import BELOW, FIRST, SECOND, recognizer
 from tests.crnn.networks import noise
 from tests.crnn.online.callers import CONFIG, Running, check_same, running
-from tests.crnn.test_cascade import BELOW, FIRST, SECOND, recognizer
 
 THEN = Then(bundle=SECOND, below=BELOW)
 OFFLINE = Cascade(recognizer(FIRST), recognizer(SECOND), below=BELOW)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from crnn.errors import ClosedError, DeadlineError, PictureError, QueueFullError
+from crnn.images.region import cut_out
 from crnn.online.pages import Document, OnlinePageRequest, OnlinePages, PageRead
 from crnn.online.pages_config import OnlinePagesConfig
 from crnn.pages import DbDetector, PageRequest, detector_graph
-from crnn.region import cut_out
 from tests.crnn.online.callers import CONFIG, OFFLINE, Running, check_same, running, until
 from tests.crnn.online.test_cascade import FIRST, PICTURES, SECOND, THEN, Counting
 from tests.crnn.online.test_cascade import OFFLINE as CASCADE

@@ -17,7 +17,7 @@ from PIL import Image
 
 from crnn import Result
 from crnn.decode import Decoder
-from crnn.prepare import small_picture
+from crnn.images.prepare import small_picture
 from tests.crnn import poison
 from tests.crnn.networks import noise
 from tests.crnn.online.callers import CONFIG, OFFLINE, Running, check_same, running

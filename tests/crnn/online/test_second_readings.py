@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crnn import Recognizer, Result
+from crnn.bundle.reading_policy import ReadingPolicy
 from crnn.errors import QueueFullError
 from crnn.online import OnlineRecognizer
-from crnn.reading_policy import ReadingPolicy
 from tests.crnn import poison
 from tests.crnn.networks import noise
 from tests.crnn.online.callers import BUNDLE, CONFIG, Running, check_same, running, until

@@ -7,10 +7,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crnn.images.plain import Header
+from crnn.images.prepare import Small
 from crnn.online.batcher import DECODED_AT_ONCE, LET_BEFORE, Batcher
 from crnn.online.request import Entry, Request
-from crnn.plain import Header
-from crnn.prepare import Small
 from tests.crnn.online.test_batcher import entry, request, taken
 
 WIDTH = 32

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from crnn import Recognizer
+from crnn.bundle.onnx_file import ONNX_FILE
+from crnn.bundle.shipped import default_bundle
 from crnn.errors import DataError, PictureError
-from crnn.onnx_file import ONNX_FILE
+from crnn.images.prepare import Picture
 from crnn.pages import DbDetector, Line, detector_graph
 from crnn.pages import graph as graph_module
-from crnn.prepare import Picture
-from crnn.shipped import default_bundle
 from tests.crnn.pages.drawn import HEADING, LEFT, TEXT, in_file, turned, two_columns
 from tests.crnn.poison import encoded
 

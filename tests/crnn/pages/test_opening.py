@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from crnn.errors import PictureError
-from crnn.image import PictureContract
+from crnn.images.contract import PictureContract
+from crnn.images.sandbox.pool import PicturePool
 from crnn.pages.opening import open_page
 from crnn.pages.page import COUNT, Page, PageRequest
 from crnn.pages.stream import pages_of
 from crnn.pages.tiff import directories
-from crnn.picture_pool import PicturePool
 from tests.crnn.pages import bad_pages
 from tests.crnn.pages.bad_pages import locked
 from tests.crnn.pages.drawn import encrypted_pdf, in_file, pdf

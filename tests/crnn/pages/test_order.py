@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from crnn.images.region import Region, from_box
 from crnn.pages.detector import Found
 from crnn.pages.order import reading_order
 from crnn.pages.turning import corners_of, turned
-from crnn.region import Region, from_box
 
 HEIGHT = 20
 HEADER = (50, 0, 900, 30)

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from crnn.charset import Charset
-from crnn.image import PictureContract
-from crnn.model import CRNN, ModelConfig
+from crnn.images.contract import PictureContract
+from crnn.model.network import CRNN, ModelConfig
+from crnn.text.charset import Charset
 from crnn.training.batch import ReadyBatch
 
 CHARSET = Charset("0123456789")

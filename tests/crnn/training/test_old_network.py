@@ -6,14 +6,14 @@ from copy import deepcopy
 
 import torch
 
-from crnn.charset import Charset
-from crnn.model import CRNN, ModelConfig
+from crnn.bundle.transfer import load_matching
+from crnn.model.network import CRNN, ModelConfig
+from crnn.text.charset import Charset
 from crnn.training.batch import ReadyBatch
 from crnn.training.old_network import WEIGHT, OldNetwork
 from crnn.training.optim import build_optimizer
 from crnn.training.optim_config import OptimConfig
 from crnn.training.step import forward, sample_losses, train_step
-from crnn.transfer import load_matching
 
 OLD, NEW = Charset("0123"), Charset("é0123a")
 CONFIG = ModelConfig(backbone="mobile", rnn_hidden=16)

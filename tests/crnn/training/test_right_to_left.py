@@ -8,10 +8,10 @@ import torch
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont, features
 
-from crnn.charset import Charset
 from crnn.decode import build_decoder
-from crnn.image import normalise
-from crnn.model import CRNN, ModelConfig
+from crnn.images.contract import normalise
+from crnn.model.network import CRNN, ModelConfig
+from crnn.text.charset import Charset
 from crnn.training.batch import ReadyBatch
 from crnn.training.optim import OptimConfig
 from crnn.training.trainer import Trainer

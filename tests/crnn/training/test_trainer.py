@@ -2,7 +2,7 @@ import io
 
 import torch
 
-from crnn.metrics import Sums
+from crnn.text.metrics import Sums
 from crnn.training.optim_config import OptimConfig
 from crnn.training.trainer import Trainer
 from tests.crnn.training.pictures import CHARSET, batch_of, small_model

@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from crnn.bundle import load_bundle
+from crnn.bundle.bundle import load_bundle
 from jobs.serving.bulk.router import router
 from jobs.serving.bulk.settings import BulkSettings
 from jobs.serving.bulk.work import BulkJobs, Deployed

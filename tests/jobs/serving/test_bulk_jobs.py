@@ -14,7 +14,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from crnn.bundle import load_bundle
+from crnn.bundle.bundle import load_bundle
 from crnn.client import Client, Job
 from crnn.errors import AccessDeniedError, RequestRefusedError, ServiceError
 from jobs.serving.bulk.records import Record, Records, new_id

@@ -14,8 +14,8 @@ import pytest
 
 from crnn import Cascade
 from crnn.client import Client
-from crnn.doubt import Then
 from crnn.errors import BundleError
+from crnn.inference.doubt import Then
 from jobs.serving import shipped
 from jobs.serving.assembly import assembled
 from jobs.serving.config_file import document

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from crnn.recognizer import Recognizer
+from crnn.inference.recognizer import Recognizer
 from tests.browser import fits, tab
 from tests.jobs.runs import PROJECT
 from tests.jobs.serving.local_server import Replica, serving

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from crnn import Recognizer
-from crnn.bundle import load_bundle
+from crnn.bundle.bundle import load_bundle
 from jobs.serving import edge
 from tests.jobs.nodes import RAY, Head, head_node
 from tests.jobs.processes import Process, with_argument

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from crnn import Recognizer
-from crnn.bundle import load_bundle
+from crnn.bundle.bundle import load_bundle
 from tests.jobs.processes import Process, descendants
 from tests.jobs.runs import tiny_bundle
 from tests.jobs.serving.loads import Load, load, until

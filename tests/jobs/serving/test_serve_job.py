@@ -15,10 +15,10 @@ import httpx
 import pytest
 import yaml
 
-from crnn.bundle import load_bundle
+from crnn.bundle.bundle import load_bundle
+from crnn.bundle.shipped import default_bundle
 from crnn.errors import BundleError
 from crnn.online import OnlineConfig
-from crnn.shipped import default_bundle
 from jobs import serve
 from jobs.serve import ServeArguments, app
 from jobs.serving.limits import Limits

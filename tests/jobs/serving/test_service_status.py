@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from crnn.bundle import load_bundle
+from crnn.bundle.bundle import load_bundle
 from jobs.serving.schema import EXAMPLE_TEXT
 from jobs.serving.settings import ServeSettings
 from tests.jobs.listening import listening

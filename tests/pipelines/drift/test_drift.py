@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.comparison.write import CHANGED_NAME
 from pipelines.drift import side as sides
 from pipelines.drift.changes import CHANGED_SCHEMA, CHANGES

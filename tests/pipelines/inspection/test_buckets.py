@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crnn.image import PictureContract
+from crnn.images.contract import PictureContract
 from pipelines.inspection.buckets import STEP_PX, WIDEST_PX, measure, propose
 from pipelines.inspection.shapes import MOST_BINS, Shape, histogram, too_long
 

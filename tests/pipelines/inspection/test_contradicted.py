@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from crnn.bundle.shipped import default_bundle
 from crnn.errors import BundleError
-from crnn.shipped import default_bundle
 from pipelines.inspection import inspect, plan_inspection
 from pipelines.inspection.findings_file import FINDINGS_NAME
 from pipelines.inspection.write import HTML_NAME, write

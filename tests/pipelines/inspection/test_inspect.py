@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from crnn import storage
 from crnn.errors import DataError
-from crnn.image import PictureContract
+from crnn.files import storage
+from crnn.images.contract import PictureContract
 from pipelines.inspection import InspectConfig, inspect, plan_inspection
 from pipelines.inspection.write import write
 from pipelines.shards import Reject, ShardWriter, finish

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crnn.charset import Charset
-from crnn.model import ModelConfig
+from crnn.model.network import ModelConfig
+from crnn.text.charset import Charset
 from pipelines.inspection.outliers import outliers
 from pipelines.inspection.tally import FEATURES, LABELLED, READABLE
 from tests.pipelines.evaluation_cases import rendered

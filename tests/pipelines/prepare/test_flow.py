@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.output import part_address
 from pipelines.prepare import Job, PrepareConfig, Progress, begin, carry_out, prepare
 from pipelines.prepare.task import PartMaker

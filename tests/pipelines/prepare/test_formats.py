@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from jobs.prepare import describe
 from pipelines.prepare import PrepareConfig, begin, carry_out, prepare
 from pipelines.shards import load_manifest

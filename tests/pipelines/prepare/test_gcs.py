@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 import requests
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.prepare import PrepareConfig, begin, carry_out
 from pipelines.recognition.listing import list_inputs
 from pipelines.sources import open_source

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from crnn.image import MAX_PIXELS, decode_picture
-from crnn.region import from_box
+from crnn.images.contract import MAX_PIXELS, decode_picture
+from crnn.images.region import from_box
 from pipelines.prepare import PrepareConfig, prepare
 from pipelines.prepare.entries import Entry
 from pipelines.prepare.task import PartMaker, TaskConfig

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from crnn import storage
+from crnn.files import storage
 from pipelines.recognition.finished import read_part
 
 

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from crnn import storage
 from crnn.errors import DataError
-from crnn.recognizer import Recognizer
+from crnn.files import storage
+from crnn.inference.recognizer import Recognizer
 from pipelines.recognition import BulkConfig, carry_out, plan_work, recognize
 from pipelines.recognition.plan import CHUNK_ROWS
 from pipelines.stores import s3_client

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from crnn import Cascade, Recognizer, load_bundle
+from crnn.bundle.shipped import default_bundle
 from crnn.errors import BundleError, DataError
-from crnn.shipped import default_bundle
 from pipelines.recognition import BulkConfig, Work, page_lines, plan_work, recognize
 from pipelines.recognition import second as second_module
 from pipelines.recognition.reader import ChunkReader

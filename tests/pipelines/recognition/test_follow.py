@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.recognition import BulkConfig, Follow, carry_out, plan_work, recognize
 from pipelines.recognition.flow import Outcome, Progress, Work
 from pipelines.recognition.known import REPLACES, Known

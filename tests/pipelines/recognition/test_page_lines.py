@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from crnn import Recognizer
+from crnn.bundle.shipped import default_bundle
 from crnn.errors import DataError
-from crnn.shipped import default_bundle
 from pipelines.recognition import BulkConfig, recognize
 from tests.crnn.pages.dark import dark_pixels, some_fail
 from tests.crnn.pages.drawn import encrypted_pdf, in_file, turned, two_columns

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crnn.recognizer import Recognizer
+from crnn.inference.recognizer import Recognizer
 from pipelines.recognition import BulkConfig, recognize
 from tests.crnn import poison
 from tests.pipelines.evaluation_cases import random_bundle, rendered

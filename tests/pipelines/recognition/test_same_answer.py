@@ -11,11 +11,11 @@ from typing import Any
 import openvino
 import pytest
 
-from crnn.bundle import load_bundle
+from crnn.bundle.bundle import load_bundle
 from crnn.engines import AUTO, ENGINES, REDUCED
 from crnn.engines.openvino_runtime import has_bf16
 from crnn.errors import DataError, EngineError
-from crnn.recognizer import Recognizer
+from crnn.inference.recognizer import Recognizer
 from crnn.result import Result
 from pipelines.recognition import BulkConfig, recognize
 from pipelines.render.synth import RenderConfig, chosen_fonts, render_samples

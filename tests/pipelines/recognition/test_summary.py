@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from crnn import storage
-from crnn.bundle import Bundle, load_bundle
+from crnn.bundle.bundle import Bundle, load_bundle
+from crnn.files import storage
 from pipelines.recognition.page import page
 from pipelines.recognition.plan import Ledger
 from pipelines.recognition.rows import RESULT_SCHEMA

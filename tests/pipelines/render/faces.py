@@ -9,7 +9,7 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTCollection, TTFont
 
-from crnn.charset import CHARSETS
+from crnn.text.charset import CHARSETS
 from pipelines.render.fonts import Font, find_fonts, packaged_files
 
 CODES = CHARSETS["codes"]

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import ImageFont
 
-from crnn.charset import CHARSETS
-from crnn.image import decode_picture
+from crnn.images.contract import decode_picture
+from crnn.text.charset import CHARSETS
 from pipelines.render.draw import draw
 from pipelines.render.fonts import Font
 from pipelines.render.style import BARE, FULL, PLAIN, STYLES, StyleConfig, named_style

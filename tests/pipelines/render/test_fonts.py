@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ImageFont
 
-from crnn.charset import CHARSETS
 from crnn.errors import DataError
+from crnn.text.charset import CHARSETS
 from pipelines.render.config import RenderConfig, chosen_fonts
 from pipelines.render.faces import read_faces
 from pipelines.render.fonts import (

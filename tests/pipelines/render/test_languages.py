@@ -7,8 +7,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from crnn.charset import CHARSETS, Charset
 from crnn.errors import DataError
+from crnn.text.charset import CHARSETS, Charset
 from pipelines.render.config import RenderConfig, check_inputs, recipe_of, text_kinds
 from pipelines.render.english import english_kinds, pick_weighted
 from pipelines.render.words import load_words

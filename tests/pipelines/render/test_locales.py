@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from crnn.charset import CHARSETS
 from crnn.errors import DataError
+from crnn.text.charset import CHARSETS
 from pipelines.render.config import RenderConfig, recipe_of, text_kinds
 from pipelines.render.locales import check_locales, locale_kinds
 

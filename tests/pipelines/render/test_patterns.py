@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crnn.charset import CHARSETS
 from crnn.errors import DataError
+from crnn.text.charset import CHARSETS
 from pipelines.render.config import RenderConfig, recipe_of, text_kinds
 from pipelines.render.patterns import Pattern, _Dice, load_patterns, patterns_kind
 from pipelines.render.texts import draw_text, on_side

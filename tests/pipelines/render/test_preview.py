@@ -11,7 +11,7 @@ import pytest
 from matplotlib import get_data_path
 from PIL import Image
 
-from crnn.image import decode_picture
+from crnn.images.contract import decode_picture
 from pipelines.render.config import RenderConfig
 from pipelines.render.fonts import Font
 from pipelines.render.preview import SheetConfig, contact_sheet

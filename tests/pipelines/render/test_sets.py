@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crnn.errors import DataError
-from crnn.image import decode_picture
+from crnn.images.contract import decode_picture
 from pipelines.render import texts
 from pipelines.render.config import RenderConfig
 from pipelines.render.fonts import held_out_families

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crnn.charset import CHARSETS, Charset
 from crnn.errors import DataError
+from crnn.text.charset import CHARSETS, Charset
 from pipelines.render import english, texts
 from pipelines.render.config import RenderConfig, text_kinds
 from pipelines.render.english import left_out, writable

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from crnn import storage
+from crnn.files import storage
 from pipelines.sources import Item, open_source
 from pipelines.sources.format import SourceOptions
 from tests.pipelines.conftest import encoded

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.sources import FORMATS, open_source
 from tests.pipelines.sources.made import PICTURE, files, items_of, options, put, rows, tar
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from crnn import storage
 from crnn.errors import PictureError
+from crnn.files import storage
 from pipelines.recognition.source import picture_bytes
 from pipelines.sources.files import MAX_PICTURE_BYTES, REMOTE_THREADS, ahead, read_file
 

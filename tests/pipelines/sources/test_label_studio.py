@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crnn import storage
 from crnn.errors import DataError
-from crnn.image import decode_picture
-from crnn.region import cut_out
+from crnn.files import storage
+from crnn.images.contract import decode_picture
+from crnn.images.region import cut_out
 from pipelines.recognition.source import picture_bytes
 from pipelines.review import ReviewConfig, select
 from pipelines.review.write import write

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
+from crnn.files import storage
 from pipelines.shards import Reject, Sample, ShardWriter, finish
 from pipelines.sources import open_source
 from tests.pipelines.conftest import encoded

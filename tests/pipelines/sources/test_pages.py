@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
-from crnn.image import decode_picture
+from crnn.files import storage
+from crnn.images.contract import decode_picture
 from pipelines.sources import open_source
 from pipelines.sources.page_xml import MAX_XML_BYTES
 from tests.pipelines.conftest import encoded

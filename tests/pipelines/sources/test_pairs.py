@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from crnn import storage
 from crnn.errors import DataError
+from crnn.files import storage
 from pipelines.sources import open_source
 from pipelines.sources.pairs import Pair, paired
 from tests.pipelines.sources.made import PICTURE, files, items_of, put, rows, tar

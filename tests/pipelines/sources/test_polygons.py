@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnn.image import decode_picture
-from crnn.region import cut_out, from_box
+from crnn.images.contract import decode_picture
+from crnn.images.region import cut_out, from_box
 from pipelines.sources.polygons import corners_along, corners_of, words
 from tests.pipelines.conftest import encoded
 

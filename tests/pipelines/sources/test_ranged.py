@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from crnn import storage
+from crnn.files import storage
 from pipelines.prepare import PrepareConfig, prepare
 from pipelines.sources.ranged import BLOCK_BYTES, numbered_lines, open_ranged
 from tests.faulty_s3 import faulty

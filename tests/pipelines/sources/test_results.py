@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from crnn import storage
 from crnn.errors import DataError, PictureError
+from crnn.files import storage
 from crnn.pages.opening import open_page
 from crnn.pages.page import PageRequest
 from pipelines.prepare import PrepareConfig, begin, prepare

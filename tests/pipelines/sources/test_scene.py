@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crnn.errors import DataError, PictureError
-from crnn.image import decode_picture
+from crnn.images.contract import decode_picture
 from pipelines.sources import open_source
 from tests.pipelines.conftest import encoded
 from tests.pipelines.sources.made import files, items_of, rows

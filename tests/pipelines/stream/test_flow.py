@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import ray
 
-from crnn.charset import Charset
-from crnn.text_order import TEXT_ORDERS
+from crnn.text.charset import Charset
+from crnn.text.order import TEXT_ORDERS
 from jobs.training.data import checked
 from jobs.training.settings import TrainSettings
 from pipelines.stream import flow

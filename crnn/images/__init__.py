@@ -1,0 +1,1 @@
+"""Picture → pixels in their bucket: the contract, fast ways, regions, sandboxed decoding."""

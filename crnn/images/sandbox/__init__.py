@@ -1,0 +1,1 @@
+"""Decoding in processes of their own, which a hostile picture may kill."""

@@ -1,0 +1,1 @@
+"""Pictures in, results out: the recognizer, second readings, cascades of two bundles."""

@@ -1,0 +1,1 @@
+"""Backbones, the sequence part, the network of both, and CTC."""

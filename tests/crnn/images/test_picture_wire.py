@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crnn.errors import PictureError
+from crnn.images.contract import PictureContract
+from crnn.images.prepare import Prepared, prepare
+from crnn.images.region import from_box
+from crnn.images.sandbox.wire import (
+    Ready,
+    ReplyReader,
+    Request,
+    pack_failed,
+    pack_page,
+    pack_prepared,
+    pack_ready,
+    pack_requests,
+    read_requests,
+)
+from crnn.pages.page import Page, PageRequest
+from tests.crnn.poison import noise
+
+CONTRACT = PictureContract()
+
+
+def test_requests_come_out_as_they_went_in() -> None:
+    box, page = from_box(1, 2, 3.5, 4), PageRequest(number=7, dpi=300, most_pages=9)
+    sent = [Request(data=b"abc", parts=[None, box, page]), Request(data=b"", parts=[])]
+    stream = io.BytesIO(pack_requests(sent) + pack_requests([]))
+    assert read_requests(stream) == sent
+    assert read_requests(stream) == []
+    assert read_requests(stream) is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(sent=st.binary(max_size=300), cut=st.integers(0, 300))
+def test_what_a_hijacked_process_may_answer_is_read_or_refused(sent: bytes, cut: int) -> None:
+    reader = ReplyReader(CONTRACT)
+    try:
+        replies = reader.feed(sent[:cut]) + reader.feed(sent[cut:])
+    except ValueError:
+        return
+    for reply in replies:
+        assert not isinstance(reply, Prepared) or reply.pixels.shape[1] in CONTRACT.widths
+
+
+@given(reason=st.text("abc_", min_size=1, max_size=20), message=st.text(max_size=400))
+def test_errors_keep_their_reason_and_message(reason: str, message: str) -> None:
+    [error] = ReplyReader(CONTRACT).feed(pack_failed(PictureError(reason, message)))
+    assert isinstance(error, PictureError)
+    written = message.encode("utf-8", "replace").decode("utf-8")
+    assert (error.reason, str(error)) == (reason, written)
+
+
+def test_replies_come_out_whole_however_they_are_cut() -> None:
+    sent = prepare(noise(70, 30), CONTRACT)
+    packed = b"".join([pack_ready(), *pack_prepared(sent), pack_failed(PictureError("a", "b"))])
+    reader = ReplyReader(CONTRACT)
+    replies = [reply for byte in packed for reply in reader.feed(bytes([byte]))]
+    ready, found, error = replies
+    assert isinstance(ready, Ready) and isinstance(error, PictureError)
+    assert isinstance(found, Prepared) and np.array_equal(found.pixels, sent.pixels)
+    assert (found.source_width_px, found.content_width_px) == (70, 75)
+    assert found.source_height_px == 30 and found.sideways_HwC is None
+
+
+def test_a_tall_picture_brings_itself_turned_to_its_side() -> None:
+    sent = prepare(noise(30, 90), CONTRACT)
+    [found] = ReplyReader(CONTRACT).feed(b"".join(pack_prepared(sent)))
+    assert isinstance(found, Prepared) and np.array_equal(found.pixels, sent.pixels)
+    assert sent.sideways_HwC is not None and found.sideways_HwC is not None
+    assert found.sideways_HwC.shape == (32, 96, 1)
+    assert np.array_equal(found.sideways_HwC, sent.sideways_HwC)
+    assert (found.source_width_px, found.source_height_px) == (30, 90)
+
+
+def test_pages_come_out_whole_and_of_the_size_they_say() -> None:
+    pixels = np.asarray(noise(9, 5))
+    packed = b"".join(pack_page(Page(pixels=pixels, count=3)))
+    [found] = ReplyReader(CONTRACT).feed(packed)
+    assert isinstance(found, Page) and found.count == 3
+    assert np.array_equal(found.pixels, pixels)
+    with pytest.raises(ValueError, match="135 bytes; expected at most 120"):
+        ReplyReader(CONTRACT, max_pixels=40).feed(packed)
