@@ -27,7 +27,7 @@ if not __package__:  # run as a script
 
 import tyro
 
-from crnn.decode.fusion_config import FusionConfig
+from crnn.bundle.fusion_config import FusionConfig
 from jobs import cli
 
 if TYPE_CHECKING:

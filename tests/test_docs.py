@@ -2,7 +2,8 @@
 
 A command of ``jobs`` or ``crnn`` is parsed by that job itself, which ends before it does anything.
 The flags of a script in ``bench/`` or ``recipes/`` are read from its source, since importing it
-takes seconds.
+takes seconds. Python is looked through by mypy: names, arguments and attributes are those of the
+code.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import importlib
 import io
 import re
 import shlex
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +35,7 @@ PAGES = sorted(
         *(ROOT / "deploy").rglob("*.md"),
         *(ROOT / "recipes").rglob("*.md"),
         *(ROOT / "bench").glob("*.md"),
+        *(ROOT / "client").glob("*.md"),
     ]
 )
 MODULES = {command.module for command in COMMANDS.values()}
@@ -171,6 +176,29 @@ def test_a_script_s_flags_are_its_own(line: Line) -> None:
         return  # passes the others on to jobs/train.py
     unknown = bench_parser((ROOT / script).read_text(encoding="utf-8")).parse_known_args(given)[1]
     assert not unknown
+
+
+@pytest.mark.slow
+def test_python_on_the_pages_fits_the_code(tmp_path: Path) -> None:
+    written = []
+    for page in PAGES:
+        blocks = _BLOCK.findall(page.read_text(encoding="utf-8"))
+        for number, (_, body) in enumerate(found for found in blocks if found[0] == "python"):
+            name = re.sub(r"\W", "_", name_of(page).removesuffix(".md"))
+            written.append(tmp_path / f"{name}_{number}.py")
+            written[-1].write_text(textwrap.dedent(body), encoding="utf-8")
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("from crnn import Recognizer\n\nRecognizer.load().no_such_name\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--no-warn-unused-ignores", *map(str, [*written, wrong])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert len(written) >= 6
+    [told, _] = done.stdout.splitlines()
+    assert told.startswith(f"{wrong}:3: error"), done.stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import asdict
 from typing import Any
 
+from crnn.bundle.fusion_config import FusionConfig
 from crnn.bundle.json_file import BUNDLE_FILE, from_json, read_file
 from crnn.decode.fusion import Fusion
-from crnn.decode.fusion_config import FusionConfig
 from crnn.decode.language import LanguageModel
 from crnn.errors import BundleError, DataError
 from crnn.files import storage

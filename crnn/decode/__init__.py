@@ -12,10 +12,10 @@ from functools import partial
 from torch import Tensor
 
 from crnn.brief import brief
+from crnn.bundle.fusion_config import FusionConfig
 from crnn.decode.beam import BeamConfig, beam
 from crnn.decode.decoded import Decoded, DecodedColumns
 from crnn.decode.fusion import Fusion
-from crnn.decode.fusion_config import FusionConfig
 from crnn.decode.greedy import greedy
 from crnn.decode.language import LanguageModel
 from crnn.decode.lexicon import LexiconDecoder

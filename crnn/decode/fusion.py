@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crnn.bundle.fusion_config import FusionConfig
 from crnn.decode.alignment import align
 from crnn.decode.decoded import DecodedColumns, check_log_probs
-from crnn.decode.fusion_config import FusionConfig
 from crnn.decode.greedy import greedy
 from crnn.decode.language import LanguageModel
 from crnn.text.charset import BLANK_ID, Charset

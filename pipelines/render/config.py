@@ -33,13 +33,8 @@ from pipelines.render.words import WordList, load_words
 
 Content = Literal["codes", "english"]
 
-RENDERER_VERSION = 2
+RENDERER_VERSION = 3
 """Raised when the same configuration gives other pictures than before."""
-LATER_AMOUNTS = frozenset(
-    {"condensed_share", "thin_share", "widen_share", "widen", "cut_share", "cut_em"}
-)
-"""Amounts of a style that came since ``RENDERER_VERSION`` was raised; usually they change nothing.
-"""
 PARTS_WANTED = 32
 PART_ROWS = (512, 16384)
 """Least and most pictures of one task: some seconds of work, a shard of at most 100 MB."""
@@ -283,21 +278,10 @@ def recipe_of(config: RenderConfig) -> dict[str, Any]:
         "word_list_digest": _word_list_digest(config),
         "fonts_digest": _files_digest(folder_files(config.font_folders)),
         "backgrounds_digest": _files_digest(map(Path, list_photos(config.backgrounds))),
-        "style": _style_recipe(config.style),
+        "style": asdict(config.style),
         "part_rows": config.rows_a_part,
     }
     return dict(json.loads(json.dumps(recipe)))
-
-
-def _style_recipe(style: StyleConfig) -> dict[str, Any]:
-    """Its amounts, without later ones that are as if they weren't there: a set that was finished
-    before they came is still the one that is asked for."""
-    usual = asdict(PLAIN)
-    return {
-        name: value
-        for name, value in asdict(style).items()
-        if name not in LATER_AMOUNTS or value != usual[name]
-    }
 
 
 def _word_list_digest(config: RenderConfig) -> str:

@@ -1,8 +1,9 @@
 """Which texts are rendered: numbers, dates, times, amounts and codes, or a caller's own words.
 
-A *kind* draws one text from a seeded generator. Every text belongs to one side for good: the
-hash of a text says whether only held-out sets may hold it, so that no two sets made with
-different seeds, counts or machines can share a text across the sides.
+A *kind* draws one text from a seeded generator. Every text of several characters belongs to one
+side for good: its hash says whether only held-out sets may hold it, so that no two sets made with
+different seeds, counts or machines can share it across the sides. A single character is on both
+sides: it can't be learnt from other texts (Η alone is H alone, but for how often each occurs).
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ def split_of(text: str) -> TextSplit:
 
 
 def on_side(text: str, split: TextSplit) -> bool:
-    """Whether a set of this split may hold ``text``; ``all`` may hold any."""
-    return split in ("all", split_of(text))
+    """Whether a set of this split may hold ``text``: ``all`` any, and all a single character."""
+    return len(text) == 1 or split in ("all", split_of(text))
 
 
 def digits(rng: Generator) -> str:

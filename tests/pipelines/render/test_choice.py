@@ -14,7 +14,7 @@ from PIL import ImageFont
 
 from crnn.errors import DataError
 from pipelines.render.choice import BLOCK_CHOSEN, Faces, faces_of
-from pipelines.render.config import LATER_AMOUNTS, RenderConfig, recipe_of
+from pipelines.render.config import RenderConfig
 from pipelines.render.fonts import Font, find_fonts
 from pipelines.render.style import BARE, FULL
 from pipelines.render.synth import chosen_fonts, render_samples
@@ -148,10 +148,3 @@ def test_a_set_in_thin_faces(tmp_path: Path) -> None:
         )
     ]
     assert np.mean(shapes[0]) < 0.75 * np.mean(shapes[1])
-
-
-def test_amounts_that_came_later_leave_the_recipes_of_finished_sets_alone() -> None:
-    before = recipe_of(RenderConfig(count=1, style=FULL))["style"]
-    assert not LATER_AMOUNTS & set(before)
-    now = recipe_of(RenderConfig(count=1, style=replace(FULL, widen_share=0.5, widen=(0.4, 2.0))))
-    assert now["style"] == {**before, "widen_share": 0.5, "widen": [0.4, 2.0]}
