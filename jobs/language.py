@@ -48,7 +48,8 @@ class LanguageSettings:
     """A UTF-8 file of words, each with its count after a tab. Default: the English list that is
     installed."""
     languages: tuple[str, ...] = ()
-    """Languages, such as de fr, whose words to take instead of English ones."""
+    """Languages, such as en:3 de fr, whose words to take instead of English ones; en:3 is drawn
+    three times as often as the others."""
     texts: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE [FILE ...]")] = ()
     """UTF-8 files of texts, a line each, instead of words and numbers."""
     count: int = 600_000

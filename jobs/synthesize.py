@@ -67,7 +67,8 @@ class SynthesizeSettings:
     can't write are counted and named. Default: 82,765 English words with frequencies."""
     languages: tuple[str, ...] = ()
     """Languages, such as de fr pl tr, whose words to draw by their frequency instead of English
-    ones (English is en); goes with --charset latin, greek or cyrillic, or your own."""
+    ones (English is en; en:3 is drawn three times as often as the others); goes with --charset
+    latin, greek or cyrillic, or your own."""
     patterns: str = ""
     """File of regular expressions to draw texts from too, lines of pattern<TAB>weight, such as
     [A-Z]{2}-\\d{4}; together as likely as all other texts, unless --kinds weights patterns."""

@@ -65,13 +65,13 @@ class WordList:
 def load_words(uri: str = "", languages: tuple[str, ...] = ()) -> WordList:
     """The words of a file of lines ``word<TAB>count`` (count 1 where there is none).
 
-    Without ``uri`` those of ``languages``, by their codes, all languages as often; without these
-    the English list that is installed. A word may have spaces in it: ``New York<TAB>5``. A space
-    may stand for the tab, before a number that ends the line.
+    Without ``uri`` those of ``languages``, by their codes, all as often, ``en:3`` three times as
+    often as the others; without these the English list that is installed. A word may have spaces
+    in it: ``New York<TAB>5``. A space may stand for the tab, before a number that ends the line.
 
     Raises:
         DataError: when the file is missing, has no word, a count that is none, or a word with a
-            control character; for a language that there is no list of.
+            control character; for a language that there is no list of, or a weight that is none.
     """
     if languages:
         return _of_languages(languages)
@@ -120,14 +120,15 @@ def _of_languages(languages: tuple[str, ...]) -> WordList:
     """The frequent words of each, numbers left out; a word of several languages adds up."""
     from wordfreq import available_languages, cB_to_freq, get_frequency_list
 
-    unknown = [language for language in languages if language not in available_languages()]
+    weights = dict(map(_weighted, languages))
+    unknown = [language for language in weights if language not in available_languages()]
     if unknown:
         raise DataError(
             f"--languages has {', '.join(map(repr, unknown))}; there are "
             f"{', '.join(sorted(available_languages()))}; name a file of your own with --words"
         )
     found: dict[str, float] = {}
-    for language in languages:
+    for language, weight in weights.items():
         listed = enumerate(get_frequency_list(language, wordlist="best"))  # by centibels below 1
         words = (
             (normalise(word), cB_to_freq(-centibels))
@@ -136,13 +137,28 @@ def _of_languages(languages: tuple[str, ...]) -> WordList:
             if not any(map(str.isnumeric, word))
         )
         ours = list(islice(words, _MOST_OF_A_LANGUAGE))
-        total = sum(frequency for _, frequency in ours)
+        total = sum(frequency for _, frequency in ours) / weight ** (1 / WORD_POWER)
         for word, frequency in ours:
             for cased in _cased(word, language):
                 found[cased] = found.get(cased, 0.0) + frequency / total
     least = min(found.values())
     counts = np.array(list(found.values())) / least
     return WordList(list(found), counts, of_languages=True)
+
+
+def _weighted(language: str) -> tuple[str, float]:
+    """The code and the weight of ``en:3``, or of ``en``, which weighs 1."""
+    code, colon, text = language.partition(":")
+    try:
+        weight = float(text) if colon else 1.0
+    except ValueError:
+        weight = 0.0
+    if not 0 < weight < float("inf"):
+        raise DataError(
+            f"--languages has {language!r}; expected a language or language:WEIGHT, such as en:3, "
+            "with a weight above 0"
+        )
+    return code, weight
 
 
 def _cased(word: str, language: str) -> tuple[str, ...]:

@@ -48,6 +48,17 @@ def test_words_are_spelled_as_they_are_written() -> None:
     assert {"größer", "außen", "dass", "wasser", "muss"} <= german and "grösser" not in german
 
 
+def test_a_language_of_three_times_the_weight_is_drawn_three_times_as_often() -> None:
+    greek = set(load_words(languages=("el",)).words)
+    shares = []
+    for weighted in ("el", "el:3"):
+        draw = load_words(languages=(weighted, "ru")).drawer()
+        rng = np.random.default_rng(0)
+        shares.append(np.mean([draw(rng) in greek for _ in range(8000)]))
+    odds = [share / (1 - share) for share in shares]
+    assert odds[1] == pytest.approx(3 * odds[0], rel=0.15)
+
+
 @pytest.mark.parametrize(
     ("charset", "languages", "wanted"),
     [
@@ -89,6 +100,9 @@ def test_without_languages_texts_are_what_they_were(charset: str, digest: str) -
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(DataError, match=r"--languages has 'xx'; there are .*de.*tr"):
         load_words(languages=("de", "xx"))
+    for weight in ("0", "-1", "x", ""):
+        with pytest.raises(DataError, match=f"has 'de:{weight}'; expected a language or"):
+            load_words(languages=(f"de:{weight}",))
     with pytest.raises(ValueError, match="both a word_list and languages"):
         RenderConfig(count=1, content="english", word_list="w.tsv", languages=("de",))
     with pytest.raises(ValueError, match="go with content 'english'"):
