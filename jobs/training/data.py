@@ -18,7 +18,8 @@ from jobs.training.network import new_network, starting_bundle, time_steps
 from jobs.training.replay import Replay, is_wanted, old_characters, replay_beside
 from jobs.training.settings import DATA_FOLDER, RENDERED, TrainSettings
 from pipelines.manifest import MANIFEST_NAME
-from pipelines.render.synth import RenderConfig, render_set
+from pipelines.render.config import RenderConfig, key_of
+from pipelines.render.synth import render_set
 from pipelines.set_names import set_names
 from pipelines.shards import check_sizes
 from pipelines.stream import flow
@@ -182,7 +183,7 @@ def _rendered(settings: TrainSettings) -> tuple[list[str], list[str]]:
     if charset != CHARSETS[RENDERED_CHARSET]:
         characters = Charset.named(charset).characters
         train, val = replace(train, charset=characters), replace(val, charset=characters)
-    key = hashlib.sha256(repr((train, val)).encode()).hexdigest()[:12]
+    key = key_of(train, val)
     home = storage.join(storage.absolute(settings.storage_path), DATA_FOLDER, f"{RENDERED}-{key}")
     uris = [storage.join(home, "train"), storage.join(home, "held-out")]
     for uri, config in zip(uris, (train, val), strict=True):

@@ -7,7 +7,6 @@ more, of other texts, on which what was lost is measured.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from crnn.training.old_network import OldNetwork
 from jobs.progress import ProgressLines
 from jobs.training.settings import DATA_FOLDER, TrainSettings
 from pipelines.manifest import MANIFEST_NAME
-from pipelines.render.config import RenderConfig, check_inputs, chosen_fonts
+from pipelines.render.config import RenderConfig, check_inputs, chosen_fonts, key_of
 from pipelines.render.style import FULL
 from pipelines.render.synth import id_prefix, render_set
 from pipelines.stream import flow
@@ -115,7 +114,7 @@ def replay_beside(settings: TrainSettings, old: Charset, rows: int) -> Replay:
     for name, share in shares.items():
         each = max(1, round(an_epoch * share))
         train, held_out = _configs(words, name == "lines", each, settings.epochs, share)
-        key = hashlib.sha256(repr((train, held_out)).encode()).hexdigest()[:12]
+        key = key_of(train, held_out)
         folder = storage.join(home, f"{REPLAYED}-{name}-{key}")
         source, manifest = flow.load_source(_rendered(storage.join(folder, "train"), train))
         sources.append(replace(source, rows_an_epoch=each))

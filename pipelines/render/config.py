@@ -261,6 +261,11 @@ def all_fonts(config: RenderConfig, *, system: bool) -> tuple[Font, ...]:
     )
 
 
+def key_of(*configs: RenderConfig) -> str:
+    """A short name for sets of these configurations by this renderer, alike on every machine."""
+    return hashlib.sha256(repr((RENDERER_VERSION, configs)).encode()).hexdigest()[:12]
+
+
 def recipe_of(config: RenderConfig) -> dict[str, Any]:
     """All that decides the data but the installed fonts, in values that JSON keeps as they are."""
     left_out = {"words", "style", "overwrite", "part_rows", "charset"}

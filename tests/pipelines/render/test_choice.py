@@ -13,8 +13,9 @@ from fontTools.ttLib.scaleUpem import scale_upem
 from PIL import ImageFont
 
 from crnn.errors import DataError
+from pipelines.render import config as render_config
 from pipelines.render.choice import BLOCK_CHOSEN, Faces, faces_of
-from pipelines.render.config import RenderConfig
+from pipelines.render.config import RenderConfig, key_of
 from pipelines.render.fonts import Font, find_fonts
 from pipelines.render.style import BARE, FULL
 from pipelines.render.synth import chosen_fonts, render_samples
@@ -148,3 +149,12 @@ def test_a_set_in_thin_faces(tmp_path: Path) -> None:
         )
     ]
     assert np.mean(shapes[0]) < 0.75 * np.mean(shapes[1])
+
+
+def test_sets_of_another_renderer_have_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a training renders lies under its key: an older set is passed by, not refused."""
+    one, other = RenderConfig(count=1), RenderConfig(count=2)
+    now = key_of(one, other)
+    assert key_of(RenderConfig(count=1), RenderConfig(count=2)) == now != key_of(other, one)
+    monkeypatch.setattr(render_config, "RENDERER_VERSION", render_config.RENDERER_VERSION + 1)
+    assert key_of(one, other) != now
