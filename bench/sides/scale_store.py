@@ -89,9 +89,12 @@ def _read(bundle: str) -> int:
         work.agenda.wait()
     reader, chunks = ChunkReader(work.read), 0
     while window := work.agenda.take():
-        chunks += len(list(reader(window)))
+        for outcome in reader(window):
+            work.summed.add(outcome.part, outcome.sums)
+            chunks += 1
     sweep(work.ledger)
-    write_summary(summarise(work.ledger, bundle=work.read.bundle), work.out_uri)
+    report = summarise(work.ledger, bundle=work.read.bundle, summed=work.summed)
+    write_summary(report, work.out_uri)
     return chunks
 
 

@@ -3,9 +3,9 @@
 ``listing`` (what there is, in pages of ``inputs``; from ``stores`` or ``lists``) → ``known``
 (what is new) → ``plan`` (written down in chunks, the ledger) → ``agenda`` (handed out while the
 listing goes on) → ``flow`` (chunks over the processes of a cluster) → ``reader`` (``source``:
-bytes; decoded; read; ``rows``: one results file a chunk) → ``sweep`` (rows that newer ones
-replace) → ``summary`` (the report, written last). ``follow`` lists again and again, for pictures
-that keep coming.
+bytes; decoded; read; ``rows``: one results file a chunk, with its ``sums``) → ``sweep`` (rows that
+newer ones replace) → ``summary`` (the report, written last). ``follow`` lists again and again, for
+pictures that keep coming.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,6 +34,7 @@ WORK_FOLDER, RECIPE_FILE = "_work", "recipe.json"
 PLACE = ("uri", "page", "region")
 """Columns that tell the picture of a row from all others."""
 _THREADS, _AHEAD = 8, 32
+_Read = TypeVar("_Read")
 
 
 def results_at(uri: str) -> tuple[str, list[str]]:
@@ -108,33 +109,39 @@ def page_request(folder: str) -> PageRequest:
 def read_part(address: str, columns: list[str] | None = None) -> pa.Table:
     """A results file, all columns or the given ones, of ``OF_PAGES`` those that it has; passing
     errors are tried again."""
-    return _of_part(address, lambda part: part.read(columns=_there(part, columns)))
+    return of_part(address, lambda part: part.read(columns=_there(part, columns)))
 
 
 def read_parts(addresses: Sequence[str], columns: list[str]) -> Iterator[tuple[str, pa.Table]]:
     """Many results files in their order, each with its address; some are read at a time."""
+    return of_parts(addresses, lambda address: read_part(address, columns))
+
+
+def of_parts(addresses: Sequence[str], read: Callable[[str], _Read]) -> Iterator[tuple[str, _Read]]:
+    """What ``read`` gives of each address, in their order, of some at a time."""
     with ThreadPoolExecutor(_THREADS) as threads:
         for start in range(0, len(addresses), _AHEAD):
             some = addresses[start : start + _AHEAD]
-            yield from zip(some, threads.map(lambda a: read_part(a, columns), some), strict=True)
+            yield from zip(some, threads.map(read, some), strict=True)
 
 
 def read_groups(address: str, columns: list[str]) -> Iterator[pa.Table]:
     """The same a row group at a time, for files of any size."""
-    for group in range(_of_part(address, lambda part: part.num_row_groups)):
-        yield _of_part(address, partial(_group, group, columns))
+    for group in range(of_part(address, lambda part: part.num_row_groups)):
+        yield of_part(address, partial(_group, group, columns))
 
 
 def names_of_part(address: str) -> list[str]:
     """The columns of a results file."""
-    return list(_of_part(address, lambda part: part.schema_arrow.names))
+    return list(of_part(address, lambda part: part.schema_arrow.names))
 
 
-def _of_part(address: str, take: Callable[[pq.ParquetFile], Any]) -> Any:
+def of_part(address: str, take: Callable[[pq.ParquetFile], _Read]) -> _Read:
+    """What ``take`` gives of a results file; passing errors are tried again."""
     storage.check_file(address)
     system, path = storage.resolve(address)
 
-    def read() -> Any:
+    def read() -> _Read:
         with (
             system.open_input_file(path) as file,
             pq.ParquetFile(file, pre_buffer=True) as part,

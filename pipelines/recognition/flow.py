@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
@@ -42,6 +42,7 @@ from pipelines.recognition.plan import CHUNK_ROWS, Chunk, Ledger, Plan, plan_of
 from pipelines.recognition.reader import ChunkOutcome, ChunkReader, ReadConfig
 from pipelines.recognition.rows import Counted
 from pipelines.recognition.summary import RunFigures, summarise, write_summary
+from pipelines.recognition.sums import Summed
 from pipelines.recognition.sweep import failed_inputs, sweep
 from pipelines.recognition.thumbnails import thumbnails
 from pipelines.spread import Processes, spread
@@ -102,6 +103,8 @@ class Work:
     agenda: Agenda
     follow: Follow | None = None
     """Where it goes on with what comes, until told to stop."""
+    summed: Summed = field(default_factory=Summed)
+    """What the results files of this run add up to."""
 
 
 def plan_work(
@@ -198,12 +201,13 @@ def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: No
     for outcome in _outcomes(work):
         if outcome is not None:
             done += outcome.rows
-            errors += outcome.errors.total()
+            errors += outcome.sums.errors.total()
+            work.summed.add(outcome.part, outcome.sums)
             began, ended = min(began, outcome.began), max(ended, outcome.ended)
             counted = counted and counted.plus(outcome.counted or Counted())
         on_progress(progress(work, done=done, errors=errors, counted=counted))
     began = min(began, ended)
-    sweep(work.ledger)
+    _sweep(work)
     run = RunFigures(
         pictures=done,
         counted=counted,
@@ -228,7 +232,13 @@ def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: No
 
 def _reported(work: Work, run: RunFigures) -> tuple[dict[str, Any], str]:
     """The report, written last, and the address of its page."""
-    report = summarise(work.ledger, bundle=work.read.bundle, then=work.read.then, run=run)
+    report = summarise(
+        work.ledger,
+        bundle=work.read.bundle,
+        then=work.read.then,
+        run=run,
+        summed=work.summed,
+    )
     pictures = thumbnails(report["least_confident"], work.read.options.prefixes)
     return report, write_summary(report, work.out_uri, pictures)
 
@@ -342,7 +352,12 @@ def _followed(outcomes: Iterator[ChunkOutcome], work: Work) -> Iterator[ChunkOut
         yield outcome
         if work.follow.overdue:
             return
-    work.follow.may_sweep(lambda: sweep(work.ledger))
+    work.follow.may_sweep(lambda: _sweep(work))
+
+
+def _sweep(work: Work) -> None:
+    if sweep(work.ledger):
+        work.summed.forget()
 
 
 def _tasks(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from itertools import chain, islice
 
 import cv2
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from crnn.bundle.bundle import Bundle
@@ -23,11 +22,13 @@ from crnn.inference.recognizer import Recognizer
 from crnn.pages.detector import Detector
 from crnn.pages.lines import Second
 from pipelines.recognition.config import BulkConfig
+from pipelines.recognition.finished import read_part
 from pipelines.recognition.page_lines import PageLines
 from pipelines.recognition.plan import Chunk, read_chunk
 from pipelines.recognition.rows import Counted, counted, result_table
 from pipelines.recognition.second import Read, SecondReader
 from pipelines.recognition.source import Entry, encoded
+from pipelines.recognition.sums import Sums, as_file
 from pipelines.spread import is_second_try
 
 
@@ -53,8 +54,8 @@ class ChunkOutcome:
     part: str
     rows: int
     """Inputs; of pages each has any number of rows."""
-    errors: Counter[str]
-    """By code."""
+    sums: Sums
+    """Of its rows, for the report."""
     counted: Counted | None
     """Counts of whole pages; None if each input is one picture."""
     began: float
@@ -176,9 +177,8 @@ class ChunkReader:
         address = storage.join(self._config.results_uri, chunk.part)
         if not storage.exists(address):
             return None
-        table = pq.read_table(pa.BufferReader(storage.read_bytes(address)))
-        now = time.time()
-        return _outcome(chunk, table, now, now)
+        table, now = read_part(address), time.time()
+        return _outcome(chunk, table, Sums.of(chunk.part, table), now, now)
 
     def _write(self, read: Read) -> ChunkOutcome:
         options, chunk = self._config.options, read.chunk
@@ -186,10 +186,9 @@ class ChunkReader:
             read.inputs, read.readings, min_confidence=options.min_confidence, chars=options.chars
         )
         address = storage.join(self._config.results_uri, chunk.part)
-        file = pa.BufferOutputStream()  # a node whose disk is full goes on
-        pq.write_table(table, file, compression="zstd")
-        storage.write_bytes(address, file.getvalue())
-        return _outcome(chunk, table, read.began, time.time())
+        sums = Sums.of(chunk.part, table)
+        storage.write_bytes(address, as_file(table, sums))  # a node whose disk is full goes on
+        return _outcome(chunk, table, sums, read.began, time.time())
 
 
 def _entries(chunks: Sequence[Chunk], inputs: deque[pa.Table]) -> Iterator[list[Entry]]:
@@ -200,12 +199,11 @@ def _entries(chunks: Sequence[Chunk], inputs: deque[pa.Table]) -> Iterator[list[
         yield table.to_pylist()
 
 
-def _outcome(chunk: Chunk, rows: pa.Table, began: float, ended: float) -> ChunkOutcome:
-    errors = Counter(rows["error_code"].drop_null().to_pylist())
+def _outcome(chunk: Chunk, rows: pa.Table, sums: Sums, began: float, ended: float) -> ChunkOutcome:
     return ChunkOutcome(
         part=chunk.part,
         rows=chunk.rows,
-        errors=errors,
+        sums=sums,
         counted=counted(rows),
         began=began,
         ended=ended,

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from crnn.files import storage
@@ -19,6 +18,7 @@ from pipelines.recognition.known import REPLACES
 from pipelines.recognition.lists import BAD_LINE
 from pipelines.recognition.plan import Ledger, Plan, plan_of
 from pipelines.recognition.rows import PAGE, as_results
+from pipelines.recognition.sums import Sums, as_file
 
 
 def sweep(ledger: Ledger) -> int:
@@ -85,8 +85,8 @@ def _without_stale(address: str, keys: Keys, numbers: NDArray[np.int64]) -> int:
     stale = among(here, keys) & (numbers[position(here, keys)] > part)
     if stale.any():
         kept = as_results(read_part(address).filter(pa.array(~stale)))
-        with storage.replacing(address) as path:
-            pq.write_table(kept, path, compression="zstd")
+        sums = Sums.of(storage.base_name(address), kept)
+        storage.write_bytes(address, as_file(kept, sums))
     return int(stale.sum())
 
 

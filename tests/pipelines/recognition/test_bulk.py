@@ -22,7 +22,11 @@ from pipelines.recognition import BulkConfig, carry_out, plan_work, recognize
 from pipelines.recognition.plan import CHUNK_ROWS
 from pipelines.stores import s3_client
 from tests.pipelines.evaluation_cases import random_bundle, rendered, sample, write_set
-from tests.pipelines.recognition.results import assert_once, rows_of
+from tests.pipelines.recognition.results import (
+    assert_once,
+    assert_says_what_rows_say,
+    rows_of,
+)
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 COUNT = 600
@@ -81,6 +85,7 @@ def test_every_picture_has_one_row_as_the_recognizer_reads_it(
     assert outcome.report["read"] == COUNT
     assert sum(outcome.report["errors"].values()) == 2
     assert sum(outcome.report["confidence_histogram"]) == COUNT
+    assert_says_what_rows_say(outcome.report, bundle, BulkConfig(), tmp_path / "counted")
 
 
 def test_run_again_reads_what_is_new_or_has_changed(
@@ -101,8 +106,10 @@ def test_run_again_reads_what_is_new_or_has_changed(
     assert changed == {str(crops / name) for name in ("new.png", "0.png", "empty.png")}
     (crops / "0.png").write_bytes(rendered("0"))
     os.utime(crops / "0.png", ns=(2, 2))
-    assert recognize(bundle, str(crops), out, BulkConfig()).read == 1
+    outcome = recognize(bundle, str(crops), out, BulkConfig())
+    assert outcome.read == 1
     assert_once(rows_of(out), pictures(crops))
+    assert_says_what_rows_say(outcome.report, bundle, BulkConfig(), tmp_path / "counted")
 
 
 def test_failed_ones_are_read_again_when_asked_for(
@@ -110,8 +117,11 @@ def test_failed_ones_are_read_again_when_asked_for(
 ) -> None:
     out = str(tmp_path / "out")
     recognize(bundle, str(crops), out, BulkConfig())
-    assert recognize(bundle, str(crops), out, BulkConfig(retry_failed=True)).read == 2
+    again = BulkConfig(retry_failed=True)
+    outcome = recognize(bundle, str(crops), out, again)
+    assert outcome.read == 2
     assert_once(rows_of(out), pictures(crops))
+    assert_says_what_rows_say(outcome.report, bundle, again, tmp_path / "counted")
     assert recognize(bundle, str(crops), out, BulkConfig()).read == 0
 
 
@@ -125,9 +135,11 @@ def test_an_unfinished_job_goes_on_where_it_stopped(
     parts[0].unlink()
     (tmp_path / "out/_report.json").unlink()
     kept = parts[1].stat().st_mtime_ns
-    assert recognize(bundle, str(crops), out, BulkConfig()).read == CHUNK_ROWS
+    outcome = recognize(bundle, str(crops), out, BulkConfig())
+    assert outcome.read == CHUNK_ROWS
     assert parts[1].stat().st_mtime_ns == kept
     assert_once(rows_of(out), pictures(crops))
+    assert_says_what_rows_say(outcome.report, bundle, BulkConfig(), tmp_path / "counted")
 
 
 def test_a_plan_cut_short_is_made_anew(bundle: str, crops: Path, tmp_path: Path) -> None:

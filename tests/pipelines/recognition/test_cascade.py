@@ -23,7 +23,11 @@ from tests.crnn.networks import noise
 from tests.crnn.pages.drawn import encrypted_pdf, in_file, turned, two_columns
 from tests.crnn.poison import encoded
 from tests.pipelines.evaluation_cases import random_bundle, rendered, unlike_bundle
-from tests.pipelines.recognition.results import assert_once, rows_of
+from tests.pipelines.recognition.results import (
+    assert_once,
+    assert_says_what_rows_say,
+    rows_of,
+)
 
 COUNT = 60
 
@@ -164,6 +168,7 @@ def test_both_bundles_and_the_bound_are_the_identity_and_the_report_counts_both(
     by = {one["digest"]: one["read"] for one in outcome.report["read_by"]}
     assert list(by) == [load_bundle(first).digest, load_bundle(second).digest]
     assert sum(by.values()) == COUNT and all(by.values())
+    assert_says_what_rows_say(outcome.report, first, config, tmp_path / "counted")
     assert outcome.report["model"]["name"] == f"random <b>digits</b>, then unlike below {below:g}"
     folder = f"model={outcome.report['model']['digest'][:16]}"
     assert outcome.results_uri.endswith(folder)

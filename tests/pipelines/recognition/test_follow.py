@@ -21,7 +21,11 @@ from pipelines.recognition.plan import Ledger
 from pipelines.recognition.sweep import sweep
 from tests.crnn.moments import until
 from tests.pipelines.evaluation_cases import random_bundle, rendered
-from tests.pipelines.recognition.results import assert_once, rows_of
+from tests.pipelines.recognition.results import (
+    assert_once,
+    assert_says_what_rows_say,
+    rows_of,
+)
 from tests.pipelines.recognition.test_ledger import table
 
 EVERY_S = 0.05
@@ -110,6 +114,7 @@ def test_what_comes_and_what_changes_has_one_row_and_the_end_is_reported(
     assert outcome.report["rows"] == 5 and storage.exists(outcome.page)
     assert outcome.lag is not None and 0 < outcome.lag.median_s <= outcome.lag.most_s < 600
     assert follow.now().trouble == ""
+    assert_says_what_rows_say(outcome.report, bundle, BulkConfig(), tmp_path / "counted")
 
 
 @pytest.mark.usefixtures("local_ray")

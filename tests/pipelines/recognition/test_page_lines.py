@@ -17,7 +17,7 @@ from crnn.errors import DataError
 from pipelines.recognition import BulkConfig, recognize
 from tests.crnn.pages.dark import dark_pixels, some_fail
 from tests.crnn.pages.drawn import encrypted_pdf, in_file, turned, two_columns
-from tests.pipelines.recognition.results import rows_of
+from tests.pipelines.recognition.results import assert_says_what_rows_say, rows_of
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 BLANK = Image.new("RGB", (300, 200), "white")
@@ -102,6 +102,7 @@ def test_a_file_that_changed_or_failed_is_read_again_and_replaces_all_its_rows(
     assert {place: row for place, row in after.items() if place[0] != "book.pdf"} == others
     again = recognize(default_bundle(), str(folder), out, BulkConfig(**vars(CONFIG) | RETRY))
     assert again.read == 1 and len(by_place(rows_of(out))) == len(after)
+    assert_says_what_rows_say(again.report, default_bundle(), CONFIG, tmp_path / "counted")
 
 
 RETRY = {"retry_failed": True}

@@ -68,7 +68,7 @@ def test_who_comes_after_a_dead_one_keeps_its_files_and_decodes_apart(tmp_path: 
     assert processes == 1
     assert sorted(outcome.part for outcome in outcomes) == [chunk.part for chunk in chunks]
     assert sum(outcome.rows for outcome in outcomes) == 1031
-    assert sum(outcome.errors.total() for outcome in outcomes) == 1
+    assert sum(outcome.sums.errors.total() for outcome in outcomes) == 1
     first = next(outcome for outcome in outcomes if outcome.part == chunks[0].part)
     written = (Path(work.ledger.results_uri) / first.part).stat().st_mtime
     assert written < first.began

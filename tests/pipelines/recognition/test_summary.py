@@ -4,7 +4,7 @@ import base64
 import io
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,21 @@ from pipelines.recognition.page import page
 from pipelines.recognition.plan import Ledger
 from pipelines.recognition.rows import RESULT_SCHEMA
 from pipelines.recognition.summary import (
-    ERROR_EXAMPLES,
     HTML_FILE,
-    LEAST_CONFIDENT,
     REPORT_FILE,
     RunFigures,
     summarise,
     write_summary,
 )
+from pipelines.recognition.sums import (
+    ERROR_EXAMPLES,
+    LEAST_CONFIDENT,
+    Summed,
+    Sums,
+    as_file,
+)
 from tests.pipelines.evaluation_cases import random_bundle
+from tests.pipelines.recognition.results import as_text
 from tests.pipelines.test_report import EVIL, Outline
 
 REGION = [10.0, 20.0, 110.0, 20.0, 110.0, 50.0, 10.0, 50.0]
@@ -59,15 +65,29 @@ def failed(number: int, code: str, **more: Any) -> dict[str, Any]:
     return row | more
 
 
-def results(out: str, bundle: Bundle, *parts: Sequence[dict[str, Any]]) -> Ledger:
-    """A ledger whose results files hold these rows."""
+def results(
+    out: str, bundle: Bundle, *parts: Sequence[dict[str, Any]], with_sums: Container[int] = ()
+) -> Ledger:
+    """A ledger whose results files hold these rows, some of the files with their sums too."""
     ledger = Ledger(out, bundle.digest)
     for number, rows in enumerate(parts):
-        address = storage.join(ledger.results_uri, f"part-00000-{number:05d}.parquet")
-        filled = [{"etag": "1", "model": bundle.digest, **row} for row in rows]
-        with storage.replacing(address) as path:
-            pq.write_table(pa.Table.from_pylist(filled, schema=RESULT_SCHEMA), path)
+        name, table = part(number), table_of(bundle, rows)
+        address = storage.join(ledger.results_uri, name)
+        if number in with_sums:
+            storage.write_bytes(address, as_file(table, Sums.of(name, table)))
+        else:
+            with storage.replacing(address) as path:
+                pq.write_table(table, path)
     return ledger
+
+
+def part(number: int) -> str:
+    return f"part-00000-{number:05d}.parquet"
+
+
+def table_of(bundle: Bundle, rows: Sequence[dict[str, Any]]) -> pa.Table:
+    filled = [{"etag": "1", "model": bundle.digest, **row} for row in rows]
+    return pa.Table.from_pylist(filled, schema=RESULT_SCHEMA)
 
 
 def many(count: int, seed: int) -> list[dict[str, Any]]:
@@ -113,6 +133,78 @@ def test_errors_come_with_their_first_examples(tmp_path: Path, bundle: Bundle) -
     assert [e["text"] for e in report["least_confident"]] == ["7"]
     assert sum(report["confidence_histogram"]) == 2
     assert json.dumps(report, allow_nan=False)
+
+
+CODES = ("undecodable", "not_found", "too_large", "low_confidence")
+
+
+def mixed(seed: int) -> list[dict[str, Any]]:
+    """Rows with equal confidences among them, without any, and errors of all kinds."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    for number in range(int(rng.integers(0, 60))):
+        sure = float(rng.integers(0, 9)) / 8
+        if rng.random() < 0.2:
+            code = CODES[int(rng.integers(len(CODES)))]
+            unsure = {"text": "7", "confidence": sure} if code == "low_confidence" else {}
+            rows.append(failed(100 * seed + number, code, **unsure))
+        else:
+            text = "x" * int(rng.integers(0, 9))
+            rows.append(read(100 * seed + number, text, sure, model="abc"[int(rng.integers(3))]))
+            if rng.random() < 0.1:
+                rows[-1] |= {"text": "", "confidence": None}
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_sums_of_a_run_and_of_files_say_what_rows_say(
+    tmp_path: Path, bundle: Bundle, seed: int
+) -> None:
+    parts = [mixed(100 * seed + number) for number in range(12)]
+    expected = summarise(results(str(tmp_path / "rows"), bundle, *parts), bundle=bundle)
+    ledger = results(str(tmp_path / "sums"), bundle, *parts, with_sums=range(2, 12))
+    order = np.random.default_rng(seed).permutation(12).tolist()
+    for told in (0, 5, 12):
+        summed = Summed()
+        for number in [*order[:told], *order[:3]]:
+            summed.add(part(number), Sums.of(part(number), table_of(bundle, parts[number])))
+        report = summarise(ledger, bundle=bundle, summed=summed)
+        assert as_text(report, "results") == as_text(expected, "results")
+
+
+def test_rows_are_read_of_files_with_examples_alone(tmp_path: Path, bundle: Bundle) -> None:
+    unsure = [read(number, "7", 0.1) for number in range(LEAST_CONFIDENT)]
+    sure = [read(1000 + number, "77", 0.9) for number in range(9)]
+    expected = summarise(results(str(tmp_path / "rows"), bundle, unsure, sure), bundle=bundle)
+    ledger = results(str(tmp_path / "sums"), bundle, unsure, sure, with_sums=range(2))
+    path = Path(ledger.results_uri) / part(1)
+    data, end = path.read_bytes(), pq.read_metadata(path).serialized_size + 8
+    path.write_bytes(data[:4] + bytes(len(data) - 4 - end) + data[-end:])
+    with pytest.raises(OSError):
+        pq.read_table(path)
+    report = summarise(ledger, bundle=bundle)
+    assert as_text(report, "results") == as_text(expected, "results")
+
+
+def test_sums_that_came_along_with_other_rows_are_not_believed(
+    tmp_path: Path, bundle: Bundle
+) -> None:
+    rows = mixed(7)
+    expected = summarise(results(str(tmp_path / "rows"), bundle, rows[:9]), bundle=bundle)
+    ledger, table = Ledger(str(tmp_path / "sums"), bundle.digest), table_of(bundle, rows)
+    address = storage.join(ledger.results_uri, part(0))
+    storage.write_bytes(address, as_file(table.slice(0, 9), Sums.of(part(0), table)))
+    report = summarise(ledger, bundle=bundle)
+    assert as_text(report, "results") == as_text(expected, "results")
+
+
+def test_files_taken_away_are_counted_no_longer(tmp_path: Path, bundle: Bundle) -> None:
+    parts, summed = [mixed(1), mixed(2)], Summed()
+    ledger = results(str(tmp_path), bundle, *parts, with_sums=range(2))
+    for number, rows in enumerate(parts):
+        summed.add(part(number), Sums.of(part(number), table_of(bundle, rows)))
+    storage.delete(storage.join(ledger.results_uri, part(0)))
+    assert summarise(ledger, bundle=bundle, summed=summed)["rows"] == len(parts[1])
 
 
 def test_nothing_read_has_a_report(tmp_path: Path, bundle: Bundle) -> None:
