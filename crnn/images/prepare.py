@@ -19,7 +19,7 @@ from crnn.brief import brief
 from crnn.errors import DataError, PictureError
 from crnn.given import File, check_several, file_bytes, is_file
 from crnn.images.contract import PictureContract, Pixels, upright
-from crnn.images.plain import Header, small_header
+from crnn.images.plain import Header, decode_by, small_header
 from crnn.images.region import Region, cut
 
 Picture = str | Path | bytes | bytearray | memoryview | File | Image.Image | NDArray[np.uint8]
@@ -119,9 +119,8 @@ def prepare_upright(
     """As ``prepare``, of what ``PictureContract.decode`` gave: for many regions of one picture."""
     if region is not None:
         picture = cut(picture, region)
+    check_pixels(picture)
     height, width = picture.shape[:2]
-    if not width or not height:
-        raise PictureError("empty_picture", f"the picture is {width}x{height} px")
     content_HwC = contract.fit(picture)
     is_tall = height >= TALL * width
     return Prepared(
@@ -132,6 +131,13 @@ def prepare_upright(
         squeezed=contract.is_squeezed(width, height),
         sideways_HwC=contract.fit(_sideways(picture)) if is_tall else None,
     )
+
+
+def check_pixels(picture: Pixels) -> None:
+    """Raises PictureError, ``empty_picture``, where there are none."""
+    height, width = picture.shape[:2]
+    if not width or not height:
+        raise PictureError("empty_picture", f"the picture is {width}x{height} px")
 
 
 def _sideways(picture: Pixels) -> Pixels:
@@ -154,6 +160,13 @@ class Small:
     def bucket_width(self, contract: PictureContract) -> int:
         """Bucket width of the prepared picture, known before decoding."""
         return contract.bucket_width(self.header.width, self.header.height)
+
+    def pixels(self) -> Pixels | None:
+        """As ``decode_pixels``; None as ``prepare``."""
+        try:
+            return decode_by(self.header, self.data, grey=False)
+        except Exception:  # as in ``prepare``
+            return None
 
     def prepare(self, contract: PictureContract) -> Prepared | None:
         """As ``prepare``; None if it isn't sound: ``prepare`` the bytes where it does no harm."""

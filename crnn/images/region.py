@@ -7,7 +7,7 @@ is the first two pixels of the first row.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -23,6 +23,10 @@ Region = tuple[float, float, float, float, float, float, float, float]
 
 MAX_WARPED_SIDE_PX = 32_000
 """Limit of a warped region and of the pixels it is cut from: OpenCV uses 16 bits."""
+AT_ONCE_PIXELS = 16 << 20
+"""Of the cut-outs of one picture that are in memory together, about."""
+_WHOLE_PIXELS = 4 << 20
+"""What a whole picture is counted as there."""
 _MARGIN_PX = 2
 
 
@@ -52,6 +56,25 @@ def clockwise(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     sides = np.roll(turned, -1, axis=0) - turned
     lengths = np.maximum(np.linalg.norm(sides, axis=1), 1e-9)
     return np.roll(turned, -int(np.argmax(sides[:, 0] / lengths)), axis=0)
+
+
+def portions(regions: Sequence[Region | None]) -> Iterator[slice]:
+    """Regions of one picture, in order, with about ``AT_ONCE_PIXELS`` together or one alone."""
+    start, held = 0, 0.0
+    for place, region in enumerate(regions):
+        pixels = float(_WHOLE_PIXELS) if region is None else _about(region)
+        if place > start and held + pixels > AT_ONCE_PIXELS:
+            yield slice(start, place)
+            start, held = place, 0.0
+        held += pixels
+    yield slice(start, len(regions))
+
+
+def _about(region: Region) -> float:
+    """The pixels of the box around it; none where it isn't one that can be cut out."""
+    xs, ys = region[0::2], region[1::2]
+    pixels = (max(xs) - min(xs)) * (max(ys) - min(ys))
+    return pixels if pixels <= MAX_PIXELS else 0.0
 
 
 def cut_out(image: Image.Image, region: Region) -> Image.Image:

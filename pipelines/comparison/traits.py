@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from crnn.images.colours import in_colours
 from crnn.images.contract import PictureContract, Pixels
 from pipelines.comparison.lean import Floats, rotation_deg, slant_deg
 
@@ -94,13 +94,13 @@ Measured = NDArray[np.float32]
 """A number for each of ``TRAITS``; NaN where there is nothing to measure."""
 
 
-def measure(image: Image.Image, characters: int, *, height: int) -> Measured:
+def measure(pixels: Pixels, characters: int, *, height: int) -> Measured:
     """The traits of an upright picture whose label has this many characters (0: none).
 
     Args:
         height: px at which the model sees it.
     """
-    grey_HW = np.asarray(image.convert("L"))
+    grey_HW = in_colours(pixels, 1)
     high, wide = grey_HW.shape
     dark, bright = np.percentile(grey_HW, (_DARK, _BRIGHT))
     values = {

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from crnn.errors import PictureError
 from crnn.images.contract import Pixels
 from pipelines.inspection.inputs import DataSet, Piece, pieces
 from pipelines.inspection.pictures import signature
@@ -76,7 +77,7 @@ def show(config: AgainConfig) -> Callable[[Wanted], Iterator[Shown]]:
 
     def each(some: Wanted) -> Iterator[Shown]:
         for ref, row in _rows(reader, some):
-            image = _image(row)
+            image = None if isinstance(row.picture, PictureError) else Image.fromarray(row.picture)
             small = b"" if image is None else thumbnail(
                 image, most_px=THUMBNAIL_PX, most_bytes=THUMBNAIL_BYTES
             )  # fmt: skip
@@ -91,8 +92,11 @@ def sign(config: AgainConfig) -> Callable[[Wanted], Iterator[list[Signed]]]:
     reader = PieceReader(*config)
 
     def each(some: Wanted) -> Iterator[list[Signed]]:
-        images = ((ref, _image(row)) for ref, row in _rows(reader, some))
-        yield [Signed(ref, signature(image)) for ref, image in images if image is not None]
+        yield [
+            Signed(ref, signature(row.picture))
+            for ref, row in _rows(reader, some)
+            if not isinstance(row.picture, PictureError)
+        ]
 
     return each
 
@@ -101,7 +105,3 @@ def _rows(reader: PieceReader, some: Wanted) -> Iterator[tuple[Ref, Row]]:
     piece = some.piece
     for place, row in zip(some.places, reader.rows(piece, some.places), strict=True):
         yield Ref(piece.set, piece.start + place), row
-
-
-def _image(row: Row) -> Image.Image | None:
-    return row.picture if isinstance(row.picture, Image.Image) else None

@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 import pyarrow as pa
 import torch
-from PIL import Image
 
 from crnn.bundle.bundle import Bundle
 from crnn.errors import PictureError
@@ -101,7 +100,7 @@ def contradicter(config: ContradictConfig) -> Callable[[Piece], Iterator[Contrad
         def pictures() -> Iterator[Prepared | PictureError]:
             nonlocal beyond
             for number, row in enumerate(reader.rows(piece), piece.start):
-                if row.reason or not isinstance(row.picture, Image.Image):
+                if row.reason or isinstance(row.picture, PictureError):
                     continue
                 obstacles = judged(charset, row.text).obstacles
                 beyond += any(obstacle.reason == UNKNOWN for obstacle in obstacles)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
-from PIL import Image
 
 from crnn.errors import PictureError
 from crnn.text.charset import Charset, normalise
@@ -44,6 +44,7 @@ class LookConfig:
 
 def looker(config: LookConfig) -> Callable[[Piece], Iterator[Tally]]:
     """What a process does with its pieces."""
+    cv2.setNumThreads(1)
     reader = PieceReader(config.sets, config.inspect)
     return lambda piece: iter([look(config, reader, piece)])
 
@@ -81,25 +82,27 @@ class _Sample:
         if row.reason:
             tally.note(_REASONS.get(row.reason, "unusable_entry"), place, row.message, row.reason)
             return
-        image = self._picture(place, number, row)
+        size = self._picture(place, number, row)
         text = normalise(row.text)
         kept = tally.features[number]
         kept["text"], kept["length"] = digest(text.encode()), min(len(text), MOST)
         if self._label(place, row.text):
             kept["flags"] |= LABELLED
             tally.count_characters(place, text)
-            kept["steps"] = min(self._needed(place, text, image), MOST)
+            kept["steps"] = min(self._needed(place, text, size), MOST)
             self._order(place, text)
-            if image is not None:
-                self._shape(place, text, image)
+            if size is not None:
+                self._shape(place, text, *size)
 
-    def _picture(self, place: int, number: int, row: Row) -> Image.Image | None:
-        tally, inspect, image = self._tally, self._config.inspect, row.picture
-        if isinstance(image, PictureError):
-            tally.note(_REASONS.get(image.reason, "undecodable"), place, str(image), image.reason)
+    def _picture(self, place: int, number: int, row: Row) -> tuple[int, int] | None:
+        """Width and height, px."""
+        tally, inspect, picture = self._tally, self._config.inspect, row.picture
+        if isinstance(picture, PictureError):
+            code = _REASONS.get(picture.reason, "undecodable")
+            tally.note(code, place, str(picture), picture.reason)
             return None
-        width, height = image.size
-        found = look_at(image, channels=self._contract.channels)
+        height, width = picture.shape[:2]
+        found = look_at(picture, channels=self._contract.channels)
         kept = tally.features[number]
         kept["pixels"], kept["look"] = found.pixels, found.look
         kept["bytes"] = digest(row.encoded) if row.encoded else found.pixels
@@ -115,7 +118,7 @@ class _Sample:
             limit = self._contract.widths[-1]
             message = f"{kept['width']} px at {self._contract.height} px height, {limit} at most"
             tally.note("squeezed_picture", place, message)
-        return image
+        return width, height
 
     def _label(self, place: int, text: str) -> bool:
         """Whether there is something to see in it."""
@@ -124,10 +127,10 @@ class _Sample:
             self._tally.note(trouble.code, place, trouble.message)
         return not any(trouble.code in _BLANK for trouble in found)
 
-    def _needed(self, place: int, text: str, image: Image.Image | None) -> int:
+    def _needed(self, place: int, text: str, size: tuple[int, int] | None) -> int:
         """The time steps that hold the label; tells what training would set it aside for."""
         charset = self._config.charset
-        found = judged(charset, text, None if image is None else self._room(*image.size))
+        found = judged(charset, text, None if size is None else self._room(*size))
         for reason, message in found.obstacles:
             self._tally.note(reason, place, message)
             if reason == UNKNOWN and charset is not None:
@@ -147,7 +150,6 @@ class _Sample:
         if read != text:
             self._tally.note("ambiguous_order", place, f"looks the same as {read!r}")
 
-    def _shape(self, place: int, text: str, image: Image.Image) -> None:
-        width, height = image.size
+    def _shape(self, place: int, text: str, width: int, height: int) -> None:
         if len(text) > 1 and height >= VERTICAL * width:
             self._tally.note("vertical_picture", place, f"{len(text)} characters, {width}x{height}")

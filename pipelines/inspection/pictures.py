@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from crnn.images.colours import in_colours
 from crnn.images.contract import Pixels
 
 LOOK_HEIGHT = 32
@@ -45,33 +45,34 @@ class Looked:
     apart."""
 
 
-def digest(data: bytes) -> int:
-    """64 bits that stand for ``data`` (BLAKE2b)."""
-    return int.from_bytes(hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest(), "little")
+def digest(*parts: bytes | memoryview) -> int:
+    """64 bits that stand for these parts in a row (BLAKE2b)."""
+    found = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for part in parts:
+        found.update(part)
+    return int.from_bytes(found.digest(), "little")
 
 
-def look_at(image: Image.Image, *, channels: int) -> Looked:
+def look_at(pixels: Pixels, *, channels: int) -> Looked:
     """What is kept of an upright picture, for a model with this number of channels."""
-    pixels = np.asarray(image)
     if pixels.ndim == 3 and _is_grey(pixels):
-        pixels = np.ascontiguousarray(pixels[:, :, 0])
-    grey_HW = pixels if pixels.ndim == 2 else np.asarray(image.convert("L"))
-    seen = grey_HW if channels == 1 else pixels.reshape(*pixels.shape[:2], -1)
-    contrast = seen.max(axis=(0, 1)).astype(int) - seen.min(axis=(0, 1))
+        pixels = pixels[:, :, 0]
+    pixels = np.ascontiguousarray(pixels)
+    grey_HW = in_colours(pixels, 1)
     size = "x".join(map(str, pixels.shape))
     return Looked(
-        pixels=digest(size.encode() + pixels.tobytes()),
+        pixels=digest(size.encode(), pixels.data),
         look=_look(grey_HW),
-        contrast=int(np.max(contrast)),
+        contrast=_contrast(grey_HW if channels == 1 else pixels),
     )
 
 
-def signature(image: Image.Image) -> Pixels:
+def signature(pixels: Pixels) -> Pixels:
     """A picture in grey, 16 px high, the aspect about kept, its contrast stretched to 0 to 255."""
-    width = round(image.width * SIGNATURE_HEIGHT / image.height)
-    width = int(np.clip(width, *SIGNATURE_WIDTHS))
-    grey_HW = np.asarray(image.convert("L"))
-    small = _shrunk(grey_HW, width, SIGNATURE_HEIGHT).astype(np.float32)
+    height, width = pixels.shape[:2]
+    narrow, wide = SIGNATURE_WIDTHS
+    width = min(max(round(width * SIGNATURE_HEIGHT / height), narrow), wide)
+    small = _shrunk(in_colours(pixels, 1), width, SIGNATURE_HEIGHT).astype(np.float32)
     low, high = float(small.min()), float(small.max())
     stretched: Pixels = np.rint((small - low) * (255 / max(high - low, 1))).astype(np.uint8)
     return stretched
@@ -89,8 +90,18 @@ def difference(one_HW: Pixels, other_HW: Pixels) -> float:
 
 
 def _is_grey(pixels_HWC: Pixels) -> bool:
-    first = pixels_HWC[:, :, 0]
-    return all(np.array_equal(first, pixels_HWC[:, :, c]) for c in (1, 2))
+    """Whether all channels are equal; the first row tells of most pictures that they aren't."""
+    return all(
+        np.array_equal(some[:, :, 0], some[:, :, channel])
+        for some in (pixels_HWC[:1], pixels_HWC)
+        for channel in (1, 2)
+    )
+
+
+def _contrast(pixels: Pixels) -> int:
+    channels = [pixels] if pixels.ndim == 2 else cv2.split(pixels)
+    found = (cv2.minMaxLoc(channel)[:2] for channel in channels)
+    return max(int(high - low) for low, high in found)
 
 
 def _look(grey_HW: Pixels) -> int:
@@ -104,7 +115,7 @@ def _look(grey_HW: Pixels) -> int:
 def _at_look_height(grey_HW: Pixels) -> Pixels:
     height, width = grey_HW.shape
     scaled = round(width * LOOK_HEIGHT / height)
-    return _shrunk(grey_HW, int(np.clip(scaled, _CELLS + 1, LOOK_MOST_WIDTH)), LOOK_HEIGHT)
+    return _shrunk(grey_HW, min(max(scaled, _CELLS + 1), LOOK_MOST_WIDTH), LOOK_HEIGHT)
 
 
 def _shrunk(grey_HW: Pixels, width: int, height: int) -> Pixels:

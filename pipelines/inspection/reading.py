@@ -1,8 +1,8 @@
 """The samples of a piece, their pictures decoded; what is no picture says why.
 
-Pictures of a prepared set were proven when it was made. Those of other sources are decoded in a
-process of their own first (``crnn.images.sandbox.pool``): one that kills or hangs its decoder is a
-finding, and ends nothing.
+Pictures of a prepared set were proven when it was made. Of other sources only small plain ones are
+decoded here, until one has crashed this process; the others are in a process of their own
+(``crnn.images.sandbox.pool``): one that kills or hangs its decoder is a finding, and ends nothing.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
-from PIL import Image
+import numpy as np
 
 from crnn.errors import PictureError
-from crnn.images.contract import SMALLEST, decode_picture
-from crnn.images.region import cut_out
-from crnn.images.sandbox.pool import Encoded, PicturePool
+from crnn.images.contract import SMALLEST, Pixels, decode_pixels
+from crnn.images.region import portions
+from crnn.images.sandbox.pool import Decoded, Encoded, PicturePool
 from pipelines.inspection.inputs import DataSet, Piece
 from pipelines.inspection.settings import ReadConfig
 from pipelines.shards import read_row_group
 from pipelines.sources import Item, Source
+from pipelines.spread import is_second_try
 
 _COLUMNS = ("id", "text", "image")
 
@@ -32,7 +34,7 @@ class Row:
 
     id: str
     text: str
-    picture: Image.Image | PictureError
+    picture: Pixels | PictureError
     """Upright, or why there is none."""
     encoded: bytes = b""
     """The file; empty for what is cut out of one."""
@@ -80,15 +82,16 @@ class PieceReader:
 
             def proven() -> Iterator[Encoded]:
                 for group in groups:
-                    item = group[0]
+                    item, regions = group[0], tuple(item.region for item in group)
                     there = item.picture is not None and not item.reason
                     data = next(files) if there else PictureError(item.reason, item.message)
-                    held.append((group, data))
-                    yield Encoded(data=data, regions=tuple(item.region for item in group))
+                    for some in portions(regions):
+                        held.append((group[some], data))
+                        yield Encoded(data=data, regions=regions[some], cut=True)
 
-            for verdicts in self._pool.prepare(proven()):
+            for pictures in self._pool.decode(proven(), small_here=not is_second_try()):
                 group, data = held.popleft()
-                yield from _rows(group, data, verdicts)
+                yield from map(partial(_row, data), group, pictures)
 
 
 def _file(item: Item) -> object:
@@ -96,26 +99,16 @@ def _file(item: Item) -> object:
     return (item.id, item.reason) if item.reason or item.picture is None else item.picture
 
 
-def _rows(
-    group: Sequence[Item], data: bytes | PictureError, verdicts: Sequence[object]
-) -> Iterator[Row]:
-    """The rows of one file, by what the decoding process says of each."""
-    whole: Image.Image | PictureError | None = None
-    for item, verdict in zip(group, verdicts, strict=True):
-        if isinstance(verdict, PictureError) or isinstance(data, PictureError):
-            error = verdict if isinstance(verdict, PictureError) else data
-            assert isinstance(error, PictureError)
-            yield Row(item.id, item.text, error, b"", item.reason, item.message)
-            continue
-        whole = whole or _decoded(data)
-        if item.region is None or isinstance(whole, PictureError):
-            yield Row(item.id, item.text, whole, data)
-        else:
-            yield Row(item.id, item.text, cut_out(whole, item.region))
+def _row(data: bytes | PictureError, item: Item, picture: Decoded) -> Row:
+    if isinstance(picture, np.ndarray):
+        assert isinstance(data, bytes)
+        return Row(item.id, item.text, picture, data if item.region is None else b"")
+    assert isinstance(picture, PictureError)
+    return Row(item.id, item.text, picture, b"", item.reason, item.message)
 
 
-def _decoded(data: bytes) -> Image.Image | PictureError:
+def _decoded(data: bytes) -> Pixels | PictureError:
     try:
-        return decode_picture(data)
+        return decode_pixels(data)
     except PictureError as error:
         return error

@@ -1,8 +1,8 @@
 """The task of a preparation: one chunk of a plan → its shards, its rejects, its part file.
 
-Every picture is decoded in a process of its own kind first (``crnn.images.sandbox.pool``): one that
-kills or hangs its decoder is a reject, and harms no neighbour. What is cut out of larger pictures
-is decoded again here, when that went well.
+Every picture is decoded in a process of its own kind (``crnn.images.sandbox.pool``): one that kills
+or hangs its decoder is a reject, and harms no neighbour. What is cut out of larger pictures comes
+from there as pixels, and becomes a PNG here.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from PIL import Image
 
 from crnn.errors import DataError, PictureError
 from crnn.files import storage
-from crnn.images.contract import SMALLEST, decode_picture
+from crnn.images.contract import SMALLEST, Pixels
 from crnn.images.prepare import Prepared
-from crnn.images.region import cut_out
+from crnn.images.region import portions
 from crnn.images.sandbox import pool as picture_pool
-from crnn.images.sandbox.pool import PicturePool
+from crnn.images.sandbox.pool import Decoded, PicturePool
 from pipelines.manifest import Part
 from pipelines.output import part_address
 from pipelines.prepare.entries import Entry
@@ -89,28 +90,27 @@ class PartMaker:
     def made(self, entries: Sequence[Entry]) -> Iterator[Made]:
         """What becomes of each entry, in order."""
         with ExitStack() as stack:
-            held: deque[_File] = deque()
+            held: deque[tuple[_File, int]] = deque()
             files = _hold(_files(entries, self._config.sources, stack), held)
-            for verdicts in self._pool.prepare(files):
-                file = held.popleft()
-                for number, verdict in enumerate(verdicts):
-                    yield file.made(number, verdict, self._config.max_pixels)
+            for some in self._pool.decode(files):
+                file, first = held.popleft()
+                for number, found in enumerate(some, first):
+                    yield file.made(number, found, self._config.max_pixels)
 
 
-class _File:
+class _File(NamedTuple):
     """A picture file, and all that is wanted of it: itself, or what is cut out of it."""
 
-    def __init__(self, entries: Sequence[Entry], data: Encoded) -> None:
-        self.entries, self.data = entries, data
-        self._upright: Image.Image | None = None
+    entries: Sequence[Entry]
+    data: Encoded
 
-    def made(self, number: int, verdict: Prepared | PictureError, max_pixels: int) -> Made:
+    def made(self, number: int, found: Decoded, max_pixels: int) -> Made:
         """What becomes of entry ``number``, when the decoding process has said what it found."""
         entry = self.entries[number]
         try:
-            if isinstance(verdict, PictureError):
-                raise verdict
-            picture, width, height = self._picture(entry, verdict)
+            if isinstance(found, PictureError):
+                raise found
+            picture, width, height = self._picture(entry, found)
             if width * height > max_pixels:
                 size = f"{width}x{height} px is over the limit of {max_pixels} px"
                 raise PictureError("too_large", f"{size}; raise --max-pixels, or shrink it")
@@ -131,14 +131,14 @@ class _File:
             group=entry.group or None,
         ), None
 
-    def _picture(self, entry: Entry, verdict: Prepared) -> tuple[bytes, int, int]:
+    def _picture(self, entry: Entry, found: Prepared | Pixels) -> tuple[bytes, int, int]:
         """Encoded bytes, width and height in px."""
         assert not isinstance(self.data, PictureError)
-        if entry.region is None:
-            return self.data, verdict.source_width_px, verdict.source_height_px
-        self._upright = self._upright or decode_picture(self.data)
-        cut = cut_out(self._upright, entry.region)
-        return to_png(cut), cut.width, cut.height
+        if isinstance(found, Prepared):
+            return self.data, found.source_width_px, found.source_height_px
+        height, width = found.shape[:2]
+        whole = entry.region is None  # beside regions of the same file
+        return self.data if whole else to_png(Image.fromarray(found)), width, height
 
 
 def _files(
@@ -157,12 +157,15 @@ def _files(
         yield _File(group, next(pictures[entry.set]) if entry.has_picture else nothing)
 
 
-def _hold(files: Iterator[_File], held: deque[_File]) -> Iterator[picture_pool.Encoded]:
-    """The files for a decoding process; what goes to it is held until it has answered."""
+def _hold(files: Iterator[_File], held: deque[tuple[_File, int]]) -> Iterator[picture_pool.Encoded]:
+    """The files for a decoding process, with few enough of their regions at a time; what goes to it
+    is held until it has answered, with the number of the first entry."""
     for file in files:
-        held.append(file)
         regions = tuple(entry.region for entry in file.entries)
-        yield picture_pool.Encoded(data=file.data, regions=regions)
+        for some in portions(regions):
+            held.append((file, some.start))
+            cut = any(region is not None for region in regions[some])
+            yield picture_pool.Encoded(data=file.data, regions=regions[some], cut=cut)
 
 
 def _file_of(entry: Entry) -> tuple[int, str, str, str]:

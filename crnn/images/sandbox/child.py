@@ -119,6 +119,10 @@ class Child:
         _, since = PROGRESS.unpack_from(self._progress, 0)
         return time.monotonic() - max(self._heard_at, since)
 
+    def excuse(self) -> None:
+        """It couldn't answer until now, as nobody took its answers."""
+        self._heard_at = time.monotonic()
+
     def taken_up(self) -> int | None:
         """How many files it had taken up when it took the one in hand; None between files."""
         count, since = PROGRESS.unpack_from(self._progress, 0)

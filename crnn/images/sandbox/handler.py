@@ -83,6 +83,8 @@ class Handler:
                 self._hand_out(shift)
                 if not shift.sent:
                     continue
+                if self._work.wait_for_room():
+                    child.excuse()
                 done = shift.exchange(self._limits.timeout_s)
                 self._work.finish(done)
                 if self._suspect in done:

@@ -21,12 +21,12 @@ from types import TracebackType
 from typing import cast
 
 from crnn.errors import PictureError
-from crnn.images.contract import MAX_PIXELS, PictureContract
+from crnn.images.contract import MAX_PIXELS, PictureContract, Pixels
 from crnn.images.prepare import Prepared, small_picture
 from crnn.images.region import Region
 from crnn.images.sandbox.handler import Handler
 from crnn.images.sandbox.process import Limits
-from crnn.images.sandbox.wire import Answer
+from crnn.images.sandbox.wire import Answer, Cut, Part
 from crnn.images.sandbox.work import Task, Work
 from crnn.pages.page import Page, PageRequest
 
@@ -35,6 +35,7 @@ IN_FLIGHT_BYTES = 64 << 20
 IN_FLIGHT_FILES = 4_096
 """For each process: files between the source and the consumer."""
 _WHOLE = (None,)
+Decoded = Prepared | Pixels | PictureError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +46,18 @@ class Encoded:
     """An error passes through to its results, one for each region."""
     regions: tuple[Region | None, ...] = _WHOLE
     """None is the whole picture. The file is decoded once."""
+    cut: bool = False
+    """Whether ``decode`` gives the regions' pixels as they are, rather than prepared."""
 
     def __post_init__(self) -> None:
         for region in self.regions:
             if region is not None and len(region) != 8:
                 raise ValueError(f"a region has 8 numbers, x0,y0 … x3,y3; not {region}")
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What is asked of a process."""
+        return tuple(map(Cut, self.regions)) if self.cut else self.regions
 
 
 class PicturePool:
@@ -152,6 +160,18 @@ class PicturePool:
             WorkersLostError: when processes can't be started.
             ValueError: when the pool is closed.
         """
+        return cast(
+            "Iterator[list[Prepared | PictureError]]", self.decode(files, small_here=small_here)
+        )
+
+    def decode(
+        self, files: Iterable[Encoded], *, small_here: bool = False
+    ) -> Iterator[list[Decoded]]:
+        """As ``prepare``, of some files perhaps the pixels as they are (``Encoded.cut``).
+
+        These are those of ``crnn.images.contract.decode_pixels`` and ``crnn.images.region.cut``.
+        Processes pause while many bytes of them wait to be taken.
+        """
         source, window = iter(files), _Window(self._picture_bytes, self._processes)
         try:
             while True:
@@ -161,10 +181,11 @@ class PicturePool:
                 if not window.tasks:
                     return
                 self._work.wait_for(window.tasks[0])
+                if window.tasks[0].is_cut:
+                    self._work.let_go([window.tasks[0]])
                 yield window.take_first()
         finally:
-            for task in window.tasks:
-                task.abandoned = True
+            self._work.let_go(window.tasks)
 
     def submit(self, encoded: Encoded) -> Future[list[Prepared | PictureError]]:
         """One file's entries, as those of ``prepare``, when they are there; never waits.
@@ -174,7 +195,7 @@ class PicturePool:
         file up costs nothing more. The future's callbacks run in the pool's threads and must be
         short; it raises what ``prepare`` does, a pool closed meanwhile included.
         """
-        promise = self._promised(Task(encoded.data, encoded.regions, 0))
+        promise = self._promised(Task(encoded.data, encoded.parts, 0))
         return cast("Future[list[Prepared | PictureError]]", promise)
 
     def open_page(
@@ -210,9 +231,7 @@ class PicturePool:
             self._put(encoded, window, self._prepared_here(encoded) if small_here else None)
             pulled += 1
 
-    def _small_ones(
-        self, source: Iterator[Encoded], window: _Window
-    ) -> Iterator[list[Prepared | PictureError]]:
+    def _small_ones(self, source: Iterator[Encoded], window: _Window) -> Iterator[list[Decoded]]:
         """Results as long as they come from here; what doesn't is in the empty window then."""
         for encoded in source:
             prepared = self._prepared_here(encoded)
@@ -221,14 +240,16 @@ class PicturePool:
                 return
             yield [prepared]
 
-    def _prepared_here(self, encoded: Encoded) -> Prepared | None:
-        """Prepares a small plain picture in this process, if all of it is wanted."""
+    def _prepared_here(self, encoded: Encoded) -> Prepared | Pixels | None:
+        """Decodes a small plain picture in this process, if all of it is wanted."""
         if encoded.regions != _WHOLE or isinstance(encoded.data, PictureError):
             return None
         small = small_picture(encoded.data)
-        return None if small is None else small.prepare(self._contract)
+        if small is None:
+            return None
+        return small.pixels() if encoded.cut else small.prepare(self._contract)
 
-    def _put(self, encoded: Encoded, window: _Window, prepared: Prepared | None) -> None:
+    def _put(self, encoded: Encoded, window: _Window, prepared: Prepared | Pixels | None) -> None:
         """Into the window, and to a process unless there is a result already."""
         task = window.add(encoded)
         if prepared is not None:
@@ -263,7 +284,8 @@ class _Window:
         )
 
     def add(self, encoded: Encoded) -> Task:
-        task = Task(encoded.data, encoded.regions, len(encoded.regions) * self._picture_bytes)
+        result_bytes = 0 if encoded.cut else len(encoded.regions) * self._picture_bytes
+        task = Task(encoded.data, encoded.parts, result_bytes)
         self._held_bytes += task.held_bytes
         self.tasks.append(task)
         return task
@@ -277,8 +299,8 @@ class _Window:
         """Files that went to processes and weren't taken yet."""
         return len(self._sent)
 
-    def take_first(self) -> list[Prepared | PictureError]:
+    def take_first(self) -> list[Decoded]:
         task = self.tasks.popleft()
         self._sent.discard(task)
         self._held_bytes -= task.held_bytes
-        return cast("list[Prepared | PictureError]", task.results)
+        return cast("list[Decoded]", task.results)

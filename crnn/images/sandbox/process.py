@@ -28,13 +28,15 @@ from typing import BinaryIO
 import cv2
 
 from crnn.errors import PictureError
-from crnn.images.contract import PictureContract, Pixels, decode_picture
-from crnn.images.prepare import prepare_upright
-from crnn.images.region import Region
+from crnn.images.contract import PictureContract, Pixels, decode_picture, decode_pixels
+from crnn.images.prepare import check_pixels, prepare_upright
+from crnn.images.region import Region, cut
 from crnn.images.sandbox.wire import (
+    Cut,
     Request,
     pack_failed,
     pack_page,
+    pack_pixels,
     pack_prepared,
     pack_ready,
     read_requests,
@@ -127,14 +129,17 @@ class Answerer:
         """Reply for each part; whether there was memory enough."""
         self._taken_up += 1
         self._note(time.monotonic())
-        found: PictureError | Pixels | None = None
+        found: dict[bool, PictureError | Pixels] = {}
+        """By whether it is as the contract reads it, rather than in the file's colours."""
         enough = True
         for part in request.parts:
             if isinstance(part, PageRequest):
                 answer = self._guarded(partial(self._page, request.data, part))
             else:
-                found = self._decoded(request.data) if found is None else found
-                answer = self._guarded(partial(self._prepared, found, part))
+                by_contract = not isinstance(part, Cut)
+                if by_contract not in found:
+                    found[by_contract] = self._decoded(request.data, by_contract)
+                answer = self._guarded(partial(self._made, found[by_contract], part))
             if isinstance(answer, PictureError):
                 enough = enough and answer.reason != "out_of_memory"
                 self._reply(pack_failed(answer))
@@ -142,18 +147,23 @@ class Answerer:
                 self._reply(*answer)
         return enough
 
-    def _decoded(self, data: bytes) -> PictureError | Pixels:
+    def _decoded(self, data: bytes, by_contract: bool) -> PictureError | Pixels:
+        decode = self._orders.contract.decode if by_contract else decode_pixels
         try:
-            return self._orders.contract.decode(data, max_pixels=self._orders.limits.max_pixels)
+            return decode(data, max_pixels=self._orders.limits.max_pixels)
         except PictureError as error:
             return error
         except MemoryError:
             return self._out_of_memory()
 
-    def _prepared(self, found: PictureError | Pixels, part: Region | None) -> Packed:
+    def _made(self, found: PictureError | Pixels, part: Region | Cut | None) -> Packed:
         if isinstance(found, PictureError):
             raise found
-        return pack_prepared(prepare_upright(found, self._orders.contract, region=part))
+        if not isinstance(part, Cut):
+            return pack_prepared(prepare_upright(found, self._orders.contract, region=part))
+        pixels = found if part.region is None else cut(found, part.region)
+        check_pixels(pixels)
+        return pack_pixels(pixels)
 
     def _page(self, data: bytes, page: PageRequest) -> Packed:
         return pack_page(open_page(data, page, max_pixels=self._orders.limits.max_pixels))

@@ -3,9 +3,9 @@
 Plain structs, never pickle: a process that hostile bytes have taken over may answer anything, and
 then its parent must be able to read it without running it.
 
-A request is a number of files, each with its parts: regions or pages. A reply is one of four:
-ready (hello), prepared, a page, failed. Replies come in the order of the requests, one for each
-part of each file.
+A request is a number of files, each with its parts: regions or pages. A reply is one of five:
+ready (hello), prepared, pixels, a page, failed. Replies come in the order of the requests, one for
+each part of each file.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 
 from crnn.errors import PictureError
-from crnn.images.contract import MAX_PIXELS, PictureContract
+from crnn.images.contract import MAX_PIXELS, PictureContract, Pixels
 from crnn.images.prepare import Prepared
 from crnn.images.region import Region
 from crnn.pages.page import Page, PageRequest
@@ -29,12 +29,12 @@ MAX_MESSAGE_CHARS = 1_000
 _COUNT = struct.Struct("<I")
 _FILE = struct.Struct("<QI")  # bytes of the file, number of parts
 _PART = struct.Struct("<B8d")  # its kind; corners, or what a page's request says
-_WHOLE_PART, _REGION_PART, _PAGE_PART = 0, 1, 2
+_WHOLE_PART, _REGION_PART, _PAGE_PART, _CUT_WHOLE_PART, _CUT_PART = range(5)
 _REPLY = struct.Struct("<BIIIIII?")
 """Kind, bytes that follow, widths of bucket, content and source, the source's height, the width of
 the picture turned to its side (0: there is none), squeezed. Of a page the first three are its
-width, its height and how many pages there are."""
-_READY, _PREPARED, _FAILED, _PAGE = 1, 2, 3, 4
+width, its height and how many pages there are; of pixels width, height and channels."""
+_READY, _PREPARED, _FAILED, _PAGE, _PIXELS = range(1, 6)
 _NOTHING = (0.0,) * 8
 _CHANNELS = 3
 """Channels of a page: RGB."""
@@ -44,9 +44,16 @@ class Ready:
     """A process has started and waits for pictures."""
 
 
-Part = Region | PageRequest | None
-"""What is wanted of a file: a region, a page's pixels, or all of the picture (None)."""
-Answer = Prepared | Page | PictureError
+class Cut(NamedTuple):
+    """The pixels of a region, or of all of the picture (None), upright, in the file's colours."""
+
+    region: Region | None
+
+
+Part = Region | PageRequest | Cut | None
+"""What is wanted of a file: pixels as they are, those of a page, or what the contract makes of a
+region or of all of the picture (None)."""
+Answer = Prepared | Page | Pixels | PictureError
 Reply = Ready | Answer
 
 
@@ -83,6 +90,9 @@ def read_requests(stream: BinaryIO) -> list[Request] | None:
 
 
 def _packed_part(part: Part) -> bytes:
+    if isinstance(part, Cut):
+        kind = _CUT_WHOLE_PART if part.region is None else _CUT_PART
+        return _PART.pack(kind, *(part.region or _NOTHING))
     if part is None:
         return _PART.pack(_WHOLE_PART, *_NOTHING)
     if isinstance(part, PageRequest):
@@ -95,7 +105,8 @@ def _part(kind: int, values: Sequence[float]) -> Part:
     if kind == _PAGE_PART:
         number, dpi, most_pages = (int(value) for value in values[:3])
         return PageRequest(number=number, dpi=dpi, most_pages=most_pages)
-    return cast(Region, tuple(values)) if kind == _REGION_PART else None
+    region = cast(Region, tuple(values)) if kind in (_REGION_PART, _CUT_PART) else None
+    return Cut(region) if kind in (_CUT_WHOLE_PART, _CUT_PART) else region
 
 
 def pack_ready() -> bytes:
@@ -122,6 +133,16 @@ def pack_prepared(picture: Prepared) -> tuple[bytes, memoryview]:
         0 if sideways is None else sideways.shape[1],
         picture.squeezed,
     )
+    return head, pixels.reshape(-1).data
+
+
+def pack_pixels(picture: Pixels) -> tuple[bytes, memoryview]:
+    """Pixels ``HW`` or ``HWC``: what comes first, and they themselves, copied where they are a
+    part of others."""
+    pixels = np.ascontiguousarray(picture)
+    height, width = pixels.shape[:2]
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    head = _REPLY.pack(_PIXELS, pixels.size, width, height, channels, 0, 0, False)
     return head, pixels.reshape(-1).data
 
 
@@ -159,7 +180,7 @@ class ReplyReader:
         replies, start = [], 0
         while len(self._buffer) - start >= _REPLY.size:
             kind, size, *geometry = _REPLY.unpack_from(self._buffer, start)
-            most = self._max_page_bytes if kind == _PAGE else self._max_bytes
+            most = self._max_page_bytes if kind in (_PAGE, _PIXELS) else self._max_bytes
             if size > most:
                 raise ValueError(f"a reply of {size} bytes; expected at most {most}")
             end = start + _REPLY.size + size
@@ -179,6 +200,8 @@ class ReplyReader:
             return PictureError(reason, message)
         if kind == _PAGE:
             return self._page(start, size, geometry)
+        if kind == _PIXELS:
+            return self._pixels(start, size, geometry)
         if kind != _PREPARED:
             raise ValueError(f"a reply of kind {kind}")
         bucket_width, content_width_px, source_width_px, source_height_px, side, squeezed = geometry
@@ -186,7 +209,7 @@ class ReplyReader:
         fits = bucket_width in self._contract.widths and 0 < content_width_px <= bucket_width
         if not fits or size != height * (bucket_width + side) * channels:
             raise ValueError(f"{size} bytes for {content_width_px} of {bucket_width} columns")
-        values = np.frombuffer(self._buffer, dtype=np.uint8, count=size, offset=start).copy()
+        values = self._values(start, size)
         upright, sideways = np.split(values, [height * bucket_width * channels])
         return Prepared(
             pixels=upright.reshape(height, bucket_width, channels),
@@ -201,5 +224,15 @@ class ReplyReader:
         width, height, count, *_ = geometry
         if size != width * height * _CHANNELS:
             raise ValueError(f"{size} bytes for a page of {width}x{height} px")
-        values = np.frombuffer(self._buffer, dtype=np.uint8, count=size, offset=start).copy()
+        values = self._values(start, size)
         return Page(pixels=values.reshape(height, width, _CHANNELS), count=count)
+
+    def _pixels(self, start: int, size: int, geometry: Sequence[int]) -> Pixels:
+        width, height, channels, *_ = geometry
+        if channels not in (1, _CHANNELS) or not size or size != width * height * channels:
+            raise ValueError(f"{size} bytes for {width}x{height} px of {channels} channels")
+        shape = (height, width) if channels == 1 else (height, width, channels)
+        return self._values(start, size).reshape(shape)
+
+    def _values(self, start: int, size: int) -> Pixels:
+        return np.frombuffer(self._buffer, dtype=np.uint8, count=size, offset=start).copy()

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+
+import numpy as np
 
 from crnn.errors import PictureError, WorkersLostError
 from crnn.images.sandbox.child import Child
-from crnn.images.sandbox.wire import Answer, Part, Request
+from crnn.images.sandbox.wire import Answer, Cut, Part, Request
 
 BATCH_FILES = 64
 BATCH_BYTES = 512 * 1024
 """Limits of a message: files, and roughly bytes; it has at least one file."""
+WAITING_BYTES = 64 << 20
+"""For each process: pixels as they are that wait to be taken. With more of them, and nobody who
+waits for others, handlers pause, and so do their processes."""
 
 
 class Task:
@@ -32,11 +37,18 @@ class Task:
         """Somebody waits for it right now."""
         self.promise: Future[list[Answer]] | None = None
         """Who handed it in alone gets its results here."""
+        self.is_cut = any(isinstance(part, Cut) for part in parts)
+        self.waiting_bytes = 0
+        """Of its pixels, counted while they wait to be taken."""
         if isinstance(data, PictureError):
             self.fail(data)
         else:
             self.data = data
         self.held_bytes = len(self.data) + result_bytes
+
+    def pixel_bytes(self) -> int:
+        """Of pixels as they are among its results."""
+        return sum(result.nbytes for result in self.results if isinstance(result, np.ndarray))
 
     def is_done(self) -> bool:
         """Whether every part has its result."""
@@ -85,6 +97,9 @@ class Work:
         self._submitted = threading.Condition(self._lock)
         self._finished = threading.Condition(self._lock)
         self._ended = threading.Condition(self._lock)
+        self._taken = threading.Condition(self._lock)
+        self._waiting_bytes = self._callers = 0
+        """Pixels that wait to be taken, and callers that wait for some."""
         self._pending: deque[Task] = deque()
         self._promised: set[Task] = set()
         self._children: set[Child] = set()
@@ -132,15 +147,44 @@ class Work:
             return
         with self._lock:
             task.awaited = True
-            self._finished.wait_for(lambda: task.is_done() or self.is_over)
+            self._callers += 1
+            self._taken.notify_all()
+            try:
+                self._finished.wait_for(lambda: task.is_done() or self.is_over)
+            finally:
+                self._callers -= 1
             if not task.is_done():
                 self._check()
+
+    def let_go(self, tasks: Iterable[Task]) -> None:
+        """What these have given is taken, or no longer wanted."""
+        with self._lock:
+            for task in tasks:
+                task.abandoned = True
+                self._waiting_bytes -= task.waiting_bytes
+                task.waiting_bytes = 0
+            self._taken.notify_all()
+
+    def wait_for_room(self) -> bool:
+        """Wait while enough pixels wait and no caller does; whether that took time."""
+        with self._lock:
+            if self._has_room():
+                return False
+            self._taken.wait_for(lambda: self.is_over or self._has_room())
+            return True
+
+    def _has_room(self) -> bool:
+        return self._callers > 0 or self._waiting_bytes <= WAITING_BYTES * self._processes
 
     def finish(self, tasks: Sequence[Task]) -> None:
         """Let their callers know of files that are done."""
         for task in tasks:
             task.data = b""
         with self._lock:
+            for task in tasks:
+                if task.is_cut and not task.abandoned and task.promise is None:
+                    task.waiting_bytes = task.pixel_bytes()
+                    self._waiting_bytes += task.waiting_bytes
             if any(task.awaited for task in tasks):
                 self._finished.notify_all()
             self._promised.difference_update(tasks)
@@ -181,7 +225,7 @@ class Work:
             self.is_over = True
             for child in self._children:
                 child.kill()
-            for condition in (self._submitted, self._finished, self._ended):
+            for condition in (self._submitted, self._finished, self._ended, self._taken):
                 condition.notify_all()
             broken, self._promised = self._promised, set()
             reason = self._reason()

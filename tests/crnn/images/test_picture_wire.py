@@ -12,11 +12,13 @@ from crnn.images.contract import PictureContract
 from crnn.images.prepare import Prepared, prepare
 from crnn.images.region import from_box
 from crnn.images.sandbox.wire import (
+    Cut,
     Ready,
     ReplyReader,
     Request,
     pack_failed,
     pack_page,
+    pack_pixels,
     pack_prepared,
     pack_ready,
     pack_requests,
@@ -30,7 +32,8 @@ CONTRACT = PictureContract()
 
 def test_requests_come_out_as_they_went_in() -> None:
     box, page = from_box(1, 2, 3.5, 4), PageRequest(number=7, dpi=300, most_pages=9)
-    sent = [Request(data=b"abc", parts=[None, box, page]), Request(data=b"", parts=[])]
+    parts = [None, box, page, Cut(None), Cut(box)]
+    sent = [Request(data=b"abc", parts=parts), Request(data=b"", parts=[])]
     stream = io.BytesIO(pack_requests(sent) + pack_requests([]))
     assert read_requests(stream) == sent
     assert read_requests(stream) == []
@@ -47,6 +50,7 @@ def test_what_a_hijacked_process_may_answer_is_read_or_refused(sent: bytes, cut:
         return
     for reply in replies:
         assert not isinstance(reply, Prepared) or reply.pixels.shape[1] in CONTRACT.widths
+        assert not isinstance(reply, np.ndarray) or reply.size
 
 
 @given(reason=st.text("abc_", min_size=1, max_size=20), message=st.text(max_size=400))
@@ -87,3 +91,18 @@ def test_pages_come_out_whole_and_of_the_size_they_say() -> None:
     assert np.array_equal(found.pixels, pixels)
     with pytest.raises(ValueError, match="135 bytes; expected at most 120"):
         ReplyReader(CONTRACT, max_pixels=40).feed(packed)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_pixels_come_out_whole_and_of_the_size_they_say(mode: str) -> None:
+    pixels = np.asarray(noise(9, 6).convert(mode))
+    part = pixels[1:, 2:8]
+    for sent in (pixels, part):
+        [found] = ReplyReader(CONTRACT).feed(b"".join(pack_pixels(sent)))
+        assert isinstance(found, np.ndarray) and found.flags.writeable
+        assert np.array_equal(found, sent)
+    packed = b"".join(pack_pixels(pixels))
+    with pytest.raises(ValueError, match="bytes; expected at most 30"):
+        ReplyReader(CONTRACT, max_pixels=10).feed(packed)
+    with pytest.raises(ValueError, match="bytes for 9x"):
+        ReplyReader(CONTRACT).feed(packed[:9] + bytes([5]) + packed[10:])

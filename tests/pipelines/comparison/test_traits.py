@@ -28,7 +28,7 @@ def word(
 
 
 def traits(pixels: Pixels, characters: int = 7) -> dict[str, float]:
-    values = measure(Image.fromarray(pixels), characters, height=32)
+    values = measure(pixels, characters, height=32)
     return dict(zip(TRAITS, values.tolist(), strict=True))
 
 

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from crnn.errors import PictureError
+from crnn.images import region
 from crnn.images.contract import MAX_PIXELS, decode_picture
 from crnn.images.region import from_box
 from pipelines.prepare import PrepareConfig, prepare
 from pipelines.prepare.entries import Entry
 from pipelines.prepare.task import PartMaker, TaskConfig
 from pipelines.shards import Sample
-from pipelines.sources import SourceOptions, open_source
+from pipelines.sources import SourceOptions, open_source, to_png
 from tests.crnn import poison
 from tests.pipelines.conftest import encoded
 from tests.pipelines.prepare.outputs import rejects_of, samples_of
@@ -34,8 +36,8 @@ def entries_of(file: str) -> list[Entry]:
     """All of a picture, and two regions: a box, and one that stands upright aslant."""
     aslant = (2.0, 12.0, 10.0, 4.0, 14.0, 8.0, 6.0, 16.0)
     return [
-        Entry(f"{file}#{number}", "t", 0, file, "", region, True, "", "", "s")
-        for number, region in enumerate((None, from_box(5, 3, 17, 11), aslant))
+        Entry(f"{file}#{number}", "t", 0, file, "", part, True, "", "", "s")
+        for number, part in enumerate((None, from_box(5, 3, 17, 11), aslant))
     ]
 
 
@@ -43,8 +45,13 @@ def made_of(folder: Path, pictures: dict[str, bytes]) -> dict[str, Sample]:
     """The samples that become of these files, by id."""
     for name, data in pictures.items():
         (folder / name).write_bytes(data)
+    made = maker(folder).made([entry for name in pictures for entry in entries_of(name)])
+    return {sample["id"]: sample for sample, _ in made if sample is not None}
+
+
+def maker(folder: Path) -> PartMaker:
     source = open_source(str(folder), options=SourceOptions(label_pattern="(?P<text>.*)"))
-    maker = PartMaker(
+    return PartMaker(
         TaskConfig(
             sources=(source,),
             max_pixels=MAX_PIXELS,
@@ -52,8 +59,6 @@ def made_of(folder: Path, pictures: dict[str, bytes]) -> dict[str, Sample]:
             decode_timeout_s=LIMITS.decode_timeout_s,
         )
     )
-    made = maker.made([entry for name in pictures for entry in entries_of(name)])
-    return {sample["id"]: sample for sample, _ in made if sample is not None}
 
 
 def check_size(sample: Sample) -> None:
@@ -85,6 +90,42 @@ def test_sizes_of_pictures_of_every_kind(tmp_path: Path) -> None:
     assert len(whole) > 20
     for sample in whole:
         check_size(sample)
+
+
+@pytest.mark.parametrize("at_once", [region.AT_ONCE_PIXELS, 1])
+def test_regions_are_what_a_program_cuts_out_of_the_decoded_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(region, "AT_ONCE_PIXELS", at_once)
+    pictures = {f"{n}.png": data for n, data in enumerate(poison.good_pictures(30))}
+    made = made_of(tmp_path, pictures)
+    for name, data in pictures.items():
+        image = decode_picture(data)
+        for entry in entries_of(name):
+            sample = made.get(entry.id)
+            if entry.region is None:
+                assert sample is not None and sample["image"] == data
+                continue
+            try:
+                expected = region.cut_out(image, entry.region)
+            except PictureError:
+                assert sample is None
+                continue
+            assert sample is not None and sample["image"] == to_png(expected)
+            assert (sample["width"], sample["height"]) == expected.size
+
+
+def test_a_file_that_is_no_picture_goes_whole_with_its_first_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(region, "AT_ONCE_PIXELS", 1)
+    data = encoded("photo")[:200]
+    (tmp_path / "a.jpg").write_bytes(data)
+    rejects = [reject for _, reject in maker(tmp_path).made(entries_of("a.jpg")[1:])]
+    assert [reject and (reject["reason"], reject["image"]) for reject in rejects] == [
+        ("undecodable", data),
+        ("undecodable", None),
+    ]
 
 
 @pytest.mark.usefixtures("local_ray")
