@@ -2,8 +2,9 @@
 
 What happens to a read of an object is in its key: ``throttled`` and ``broken`` ones are refused
 twice before they are given (503 SlowDown, 500), ``failing`` ones are never given, ``cut`` ones
-break off in the middle once, ``slow`` ones come in pieces, ``stalled`` ones send nothing once.
-The first writes of ``unwelcome`` ones are refused.
+break off in the middle once, ``slow`` ones come in pieces, ``stalled`` ones send nothing once,
+``forbidden`` ones are refused for good. The first writes of ``unwelcome`` ones are refused.
+What is passed on is counted by method.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class _Handler(BaseHTTPRequestHandler):
         key = urlsplit(self.path).path
         self.tries[key] += 1
         first, refused = self.tries[key] == 1, self.tries[key] <= REFUSALS
+        if "forbidden" in key:
+            return self._refuse("forbidden", 403, "AccessDenied")
         if "failing" in key:
             return self._refuse("failing", 500, "InternalError")
         if "throttled" in key and refused:
@@ -95,6 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _forward(self, *, cut: bool = False, slow: bool = False) -> None:
+        self.faults[self.command] += 1
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length) if length else self._chunked()
         upstream = http.client.HTTPConnection(self.target, timeout=30)

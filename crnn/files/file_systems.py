@@ -1,15 +1,58 @@
-"""File systems for a library that writes by itself, as careful as ``crnn.files.storage``."""
+"""Arrow's file systems: those of ``crnn.files.storage``, and careful ones for other libraries."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import fs
 
+Options = tuple[tuple[str, str], ...]
+"""What stands behind the ``?`` of an address or in the environment, in order."""
 PATIENT_ATTEMPTS = 12
+CONNECT_S = 10
+SILENCE_S = 30
+"""A store that sends nothing for this long has failed this attempt."""
+
+
+@lru_cache(maxsize=1)
+def local() -> fs.LocalFileSystem:
+    """This machine's."""
+    return fs.LocalFileSystem()
+
+
+@lru_cache(maxsize=32)
+def remote(scheme: str, bucket: str, options: Options) -> fs.FileSystem:
+    """That of a bucket; it asks once, as ``storage.attempt`` tries again."""
+    given: dict[str, object] = dict(options)
+    given["anonymous"] = is_anonymous(options)
+    if scheme == "gs":
+        given.pop("region", None)
+        return fs.GcsFileSystem(**given)
+    if "region" not in given:
+        given["region"] = "us-east-1" if "endpoint_override" in given else _region(bucket)
+    return fs.S3FileSystem(
+        **given,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1),
+        allow_delayed_open=True,  # small files in one request
+        connect_timeout=CONNECT_S,
+        request_timeout=SILENCE_S,
+    )
+
+
+def is_anonymous(options: Options) -> bool:
+    """Whether an address says that its requests are not to be signed."""
+    return dict(options).get("anonymous", "").lower() in ("1", "true", "yes")
+
+
+def _region(bucket: str) -> str | None:
+    try:
+        return str(fs.resolve_s3_region(bucket))
+    except OSError:
+        return None
 
 
 class PatientS3FileSystem(fs.S3FileSystem):

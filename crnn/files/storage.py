@@ -18,7 +18,6 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
@@ -28,14 +27,18 @@ from pyarrow import fs
 
 from crnn import kill_points
 from crnn.errors import DataError
-from crnn.files.file_systems import PatientS3FileSystem, WholeLocalFileSystem
+from crnn.files.file_systems import (
+    Options,
+    PatientS3FileSystem,
+    WholeLocalFileSystem,
+    local,
+    remote,
+)
 from crnn.files.regular_file import check_kind, read_regular
 from crnn.given import at_home
 
 ATTEMPTS = 6
 FIRST_WAIT_S = 0.25
-SILENCE_S = 30
-"""A store that sends nothing for this long has failed this attempt."""
 OPTIONS = ("endpoint_override", "scheme", "region", "anonymous")
 """What may stand behind the ``?`` of an address."""
 
@@ -49,9 +52,12 @@ _PERMANENT = (
     "SIGNATURE_DOES_NOT_MATCH",
     "NO_SUCH_BUCKET",
     "EXPIRED_TOKEN",
+    "EXPIREDTOKEN",
 )
 _UNTIDY = re.compile(r"//|/\.|/$")
 """What ``Path`` would take out of an absolute path, or might."""
+_ARROWS_KEY = re.compile(r"(^|/)\.{0,2}(/|$)|[\0-\x1f\x7f]")
+"""Names that obstore refuses or reads as others: empty, ``.``, ``..``, with control characters."""
 _Answer = TypeVar("_Answer")
 
 
@@ -82,7 +88,13 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
             "the address is empty; expected a path, s3://bucket/key or gs://bucket/key"
         )
     if is_local(uri):
-        return _local(), _local_path(uri)
+        return local(), _local_path(uri)
+    scheme, bucket, options, path = _stored(uri)
+    return remote(scheme, bucket, options), path
+
+
+def _stored(uri: str) -> tuple[str, str, Options, str]:
+    """Scheme, bucket, options (given or of the environment) and path of an address of a store."""
     bare, query = split_options(uri)
     scheme, _, path = bare.partition("://")
     if scheme not in ("s3", "gs"):
@@ -90,8 +102,8 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
     bucket = path.partition("/")[0]
     if not bucket:
         raise ValueError(f"{uri!r} names no bucket; expected {scheme}://bucket/key")
-    options = dict(parse_qsl(query[1:]))
-    return _remote(scheme, bucket, tuple(sorted({**_s3_env(scheme), **options}.items()))), path
+    options = _s3_env() if scheme == "s3" else {}
+    return scheme, bucket, tuple(sorted((options | dict(parse_qsl(query[1:]))).items())), path
 
 
 def resolve_careful(uri: str) -> tuple[fs.FileSystem, str]:
@@ -185,7 +197,13 @@ def read_bytes(uri: str, *, most: int | None = None) -> bytes:
     """
     if is_local(uri):
         return attempt("read", uri, lambda: read_regular(_local_path(uri), most))
-    system, path = resolve(uri)
+    scheme, bucket, options, path = _stored(uri)
+    key = path.partition("/")[2]
+    if scheme == "s3" and not _ARROWS_KEY.search(key):
+        from crnn.files import s3_objects  # a process without a bucket does without its libraries
+
+        return attempt("read", uri, lambda: s3_objects.read(bucket, options, key, most))
+    system = remote(scheme, bucket, options)
 
     def read() -> bytes:
         with system.open_input_file(path) as file:
@@ -322,7 +340,8 @@ def attempt(what: str, uri: str, action: Callable[[], _Answer]) -> _Answer:
             raise DataError(f"can't {what} {uri}: {error}; rename it") from error
         except OSError as error:
             text = str(error).upper()
-            if attempt == attempts or any(word in text for word in _PERMANENT):
+            is_permanent = isinstance(error, PermissionError) or any(w in text for w in _PERMANENT)
+            if attempt == attempts or is_permanent:
                 remedy = (
                     "the file, its permissions and the space on its disk"
                     if is_local(uri)
@@ -359,41 +378,9 @@ def check_file(uri: str) -> None:
             raise DataError(str(error)) from None
 
 
-def _s3_env(scheme: str) -> dict[str, str]:
-    if scheme != "s3":
-        return {}
+def _s3_env() -> dict[str, str]:
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
     kind, _, host = endpoint.rpartition("://")
     found = {"endpoint_override": host.rstrip("/"), "scheme": kind, "region": region}
     return {name: value for name, value in found.items() if value}
-
-
-@lru_cache(maxsize=1)
-def _local() -> fs.LocalFileSystem:
-    return fs.LocalFileSystem()
-
-
-@lru_cache(maxsize=32)
-def _remote(scheme: str, bucket: str, options: tuple[tuple[str, str], ...]) -> fs.FileSystem:
-    given: dict[str, object] = dict(options)
-    given["anonymous"] = str(given.get("anonymous", "")).lower() in ("1", "true", "yes")
-    if scheme == "gs":
-        given.pop("region", None)
-        return fs.GcsFileSystem(**given)
-    if "region" not in given:
-        given["region"] = "us-east-1" if "endpoint_override" in given else _region(bucket)
-    return fs.S3FileSystem(
-        **given,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1),  # ``attempt`` tries again
-        allow_delayed_open=True,  # small files in one request
-        connect_timeout=10,
-        request_timeout=SILENCE_S,
-    )
-
-
-def _region(bucket: str) -> str | None:
-    try:
-        return str(fs.resolve_s3_region(bucket))
-    except OSError:
-        return None

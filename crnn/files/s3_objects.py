@@ -1,0 +1,102 @@
+"""Whole objects of S3 in one request each; Arrow's file system sends a HEAD before each GET."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+import obstore
+from botocore.exceptions import BotoCoreError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import S3Store
+
+from crnn.files.file_systems import CONNECT_S, SILENCE_S, Options, is_anonymous, remote
+
+if TYPE_CHECKING:
+    from obstore.store import S3Credential
+
+_FRESH = timedelta(minutes=10)
+"""botocore's credentials hold for at least this long when it gives them."""
+_LONGEST = timedelta(hours=1)
+"""Of one request; ``SILENCE_S`` ends most of those that fail."""
+_BLOCK_BYTES = 1 << 20
+_CAUSES = re.compile(r'"[^"]*"|\b[A-Z]\w+')
+_making = Lock()
+
+
+def read(bucket: str, options: Options, key: str, most: int | None) -> bytes:
+    """The object, or its first ``most`` bytes. It asks once: ``storage.attempt`` tries again.
+
+    Raises:
+        FileNotFoundError: when there is none.
+        OSError: when it can't be read; PermissionError where trying again is of no use.
+    """
+    try:
+        with _making:
+            store = _store(bucket, options)
+        found = obstore.get(store, key)
+        if most is None or found.meta["size"] <= most:
+            return found.bytes().to_bytes()
+        head = bytearray()
+        for block in found.stream(min(most, _BLOCK_BYTES)):
+            head += block
+            if len(head) >= most:
+                break
+        return bytes(head[:most])
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        raise PermissionError(_brief(error)) from error
+    except (BaseError, BotoCoreError) as error:
+        raise OSError(_brief(error)) from error
+
+
+def _brief(error: Exception) -> str:
+    """What an error says, and of its long debugging text the names in the innermost cause."""
+    what, _, debug = str(error).partition("\n\nDebug source:")
+    cause = _CAUSES.findall(debug.rpartition("reqwest::Error")[2]) if "reqwest" in debug else []
+    return f"{what} ({' '.join(cause)})" if cause else what
+
+
+@lru_cache(maxsize=32)
+def _store(bucket: str, options: Options) -> S3Store:
+    given = dict(options)
+    endpoint = given.get("endpoint_override", "")
+    if endpoint and "://" not in endpoint:
+        endpoint = f"{given.get('scheme', 'https')}://{endpoint}"
+    signing = None if is_anonymous(options) else _credentials()
+    access: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
+    access |= {"credential_provider": signing} if signing else {"skip_signature": True}
+    return S3Store(
+        bucket,
+        **access,
+        region=remote("s3", bucket, options).region,
+        client_options={
+            "allow_http": True,
+            "connect_timeout": timedelta(seconds=CONNECT_S),
+            "read_timeout": timedelta(seconds=SILENCE_S),
+            "timeout": _LONGEST,
+        },
+        retry_config={"max_retries": 0},
+    )
+
+
+def _credentials() -> Callable[[], S3Credential] | None:
+    """What gives the credentials of the environment, as all of boto3 finds them; None for none."""
+    found = botocore.session.get_session().get_credentials()
+    if found is None:
+        return None
+
+    def current() -> S3Credential:
+        frozen = found.get_frozen_credentials()
+        return {
+            "access_key_id": frozen.access_key,
+            "secret_access_key": frozen.secret_key,
+            "token": frozen.token,
+            "expires_at": datetime.now(UTC) + _FRESH,
+        }
+
+    return current
