@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from pipelines.agenda import WINDOW_CHUNKS
+from pipelines.read_ahead import REMOTE_THREADS
 from pipelines.recognition.flow import _tasks
 from pipelines.recognition.plan import CHUNK_ROWS
-from pipelines.recognition.source import REMOTE_THREADS
 from pipelines.stream.assemble import READY_BATCH_PIXELS
 from pipelines.stream.flow import BLOCK_BATCHES, MAX_CHUNKS
 from pipelines.stream.plan import CHUNK_ROWS as STREAM_ROWS

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, groupby
 from typing import Any
 
@@ -17,6 +15,7 @@ from crnn.errors import DataError, PictureError
 from crnn.files import storage
 from crnn.images.sandbox.pool import Encoded
 from pipelines.prefixes import inside
+from pipelines.read_ahead import sized_ahead
 from pipelines.recognition.inputs import ROW_MARK
 from pipelines.recognition.lists import BAD_LINE
 from pipelines.sources.files import MAX_PICTURE_BYTES, bounded, too_large
@@ -27,10 +26,6 @@ _LONGEST_ADDRESS = 4 * 4096
 """Length of a path of 4,096 bytes when percent-encoded, with some room."""
 UNOPENED = frozenset({"not_found", "unreadable", NOT_ALLOWED, BAD_LINE})
 """Errors of inputs of which not a byte was read."""
-REMOTE_THREADS = 16
-_AHEAD_BYTES = 128 * 1024 * 1024
-_UNKNOWN_BYTES = 1024 * 1024
-"""What a file counts whose size isn't known before it is read."""
 _SHARD_ROW = re.compile(rf"(.*\.parquet){ROW_MARK}(\d+)", re.DOTALL)
 
 Entry = dict[str, Any]
@@ -52,7 +47,8 @@ def encoded(tables: Iterable[Sequence[Entry]], prefixes: Prefixes = ()) -> Itera
             for _, read in jobs:
                 yield from read()
         else:
-            yield from _ahead(jobs)
+            for files in sized_ahead(jobs, _size_of):
+                yield from files
 
 
 def _is_local(entries: Sequence[Entry]) -> bool:
@@ -84,18 +80,18 @@ def shard_row(uri: str) -> tuple[str, int]:
 def _jobs(
     entries: Sequence[Entry], prefixes: Prefixes
 ) -> Iterator[tuple[int, Callable[[], list[Encoded]]]]:
-    """Bytes to expect, and what reads them, for each run of inputs of one file."""
+    """Bytes to expect (0: not known), and what reads them, for each run of inputs of one file."""
     for refused, run in groupby(entries, key=_is_refused):
         if refused:
             yield 0, _refusal(list(run))
             continue
         for shard, rows in groupby(run, key=lambda entry: shard_row(entry["uri"])[0]):
             if shard:
-                yield _UNKNOWN_BYTES, _shard_job(shard, list(rows), prefixes)
+                yield 0, _shard_job(shard, list(rows), prefixes)
                 continue
             for uri, same in groupby(rows, key=lambda entry: str(entry["uri"])):
                 members = list(same)
-                yield members[0]["size"] or _UNKNOWN_BYTES, _file_job(uri, members, prefixes)
+                yield members[0]["size"] or 0, _file_job(uri, members, prefixes)
 
 
 def _is_refused(entry: Entry) -> bool:
@@ -142,18 +138,8 @@ def _region(entry: Entry) -> Any:
     return None if entry["region"] is None else tuple(entry["region"])
 
 
-def _ahead(jobs: Iterator[tuple[int, Callable[[], list[Encoded]]]]) -> Iterator[Encoded]:
-    """What the jobs give, in order, run by threads as far ahead as ``_AHEAD_BYTES`` allows."""
-    running: deque[tuple[int, Future[list[Encoded]]]] = deque()
-    with ThreadPoolExecutor(REMOTE_THREADS) as threads:
-        for size, job in jobs:
-            running.append((size, threads.submit(job)))
-            while len(running) > 4 * REMOTE_THREADS or (
-                sum(size for size, _ in running) > _AHEAD_BYTES
-            ):
-                yield from running.popleft()[1].result()
-        while running:
-            yield from running.popleft()[1].result()
+def _size_of(files: list[Encoded]) -> int:
+    return sum(len(file.data) for file in files if isinstance(file.data, bytes))
 
 
 def _file(uri: str, size: int | None = None, prefixes: Prefixes = ()) -> bytes | PictureError:

@@ -15,7 +15,8 @@ from crnn.errors import DataError, PictureError
 from crnn.files import storage
 from crnn.images.contract import StatedSize, stated_size
 from crnn.images.region import Region
-from pipelines.sources.files import ahead, head_of, may_be_there, whole_files
+from pipelines.read_ahead import ahead
+from pipelines.sources.files import head_of, may_be_there, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, Place, pictured, unusable
 from pipelines.sources.page_xml import (

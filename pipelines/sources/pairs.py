@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from crnn.errors import PictureError
 from crnn.files import storage
-from pipelines.sources.files import ahead, head_of, read_file, whole_files
+from pipelines.read_ahead import ahead
+from pipelines.sources.files import head_of, read_file, whole_files
 from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, Place, unusable
 from pipelines.sources.polygons import words

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from crnn.errors import DataError, PictureError
 from crnn.files import storage
 from crnn.result import LOW_CONFIDENCE
+from pipelines.read_ahead import ahead
 from pipelines.recognition.finished import (
     COMPLETE_THEM,
     FOLDER,
@@ -25,7 +26,7 @@ from pipelines.recognition.finished import (
     read_part,
     results_at,
 )
-from pipelines.sources.files import ahead, read_file
+from pipelines.sources.files import read_file
 from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, Reader, SourceOptions
 from pipelines.sources.item import Item, Place
 

@@ -11,7 +11,8 @@ from functools import partial
 
 from crnn.errors import DataError
 from crnn.files import storage
-from pipelines.sources.files import ahead, head_of, may_be_there, whole_files
+from pipelines.read_ahead import ahead
+from pipelines.sources.files import head_of, may_be_there, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.icdar import UNREADABLE
 from pipelines.sources.item import Item, Place, unusable

@@ -19,8 +19,9 @@ from typing import IO, NamedTuple, cast
 
 from crnn.errors import DataError, PictureError
 from crnn.files import storage
+from pipelines.read_ahead import ahead
 from pipelines.sources.columns import TEXT_COLUMNS, by_names, pick
-from pipelines.sources.files import MAX_PICTURE_BYTES, ahead, readable_of, too_large
+from pipelines.sources.files import MAX_PICTURE_BYTES, readable_of, too_large
 from pipelines.sources.format import Encoded, Folder, Format, Lacks, Opened, Reader, SourceOptions
 from pipelines.sources.item import Item, Place, unusable
 from pipelines.sources.pairs import TEXT_SUFFIXES, key_of, paired, plain_text
