@@ -1,12 +1,12 @@
 """Bulk recognition against its limit, a peer, and the script that one writes first.
 
-pip install rapidocr==3.10.0 && python bench/bulk.py          about eight minutes
+pip install rapidocr==3.10.0 && python bench/bulk.py          about ten minutes
 python bench/bulk.py --rounds 5 --pictures 60000
 
 The same pictures are read, in turns, by ``jobs/recognize.py`` from files to Parquet on all cores;
-by nothing but decoding and the engine, on all cores too, from memory, before and after: the
-limit; by the recognition step of RapidOCR in one thread; and by ``naive_bulk.py``. Prints the
-median over the rounds of each ratio.
+by the same from a bucket, which a small server on these cores gives; by nothing but decoding and
+the engine, on all cores too, from memory, before and after: the limit; by the recognition step of
+RapidOCR in one thread; and by ``naive_bulk.py``. Prints the median over the rounds of each ratio.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -29,6 +30,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.sides import bucket
 from bench.sides.peers import RapidRecognizer, bgr
 from bench.sides.sets import picture_files, rendered
 from bench.sides.turns import RAY_NICENESS
@@ -41,12 +43,13 @@ CORES = len(os.sched_getaffinity(0))
 DISTINCT = 4096
 PEER_PICTURES = 512
 NAIVE_PICTURES = 8192
+SIDES = ("ours", "bucket", "limit", "peer", "naive")
 
 
-def ours(bundle: str, folder: Path, out: Path, engine: str) -> float:
+def ours(bundle: str, source: str, out: Path, engine: str) -> float:
     """Pictures a second of the bulk job, from the first task's start to the report."""
     command = [sys.executable, str(ROOT / "jobs/recognize.py"), "--bundle", bundle]
-    command += ["--input", str(folder), "--output", str(out), "--engine", engine]
+    command += ["--input", source, "--output", str(out), "--engine", engine]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = re.search(r"in this run, ([\d,]+)/s", text)
     assert found, text
@@ -119,25 +122,33 @@ def peer(folder: Path) -> Callable[[], float]:
 
 def main(arguments: argparse.Namespace) -> None:
     """Measures all sides in turns, and prints the ratios."""
-    found: dict[str, list[float]] = {name: [] for name in ("ours", "limit", "peer", "naive")}
+    found: dict[str, list[float]] = {name: [] for name in SIDES}
     parts: list[dict[str, float]] = []
-    with rendered(DISTINCT) as sets, tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
+    with ExitStack() as stack:
+        sets = stack.enter_context(rendered(DISTINCT))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         picture_files(sets / "train", folder / "many", arguments.pictures)
         picture_files(sets / "train", folder / "some", NAIVE_PICTURES)
         peer_rate = peer(folder / "some")
+        host = stack.enter_context(bucket.served(folder / "some", arguments.pictures))
         parts.append(limit(arguments.bundle, folder / "some", arguments.engine))
         for number in range(arguments.rounds):
             out = folder / f"out-{number}"
-            found["ours"].append(
-                ours(arguments.bundle, folder / "many", out / "ours", arguments.engine)
-            )
+            for name, source in (("ours", str(folder / "many")), ("bucket", bucket.address(host))):
+                rate = ours(arguments.bundle, source, out / name, arguments.engine)
+                found[name].append(rate)
             parts.append(limit(arguments.bundle, folder / "some", arguments.engine))
             found["limit"].append(statistics.mean(part["rate"] for part in parts[-2:]))
             found["peer"].append(peer_rate())
             found["naive"].append(naive(arguments.bundle, folder / "some", out / "naive"))
             print({name: round(rates[-1]) for name, rates in found.items()}, flush=True)
+        asked = bucket.counts(host)
     show(found, parts)
+    each = {name: count / arguments.pictures / arguments.rounds for name, count in asked.items()}
+    print(
+        f"the bucket, for a picture: {each['GET']:.2f} GET, {each['HEAD']:.2f} HEAD, "
+        f"{each['cpu_s'] * 1e3:.2f} ms CPU of its server"
+    )
 
 
 def show(found: dict[str, list[float]], parts: list[dict[str, float]]) -> None:
@@ -155,6 +166,7 @@ def show(found: dict[str, list[float]], parts: list[dict[str, float]]) -> None:
             per_core,
             found["peer"],
         ),
+        ("from the bucket against from files", found["bucket"], found["ours"]),
         ("ours against the naive Ray Data script", found["ours"], found["naive"]),
     ):
         quotients = [a / b for a, b in zip(upper, lower, strict=True)]

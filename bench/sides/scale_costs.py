@@ -20,8 +20,6 @@ from pipelines.stream.flow import BLOCK_BATCHES, MAX_CHUNKS
 from pipelines.stream.plan import CHUNK_ROWS as STREAM_ROWS
 
 Figures = Mapping[str, float]
-PICTURE_REQUESTS = 2
-"""HEAD and GET."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +42,8 @@ class Assumptions:
     """Seconds until an execution of Ray Data does its first work."""
     list_wait_s: float = 0.1
     """Seconds that S3 takes for a page of 1,000 keys."""
-    picture_wait_s: float = 0.05
-    """Seconds that S3 takes for the HEAD and the GET of a picture, one after the other."""
+    picture_wait_s: float = 0.025
+    """Seconds that S3 takes for a picture."""
     prefixes: int = 16
     """Prefixes over which the keys are spread evenly, so that S3 serves each by itself."""
     prefix_requests_s: float = 5500.0
@@ -65,7 +63,7 @@ def bulk_requests(pictures: int, store: Figures) -> dict[str, int]:
     }
     return {
         "LIST": ceil(pictures / 1000) + ceil(chunks / 1000),
-        "HEAD": pictures + of_chunks["HEAD"],
+        "HEAD": of_chunks["HEAD"],
         "GET": pictures + of_chunks["GET"],
         "PUT": of_chunks["PUT"],
     }
@@ -91,9 +89,9 @@ def window_seconds(
 
 
 def core_rate(measured: Figures, assume: Assumptions) -> float:
-    """Pictures a second that a core reads in a bulk job."""
+    """Pictures a second that a core fetches and reads in a bulk job."""
     alone = assume.core_pictures_s or 1 / (measured["decode_s"] + measured["engine_s"])
-    return assume.core * assume.bulk_efficiency * alone
+    return assume.core / (1 / (assume.bulk_efficiency * alone) + measured["fetch_s"])
 
 
 def window_rate(cores: int, measured: Figures, assume: Assumptions) -> float:
@@ -124,7 +122,7 @@ def bulk_rates(
         {
             "cores": window_rate(cores, measured, assume),
             "fetching": cores * REMOTE_THREADS / assume.picture_wait_s,
-            "S3": assume.prefixes * assume.prefix_requests_s / PICTURE_REQUESTS / jobs,
+            "S3": assume.prefixes * assume.prefix_requests_s / jobs,
             "listing and planning": 1 / listed_s,
         }
     )

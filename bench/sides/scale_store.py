@@ -1,6 +1,7 @@
-"""What a bulk job asks of an object store, counted, and what a listing costs the one who reads it.
+"""What a bulk job asks of an object store, counted, and what listing and fetching cost this side.
 
-Both without Ray, against a local S3 server in a thread of this process, which counts.
+All without Ray, against a local S3 server in a thread of this process, which counts; pictures are
+fetched from one in a process of its own.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ import torch
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
+from bench.sides import bucket
 from bench.sides.scale_rates import Figures, samples_of
 from pipelines.recognition import BulkConfig, plan_work
 from pipelines.recognition.listing import list_inputs
 from pipelines.recognition.reader import ChunkReader
+from pipelines.recognition.source import encoded
 from pipelines.recognition.summary import summarise, write_summary
 from pipelines.recognition.sweep import sweep
 
@@ -45,7 +48,20 @@ def requests(bundle: str) -> Figures:
         _upload(PICTURES)
         counts.clear()
         chunks = _read(bundle)
-        return {"pictures": PICTURES, "chunks": chunks, **counts}
+        return {"pictures": PICTURES, "chunks": chunks, **counts, "fetch_s": _fetch()}
+
+
+def _fetch() -> float:
+    """CPU seconds of fetching a picture, as a bulk job does."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        for number, sample in enumerate(samples_of(256)):
+            (Path(folder) / f"{number}.jpg").write_bytes(sample["image"])
+        with bucket.served(Path(folder), KEYS) as host:
+            first, *pages = [page.to_pylist() for page in list_inputs(bucket.address(host))]
+            list(encoded([first]))  # what the first request loads is paid once
+            began_s = time.process_time()
+            pictures = sum(1 for _ in encoded(pages))
+            return (time.process_time() - began_s) / pictures
 
 
 def listing() -> Figures:
