@@ -6,12 +6,16 @@ Apart from the recognizer so that a client of the service needs no PyTorch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from crnn.errors import PictureError
 
 LOW_CONFIDENCE = "low_confidence"
 """Error of a reading whose confidence is below the caller's minimum; it keeps its text."""
+
+
+Turned = Literal[0, 90, 270]
+"""Degrees clockwise."""
 
 
 class CharResult(NamedTuple):
@@ -43,7 +47,7 @@ class Result:
     """Whether the picture was longer than the largest bucket, so read at a reduced width."""
     error_code: str | None = None
     error_message: str | None = None
-    turned: int = 0
+    turned: Turned = 0
     """Degrees clockwise, 90 or 270, by which a tall picture was turned to be read so."""
 
     @classmethod

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpx
 
@@ -18,6 +18,9 @@ from crnn.errors import (
     ServiceUnreachableError,
 )
 from crnn.result import CharResult, Result
+
+if TYPE_CHECKING:  # the types of the answers; pydantic, which they are checked with, stays there
+    from crnn import wire
 
 Corner = tuple[float, float]
 ENDED = ("finished", "failed", "cancelled")
@@ -106,7 +109,7 @@ class Job:
 
 def results_of(outcome: Outcome, count: int) -> list[Result]:
     """The results of a request with ``count`` pictures, in its order."""
-    answer = document(outcome)
+    answer: wire.Results = document(outcome)
     try:
         digest, entries = answer["model"]["digest"], answer["results"]
         results = [_result(entry, digest) for entry in entries]
@@ -119,7 +122,7 @@ def results_of(outcome: Outcome, count: int) -> list[Result]:
 
 def pages_of(outcome: Outcome) -> list[Page]:
     """The pages of a request with one file; PictureError where it can't be opened."""
-    answer = document(outcome)
+    answer: wire.Pages = document(outcome)
     try:
         digest, [entry] = answer["model"]["digest"], answer["results"]
         error = entry.get("error")
@@ -133,7 +136,7 @@ def pages_of(outcome: Outcome) -> list[Page]:
 
 def model_of(outcome: Outcome) -> ModelInfo:
     """The answer of ``GET /v1/model``."""
-    answer = document(outcome)
+    answer: wire.Model = document(outcome)
     try:
         return ModelInfo(name=answer["name"], digest=answer["digest"], details=answer)
     except KeyError as error:
@@ -147,7 +150,8 @@ def job_of(outcome: Outcome) -> Job:
 
 def jobs_of(outcome: Outcome) -> list[Job]:
     """The answer of ``GET /v1/jobs``."""
-    return [_job(entry, outcome) for entry in document(outcome).get("jobs", [])]
+    answer: wire.JobList = document(outcome)
+    return [_job(entry, outcome) for entry in answer.get("jobs", [])]
 
 
 def document(outcome: Outcome) -> Any:
@@ -175,19 +179,18 @@ def problem_of(response: httpx.Response) -> dict[str, Any]:
     return problem if isinstance(problem, dict) else {}
 
 
-def _result(entry: Mapping[str, Any], digest: str) -> Result:
+def _result(entry: wire.Result | wire.Line, digest: str) -> Result:
     digest = entry.get("model", digest)  # of a cascade, whichever bundle read it
     if error := entry.get("error"):
         return Result.failed(PictureError(error["code"], error["message"]), digest)
     chars = tuple(
         CharResult(c["char"], c["probability"], c["x0"], c["x1"]) for c in entry.get("chars") or ()
     )
-    squeezed = bool(entry.get("squeezed", False))
-    turned = int(entry.get("turned", 0))
+    squeezed, turned = bool(entry.get("squeezed", False)), entry.get("turned", 0)
     return Result(entry["text"], entry["confidence"], chars, digest, squeezed, turned=turned)
 
 
-def _page(entry: Mapping[str, Any], digest: str) -> Page:
+def _page(entry: wire.Page, digest: str) -> Page:
     if error := entry.get("error"):
         return Page(number=entry["page"], error_code=error["code"], error_message=error["message"])
     return Page(
@@ -199,7 +202,7 @@ def _page(entry: Mapping[str, Any], digest: str) -> Page:
     )
 
 
-def _line(entry: Mapping[str, Any], digest: str) -> PageLine:
+def _line(entry: wire.Line, digest: str) -> PageLine:
     first, second, third, fourth = ((x, y) for x, y in entry["region"])
     return PageLine(
         number=entry["line"],
@@ -208,11 +211,11 @@ def _line(entry: Mapping[str, Any], digest: str) -> PageLine:
     )
 
 
-def _job(entry: Any, outcome: Outcome) -> Job:
-    names = ("id", "state", "done", "failed", "total", "listed", "rate", "seconds_left", "error",
-             "report")  # fmt: skip
+def _job(entry: wire.JobAnswer, outcome: Outcome) -> Job:
+    said: Mapping[str, Any] = entry
+    names = [member.name for member in fields(Job) if member.name != "details"]
     try:
-        return Job(**{name: entry[name] for name in names}, details=entry)
+        return Job(**{name: said[name] for name in names}, details=said)
     except (KeyError, TypeError) as error:
         raise _odd(outcome, f"it has no {error} of a job") from error
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 import httpx
 
@@ -26,21 +26,39 @@ from crnn.client.retry import Call, Flow, Pause, asked
 from crnn.errors import PictureError
 from crnn.result import Result
 
+if TYPE_CHECKING:
+    from crnn import wire
+    from crnn.shared_settings import DecoderName
+
 POLL_S = 2.0
 _TOO_LARGE = 413
 _BYTES = "application/octet-stream"
 
 
-def options_of(decoder: str | None, lexicon: Sequence[str] | None, chars: bool) -> dict[str, Any]:
+def options_of(
+    decoder: str | None,
+    lexicon: Sequence[str] | None,
+    chars: bool,
+    dpi: int | None = None,
+    detect_px: int | None = None,
+) -> wire.PageOptions:
     """The options of a request to read; what isn't given is the service's default."""
     if isinstance(lexicon, str):
         raise ValueError(f"lexicon is the text {lexicon!r}; expected a list of words")
-    given = {"decoder": decoder, "lexicon": None if lexicon is None else list(lexicon)}
-    return {"chars": chars} | {name: value for name, value in given.items() if value is not None}
+    options: wire.PageOptions = {"chars": chars}
+    if decoder is not None:
+        options["decoder"] = cast("DecoderName", decoder)  # another name is the service's to refuse
+    if lexicon is not None:
+        options["lexicon"] = list(lexicon)
+    if dpi is not None:
+        options["dpi"] = dpi
+    if detect_px is not None:
+        options["detect_px"] = detect_px
+    return options
 
 
 def read_flow(
-    pictures: Sequence[Upload], options: Mapping[str, Any], retries: int
+    pictures: Sequence[Upload], options: wire.ReadingOptions, retries: int
 ) -> Flow[list[Result]]:
     """The results of pictures that make one request, in their order.
 
@@ -53,7 +71,7 @@ def read_flow(
     return [Result.failed(p.error, digest) if p.error else next(left) for p in pictures]
 
 
-def _read(sent: Sequence[Upload], options: Mapping[str, Any], retries: int) -> Flow[list[Result]]:
+def _read(sent: Sequence[Upload], options: wire.ReadingOptions, retries: int) -> Flow[list[Result]]:
     call = Call(
         method="POST",
         path="v1/recognize",
@@ -73,13 +91,7 @@ def _read(sent: Sequence[Upload], options: Mapping[str, Any], retries: int) -> F
     return first + (yield from _read(sent[half:], options, retries))
 
 
-def page_options(dpi: int | None, detect_px: int | None) -> dict[str, Any]:
-    """The options that only whole pages have; what isn't given is the service's default."""
-    given = {"dpi": dpi, "detect_px": detect_px}
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def page_flow(file: Upload, options: Mapping[str, Any], retries: int) -> Flow[list[Page]]:
+def page_flow(file: Upload, options: wire.PageOptions, retries: int) -> Flow[list[Page]]:
     """The pages of one file; PictureError where it can't be opened."""
     if file.error is not None:
         raise file.error
@@ -108,7 +120,7 @@ def ready_flow() -> Flow[bool]:
     return isinstance(outcome, httpx.Response) and outcome.is_success
 
 
-def start_flow(input: str, output: str, options: Mapping[str, Any], retries: int) -> Flow[Job]:
+def start_flow(input: str, output: str, options: wire.JobOptions, retries: int) -> Flow[Job]:
     """A bulk job, started only once even after retries."""
     call = Call(
         method="POST",

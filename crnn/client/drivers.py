@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast, overload
 
 import httpx
 
@@ -20,6 +20,7 @@ from crnn.client.settings import Settings
 from crnn.result import Result
 
 if TYPE_CHECKING:
+    from crnn import wire
     from crnn.images.prepare import Picture
 
 LISTED_JOBS = 50
@@ -113,7 +114,7 @@ class Client(Settings):
             ValueError: for a lexicon that isn't a list.
             TypeError: for something that isn't a picture at all.
         """
-        options = calls.options_of(decoder, lexicon, chars) | calls.page_options(dpi, detect_px)
+        options = calls.options_of(decoder, lexicon, chars, dpi, detect_px)
         return self._run(calls.page_flow(upload(page), options, self.retries))
 
     def model(self) -> ModelInfo:
@@ -124,7 +125,7 @@ class Client(Settings):
         """Whether the service is there and warmed up; asked once, never raises."""
         return self._run(calls.ready_flow())
 
-    def start_job(self, input: str, output: str, **options: Any) -> Job:
+    def start_job(self, input: str, output: str, **options: Unpack[wire.JobOptions]) -> Job:
         """Begin a bulk job of the service over the addresses ``input`` and ``output``.
 
         ``options`` as the service's ``POST /v1/jobs`` takes them. Only one job is started, even if
@@ -165,7 +166,9 @@ class Client(Settings):
     ) -> None:
         self.close()
 
-    def _read_all(self, batches: Iterator[list[Upload]], options: dict[str, Any]) -> list[Result]:
+    def _read_all(
+        self, batches: Iterator[list[Upload]], options: wire.ReadingOptions
+    ) -> list[Result]:
         found: list[Result] = []
         window: deque[Future[list[Result]]] = deque()
         with ThreadPoolExecutor(self.parallel) as threads:
@@ -252,7 +255,7 @@ class AsyncClient(Settings):
         detect_px: int | None = None,
     ) -> list[Page]:
         """As ``Client.read_page``; files are read and images encoded off the event loop."""
-        options = calls.options_of(decoder, lexicon, chars) | calls.page_options(dpi, detect_px)
+        options = calls.options_of(decoder, lexicon, chars, dpi, detect_px)
         file = await asyncio.to_thread(upload, page)
         return await self._run(calls.page_flow(file, options, self.retries))
 
@@ -264,7 +267,7 @@ class AsyncClient(Settings):
         """As ``Client.ready``."""
         return await self._run(calls.ready_flow())
 
-    async def start_job(self, input: str, output: str, **options: Any) -> Job:
+    async def start_job(self, input: str, output: str, **options: Unpack[wire.JobOptions]) -> Job:
         """As ``Client.start_job``."""
         return await self._run(calls.start_flow(input, output, options, self.retries))
 
@@ -302,7 +305,7 @@ class AsyncClient(Settings):
         await self.aclose()
 
     async def _read_all(
-        self, batches: Iterator[list[Upload]], options: dict[str, Any]
+        self, batches: Iterator[list[Upload]], options: wire.ReadingOptions
     ) -> list[Result]:
         found: list[Result] = []
         window: deque[asyncio.Task[list[Result]]] = deque()

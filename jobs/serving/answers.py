@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 
+from crnn import wire
 from crnn.result import LOW_CONFIDENCE, CharResult, Result
-from jobs.serving.asked import Options
 
 
 def recognized(
@@ -16,7 +15,7 @@ def recognized(
     digest: str,
     ids: Sequence[str],
     results: Sequence[Result],
-    options: Options,
+    options: wire.ReadingOptions,
     *,
     with_models: bool = False,
 ) -> bytes:
@@ -24,44 +23,50 @@ def recognized(
 
     ``with_models``: each result says which bundle of a cascade read it.
     """
-    entries = [
-        _entry(picture, result, options, with_model=with_models)
-        for picture, result in zip(ids, results, strict=True)
-    ]
-    return answer(model, digest, entries)
+    answer: wire.Results = {
+        "model": {"name": model, "digest": digest},
+        "results": [
+            _entry(picture, result, options, with_model=with_models)
+            for picture, result in zip(ids, results, strict=True)
+        ],
+    }
+    return orjson.dumps(answer)
 
 
-def answer(model: str, digest: str, entries: Sequence[dict[str, Any]]) -> bytes:
-    """The document of what was read in each input, in request order."""
-    return orjson.dumps({"model": {"name": model, "digest": digest}, "results": entries})
-
-
-def chars_of(chars: Sequence[CharResult]) -> list[dict[str, Any]]:
+def chars_of(chars: Sequence[CharResult]) -> list[wire.Char]:
     """Characters with their probability and columns of the source picture, px."""
     return [{"char": c.char, "probability": c.probability, "x0": c.x0, "x1": c.x1} for c in chars]
 
 
-def verdict(result: Result, min_confidence: float) -> tuple[str, str] | None:
-    """Code and message of what is wrong with a result; None where it is good."""
+def wrong(result: Result, options: wire.ReadingOptions) -> wire.Error | None:
+    """What is wrong with a result; None where it is good."""
     if result.error_code is not None:
-        return result.error_code, result.error_message or ""
-    if result.confidence < min_confidence:
-        return LOW_CONFIDENCE, f"{result.confidence:.4f}; the minimum is {min_confidence:g}"
+        return {"code": result.error_code, "message": result.error_message or ""}
+    least = options["min_confidence"]
+    if result.confidence < least:
+        message = f"{result.confidence:.4f}; the minimum is {least:g}"
+        return {"code": LOW_CONFIDENCE, "message": message}
     return None
 
 
-def _entry(picture: str, result: Result, options: Options, *, with_model: bool) -> dict[str, Any]:
-    entry: dict[str, Any] = {"id": picture}
+def _entry(
+    picture: str, result: Result, options: wire.ReadingOptions, *, with_model: bool
+) -> wire.Result:
+    error = wrong(result, options)
+    if result.error_code is None:
+        entry: wire.Result = {
+            "id": picture,
+            "text": result.text,
+            "confidence": result.confidence,
+            "squeezed": result.squeezed,
+            "turned": result.turned,
+        }
+        if options["chars"]:
+            entry["chars"] = chars_of(result.chars)
+    else:
+        entry = {"id": picture}
     if with_model:
         entry["model"] = result.model
-    if result.error_code is None:
-        entry["text"] = result.text
-        entry["confidence"] = result.confidence
-        entry["squeezed"] = result.squeezed
-        entry["turned"] = result.turned
-        if options.chars:
-            entry["chars"] = chars_of(result.chars)
-    wrong = verdict(result, options.min_confidence)
-    if wrong is not None:
-        entry["error"] = {"code": wrong[0], "message": wrong[1]}
+    if error is not None:
+        entry["error"] = error
     return entry

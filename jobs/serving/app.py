@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from jobs.serving.access import Access
 from jobs.serving.bodies import ClientGoneError
+from jobs.serving.contract import explained
 from jobs.serving.exchange import Answer, Hot, Request, path_of
 from jobs.serving.problems import INTERNAL, STATUSES, Problem, ProblemError
 from jobs.serving.service import Service
@@ -157,10 +158,7 @@ def _methods(request: StarletteRequest) -> str:
 
 async def _on_invalid(request: StarletteRequest, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = "; ".join(
-        f"{'.'.join(map(str, entry['loc']))}: {entry['msg']}" for entry in error.errors()[:5]
-    )
-    return _response(Problem(code="invalid", detail=found))
+    return _response(Problem(code="invalid", detail=explained(error.errors(), "the request")))
 
 
 async def _on_failure(request: StarletteRequest, error: Exception) -> Response:

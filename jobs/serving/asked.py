@@ -9,25 +9,25 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 
-from crnn.decode import DECODERS, check_lexicon
+from crnn import wire
+from crnn.decode import check_lexicon
 from crnn.errors import PictureError
 from jobs.serving.bodies import Headers, shown
+from jobs.serving.contract import Checked, quoted
 from jobs.serving.limits import Limits
 from jobs.serving.multipart import Part, parts_of
 from jobs.serving.problems import ProblemError
 
 JSON_TYPE, FORM_TYPE = b"application/json", b"multipart/form-data"
 _PLURALS = {"images": "pictures", "pages": "pages"}
-_WHOLE_NUMBERS = ("dpi", "detect_px")
-_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 _FIELDS = 64
 """Fields of a form beside its pictures."""
 _VALUES_A_PICTURE, _VALUES_A_WORD, _OTHER_VALUES = 16, 4, 4096
@@ -47,21 +47,9 @@ class Link:
 Source = bytes | Link | PictureError
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How the pictures of a request are to be read."""
-
-    chars: bool = True
-    decoder: str | None = None
-    """A key of ``DECODERS``; None for ``lexicon`` where there is one, else the bundle's."""
-    lexicon: tuple[str, ...] | None = None
-    min_confidence: float = 0.0
-    """Readings with a lower confidence have an error too, ``low_confidence``."""
-    dpi: int | None = None
-    """For pages: dots per inch at which a PDF is drawn; None: the service's default."""
-    detect_px: int | None = None
-    """For pages: longest side, px, to which a page is shrunk to find its text; None: the service's
-    default."""
+DEFAULTS: wire.PageOptions = {"chars": True, "min_confidence": 0.0}
+"""Of the options that are always there. Without ``decoder``, ``lexicon`` decodes where there is
+one, else the bundle's default does; without ``dpi`` and ``detect_px``, the service's hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,23 +58,28 @@ class Takes:
 
     member: str
     """Name of the list of pictures in JSON."""
-    too_many: str
+    too_many: wire.ProblemCode
     """Code of the problem where there are more than allowed."""
-    options: tuple[str, ...]
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """Fields of a form beside its pictures."""
-        return (*self.options, "options")
+    body: Checked[Any]
+    """The request as JSON."""
+    options: Checked[Any]
+    fields: Sequence[str]
+    """Fields of a form beside its pictures."""
 
 
 PICTURES = Takes(
     member="images",
     too_many="too_many_pictures",
-    options=("chars", "decoder", "lexicon", "min_confidence"),
+    body=Checked(wire.RecognizeRequest),
+    options=Checked(wire.ReadingOptions, "options"),
+    fields=(*wire.ReadingOptions.__annotations__, "options"),
 )
 PAGES = Takes(
-    member="pages", too_many="too_many_pages", options=(*PICTURES.options, "dpi", "detect_px")
+    member="pages",
+    too_many="too_many_pages",
+    body=Checked(wire.PagesRequest),
+    options=Checked(wire.PageOptions, "options"),
+    fields=(*wire.PageOptions.__annotations__, "options"),
 )
 
 
@@ -96,7 +89,7 @@ class Asked:
 
     ids: Sequence[str]
     pictures: Sequence[Source]
-    options: Options
+    options: wire.PageOptions
 
 
 def asked_in(
@@ -108,9 +101,9 @@ def asked_in(
         ProblemError: ``malformed``, ``unsupported_media_type``, ``too_many_pictures``,
             ``invalid``.
     """
-    options = Options()
+    options = DEFAULTS
     if query:
-        options = _options(_query(query), options, "the query", limits, takes)
+        options = options | _options(_query(query), "the query", limits, takes)
     check_options(options, limits)
     content_type = headers.get(b"content-type", b"")
     kind = content_type.partition(b";")[0].strip().lower()
@@ -151,7 +144,7 @@ def parsed_json(body: bytes | memoryview, most: int) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise ProblemError("malformed", f"the body is not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise ProblemError("invalid", f"the body is {_kind(found)}; expected a JSON object")
+        raise ProblemError("invalid", f"the body is {quoted(found)}; expected a JSON object")
     return found
 
 
@@ -198,7 +191,9 @@ def check_count(count: int, limits: Limits, takes: Takes = PICTURES) -> None:
         )
 
 
-def _of_form(parts: Sequence[Part], options: Options, limits: Limits, takes: Takes) -> Asked:
+def _of_form(
+    parts: Sequence[Part], options: wire.PageOptions, limits: Limits, takes: Takes
+) -> Asked:
     ids: list[str] = []
     pictures: list[Source] = []
     fields: list[tuple[str, str]] = []
@@ -208,27 +203,23 @@ def _of_form(parts: Sequence[Part], options: Options, limits: Limits, takes: Tak
             pictures.append(part.data)
         else:
             fields.append((part.name, _text(part, takes)))
-    _only(dict(fields), ("files", *takes.fields), "the form")
-    options = _options(fields, options, "the form", limits, takes)
+    options = options | _options(fields, "the form", limits, takes)
     check_count(len(pictures), limits, takes)
     return Asked(ids=ids, pictures=pictures, options=options)
 
 
-def _of_json(document: dict[str, Any], options: Options, limits: Limits, takes: Takes) -> Asked:
-    _only(document, (takes.member, "options"), "the body")
+def _of_json(
+    document: dict[str, Any], options: wire.PageOptions, limits: Limits, takes: Takes
+) -> Asked:
     images = document.get(takes.member)
-    if not isinstance(images, list):
-        raise ProblemError(
-            "invalid", f"{takes.member} is {_kind(images)}; expected a list of objects"
-        )
-    check_count(len(images), limits, takes)
+    if isinstance(images, list):  # counted before each is looked at
+        check_count(len(images), limits, takes)
+    request = takes.body.value(document)
     ids, pictures = [], []
-    for index, image in enumerate(images):
-        name, source = _of_image(image, index, takes)
-        ids.append(name)
-        pictures.append(source)
-    if "options" in document:
-        options = _of_object(document["options"], options, takes)
+    for index, image in enumerate(request[takes.member]):
+        ids.append(image.get("id", str(index)))
+        pictures.append(_source(image, f"{takes.member}[{index}]"))
+    options = options | request.get("options", {})
     return Asked(ids=ids, pictures=pictures, options=options)
 
 
@@ -236,81 +227,42 @@ def _json(text: bytes, limits: Limits) -> dict[str, Any]:
     return parsed_json(text, most_values(pictures=limits.pictures, words=limits.lexicon_words))
 
 
-def _of_image(image: object, index: int, takes: Takes) -> tuple[str, Source]:
-    where = f"{takes.member}[{index}]"
-    if not isinstance(image, dict):
-        raise ProblemError("invalid", f"{where} is {_kind(image)}; expected an object with data")
-    _only(image, ("id", "data", "url"), where)
-    name, data, url = image.get("id", str(index)), image.get("data"), image.get("url")
-    if not isinstance(name, str):
-        raise ProblemError("invalid", f"{where}.id is {_kind(name)}; expected a text")
-    if isinstance(data, str) and "url" not in image:
-        return name, decoded_base64(data)
-    if isinstance(url, str) and "data" not in image:
-        return name, Link(url)
-    raise ProblemError("invalid", f"{where} has neither data nor url as a text, or both of them")
-
-
-def _of_object(given: object, options: Options, takes: Takes) -> Options:
-    """Options of JSON, where each value has its own type."""
-    if not isinstance(given, dict):
-        raise ProblemError("invalid", f"options is {_kind(given)}; expected an object")
-    _only(given, takes.options, "options")
-    values = dict(given)
-    if not isinstance(values.get("chars", True), bool):
-        raise ProblemError("invalid", f"chars is {_kind(values['chars'])}; expected true or false")
-    if not isinstance(values.get("decoder", ""), str):
-        raise ProblemError("invalid", f"decoder is {_kind(values['decoder'])}; expected a text")
-    least = values.get("min_confidence", 0)
-    if isinstance(least, bool) or not isinstance(least, (int, float)):
-        raise ProblemError("invalid", f"min_confidence is {_kind(least)}; expected a number")
-    for name in _WHOLE_NUMBERS:
-        number = values.get(name, 0)
-        if isinstance(number, bool) or not isinstance(number, int):
-            raise ProblemError("invalid", f"{name} is {_kind(number)}; expected a whole number")
-    words = values.get("lexicon", [])
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise ProblemError("invalid", "lexicon isn't a list of texts; expected words")
-    if "lexicon" in values:
-        values["lexicon"] = tuple(words)
-    return replace(options, **values)
+def _source(image: wire.Image, where: str) -> Source:
+    data, url = image.get("data"), image.get("url")
+    if data is not None and url is None:
+        return decoded_base64(data)
+    if url is not None and data is None:
+        return Link(url)
+    raise ProblemError("invalid", f"{where} has neither data nor url, or both; expected one")
 
 
 def _options(
-    given: Sequence[tuple[str, str]], options: Options, where: str, limits: Limits, takes: Takes
-) -> Options:
+    fields: Sequence[tuple[str, str]], where: str, limits: Limits, takes: Takes
+) -> wire.PageOptions:
     """Options of a form or a query: texts; several of ``lexicon``, or one with a word a line."""
-    _only(dict(given), takes.fields, where)
+    given: dict[str, Any] = {}
     words: list[str] = []
-    for name, value in given:
+    for name, value in fields:
+        if name not in takes.fields:
+            known = ", ".join(["files", *takes.fields] if where == "the form" else takes.fields)
+            raise ProblemError("invalid", f"{where} has {name[:40]!r}; expected {known}")
         if name == "options":
-            options = _of_object(_json(value.encode(), limits), options, takes)
+            given |= takes.options.value(_json(value.encode(), limits))
         elif name == "lexicon":
             words += words_in(value, limits.lexicon_words - len(words))
-        elif name == "decoder":
-            options = replace(options, decoder=value)
-        elif name == "min_confidence":
-            options = replace(options, min_confidence=_number(value))
-        elif name == "dpi":
-            options = replace(options, dpi=_whole_number(name, value))
-        elif name == "detect_px":
-            options = replace(options, detect_px=_whole_number(name, value))
-        elif value.lower() in _TRUTHS:
-            options = replace(options, chars=_TRUTHS[value.lower()])
         else:
-            raise ProblemError("invalid", f"chars is {value[:40]!r}; expected true or false")
-    return replace(options, lexicon=tuple(words)) if words else options
+            given[name] = value
+    if words:
+        given["lexicon"] = words
+    found: wire.PageOptions = takes.options.value(given, strict=False) if given else {}
+    return found
 
 
-def check_options(options: Options, limits: Limits) -> None:
+def check_options(options: wire.ReadingOptions, limits: Limits) -> None:
     """Raise ProblemError unless the options make sense together and are within the bounds."""
-    decoder, words = options.decoder, options.lexicon
-    if decoder is not None and decoder not in DECODERS:
-        raise ProblemError(
-            "invalid", f"decoder is {decoder[:40]!r}; expected one of {sorted(DECODERS)}"
-        )
+    words = options.get("lexicon")
     try:
-        check_lexicon(decoder, words)
+        check_lexicon(options.get("decoder"), words)
     except ValueError as error:
         raise ProblemError("invalid", str(error)) from None
     if words is not None and not 1 <= len(words) <= limits.lexicon_words:
@@ -318,10 +270,6 @@ def check_options(options: Options, limits: Limits) -> None:
         raise ProblemError(
             "invalid",
             f"the lexicon has {count} words; expected 1 to {limits.lexicon_words}",
-        )
-    if not 0 <= options.min_confidence <= 1:
-        raise ProblemError(
-            "invalid", f"min_confidence is {options.min_confidence}; expected 0 to 1"
         )
 
 
@@ -343,30 +291,3 @@ def _text(part: Part, takes: Takes) -> str:
         return part.data.decode("utf-8")
     except UnicodeDecodeError:
         raise ProblemError("malformed", f"the field {part.name[:40]!r} is not UTF-8") from None
-
-
-def _number(value: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        raise ProblemError(
-            "invalid", f"min_confidence is {value[:40]!r}; expected a number"
-        ) from None
-
-
-def _whole_number(name: str, value: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", value):
-        raise ProblemError("invalid", f"{name} is {value[:40]!r}; expected a whole number")
-    return int(value)
-
-
-def _only(given: Mapping[str, Any], known: Sequence[str], where: str) -> None:
-    for name in given:
-        if name not in known:
-            raise ProblemError("invalid", f"{where} has {name[:40]!r}; expected {', '.join(known)}")
-
-
-def _kind(value: object) -> str:
-    names = {bool: "a truth value", int: "a number", float: "a number", str: "a text",
-             list: "a list", dict: "an object", type(None): "null or missing"}  # fmt: skip
-    return names.get(type(value), type(value).__name__)

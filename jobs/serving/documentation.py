@@ -12,13 +12,11 @@ from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from jobs.serving.bulk import documents as bulk
-from jobs.serving.components import components
 from jobs.serving.limits import Limits
 from jobs.serving.operations import paths, secured
-from jobs.serving.pages import given
 from jobs.serving.pages.settings import PagesSettings
 from jobs.serving.problems import MEANINGS, STATUSES
+from jobs.serving.schema import components
 from pipelines.report.markup import Markup, tag, together
 
 _STYLE = """
@@ -66,11 +64,10 @@ def openapi(
         "connection is closed.",
         routes=app.routes,
     )
-    document["paths"] = paths(limits, pages) | document["paths"]
+    ours = components(limits, pages, has_token=has_token)
+    document["paths"] = paths(limits, pages, ours["schemas"]) | document["paths"]
     if has_token:
         document["paths"] = secured(document["paths"])
-    ours = components(has_token=has_token)
-    ours["schemas"] = ours["schemas"] | bulk.SCHEMAS | given.SCHEMAS
     theirs = document.get("components", {})
     document["components"] = {
         part: theirs.get(part, {}) | ours.get(part, {}) for part in {*ours, *theirs}
@@ -83,7 +80,7 @@ def _page(document: dict[str, Any]) -> Markup:
     for path, operations in document["paths"].items():
         for verb, operation in operations.items():
             name = (operation.get("tags") or ["service"])[0]
-            groups.setdefault(name, []).append(_operation(path, verb, operation, document))
+            groups.setdefault(name, []).append(_operation(path, verb, operation))
     sections = [part for name, found in groups.items() for part in (tag("h2", name), *found)]
     return tag(
         "html",
@@ -113,7 +110,7 @@ def _page(document: dict[str, Any]) -> Markup:
     )
 
 
-def _operation(path: str, verb: str, operation: dict[str, Any], document: dict[str, Any]) -> Markup:
+def _operation(path: str, verb: str, operation: dict[str, Any]) -> Markup:
     return tag(
         "details",
         tag(
@@ -124,7 +121,7 @@ def _operation(path: str, verb: str, operation: dict[str, Any], document: dict[s
         ),
         tag("p", operation.get("description", "")),
         _parameters(operation),
-        *_bodies(operation, document),
+        *_bodies(operation),
         tag("p", "Answers:", class_="soft"),
         tag("ul", *(tag("li", line, class_="soft") for line in _answers(operation))),
         *_examples(operation),
@@ -144,19 +141,11 @@ def _parameters(operation: dict[str, Any]) -> Markup:
     return tag("table", *rows) if rows else together()
 
 
-def _bodies(operation: dict[str, Any], document: dict[str, Any]) -> Iterator[Markup]:
+def _bodies(operation: dict[str, Any]) -> Iterator[Markup]:
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
         yield tag("p", "Body: ", tag("code", kind))
-        shown = content.get("example") or _resolved(content["schema"], document)
+        shown = content.get("example") or content["schema"]
         yield tag("pre", json.dumps(shown, indent=2, ensure_ascii=False))
-
-
-def _resolved(found: dict[str, Any], document: dict[str, Any]) -> Any:
-    """The schema that a reference means, or its example."""
-    if "$ref" in found:
-        found = document["components"]["schemas"][found["$ref"].rpartition("/")[2]]
-    examples = found.get("examples")
-    return examples[0] if examples else found
 
 
 def _answers(operation: dict[str, Any]) -> list[str]:

@@ -11,14 +11,13 @@ import io
 import re
 from urllib.parse import parse_qs, quote
 
-from pydantic import TypeAdapter, ValidationError
-
+from crnn import wire
 from crnn.images.region import Region
 from crnn.result import CharResult
 from jobs.serving.asked import JSON_TYPE
 from jobs.serving.bodies import read_body, shown
+from jobs.serving.contract import Checked
 from jobs.serving.exchange import Answer, Request
-from jobs.serving.pages.given import Given, GivenFile, GivenLine, GivenPage
 from jobs.serving.problems import ProblemError
 from jobs.serving.service import Service
 from pipelines.documents.forms import FORMS, TEXTS, Form
@@ -28,7 +27,7 @@ from pipelines.documents.words import words_of
 PATH = "/v1/documents"
 MOST_VALUES = 1_000_000
 """Commas of JSON: what bounds the memory that its values take."""
-_GIVEN = TypeAdapter(Given)
+_GIVEN = Checked(wire.Given, remedy="send what POST /v1/pages answers for one file")
 
 
 class Documents:
@@ -81,48 +80,42 @@ def _check_type(content_type: bytes) -> None:
 def _written(body: bytes, form: Form) -> tuple[str, bytes]:
     """The document's file name and bytes."""
     file = _file(body)
-    if file.pages is None:
-        raise ProblemError("invalid", f"{file.id[:80]!r} has no pages, so there is no document")
+    name, pages = file["id"], file.get("pages")
+    if pages is None:
+        raise ProblemError("invalid", f"{name[:80]!r} has no pages, so there is no document")
     text = io.StringIO(newline="\n")
     assert form.writer is not None
-    form.writer(Sheets(file.id, [_page(page) for page in file.pages if page.error is None], text))
-    return _name(file.id) + form.suffix, text.getvalue().encode("utf-8", errors="replace")
+    form.writer(Sheets(name, [_page(page) for page in pages if "error" not in page], text))
+    return _name(name) + form.suffix, text.getvalue().encode("utf-8", errors="replace")
 
 
-def _file(body: bytes) -> GivenFile:
+def _file(body: bytes) -> wire.PagesOfFile:
     if body.count(b",") > MOST_VALUES:
         raise ProblemError(
             "too_large",
             f"the JSON has over {MOST_VALUES} values; read the pages with chars=false, or fewer "
             "of them at a time",
         )
-    try:
-        return _GIVEN.validate_json(body).results[0]
-    except ValidationError as error:
-        found = "; ".join(
-            f"{'.'.join(map(str, entry['loc'])) or 'the body'}: {entry['msg']}"
-            for entry in error.errors(include_url=False, include_input=False)[:5]
-        )
+    return _GIVEN.json(body)["results"][0]
+
+
+def _page(page: wire.Page) -> Page:
+    number = page["page"]
+    if "width" not in page or "height" not in page or "lines" not in page:
         raise ProblemError(
-            "invalid", f"{found}; expected what POST /v1/pages answers for one file"
-        ) from None
-
-
-def _page(page: GivenPage) -> Page:
-    if page.width is None or page.height is None or page.lines is None:
-        raise ProblemError(
-            "invalid", f"page {page.page} lacks width, height or lines; expected them, or an error"
+            "invalid", f"page {number} lacks width, height or lines; expected them, or an error"
         )
-    lines = [_line(line) for line in page.lines if line.text]
-    return Page(number=page.page, lines=lines, whole=(page.width, page.height))
+    lines = [_line(line) for line in page["lines"] if line["text"]]
+    return Page(number=number, lines=lines, whole=(page["width"], page["height"]))
 
 
-def _line(line: GivenLine) -> Line:
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = line.region
+def _line(line: wire.Line) -> Line:
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = line["region"]
+    text, confidence = line["text"], line["confidence"]
     region: Region = (x0, y0, x1, y1, x2, y2, x3, y3)
-    chars = [CharResult(one.char, one.probability, one.x0, one.x1) for one in line.chars or ()]
-    words = words_of(line.text, line.confidence, region, chars, line.turned)
-    return Line(line.line, line.text, line.confidence, region, words)
+    chars = [CharResult(**one) for one in line.get("chars", [])]
+    words = words_of(text, confidence, region, chars, line.get("turned", 0))
+    return Line(line["line"], text, confidence, region, words)
 
 
 def _name(given: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from crnn import wire
+from jobs.serving import protocol
 from jobs.serving.access import OPEN_PATHS
-from jobs.serving.asked import PICTURES
+from jobs.serving.contract import Schema, reference
 from jobs.serving.limits import Limits
 from jobs.serving.pages import schema as whole_pages
 from jobs.serving.pages.settings import PagesSettings
@@ -13,36 +15,31 @@ from jobs.serving.schema import (
     BUSY_CODES,
     EXAMPLE_PNG,
     EXAMPLE_TEXT,
-    SHARE,
-    STRING,
-    Schema,
     json_answer,
-    list_of,
-    object_of,
     parameters_and_body,
     problems,
-    reading_options,
-    reference,
 )
 from jobs.serving.tensors import INPUT, LENGTH_HEADER, OUTPUTS
 
 
-def paths(limits: Limits, pages: PagesSettings) -> Schema:
-    """The ``paths`` of an OpenAPI document."""
+def paths(limits: Limits, pages: PagesSettings, schemas: Schema) -> Schema:
+    """The ``paths`` of an OpenAPI document; ``schemas`` of its components."""
     found = {
-        "/v1/recognize": {"post": _recognize(limits)},
-        "/v1/pages": {"post": whole_pages.read_operation(limits, pages)},
+        "/v1/recognize": {"post": _recognize(schemas)},
+        "/v1/pages": {"post": whole_pages.read_operation(pages, schemas)},
         "/v1/pages/picture": {"post": whole_pages.picture_operation(pages)},
         "/v1/documents": {"post": whole_pages.document_operation()},
-        "/v1/model": {"get": _get("The model in use", "Model", "unavailable")},
-        "/healthz": {"get": _get("Whether the process is alive", "State", "internal")},
-        "/readyz": {"get": _get("Whether it is warmed up", "State", "unavailable")},
+        "/v1/model": {"get": _get("The model in use", wire.Model, "unavailable")},
+        "/healthz": {"get": _get("Whether the process is alive", wire.State, "internal")},
+        "/readyz": {"get": _get("Whether it is warmed up", wire.State, "unavailable")},
         "/metrics": {"get": _metrics()},
-        "/v2": {"get": _v2_get("The server", "ServerMetadata")},
-        "/v2/health/live": {"get": _v2_get("Whether the process is alive", "Live")},
-        "/v2/health/ready": {"get": _v2_get("Whether it takes requests", "Ready", 503)},
-        "/v2/models/{name}": {"get": _v2_get("The model", "ModelMetadata", 404, 503)},
-        "/v2/models/{name}/ready": {"get": _v2_get("Whether it is ready", "Ready", 404, 503)},
+        "/v2": {"get": _v2_get("The server", protocol.ServerMetadata)},
+        "/v2/health/live": {"get": _v2_get("Whether the process is alive", protocol.Live)},
+        "/v2/health/ready": {"get": _v2_get("Whether it takes requests", protocol.Ready, 503)},
+        "/v2/models/{name}": {"get": _v2_get("The model", protocol.ModelMetadata, 404, 503)},
+        "/v2/models/{name}/ready": {
+            "get": _v2_get("Whether it is ready", protocol.Ready, 404, 503)
+        },
         "/v2/models/{name}/infer": {"post": _infer(limits)},
     }
     for path, operations in found.items():
@@ -71,16 +68,18 @@ _MODEL_NAME: Schema = {
 }
 
 
-def _recognize(limits: Limits) -> Schema:
+def _recognize(schemas: Schema) -> Schema:
     example = {"chars": True, "decoder": "greedy"}
     return {
         "summary": "Read pictures",
         "description": "Results come in the order of the pictures. A picture that can't be read "
         "has an error in its place, and its neighbours are read.",
         "tags": ["recognition"],
-        **parameters_and_body(PICTURES, reading_options(limits), limits.pictures, example),
+        **parameters_and_body(
+            wire.RecognizeRequest, "images", wire.ReadingOptions, schemas, example
+        ),
         "responses": {
-            "200": json_answer("the results", reference("Results"), _RESULTS_EXAMPLE),
+            "200": json_answer("the results", wire.Results, _RESULTS_EXAMPLE),
             **problems(*BODY_CODES, "too_many_pictures", *BUSY_CODES, "internal"),
         },
     }
@@ -106,22 +105,6 @@ _RESULTS_EXAMPLE: Schema = {
 
 
 def _infer(limits: Limits) -> Schema:
-    options = reading_options(limits)
-    tensor = object_of(
-        ("name", "datatype", "shape", "data"),
-        name={"type": "string", "enum": [INPUT]},
-        datatype={"type": "string", "enum": ["BYTES"]},
-        shape=list_of({"type": "integer", "enum": [1]}, minItems=1, maxItems=2),
-        data=list_of({"type": "string", "format": "byte"}, minItems=1, maxItems=1),
-    )
-    wanted = object_of(("name",), name={"type": "string", "enum": list(OUTPUTS)})
-    body = object_of(
-        ("inputs",),
-        id=STRING,
-        parameters=object_of((), decoder=options["decoder"], lexicon=STRING, min_confidence=SHARE),
-        inputs=list_of(tensor, minItems=1, maxItems=1),
-        outputs=list_of(wanted, maxItems=1),
-    )
     example = {
         "inputs": [{"name": INPUT, "shape": [1], "datatype": "BYTES", "data": [EXAMPLE_PNG]}]
     }
@@ -135,42 +118,44 @@ def _infer(limits: Limits) -> Schema:
         "tags": ["Open Inference Protocol"],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": body, "example": example}},
+            "content": {
+                "application/json": {
+                    "schema": reference(protocol.InferRequest),
+                    "example": example,
+                }
+            },
         },
         "responses": {
-            "200": json_answer("the outputs", reference("InferResponse")),
-            **{str(status): json_answer("an error", reference("V2Error")) for status in statuses},
+            "200": json_answer("the outputs", protocol.InferResponse),
+            **_v2_errors(*statuses),
         },
     }
 
 
-def _get(summary: str, schema: str, *codes: str) -> Schema:
+def _get(summary: str, shape: type, *codes: wire.ProblemCode) -> Schema:
     return {
         "summary": summary,
         "tags": ["service"],
-        "responses": {"200": json_answer(summary, reference(schema)), **problems(*codes)},
+        "responses": {"200": json_answer(summary, shape), **problems(*codes)},
     }
 
 
-def _v2_get(summary: str, schema: str, *statuses: int) -> Schema:
+def _v2_get(summary: str, shape: type, *statuses: int) -> Schema:
     return {
         "summary": summary,
         "tags": ["Open Inference Protocol"],
-        "responses": {
-            "200": json_answer(summary, reference(schema)),
-            **{str(status): json_answer("an error", reference("V2Error")) for status in statuses},
-        },
+        "responses": {"200": json_answer(summary, shape), **_v2_errors(*statuses)},
     }
 
 
+def _v2_errors(*statuses: int) -> Schema:
+    return {str(status): json_answer("an error", protocol.V2Error) for status in statuses}
+
+
 def _metrics() -> Schema:
+    text = {"text/plain": {"schema": {"type": "string"}}}
     return {
         "summary": "Counts of all replicas, for Prometheus",
         "tags": ["service"],
-        "responses": {
-            "200": {
-                "description": "the text exposition format, 0.0.4",
-                "content": {"text/plain": {"schema": STRING}},
-            }
-        },
+        "responses": {"200": {"description": "the text exposition format, 0.0.4", "content": text}},
     }

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import orjson
 
+if TYPE_CHECKING:  # a proxy needs no pydantic
+    from crnn import wire
+    from crnn.wire import ProblemCode
+
 PROBLEM_TYPE = "application/problem+json"
-STATUSES: dict[str, int] = {
+STATUSES: dict[ProblemCode, int] = {
     "malformed": 400,
     "unauthorized": 401,
     "not_found": 404,
@@ -30,7 +34,7 @@ STATUSES: dict[str, int] = {
     "timed_out": 504,
 }
 """Every code that a problem may have, and its status."""
-MEANINGS: dict[str, str] = {
+MEANINGS: dict[ProblemCode, str] = {
     "malformed": "The request can't be parsed: bad JSON, bad multipart, a missing boundary.",
     "unauthorized": "The service wants 'Authorization: Bearer TOKEN', or another token.",
     "not_found": "There is nothing at this path.",
@@ -63,8 +67,7 @@ Headers = list[tuple[bytes, bytes]]
 class Problem:
     """The status and the body of a refusal."""
 
-    code: str
-    """A key of ``STATUSES``."""
+    code: ProblemCode
     detail: str
     """What was found, what was expected, what to do."""
     retry_after_s: float | None = None
@@ -77,7 +80,7 @@ class Problem:
         """The HTTP status."""
         return STATUSES[self.code]
 
-    def as_json(self) -> Mapping[str, object]:
+    def as_json(self) -> wire.Problem:
         """The members of RFC 9457, and ``code``, which programs may switch on."""
         return {
             "type": f"/docs#{self.code}",
@@ -111,7 +114,7 @@ class ProblemError(Exception):
     """Ends a request with a problem."""
 
     def __init__(
-        self, code: str, detail: str, *, retry_after_s: float | None = None, allow: str = ""
+        self, code: ProblemCode, detail: str, *, retry_after_s: float | None = None, allow: str = ""
     ) -> None:
         super().__init__(detail)
         self.problem = Problem(code=code, detail=detail, retry_after_s=retry_after_s, allow=allow)

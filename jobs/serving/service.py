@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from crnn import wire
 from crnn.bundle.bundle import load_bundle
 from crnn.decode import Decoder
 from crnn.decode.lexicon import LexiconDecoder
@@ -33,7 +34,6 @@ from crnn.kept import Kept
 from crnn.online import OnlineRecognizer
 from crnn.online.pages import Document
 from crnn.result import Result
-from jobs.serving.asked import Options
 from jobs.serving.bodies import Held
 from jobs.serving.limits import MIB
 from jobs.serving.metrics import (
@@ -132,7 +132,10 @@ class Service:
                 self._end(old)
 
     async def read(
-        self, pictures: Sequence[bytes | PictureError], options: Options, deadline_s: float
+        self,
+        pictures: Sequence[bytes | PictureError],
+        options: wire.ReadingOptions,
+        deadline_s: float,
     ) -> tuple[OnlineRecognizer, list[Result]]:
         """What read the pictures, and the results in their order; errors pass through.
 
@@ -145,7 +148,7 @@ class Service:
             online = self.online
             decoder = await self._decoder(online, options)
             try:
-                return online, await _read(online, pictures, decoder, options.chars, deadline_s)
+                return online, await _read(online, pictures, decoder, options["chars"], deadline_s)
             except ClosedError as error:
                 self._check_rolled_out(online, error)
 
@@ -155,7 +158,7 @@ class Service:
             raise ProblemError("unavailable", str(error), retry_after_s=RETRY_AFTER_S) from error
 
     async def read_pages(
-        self, files: Sequence[bytes | PictureError], options: Options, deadline_s: float
+        self, files: Sequence[bytes | PictureError], options: wire.PageOptions, deadline_s: float
     ) -> tuple[OnlineRecognizer, list[Document]]:
         """As ``read``, the whole pages of files; ProblemError ``too_many_pages`` too."""
         while True:
@@ -194,7 +197,7 @@ class Service:
                 found.append((MODEL, labels, 1))
         return found
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> wire.Model:
         """The model in use, as ``GET /v1/model`` gives it."""
         online = self.online
         bundle = online.bundle
@@ -227,12 +230,14 @@ class Service:
             "last_roll": None if self.last_roll is None else vars(self.last_roll),
         }
 
-    async def _decoder(self, online: OnlineRecognizer, options: Options) -> Decoder | None:
+    async def _decoder(
+        self, online: OnlineRecognizer, options: wire.ReadingOptions
+    ) -> Decoder | None:
         """The decoder asked for, None for the bundle's; lexicons used lately are ready."""
-        words = options.lexicon
+        words, name = options.get("lexicon"), options.get("decoder")
         if words is None:
             try:
-                return None if options.decoder is None else online.decoder(options.decoder)
+                return None if name is None else online.decoder(name)
             except ValueError as error:  # one that this bundle can't have
                 raise ProblemError("invalid", str(error)) from None
         content = "\n".join(words).encode("utf-8", errors="surrogatepass")

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 import orjson
 
+from crnn import wire
 from crnn.errors import PictureError
 from crnn.result import Result
-from jobs.serving.answers import chars_of, verdict
+from jobs.serving import protocol
+from jobs.serving.answers import chars_of, wrong
 from jobs.serving.asked import (
-    Options,
+    DEFAULTS,
     check_count,
     decoded_base64,
     most_values,
@@ -28,12 +30,13 @@ from jobs.serving.asked import (
     words_in,
 )
 from jobs.serving.bodies import digits
+from jobs.serving.contract import Checked
 from jobs.serving.limits import Limits
 from jobs.serving.problems import ProblemError
 
 LENGTH_HEADER = b"inference-header-content-length"
 INPUT = "image"
-OUTPUTS = {
+OUTPUTS: dict[protocol.OutputName, str] = {
     "text": "BYTES",
     "confidence": "FP32",
     "error": "BYTES",
@@ -42,8 +45,9 @@ OUTPUTS = {
 }
 """Datatypes by name. ``chars`` and ``model``, the digest of the bundle that read the picture (of a
 cascade either), are given only where they are asked for by name."""
-_UNASKED = ("text", "confidence", "error")
+_UNASKED: tuple[protocol.OutputName, ...] = ("text", "confidence", "error")
 _LENGTH = struct.Struct("<I")
+_REQUEST = Checked(protocol.InferRequest)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +58,8 @@ class AskedTensors:
     shape: list[int]
     """Shape of the input, and so of every output."""
     pictures: list[bytes | PictureError]
-    options: Options
-    outputs: list[tuple[str, bool]]
+    options: wire.ReadingOptions
+    outputs: list[tuple[protocol.OutputName, bool]]
     """Their names, and whether each goes behind the JSON."""
 
 
@@ -77,22 +81,14 @@ def asked_tensors(body: bytes, json_length: bytes | None, limits: Limits) -> Ask
             )
         length = stated
     most = most_values(pictures=limits.pictures, words=limits.lexicon_words)
-    document = parsed_json(view[:length], most)
-    inputs = _objects(document, "inputs")
-    if len(inputs) != 1 or inputs[0].get("name") != INPUT:
-        raise ProblemError("invalid", f"expected one input, {INPUT!r}, of datatype BYTES")
-    shape, pictures = _pictures(inputs[0], view[length:], limits)
-    parameters = _parameters(document)
-    wanted = _objects(document, "outputs") if "outputs" in document else []
-    outputs = _outputs(wanted, parameters.get("binary_data_output") is True)
-    given = document.get("id")
-    if "id" in document and not isinstance(given, str):
-        raise ProblemError("invalid", "id isn't a text")
+    request = _REQUEST.value(parsed_json(view[:length], most))
+    shape, pictures = _pictures(request["inputs"][0], view[length:], limits)
+    outputs = _outputs(request)
     return AskedTensors(
-        id=given,
+        id=request.get("id"),
         shape=shape,
         pictures=pictures,
-        options=_options(parameters, limits, chars=any(name == "chars" for name, _ in outputs)),
+        options=_options(request, limits, chars=any(name == "chars" for name, _ in outputs)),
         outputs=outputs,
     )
 
@@ -104,19 +100,20 @@ def response(
     tensors, behind = [], []
     for output, is_binary in asked.outputs:
         values = [_VALUES[output](result, asked.options) for result in results]
-        tensor: dict[str, Any] = {
-            "name": output,
-            "datatype": OUTPUTS[output],
-            "shape": asked.shape,
-        }
+        kind = OUTPUTS[output]
+        tensor: protocol.Tensor = {"name": output, "datatype": kind, "shape": asked.shape}
         if is_binary:
-            raw = _raw(OUTPUTS[output], values)
+            raw = _raw(kind, values)
             tensor["parameters"] = {"binary_data_size": len(raw)}
             behind.append(raw)
         else:
             tensor["data"] = values
         tensors.append(tensor)
-    document: dict[str, Any] = {"model_name": name, "model_version": version, "outputs": tensors}
+    document: protocol.InferResponse = {
+        "model_name": name,
+        "model_version": version,
+        "outputs": tensors,
+    }
     if asked.id is not None:
         document["id"] = asked.id
     text = orjson.dumps(document)
@@ -125,12 +122,12 @@ def response(
     return b"".join([text, *behind]), len(text)
 
 
-def _error(result: Result, options: Options) -> str:
-    wrong = verdict(result, options.min_confidence)
-    return "" if wrong is None else wrong[0]
+def _error(result: Result, options: wire.ReadingOptions) -> str:
+    error = wrong(result, options)
+    return error["code"] if error else ""
 
 
-_VALUES: dict[str, Callable[[Result, Options], Any]] = {
+_VALUES: dict[protocol.OutputName, Callable[[Result, wire.ReadingOptions], Any]] = {
     "text": lambda result, options: result.text,
     "confidence": lambda result, options: result.confidence,
     "error": _error,
@@ -147,42 +144,20 @@ def _raw(datatype: str, values: Sequence[Any]) -> bytes:
 
 
 def _pictures(
-    tensor: dict[str, Any], behind: memoryview, limits: Limits
+    tensor: protocol.InputTensor, behind: memoryview, limits: Limits
 ) -> tuple[list[int], list[bytes | PictureError]]:
-    size = _parameters(tensor).get("binary_data_size")
-    if tensor.get("datatype") != "BYTES":
-        raise ProblemError("invalid", f"{INPUT} has another datatype; expected BYTES")
-    shape = _shape(tensor)
+    shape, size = tensor["shape"], tensor.get("parameters", {}).get("binary_data_size")
     check_count(prod(shape), limits)
-    pictures: list[bytes | PictureError]
-    if size is not None:
-        if type(size) is not int or size != len(behind):
-            raise ProblemError(
-                "malformed", f"binary_data_size is {size}, {len(behind)} bytes are behind the JSON"
-            )
-        pictures = list(_elements(behind, prod(shape)))
-    else:
-        data = tensor.get("data")
-        if not isinstance(data, list) or not all(isinstance(entry, str) for entry in data):
-            raise ProblemError("invalid", f"the data of {INPUT} isn't a list of texts in base64")
+    if size is None:
+        data = tensor.get("data", [])
         if len(data) != prod(shape):
             raise _other_count(shape, str(len(data)))
-        pictures = [decoded_base64(entry) for entry in data]
-    return shape, pictures
-
-
-def _shape(tensor: dict[str, Any]) -> list[int]:
-    """Shape with one or two dimensions, as batches of the protocol have."""
-    shape = tensor.get("shape")
-    if (
-        not isinstance(shape, list)
-        or len(shape) not in (1, 2)
-        or not all(type(n) is int and 0 <= n < 1 << 31 for n in shape)
-    ):
+        return shape, [decoded_base64(entry) for entry in data]
+    if size != len(behind):
         raise ProblemError(
-            "invalid", f"the shape of {INPUT} isn't a list of one or two numbers; expected [N]"
+            "malformed", f"binary_data_size is {size}, {len(behind)} bytes are behind the JSON"
         )
-    return shape
+    return shape, list(_elements(behind, prod(shape)))
 
 
 def _other_count(shape: list[int], count: str) -> ProblemError:
@@ -206,39 +181,25 @@ def _elements(raw: memoryview, count: int) -> Iterator[bytes]:
         raise _other_count([count], str(found))
 
 
-def _outputs(wanted: Sequence[dict[str, Any]], all_binary: bool) -> list[tuple[str, bool]]:
-    if not wanted:
-        return [(name, all_binary) for name in _UNASKED]
-    outputs: list[tuple[str, bool]] = []
-    for tensor in wanted:
-        name, binary = tensor.get("name"), _parameters(tensor).get("binary_data", all_binary)
-        if not isinstance(name, str) or name not in OUTPUTS or name in dict(outputs):
-            raise ProblemError("invalid", f"expected distinct outputs of {', '.join(OUTPUTS)}")
-        outputs.append((name, binary is True))
-    return outputs
+def _outputs(request: protocol.InferRequest) -> list[tuple[protocol.OutputName, bool]]:
+    all_binary = request.get("parameters", {}).get("binary_data_output", False)
+    outputs = {
+        wanted["name"]: wanted.get("parameters", {}).get("binary_data", all_binary)
+        for wanted in request.get("outputs", [])
+    }
+    if len(outputs) < len(request.get("outputs", [])):
+        raise ProblemError("invalid", f"expected distinct outputs of {', '.join(OUTPUTS)}")
+    return list(outputs.items()) or [(name, all_binary) for name in _UNASKED]
 
 
-def _options(parameters: dict[str, Any], limits: Limits, *, chars: bool) -> Options:
-    for name in ("decoder", "lexicon"):
-        if not isinstance(parameters.get(name, ""), str):
-            raise ProblemError("invalid", f"the parameter {name} isn't a text")
-    decoder, words = parameters.get("decoder"), parameters.get("lexicon")
-    least = parameters.get("min_confidence", 0.0)
-    if isinstance(least, bool) or not isinstance(least, (int, float)):
-        raise ProblemError("invalid", "the parameter min_confidence isn't a number")
-    lexicon = None if words is None else tuple(words_in(words, limits.lexicon_words))
-    return Options(chars=chars, decoder=decoder, lexicon=lexicon, min_confidence=float(least))
-
-
-def _objects(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    found = document.get(name)
-    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-        raise ProblemError("invalid", f"{name} isn't a list of objects")
-    return found
-
-
-def _parameters(document: dict[str, Any]) -> dict[str, Any]:
-    found = document.get("parameters", {})
-    if not isinstance(found, dict):
-        raise ProblemError("invalid", "parameters isn't an object")
-    return found
+def _options(request: protocol.InferRequest, limits: Limits, *, chars: bool) -> wire.ReadingOptions:
+    given = request.get("parameters", {})
+    options: wire.ReadingOptions = {
+        "chars": chars,
+        "min_confidence": given.get("min_confidence", DEFAULTS["min_confidence"]),
+    }
+    if "decoder" in given:
+        options["decoder"] = given["decoder"]
+    if "lexicon" in given:
+        options["lexicon"] = words_in(given["lexicon"], limits.lexicon_words)
+    return options

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from fastapi import APIRouter, FastAPI, Header, Query, Response
 from starlette.requests import Request as StarletteRequest
 
+from crnn import wire
 from crnn.errors import CrnnError
 from jobs.serving import schema
 from jobs.serving.bodies import Held, read_body
-from jobs.serving.bulk.documents import JobAnswer, JobList, JobRequest, answer, job_in
+from jobs.serving.bulk.documents import answer, example, job_in
+from jobs.serving.contract import reference
 from jobs.serving.exchange import Request
 from jobs.serving.limits import MIB, Limits
 from jobs.serving.problems import RETRY_AFTER_S, ProblemError
@@ -31,8 +33,14 @@ _OFF = (
 )
 _AT_A_TIME = 8
 """Requests that wait for a store or for the cluster's jobs; more wait for these."""
-_REFUSALS = ("not_found", "invalid", "unavailable", "timed_out", "internal")
-_OF_A_START = (
+_REFUSALS: tuple[wire.ProblemCode, ...] = (
+    "not_found",
+    "invalid",
+    "unavailable",
+    "timed_out",
+    "internal",
+)
+_OF_A_START: tuple[wire.ProblemCode, ...] = (
     *("malformed", "slow_request", "too_large", "unsupported_media_type"),
     *("conflict", "overloaded"),
 )
@@ -67,24 +75,23 @@ def router(
     async def listed(
         limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 50,
         before: Annotated[str | None, Query(max_length=64)] = None,
-    ) -> JobList:
+    ) -> wire.JobList:
         """Bulk jobs, newest first."""
         there = _there(jobs)
         looks, more = await patience.result(lambda: there.page(limit, before))
-        answers = [answer(look).model_copy(update={"report": None}) for look in looks]
-        return JobList(jobs=answers, before=more)
+        return {"jobs": [{**answer(look), "report": None} for look in looks], "before": more}
 
     @routes.get("/{job_id}")
-    async def one(job_id: str) -> JobAnswer:
+    async def one(job_id: str) -> wire.JobAnswer:
         """How far a bulk job is."""
         there = _there(jobs)
         return answer(await patience.result(lambda: there.look(job_id)))
 
     @routes.delete(
         "/{job_id}",
-        responses={202: {"model": JobAnswer, "description": "it is stopping"}},
+        responses={202: {"model": wire.JobAnswer, "description": "it is stopping"}},
     )
-    async def cancel(job_id: str, response: Response) -> JobAnswer:
+    async def cancel(job_id: str, response: Response) -> wire.JobAnswer:
         """Stop a bulk job; what it has read stays, and the same request goes on there later."""
         there = _there(jobs)
         look = await patience.result(lambda: there.cancel(job_id))
@@ -103,7 +110,7 @@ def _add_start(
         "",
         status_code=201,
         responses={
-            200: {"model": JobAnswer, "description": "the job that this key started before"},
+            200: {"model": wire.JobAnswer, "description": "the job that this key started before"},
             **_documented(*_OF_A_START, *_REFUSALS),
         },
         openapi_extra={"requestBody": _body(jobs)},
@@ -115,7 +122,7 @@ def _add_start(
             str | None,
             Header(min_length=1, max_length=200, description="any text that no other job has"),
         ] = None,
-    ) -> JobAnswer:
+    ) -> wire.JobAnswer:
         """Read every picture of a bucket with the bundle in use, on the cluster.
 
         With an Idempotency-Key, the same request sent again gives the job that it started.
@@ -127,9 +134,10 @@ def _add_start(
             wanted = job_in(body, asked.headers)
         finally:
             held.give_back(len(body))
-        options = wanted.options.model_dump(exclude_none=True)
         look, is_new = await patience.result(
-            lambda: there.start(wanted.input, wanted.output, options, idempotency_key),
+            lambda: there.start(
+                wanted["input"], wanted["output"], wanted.get("options", {}), idempotency_key
+            ),
             asked.deadline_s,
         )
         response.status_code = 201 if is_new else 200
@@ -184,15 +192,14 @@ def _there(jobs: BulkJobs | None) -> BulkJobs:
     return jobs
 
 
-def _documented(*codes: str) -> dict[int | str, dict[str, Any]]:
+def _documented(*codes: wire.ProblemCode) -> dict[int | str, dict[str, Any]]:
     return {int(status): entry for status, entry in schema.problems(*codes).items()}
 
 
 def _body(jobs: BulkJobs | None) -> dict[str, Any]:
     """With an example that this service takes, where it takes any."""
-    content: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{JobRequest.__name__}"}}
-    if jobs is not None:
-        content["example"] = jobs.example()
+    shown = jobs.example() if jobs else example("s3://bucket")
+    content = {"schema": reference(wire.JobRequest), "example": shown}
     return {"required": True, "content": {"application/json": content}}
 
 

@@ -15,11 +15,13 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
+from crnn import wire
 from crnn.files import storage
 from crnn.inference.doubt import BELOW
 from jobs.progress_file import FAILED, FINISHED, LISTING, JobProgress
 from jobs.serving.bulk.addresses import check_allowed
 from jobs.serving.bulk.cluster import RayJobs, Run
+from jobs.serving.bulk.documents import example
 from jobs.serving.bulk.records import Record, Records, is_id, new_id
 from jobs.serving.bulk.settings import BulkSettings
 from jobs.serving.problems import RETRY_AFTER_S, ProblemError
@@ -73,14 +75,9 @@ class BulkJobs:
         self._cluster = RayJobs()
         self._starting = Lock()
 
-    def example(self) -> dict[str, Any]:
+    def example(self) -> wire.JobRequest:
         """A request that this service takes."""
-        prefix = self._settings.prefixes[0]
-        return {
-            "input": storage.join(prefix, "crops"),
-            "output": storage.join(prefix, "results"),
-            "options": {"decoder": "greedy", "min_confidence": 0.5},
-        }
+        return example(self._settings.prefixes[0])
 
     def start(
         self, input: str, output: str, options: Mapping[str, Any], key: str | None

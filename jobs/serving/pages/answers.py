@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
+import orjson
+
+from crnn import wire
 from crnn.errors import PictureError
 from crnn.online.pages import Document, PageRead
 from crnn.pages import Line
-from jobs.serving.answers import answer, chars_of, verdict
-from jobs.serving.asked import Options
+from jobs.serving.answers import chars_of, wrong
 
 
 def read_pages(
@@ -17,7 +19,7 @@ def read_pages(
     digest: str,
     ids: Sequence[str],
     documents: Sequence[Document],
-    options: Options,
+    options: wire.PageOptions,
     *,
     with_models: bool = False,
 ) -> bytes:
@@ -25,54 +27,63 @@ def read_pages(
 
     ``with_models``: each line says which bundle of a cascade read it.
     """
-    entries = [
-        {"id": name} | _file(document, options, with_model=with_models)
-        for name, document in zip(ids, documents, strict=True)
-    ]
-    return answer(model, digest, entries)
-
-
-def _file(document: Document, options: Options, *, with_model: bool) -> dict[str, Any]:
-    if isinstance(document, PictureError):
-        return _error(document.reason, str(document))
-    return {
-        "pages": [
-            {"page": number} | _page(page, options, with_model=with_model)
-            for number, page in enumerate(document, 1)
-        ]
+    answer: wire.Pages = {
+        "model": {"name": model, "digest": digest},
+        "results": [
+            _file(name, document, options, with_model=with_models)
+            for name, document in zip(ids, documents, strict=True)
+        ],
     }
+    return orjson.dumps(answer)
 
 
-def _page(page: PageRead | PictureError, options: Options, *, with_model: bool) -> dict[str, Any]:
+def _file(
+    name: str, document: Document, options: wire.PageOptions, *, with_model: bool
+) -> wire.PagesOfFile:
+    if isinstance(document, PictureError):
+        return {"id": name, "error": _error(document)}
+    pages = [
+        _page(number, page, options, with_model=with_model)
+        for number, page in enumerate(document, 1)
+    ]
+    return {"id": name, "pages": pages}
+
+
+def _page(
+    number: int, page: PageRead | PictureError, options: wire.PageOptions, *, with_model: bool
+) -> wire.Page:
     if isinstance(page, PictureError):
-        return _error(page.reason, str(page))
+        return {"page": number, "error": _error(page)}
     return {
+        "page": number,
         "width": page.width,
         "height": page.height,
-        "turned": page.turned,
+        "turned": cast(wire.PageTurned, page.turned),
         "lines": [
-            {"line": number} | _line(line, options, with_model=with_model)
+            _line(number, line, options, with_model=with_model)
             for number, line in enumerate(page.lines, 1)
         ],
     }
 
 
-def _line(line: Line, options: Options, *, with_model: bool) -> dict[str, Any]:
-    result, flat = line.result, line.region
-    entry: dict[str, Any] = {
+def _line(number: int, line: Line, options: wire.PageOptions, *, with_model: bool) -> wire.Line:
+    result, (x0, y0, x1, y1, x2, y2, x3, y3) = line.result, line.region
+    entry: wire.Line = {
+        "line": number,
         "text": result.text,
         "confidence": result.confidence,
-        "region": [flat[at : at + 2] for at in range(0, 8, 2)],
+        "region": ((x0, y0), (x1, y1), (x2, y2), (x3, y3)),
     }
     if with_model:
         entry["model"] = result.model
-    if options.chars:
+    if options["chars"]:
         entry["chars"] = chars_of(result.chars)
     if result.turned:
         entry["turned"] = result.turned
-    wrong = verdict(result, options.min_confidence)
-    return entry | (_error(*wrong) if wrong else {})
+    if error := wrong(result, options):
+        entry["error"] = error
+    return entry
 
 
-def _error(code: str, message: str) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message}}
+def _error(error: PictureError) -> wire.Error:
+    return {"code": error.reason, "message": str(error)}

@@ -1,101 +1,22 @@
-"""OpenAPI of whole pages and of documents made of them: their schemas, operations, examples."""
+"""OpenAPI of whole pages and of documents made of them: their operations, with examples."""
 
 from __future__ import annotations
 
-from crnn.pages.page import LEAST_DPI, MOST_DPI
-from jobs.serving.asked import PAGES
-from jobs.serving.limits import Limits
-from jobs.serving.pages.settings import LEAST_DETECT_PX, PagesSettings
+from crnn import wire
+from jobs.serving.contract import Schema, reference
+from jobs.serving.pages.settings import PagesSettings
 from jobs.serving.schema import (
     BODY_CODES,
     BUSY_CODES,
-    NUMBER,
-    READ_BY,
-    SHARE,
-    STRING,
-    Schema,
     json_answer,
-    list_of,
-    object_of,
     parameters_and_body,
     problems,
-    reading_options,
-    reference,
 )
 from pipelines.documents.forms import FORMS, TEXTS
 
-SCHEMAS: Schema = {
-    "Line": object_of(
-        ("line", "text", "confidence", "region"),
-        line={"type": "integer", "minimum": 1},
-        text=STRING,
-        confidence=SHARE,
-        region=list_of(
-            list_of(NUMBER, minItems=2, maxItems=2),
-            minItems=4,
-            maxItems=4,
-            description="corners x, y, px of the upright page, clockwise from where the text "
-            "begins",
-        ),
-        model=READ_BY,
-        chars=list_of(reference("Char"), description="columns are those of the region cut out"),
-        turned={
-            "type": "integer",
-            "enum": [90, 270],
-            "description": "degrees clockwise by which a tall region was turned to be read; left "
-            "out where it wasn't",
-        },
-        error=reference("Error"),
-    ),
-    "Page": {
-        **object_of(
-            ("page",),
-            page={"type": "integer", "minimum": 1},
-            width={"type": "integer", "description": "px of the upright page"},
-            height={"type": "integer"},
-            turned={
-                "type": "integer",
-                "enum": [0, 90, 180, 270],
-                "description": "degrees clockwise by which the text lies turned on the page",
-            },
-            lines=list_of(reference("Line"), description="in reading order"),
-            error=reference("Error"),
-        ),
-        "anyOf": [
-            {"required": ["width", "height", "turned", "lines"]},
-            {"required": ["error"]},
-        ],
-    },
-    "PagesOfFile": {
-        **object_of(("id",), id=STRING, pages=list_of(reference("Page")), error=reference("Error")),
-        "anyOf": [{"required": ["pages"]}, {"required": ["error"]}],
-    },
-    "Pages": object_of(
-        ("model", "results"),
-        model=object_of(("name", "digest"), name=STRING, digest=STRING),
-        results=list_of(reference("PagesOfFile")),
-    ),
-}
 
-
-def read_operation(limits: Limits, pages: PagesSettings) -> Schema:
+def read_operation(pages: PagesSettings, schemas: Schema) -> Schema:
     """``POST /v1/pages``."""
-    options = reading_options(limits) | {
-        "dpi": {
-            "type": "integer",
-            "minimum": LEAST_DPI,
-            "maximum": MOST_DPI,
-            "default": pages.dpi,
-            "description": "dots per inch at which a PDF is drawn",
-        },
-        "detect_px": {
-            "type": "integer",
-            "minimum": LEAST_DETECT_PX,
-            "maximum": pages.max_detect_px,
-            "default": pages.detect_px,
-            "description": "longest side, px, to which a page is shrunk to find its text",
-        },
-    }
     example = {"chars": False, "dpi": pages.dpi}
     return {
         "summary": "Read whole pages",
@@ -104,9 +25,9 @@ def read_operation(limits: Limits, pages: PagesSettings) -> Schema:
         "order of the request, lines in reading order. A page or a file that can't be opened has "
         "an error in its place, and its neighbours are read.",
         "tags": ["recognition"],
-        **parameters_and_body(PAGES, options, pages.per_request, example),
+        **parameters_and_body(wire.PagesRequest, "pages", wire.PageOptions, schemas, example),
         "responses": {
-            "200": json_answer("the pages", reference("Pages"), _PAGES_EXAMPLE),
+            "200": json_answer("the pages", wire.Pages, _PAGES_EXAMPLE),
             **problems(
                 *BODY_CODES,
                 "too_many_pages",
@@ -170,7 +91,7 @@ def document_operation() -> Schema:
         "requestBody": {
             "required": True,
             "content": {
-                "application/json": {"schema": reference("Given"), "example": _GIVEN_EXAMPLE}
+                "application/json": {"schema": reference(wire.Given), "example": _GIVEN_EXAMPLE}
             },
         },
         "responses": {

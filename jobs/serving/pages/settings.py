@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from crnn.online.pages_config import OnlinePagesConfig
-from crnn.pages.page import DPI, LONGEST_PX, PageRequest
+from crnn.pages.page import DPI, LEAST_DPI, LONGEST_PX, MOST_DPI, PageRequest
 
 LEAST_DETECT_PX, MOST_DETECT_PX = 64, 8192
 
@@ -31,6 +31,14 @@ class PagesSettings(OnlinePagesConfig):
     otherwise."""
     max_detect_px: int = 2048
     """Maximum that a request may ask for instead of --pages.detect-px, px (422)."""
+
+    def bounds(self) -> dict[str, dict[str, int]]:
+        """Default and bounds of the options that only pages have."""
+        least, most = LEAST_DETECT_PX, self.max_detect_px
+        return {
+            "dpi": {"default": self.dpi, "min": LEAST_DPI, "max": MOST_DPI},
+            "detect_px": {"default": self.detect_px, "min": least, "max": most},
+        }
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,17 +6,16 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from crnn import wire
 from crnn.decode import Decoder
 from crnn.errors import CrnnError, PictureError
 from crnn.online import OnlineRecognizer
 from crnn.online.pages import Document, OnlinePageRequest, OnlinePages
 from crnn.pages import DbDetector, PageRequest, detector_graph
-from crnn.pages.page import LEAST_DPI, MOST_DPI
-from jobs.serving.asked import Options
 from jobs.serving.bodies import Held
 from jobs.serving.limits import MIB
 from jobs.serving.metrics import PAGE_LINES, PAGE_S, PAGES, Tally
-from jobs.serving.pages.settings import LEAST_DETECT_PX, PagesSettings
+from jobs.serving.pages.settings import PagesSettings
 from jobs.serving.problems import ProblemError
 
 log = logging.getLogger(__name__)
@@ -55,36 +54,30 @@ class PageWork:
         self,
         online: OnlineRecognizer,
         files: Sequence[bytes | PictureError],
-        options: Options,
+        options: wire.PageOptions,
         decoder: Decoder | None,
         timeout_s: float,
     ) -> list[Document]:
         """The pages of these files; raises as ``OnlinePages.read``, and ProblemError."""
         settings = self.settings
         wanted = OnlinePageRequest(
-            pages=PageRequest(dpi=options.dpi or settings.dpi, most_pages=settings.per_file),
+            pages=PageRequest(dpi=options.get("dpi", settings.dpi), most_pages=settings.per_file),
             most_pages=settings.per_request,
-            longest_px=options.detect_px or settings.detect_px,
+            longest_px=options.get("detect_px", settings.detect_px),
             decoder=decoder,
-            chars=options.chars,
+            chars=options["chars"],
         )
         documents = await self.reader().read(online, files, wanted, timeout_s=timeout_s)
         self._count(documents)
         return documents
 
-    def check(self, options: Options) -> None:
+    def check(self, options: wire.PageOptions) -> None:
         """Raise ProblemError ``invalid`` unless options of pages are within the bounds."""
-        most_px = self.settings.max_detect_px
-        if options.detect_px is not None and not LEAST_DETECT_PX <= options.detect_px <= most_px:
-            raise ProblemError(
-                "invalid",
-                f"detect_px is {options.detect_px}; expected {LEAST_DETECT_PX} to {most_px} px",
-            )
-        if options.dpi is not None and not LEAST_DPI <= options.dpi <= MOST_DPI:
-            raise ProblemError(
-                "invalid",
-                f"dpi is {options.dpi}; expected {LEAST_DPI} to {MOST_DPI} dots per inch",
-            )
+        bounds = self.settings.bounds()
+        for name, value in (("dpi", options.get("dpi")), ("detect_px", options.get("detect_px"))):
+            least, most = bounds[name]["min"], bounds[name]["max"]
+            if value is not None and not least <= value <= most:
+                raise ProblemError("invalid", f"{name} is {value}; expected {least} to {most}")
 
     def describe(self) -> dict[str, Any]:
         """The bounds, as ``GET /v1/model`` gives them."""
@@ -97,12 +90,7 @@ class PageWork:
             "pixels": settings.max_pixels,
             "queue": settings.queue,
             "request_s": settings.request_s,
-            "dpi": {"default": settings.dpi, "min": LEAST_DPI, "max": MOST_DPI},
-            "detect_px": {
-                "default": settings.detect_px,
-                "min": LEAST_DETECT_PX,
-                "max": settings.max_detect_px,
-            },
+            **settings.bounds(),
         }
 
     async def aclose(self) -> None:

@@ -142,7 +142,7 @@ def test_pages_of_a_pdf_are_drawn_and_read_as_asked_for(client: httpx.Client) ->
         ({"pages": []}, 422, "invalid", "no picture"),
         ({"pages": [{"data": 1}]}, 422, "invalid", "pages[0]"),
         ({"pages": [{"data": ""}] * 5}, 413, "too_many_pages", "over 4 pages"),
-        ({"pages": [{"data": ""}], "options": {"dpi": "9"}}, 422, "invalid", "dpi is a text"),
+        ({"pages": [{"data": ""}], "options": {"dpi": "9"}}, 422, "invalid", "dpi is '9'"),
         ({"pages": [{"data": ""}], "options": {"dpi": 9}}, 422, "invalid", "18 to 1200"),
         ({"pages": [{"data": ""}], "options": {"detect_px": 9_000}}, 422, "invalid", "64 to 2048"),
         ({"pages": [{"data": ""}], "options": {"detector": "x"}}, 422, "invalid", "detect_px"),

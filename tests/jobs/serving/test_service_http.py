@@ -252,7 +252,7 @@ def test_a_body_in_a_coding_is_told_which_it_may_have(guarded: Service) -> None:
         (b'{"input":"\\ud800"}', "application/json", 400, "malformed", "not JSON"),
         (b"", "application/json", 400, "malformed", "not JSON"),
         (b"[]", "application/json", 422, "invalid", "a list"),
-        (b"{}", "application/json", 422, "invalid", "input: Field required"),
+        (b"{}", "application/json", 422, "invalid", "the body has no 'input'"),
         (b'{"input":"/x","output":"/x"}', "text/plain", 415, "unsupported_media_type", "text/pl"),
         (b'{"input":"/x","output":"/x"}', "", 415, "unsupported_media_type", "expected appl"),
         (b'{"input":"/x","output":"/x"}', "application/json", 422, "invalid", "expected an addr"),
@@ -276,7 +276,7 @@ def test_jobs_are_refused_with_the_status_they_deserve(
         ({"lexicon": ["a", "b\u2028c"]}, "word 1 of the lexicon"),
         ({"lexicon": [" "]}, "word 0 of the lexicon"),
         ({"min_confidence": 1.5}, "options.min_confidence"),
-        ({"prefixes": ["/"]}, "options.prefixes: Extra inputs"),
+        ({"prefixes": ["/"]}, "options has 'prefixes'; expected decoder"),
     ],
 )
 def test_options_of_jobs_that_make_no_sense(
