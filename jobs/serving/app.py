@@ -18,8 +18,8 @@ from starlette.types import Receive, Scope, Send
 from jobs.serving.access import Access
 from jobs.serving.bodies import ClientGoneError
 from jobs.serving.contract import explained
-from jobs.serving.exchange import Answer, Hot, Request, path_of
-from jobs.serving.problems import INTERNAL, STATUSES, Problem, ProblemError
+from jobs.serving.exchange import OK, Hot, Request, path_of
+from jobs.serving.problems import INTERNAL, STATUSES, Problem, ProblemError, problem_of
 from jobs.serving.service import Service
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class App:
             if hot is not None and scope["method"] != "POST":
                 raise ProblemError("method_not_allowed", f"{path} takes POST", allow="POST")
         except ProblemError as error:
-            await Answer.of(error.problem).send(send)
+            await error.problem.response()(scope, receive, send)
             label, status = UNKNOWN_PATH, error.problem.status
         else:
             if hot is not None:
@@ -65,15 +65,15 @@ class App:
         """The status answered; 0 where the caller went away."""
         try:
             answer = await hot.handler(Request.of(scope, receive, hot.request_s))
-        except ProblemError as error:
-            answer = Answer.of(error.problem)
         except ClientGoneError:
             return 0
-        except Exception:
-            log.exception("a request to %r failed", path_of(scope))
-            answer = Answer.of(INTERNAL)
-        await answer.send(send)
-        return answer.status
+        except Exception as error:
+            problem = problem_of(error, path_of(scope))
+        else:
+            await answer.send(send)
+            return OK
+        await problem.response()(scope, receive, send)
+        return problem.status
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> tuple[str, int]:
         """The path as it was declared, and the status answered.
@@ -92,10 +92,10 @@ class App:
 
         try:
             await self._slow(scope, receive, noting)
-        except Exception:  # Starlette raises it again once it has answered
-            log.exception("a request to %r failed", path_of(scope))
+        except Exception as error:  # Starlette raises it again once it has answered
+            problem = problem_of(error, path_of(scope))
             if not status:
-                await Answer.of(INTERNAL).send(noting)
+                await problem.response()(scope, receive, noting)
         route = scope.get("route")
         return getattr(route, "path", UNKNOWN_PATH), status
 
@@ -126,14 +126,9 @@ def _header(scope: Scope, wanted: bytes) -> bytes:
     return b""
 
 
-def _response(problem: Problem) -> Response:
-    headers = {key.decode(): value.decode() for key, value in problem.headers()}
-    return Response(problem.body(), problem.status, headers)
-
-
 async def _on_problem(request: StarletteRequest, error: Exception) -> Response:
     assert isinstance(error, ProblemError)
-    return _response(error.problem)
+    return error.problem.response()
 
 
 async def _on_http(request: StarletteRequest, error: Exception) -> Response:
@@ -141,8 +136,8 @@ async def _on_http(request: StarletteRequest, error: Exception) -> Response:
     code = _CODES.get(error.status_code, "internal")
     path = path_of(request.scope)
     allow = _methods(request) if code == "method_not_allowed" else ""
-    problem = Problem(code=code, detail=f"{request.method} {path}: {error.detail}", allow=allow)
-    return _response(problem)
+    detail = f"{request.method} {path}: {error.detail}"
+    return Problem(code=code, detail=detail, allow=allow).response()
 
 
 def _methods(request: StarletteRequest) -> str:
@@ -158,8 +153,8 @@ def _methods(request: StarletteRequest) -> str:
 
 async def _on_invalid(request: StarletteRequest, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return _response(Problem(code="invalid", detail=explained(error.errors(), "the request")))
+    return Problem(code="invalid", detail=explained(error.errors(), "the request")).response()
 
 
 async def _on_failure(request: StarletteRequest, error: Exception) -> Response:
-    return _response(INTERNAL)
+    return INTERNAL.response()

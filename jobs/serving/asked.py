@@ -20,13 +20,13 @@ import orjson
 from crnn import wire
 from crnn.decode import check_lexicon
 from crnn.errors import PictureError
-from jobs.serving.bodies import Headers, shown
+from jobs.serving.bodies import JSON_TYPE, Headers, kind_of, shown
 from jobs.serving.contract import Checked, quoted
 from jobs.serving.limits import Limits
 from jobs.serving.multipart import Part, parts_of
 from jobs.serving.problems import ProblemError
 
-JSON_TYPE, FORM_TYPE = b"application/json", b"multipart/form-data"
+FORM_TYPE = b"multipart/form-data"
 _PLURALS = {"images": "pictures", "pages": "pages"}
 _FIELDS = 64
 """Fields of a form beside its pictures."""
@@ -106,7 +106,7 @@ def asked_in(
         options = options | _options(_query(query), "the query", limits, takes)
     check_options(options, limits)
     content_type = headers.get(b"content-type", b"")
-    kind = content_type.partition(b";")[0].strip().lower()
+    kind = kind_of(headers)
     if kind == FORM_TYPE:
         parts = parts_of(body, content_type, limits.pictures + _FIELDS)
         asked = _of_form(parts, options, limits, takes)

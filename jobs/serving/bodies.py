@@ -1,4 +1,11 @@
-"""A request's body, taken in within the bounds: no more bytes and no longer than they allow."""
+"""A request's body, taken in within the bounds: no more bytes and no longer than they allow.
+
+Three bounds, as each sees what the others don't. ``jobs.serving.edge`` counts a body before Ray
+Serve has all of it in memory. ``Body`` counts it again where it is read: a cluster that ran before
+may have no edge in front (``jobs.serving.agreement``). ``Held`` counts all bodies of a replica
+together, until they are answered. What ``crnn.online`` bounds is not bodies but the pictures in its
+queue, which may have come as base64 or by their URL.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +16,7 @@ from typing import Any
 from jobs.serving.limits import MIB, Limits
 from jobs.serving.problems import RETRY_AFTER_S, ProblemError
 
+JSON_TYPE = b"application/json"
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Headers = Mapping[bytes, bytes]
 
@@ -39,48 +47,70 @@ class Held:
         self.bytes -= count
 
 
-async def read_body(
-    receive: Receive, headers: Headers, limits: Limits, held: Held, deadline_s: float
-) -> bytes:
-    """The whole body, whose bytes ``held`` counts until the caller gives them back.
+class Body:
+    """A request's body while it is needed: ``async with Body(…) as data``.
 
-    Raises:
-        ProblemError: ``too_large``, ``overloaded``, ``slow_request``, ``malformed``,
-            ``unsupported_media_type``; nothing is held then.
-        ClientGoneError: when the connection ended first.
+    Raises ProblemError ``too_large``, ``overloaded``, ``slow_request``, ``malformed`` or
+    ``unsupported_media_type``, and ClientGoneError where the connection ended first.
     """
-    check_size(headers, limits.body_mb * MIB)
-    coding = headers.get(b"content-encoding", b"identity")
-    if coding.strip().lower() != b"identity":
+
+    def __init__(
+        self, receive: Receive, headers: Headers, limits: Limits, held: Held, deadline_s: float
+    ) -> None:
+        """``held`` counts its bytes from the first to the end of the block."""
+        self._receive, self._headers, self._deadline_s = receive, headers, deadline_s
+        self._limits, self._held, self._taken = limits, held, 0
+
+    async def __aenter__(self) -> bytes:
+        coding = self._headers.get(b"content-encoding", b"identity")
+        if coding.strip().lower() != b"identity":
+            raise ProblemError(
+                "unsupported_media_type",
+                f"the body has the Content-Encoding {shown(coding)}; send it without one",
+            )
+        limit, chunks = self._limits.body_mb * MIB, []
+        try:
+            async with asyncio.timeout_at(self._deadline_s):
+                while True:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientGoneError
+                    chunk = message.get("body", b"")
+                    self._held.take(len(chunk))
+                    self._taken += len(chunk)
+                    if self._taken > limit:
+                        raise too_large(limit)
+                    chunks.append(chunk)
+                    if not message.get("more_body", False):
+                        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        except BaseException as error:
+            self._held.give_back(self._taken)
+            if isinstance(error, TimeoutError):
+                raise ProblemError(
+                    "slow_request",
+                    f"{self._taken} bytes of the body came within {self._limits.request_s:g} s; "
+                    "expected all of it",
+                    retry_after_s=RETRY_AFTER_S,
+                ) from None
+            raise
+
+    async def __aexit__(self, *error: object) -> None:
+        self._held.give_back(self._taken)
+
+
+def kind_of(headers: Headers) -> bytes:
+    """The media type of the body, without parameters."""
+    return headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+
+def check_json(headers: Headers) -> None:
+    """Raise ProblemError ``unsupported_media_type`` unless the body says that it is JSON."""
+    if kind_of(headers) != JSON_TYPE:
         raise ProblemError(
             "unsupported_media_type",
-            f"the body has the Content-Encoding {shown(coding)}; send it without one",
+            f"the Content-Type is {shown(headers.get(b'content-type', b''))}; expected "
+            "application/json",
         )
-    taken = 0
-    chunks: list[bytes] = []
-    try:
-        async with asyncio.timeout_at(deadline_s):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGoneError
-                chunk = message.get("body", b"")
-                held.take(len(chunk))
-                taken += len(chunk)
-                if taken > limits.body_mb * MIB:
-                    raise too_large(limits.body_mb * MIB)
-                chunks.append(chunk)
-                if not message.get("more_body", False):
-                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    except BaseException as error:
-        held.give_back(taken)
-        if isinstance(error, TimeoutError):
-            raise ProblemError(
-                "slow_request",
-                f"{taken} bytes of the body came within {limits.request_s:g} s; expected all of it",
-                retry_after_s=RETRY_AFTER_S,
-            ) from None
-        raise
 
 
 def check_size(headers: Headers, limit: int) -> None:

@@ -14,8 +14,7 @@ from urllib.parse import parse_qs, quote
 from crnn import wire
 from crnn.images.region import Region
 from crnn.result import CharResult
-from jobs.serving.asked import JSON_TYPE
-from jobs.serving.bodies import read_body, shown
+from jobs.serving.bodies import check_json
 from jobs.serving.contract import Checked
 from jobs.serving.exchange import Answer, Request
 from jobs.serving.problems import ProblemError
@@ -27,7 +26,7 @@ from pipelines.documents.words import words_of
 PATH = "/v1/documents"
 MOST_VALUES = 1_000_000
 """Commas of JSON: what bounds the memory that its values take."""
-_GIVEN = Checked(wire.Given, remedy="send what POST /v1/pages answers for one file")
+_GIVEN = Checked(wire.Given, remedy="expected what POST /v1/pages answers for one file")
 
 
 class Documents:
@@ -39,15 +38,9 @@ class Documents:
     async def __call__(self, request: Request) -> Answer:
         """Answer a request; raises ProblemError and ClientGoneError."""
         form = _form(request.query)
-        _check_type(request.headers.get(b"content-type", b""))
-        service = self._service
-        body = await read_body(
-            request.receive, request.headers, service.limits, service.held, request.deadline_s
-        )
-        try:
+        check_json(request.headers)
+        async with request.body(self._service.limits, self._service.held) as body:
             name, document = await asyncio.to_thread(_written, body, form)
-        finally:
-            service.held.give_back(len(body))
         headers = {
             "content-type": form.media_type,
             "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
@@ -67,14 +60,6 @@ def _form(query: bytes) -> Form:
             "invalid", f"the query is {query[:80]!r}; expected format={' or '.join(TEXTS)}"
         )
     return FORMS[names[0]]
-
-
-def _check_type(content_type: bytes) -> None:
-    if content_type.partition(b";")[0].strip().lower() != JSON_TYPE:
-        raise ProblemError(
-            "unsupported_media_type",
-            f"the Content-Type is {shown(content_type)}; expected application/json",
-        )
 
 
 def _written(body: bytes, form: Form) -> tuple[str, bytes]:

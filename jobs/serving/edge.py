@@ -13,7 +13,6 @@ import contextlib
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -174,11 +173,10 @@ async def _refuse(problem: Problem, receive: Receive, send: Send) -> None:
 
 
 async def _answer(problem: Problem, send: Send, *, is_last: bool = True) -> None:
-    body = problem.body()
-    headers = [*problem.headers(), (b"content-length", str(len(body)).encode())]
-    start: dict[str, Any] = {"type": "http.response.start", "status": problem.status}
-    await send({**start, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": not is_last})
+    found = problem.response()
+    start = {"type": "http.response.start", "status": problem.status}
+    await send({**start, "headers": found.raw_headers})
+    await send({"type": "http.response.body", "body": found.body, "more_body": not is_last})
 
 
 def _is_replica() -> bool:

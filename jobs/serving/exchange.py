@@ -10,9 +10,11 @@ from types import TracebackType
 
 from starlette.types import Receive, Scope, Send
 
-from jobs.serving.bodies import ClientGoneError
-from jobs.serving.problems import Headers, Problem
+from jobs.serving.bodies import Body, ClientGoneError, Held
+from jobs.serving.limits import Limits
 
+Headers = list[tuple[bytes, bytes]]
+OK = 200
 JSON_HEADERS: Headers = [(b"content-type", b"application/json")]
 _WATCH_AFTER_S = 0.25
 
@@ -36,19 +38,17 @@ class Request:
             path_of(scope), scope["query_string"], dict(scope["headers"]), receive, deadline_s
         )
 
+    def body(self, limits: Limits, held: Held) -> Body:
+        """Its body, for ``async with``."""
+        return Body(self.receive, self.headers, limits, held, self.deadline_s)
+
 
 @dataclass(frozen=True)
 class Answer:
     """What is sent back."""
 
     body: bytes
-    status: int = 200
     headers: Headers = field(default_factory=lambda: JSON_HEADERS)
-
-    @classmethod
-    def of(cls, problem: Problem) -> Answer:
-        """The problem details."""
-        return cls(problem.body(), problem.status, problem.headers())
 
     async def send(self, send: Send) -> None:
         """Over ASGI."""
@@ -56,7 +56,7 @@ class Answer:
         await send(
             {
                 "type": "http.response.start",
-                "status": self.status,
+                "status": OK,
                 "headers": [*self.headers, length],
             }
         )

@@ -1,6 +1,6 @@
 """Runs HAProxy for Ray Serve with its side doors shut. Started as a program; imports nothing of us.
 
-    python haproxy.py /path/of/haproxy -f CONFIG …
+    python haproxy.py /path/of/haproxy FOLDER-OF-ANSWERS -f CONFIG …
 
 Serve lets HAProxy listen with its metrics and its statistics on every interface, at fixed ports,
 and answer 500 when no replica can. Serve's only way in is the path of the binary: what is started
@@ -15,40 +15,42 @@ details. A newer HAProxy needs none of it, and its texts may be left as they are
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import re
 import shutil
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from crnn.wire import ProblemCode
 
 _SET_PARENT_DEATH_SIGNAL = 1
 _HEAD_S = 30
 """For a request's line and headers; Serve sets no bound."""
-_ANSWERS = {
-    "400": (400, "Bad Request", "malformed", "this is no HTTP request, or its head is too large"),
-    "408": (408, "Request Timeout", "slow_request", f"no whole head within {_HEAD_S} s"),
-    "413": (400, "Bad Request", "malformed", "no chunks in HTTP/1.0"),
-    "422": (400, "Bad Request", "malformed", "Transfer-Encoding isn't chunked"),
-    "500": (500, "Internal Server Error", "internal", "the service failed on this request"),
-    "502": (503, "Service Unavailable", "unavailable", "the replica was lost; send it again"),
-    "503": (503, "Service Unavailable", "unavailable", "no replica is ready; try again later"),
-    "504": (504, "Gateway Timeout", "timed_out", "no answer in time; send it again"),
+_SLOW = f"no whole head within {_HEAD_S} s"
+ANSWERS: dict[str, tuple[ProblemCode, str, str]] = {
+    "400": ("malformed", "this is no HTTP request, or its head is too large", "not valid HTTP/1.1"),
+    "408": ("slow_request", _SLOW, _SLOW),
+    "413": ("malformed", "no chunks in HTTP/1.0", "no chunks in HTTP/1.0"),
+    "422": ("malformed", "Transfer-Encoding isn't chunked", "Transfer-Encoding isn't chunked"),
+    "500": ("internal", "the service failed on this request", "failed"),
+    "502": ("unavailable", "the replica was lost; send it again", ""),
+    "503": ("unavailable", "no replica is ready; try again later", ""),
+    "504": ("timed_out", "no answer in time; send it again", ""),
 }
+"""The problem in place of HAProxy's code, its detail, and a brief one where the text is within the
+program: there is as much room as HAProxy's own takes. ``jobs.serving.ingress`` writes them."""
+WHOLE, BRIEF = ".http", ".brief"
+"""Endings of their files."""
 _ITS_OWN = re.compile(rb"HTTP/1\.1 (\d{3}) [^\0]*\r\n\r\n<html>[^\0]*\0")
 """An answer within the program: a C string."""
-_BRIEFLY = {  # there is as much room as HAProxy's own text takes
-    "400": "not valid HTTP/1.1",
-    "408": f"no whole head within {_HEAD_S} s",
-    "413": _ANSWERS["413"][-1],
-    "422": _ANSWERS["422"][-1],
-    "500": "failed",
-}
 
 
-def confined(config: str, folder: Path) -> str:
-    """Serve's configuration with its side doors as sockets in ``folder``, and our answers.
+def confined(config: str, folder: Path, answers: Path) -> str:
+    """Serve's configuration with its side doors as sockets in ``folder``, and our ``answers``.
 
     Raises:
         ValueError: where a door isn't there to be shut, or another one is open: this Ray writes
@@ -69,7 +71,7 @@ def confined(config: str, folder: Path) -> str:
         r"(\nfrontend http_frontend\n)", r"\g<1>    http-request del-header upgrade\n", config
     )
     config = re.sub(r"\n *errorfile [^\n]*", "", config)
-    ours = [f"errorfile {code} {folder}/{code}.http" for code in _ANSWERS]
+    ours = [f"errorfile {code} {answers}/{code}{WHOLE}" for code in ANSWERS]
     ours.append(f"timeout http-request {_HEAD_S}s")
     config = _replaced(r"\ndefaults\n", "\n    ".join(["\ndefaults", *ours]) + "\n", config)
     _check_doors(config)
@@ -102,44 +104,21 @@ def _check_doors(config: str) -> None:
         )
 
 
-def answer(code: str) -> str:
-    """The whole HTTP answer in place of HAProxy's ``code``."""
-    status, title, _, detail = _ANSWERS[code]
-    again = "" if status == 400 else "Retry-After: 1\r\n"
-    return _response(f"{status} {title}", again, _problem(code, detail))
-
-
-def _response(status: str, headers: str, body: str) -> str:
-    return (
-        f"HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\n{headers}"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
-    )
-
-
-def _problem(code: str, detail: str) -> str:
-    status, title, name, _ = _ANSWERS[code]
-    members = {"type": f"/docs#{name}", "title": title, "status": status, "code": name}
-    return json.dumps(members | {"detail": detail}, separators=(",", ":"))
-
-
-def answering(program: bytes) -> bytes:
-    """HAProxy's program with problem details in place of its own answers to what it can't parse.
+def answering(program: bytes, answers: Mapping[str, bytes]) -> bytes:
+    """HAProxy's program with ours of these answers, by code, to what it can't parse.
 
     Each is written over one that is at least as long, so that nothing else moves. A program
     without them, such as a later HAProxy, comes back as it was.
     """
-    return _ITS_OWN.sub(_ours, program)
+
+    def ours(found: re.Match[bytes]) -> bytes:
+        answer, room = answers.get(found[1].decode(), b""), len(found[0])
+        return answer.ljust(room, b"\0") if 0 < len(answer) < room else found[0]
+
+    return _ITS_OWN.sub(ours, program)
 
 
-def _ours(found: re.Match[bytes]) -> bytes:
-    code, room = found[1].decode(), len(found[0])
-    if code not in _BRIEFLY:
-        return found[0]
-    ours = _response(f"{_ANSWERS[code][0]} ", "", _problem(code, _BRIEFLY[code])).encode()
-    return ours.ljust(room, b"\0") if len(ours) < room else found[0]
-
-
-def _copy(binary: Path, folder: Path) -> Path:
+def _copy(binary: Path, folder: Path, answers: Path) -> Path:
     """The program that answers as we do, beside a link to the libraries that it looks for there.
 
     Serve starts a new HAProxy while the previous one still runs: what is there already is taken.
@@ -152,7 +131,8 @@ def _copy(binary: Path, folder: Path) -> Path:
     if not libraries.is_symlink():
         libraries.symlink_to(binary.resolve().parent / "lib")
     being_written = ours.with_suffix(f".{os.getpid()}")
-    being_written.write_bytes(answering(binary.read_bytes()))
+    brief = {path.stem: path.read_bytes() for path in answers.glob(f"*{BRIEF}")}
+    being_written.write_bytes(answering(binary.read_bytes(), brief))
     shutil.copymode(binary, being_written)
     being_written.rename(ours)
     return ours
@@ -160,14 +140,12 @@ def _copy(binary: Path, folder: Path) -> Path:
 
 def main(arguments: list[str]) -> None:
     """Become HAProxy, once its configuration is ours."""
-    given, *rest = arguments
+    given, answers, *rest = arguments
     path = Path(rest[rest.index("-f") + 1])
-    for code in _ANSWERS:
-        (path.parent / f"{code}.http").write_text(answer(code), newline="")
     ours = path.with_suffix(".confined.cfg")
-    ours.write_text(confined(path.read_text(), path.parent))
+    ours.write_text(confined(path.read_text(), path.parent, Path(answers)))
     rest[rest.index("-f") + 1] = str(ours)
-    binary = _copy(Path(given), path.parent)
+    binary = _copy(Path(given), path.parent, Path(answers))
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     os.execv(binary, [given, *rest])
 

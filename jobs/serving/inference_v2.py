@@ -8,24 +8,21 @@ send them). The model is called ``crnn``, whichever bundle is in use, and also b
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import orjson
 from fastapi import APIRouter
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse, Response
 
 from crnn.online import OnlineRecognizer
 from jobs.serving.asked import check_options
-from jobs.serving.bodies import ClientGoneError, read_body
+from jobs.serving.bodies import ClientGoneError
 from jobs.serving.exchange import Request, WhileWanted
-from jobs.serving.problems import INTERNAL, ProblemError, not_ready
+from jobs.serving.problems import ProblemError, not_ready, problem_of
 from jobs.serving.service import Service
 from jobs.serving.tensors import INPUT, LENGTH_HEADER, OUTPUTS, asked_tensors, response
 
-log = logging.getLogger(__name__)
 MODEL_NAME = "crnn"
 PATH = "/v2"
 _MODEL = PATH + "/models/{name}"
@@ -82,16 +79,11 @@ def _with_errors(endpoint: Endpoint) -> Endpoint:
     async def answered(request: StarletteRequest) -> Response:
         try:
             return await endpoint(request)
-        except ProblemError as error:
-            problem = error.problem
-            headers = {k.decode(): v.decode() for k, v in problem.headers()}
-            headers["content-type"] = "application/json"
-            return Response(orjson.dumps({"error": problem.detail}), problem.status, headers)
         except ClientGoneError:
             return Response(status_code=_CLIENT_GONE)
-        except Exception:
-            log.exception("a request to %s failed", request.url.path)
-            return JSONResponse({"error": INTERNAL.detail}, INTERNAL.status)
+        except Exception as error:
+            problem = problem_of(error, request.url.path)
+            return problem.response({"error": problem.detail})
 
     return answered
 
@@ -99,16 +91,11 @@ def _with_errors(endpoint: Endpoint) -> Endpoint:
 async def _infer(service: Service, request: StarletteRequest) -> Response:
     _model(service, request)
     asked_of = Request.of(request.scope, request.receive, service.limits.request_s)
-    body = await read_body(
-        asked_of.receive, asked_of.headers, service.limits, service.held, asked_of.deadline_s
-    )
-    try:
+    async with asked_of.body(service.limits, service.held) as body:
         asked = asked_tensors(body, asked_of.headers.get(LENGTH_HEADER), service.limits)
         check_options(asked.options, service.limits)
         with WhileWanted(asked_of.receive):
             online, results = await service.read(asked.pictures, asked.options, asked_of.deadline_s)
-    finally:
-        service.held.give_back(len(body))
     name, version = request.path_params["name"], _version(online)
     content, length = response(asked, results, name=name, version=version)
     headers = {"content-type": "application/json"}

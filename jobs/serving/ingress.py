@@ -16,10 +16,10 @@ from importlib import import_module
 from pathlib import Path
 
 from jobs.ray_internals import confine_replica_port
-from jobs.serving import edge
+from jobs.serving import edge, haproxy
+from jobs.serving.problems import RETRY_AFTER_S, Problem
 from jobs.serving.settings import BACKSTOP_S, Here, ServeSettings
 
-_STARTER = "haproxy.py"
 _LOCAL_VARIABLE = "CRNN_SERVE_LOCAL"
 PATIENCE = {  # of Serve's controller with its proxies: a busy machine is no broken one
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
@@ -139,12 +139,25 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def write_answers(folder: Path) -> None:
+    """What HAProxy is to say by itself: ``jobs.serving.haproxy`` can import nothing of us."""
+    for code, (name, detail, brief) in haproxy.ANSWERS.items():
+        again_s = None if name == "malformed" else RETRY_AFTER_S
+        problem = Problem(code=name, detail=detail, retry_after_s=again_s)
+        (folder / f"{code}{haproxy.WHOLE}").write_bytes(problem.raw())
+        if brief:
+            brief_one = Problem(code=problem.code, detail=brief).raw(briefly=True)
+            (folder / f"{code}{haproxy.BRIEF}").write_bytes(brief_one)
+
+
 def _starter(folder: Path) -> Path:
     """A program that Serve takes for HAProxy."""
+    write_answers(folder)
     path = folder / "haproxy"
-    script = Path(__file__).with_name(_STARTER)
+    script = Path(haproxy.__file__)
     path.write_text(
-        f'#!/bin/sh\nexec "{sys.executable}" -I -S "{script}" "{haproxy_binary()}" "$@"\n'
+        "#!/bin/sh\n"
+        f'exec "{sys.executable}" -I -S "{script}" "{haproxy_binary()}" "{folder}" "$@"\n'
     )
     path.chmod(0o700)
     return path

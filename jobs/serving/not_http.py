@@ -35,12 +35,5 @@ def _never(self: Any) -> bool:
 def _send_problem(self: Any, message: str) -> None:
     """``message``: uvicorn's own words."""
     problem = Problem(code="malformed", detail=f"not valid HTTP/1.1: {message}")
-    body = problem.body()
-    headers = [
-        *problem.headers(),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    lines = [b"HTTP/1.1 400 Bad Request", *(b": ".join(header) for header in headers)]
-    self.transport.write(b"\r\n".join([*lines, b"", body]))
+    self.transport.write(problem.raw())
     self.transport.close()

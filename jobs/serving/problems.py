@@ -1,18 +1,26 @@
-"""What goes wrong with a whole request, as RFC 9457 problem details with the status it deserves."""
+"""What goes wrong with a whole request, as RFC 9457 problem details with the status it deserves.
+
+The one place where a problem becomes an answer: for an application (``response``), and as bytes
+for what answers before any application is asked (``raw``).
+"""
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import orjson
+from starlette.responses import Response
 
 if TYPE_CHECKING:  # a proxy needs no pydantic
     from crnn import wire
     from crnn.wire import ProblemCode
 
+log = logging.getLogger(__name__)
 PROBLEM_TYPE = "application/problem+json"
 STATUSES: dict[ProblemCode, int] = {
     "malformed": 400,
@@ -60,7 +68,6 @@ _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 """As RFC 9110 names them; older Pythons have other names."""
 RETRY_AFTER_S = 1.0
 """Where nothing better is known."""
-Headers = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,33 +87,44 @@ class Problem:
         """The HTTP status."""
         return STATUSES[self.code]
 
-    def as_json(self) -> wire.Problem:
-        """The members of RFC 9457, and ``code``, which programs may switch on."""
-        return {
+    @property
+    def title(self) -> str:
+        """What the status is called."""
+        return _TITLES.get(self.status) or HTTPStatus(self.status).phrase
+
+    def response(self, document: Mapping[str, object] | None = None) -> Response:
+        """The answer; with another ``document``, where a protocol has its own."""
+        content: wire.Problem = {
             "type": f"/docs#{self.code}",
-            "title": _TITLES.get(self.status) or HTTPStatus(self.status).phrase,
+            "title": self.title,
             "status": self.status,
             "code": self.code,
             "detail": self.detail,
         }
+        kind = PROBLEM_TYPE if document is None else "application/json"
+        return Response(orjson.dumps(document or content), self.status, self._headers(), kind)
 
-    def body(self) -> bytes:
-        """The problem details document."""
-        return orjson.dumps(self.as_json())
+    def raw(self, *, briefly: bool = False) -> bytes:
+        """The answer as it is sent, which ends the connection; ``briefly``: without a phrase."""
+        found = self.response()
+        phrase = "" if briefly else self.title
+        headers = dict(found.raw_headers) | {b"connection": b"close"}
+        head = [f"HTTP/1.1 {self.status} {phrase}".encode(), *map(b": ".join, headers.items())]
+        return b"\r\n".join([*head, b"", bytes(found.body)])
 
-    def headers(self) -> Headers:
-        """With the retry time, the challenge, or the end of the connection, where they belong."""
-        found = [(b"content-type", PROBLEM_TYPE.encode())]
+    def _headers(self) -> dict[str, str]:
+        """The retry time, the challenge, or the end of the connection, where they belong."""
+        found = {}
         if self.retry_after_s is not None:
-            found.append((b"retry-after", str(max(1, math.ceil(self.retry_after_s))).encode()))
+            found["retry-after"] = str(max(1, math.ceil(self.retry_after_s)))
         if self.code == "unauthorized":
-            found.append((b"www-authenticate", b'Bearer realm="crnn"'))
+            found["www-authenticate"] = 'Bearer realm="crnn"'
         if self.code == "unsupported_media_type":  # RFC 9110, 12.5.3
-            found.append((b"accept-encoding", b"identity"))
+            found["accept-encoding"] = "identity"
         if self.allow:
-            found.append((b"allow", self.allow.encode()))
+            found["allow"] = self.allow
         if self.code in ("too_large", "slow_request"):  # the rest of the body isn't read
-            found.append((b"connection", b"close"))
+            found["connection"] = "close"
         return found
 
 
@@ -133,3 +151,11 @@ INTERNAL = Problem(
     retry_after_s=RETRY_AFTER_S,
 )
 """Whatever was raised that nothing else handles."""
+
+
+def problem_of(error: Exception, path: str) -> Problem:
+    """What a handler's error is to the caller; one that isn't meant for them is logged."""
+    if isinstance(error, ProblemError):
+        return error.problem
+    log.error("a request to %r failed", path, exc_info=error)
+    return INTERNAL

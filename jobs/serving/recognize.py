@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from jobs.serving.answers import recognized
 from jobs.serving.asked import asked_in
-from jobs.serving.bodies import read_body
 from jobs.serving.exchange import Answer, Request, WhileWanted
 from jobs.serving.fetch import Fetcher
 from jobs.serving.service import Service
@@ -19,16 +18,11 @@ class Recognize:
     async def __call__(self, request: Request) -> Answer:
         """Answer a request; raises ProblemError and ClientGoneError."""
         service = self._service
-        body = await read_body(
-            request.receive, request.headers, service.limits, service.held, request.deadline_s
-        )
-        try:
+        async with request.body(service.limits, service.held) as body:
             asked = asked_in(body, request.headers, request.query, service.limits)
             with WhileWanted(request.receive):
                 pictures = await self._fetcher.fetched(asked.pictures, request.deadline_s)
                 online, results = await service.read(pictures, asked.options, request.deadline_s)
-        finally:
-            service.held.give_back(len(body))
         return Answer(
             recognized(
                 online.name,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from crnn import wire
 from crnn.decode import check_lexicon
 from crnn.files import storage
-from jobs.serving.asked import JSON_TYPE, most_values, parsed_json
-from jobs.serving.bodies import shown
+from jobs.serving.asked import most_values, parsed_json
+from jobs.serving.bodies import check_json
 from jobs.serving.contract import Checked
 from jobs.serving.problems import ProblemError
 
@@ -26,12 +26,7 @@ def job_in(body: bytes, headers: Mapping[bytes, bytes]) -> wire.JobRequest:
         ProblemError: ``unsupported_media_type``, ``malformed``, ``too_many_pictures`` (or words),
             ``invalid``.
     """
-    kind = headers.get(b"content-type", b"")
-    if kind.partition(b";")[0].strip().lower() != JSON_TYPE:
-        raise ProblemError(
-            "unsupported_media_type",
-            f"the Content-Type is {shown(kind)}; expected application/json",
-        )
+    check_json(headers)
     request = _REQUEST.value(parsed_json(body, most_values(pictures=0, words=wire.JOB_WORDS)))
     options = request.get("options", {})
     _check_together(options.get("decoder"), options.get("lexicon"))

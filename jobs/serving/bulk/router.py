@@ -15,7 +15,7 @@ from starlette.requests import Request as StarletteRequest
 from crnn import wire
 from crnn.errors import CrnnError
 from jobs.serving import schema
-from jobs.serving.bodies import Held, read_body
+from jobs.serving.bodies import Held
 from jobs.serving.bulk.documents import answer, example, job_in
 from jobs.serving.contract import reference
 from jobs.serving.exchange import Request
@@ -129,11 +129,8 @@ def _add_start(
         """
         there = _there(jobs)
         asked = Request.of(request.scope, request.receive, bounds.request_s)
-        body = await read_body(asked.receive, asked.headers, bounds, held, asked.deadline_s)
-        try:
+        async with asked.body(bounds, held) as body:
             wanted = job_in(body, asked.headers)
-        finally:
-            held.give_back(len(body))
         look, is_new = await patience.result(
             lambda: there.start(
                 wanted["input"], wanted["output"], wanted.get("options", {}), idempotency_key

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import replace
 
 from jobs.serving.asked import PAGES, asked_in
-from jobs.serving.bodies import read_body
 from jobs.serving.exchange import Answer, Request, WhileWanted
 from jobs.serving.fetch import Fetcher
 from jobs.serving.pages.answers import read_pages
@@ -28,10 +27,7 @@ class Pages:
         """Answer a request; raises ProblemError and ClientGoneError."""
         work, held = self._service.pages, self._service.pages.held
         work.reader()
-        body = await read_body(
-            request.receive, request.headers, self._limits, held, request.deadline_s
-        )
-        try:
+        async with request.body(self._limits, held) as body:
             with WhileWanted(request.receive):
                 asked = await asyncio.to_thread(
                     asked_in, body, request.headers, request.query, self._limits, PAGES
@@ -41,8 +37,6 @@ class Pages:
                 online, documents = await self._service.read_pages(
                     files, asked.options, request.deadline_s
                 )
-        finally:
-            held.give_back(len(body))
         return Answer(
             read_pages(
                 online.name,

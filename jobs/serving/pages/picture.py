@@ -14,9 +14,8 @@ from PIL import Image
 from crnn.errors import PictureError
 from crnn.images.contract import Pixels
 from crnn.pages.page import PageRequest
-from jobs.serving.bodies import read_body
-from jobs.serving.exchange import Answer, Request, WhileWanted
-from jobs.serving.problems import Headers, ProblemError
+from jobs.serving.exchange import Answer, Headers, Request, WhileWanted
+from jobs.serving.problems import ProblemError
 from jobs.serving.service import Service, as_problems
 
 LONGEST_PX = 1800
@@ -39,15 +38,10 @@ class PagePicture:
         wanted = PageRequest(
             number=_number(request.query) - 1, dpi=settings.dpi, most_pages=settings.per_file
         )
-        body = await read_body(
-            request.receive, request.headers, limits, work.held, request.deadline_s
-        )
-        try:
+        async with request.body(limits, work.held) as body:
             left_s = max(request.deadline_s - asyncio.get_running_loop().time(), 0.001)
             with WhileWanted(request.receive), as_problems():
                 page = await reader.page(body, wanted, timeout_s=left_s)
-        finally:
-            work.held.give_back(len(body))
         if isinstance(page, PictureError):
             raise ProblemError("invalid", f"{page.reason}: {page}")
         return Answer(await asyncio.to_thread(_jpeg, page.pixels), headers=_HEADERS)

@@ -28,18 +28,13 @@ def application(jobs: BulkJobs | None, *, taking_up: bool = True) -> FastAPI:
 
     @app.exception_handler(ProblemError)
     def problem(request: Request, error: ProblemError) -> Response:
-        return _answer(error.problem)
+        return error.problem.response()
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
-        return _answer(Problem(code="invalid", detail=str(error.errors())))
+        return Problem(code="invalid", detail=str(error.errors())).response()
 
     return app
-
-
-def _answer(problem: Problem) -> Response:
-    headers = {name.decode(): value.decode() for name, value in problem.headers()}
-    return Response(problem.body(), problem.status, headers)
 
 
 def main(port: str, bundle: str, uri: str, *prefixes: str) -> None:

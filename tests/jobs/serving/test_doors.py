@@ -11,8 +11,8 @@ import pytest
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 
 from jobs.serving.access import Access
-from jobs.serving.haproxy import answer, answering, confined
-from jobs.serving.ingress import haproxy_binary
+from jobs.serving.haproxy import BRIEF, WHOLE, answering, confined
+from jobs.serving.ingress import haproxy_binary, write_answers
 from jobs.serving.problems import ProblemError
 from jobs.serving.settings import ServeSettings
 
@@ -38,7 +38,7 @@ def doors(config: str) -> list[str]:
 def test_what_ray_writes_has_three_doors_of_which_one_stays_open() -> None:
     before = written()
     assert doors(before) == [":9101", "127.0.0.1:8000", "*:8404"]
-    after = confined(before, FOLDER)
+    after = confined(before, FOLDER, FOLDER)
     assert doors(after) == [
         "unix@/run/crnn/prometheus.sock", "127.0.0.1:8000", "unix@/run/crnn/stats.sock",
     ]  # fmt: skip
@@ -68,13 +68,15 @@ def test_another_configuration_is_refused_and_not_passed_on(found: str, other: s
     before = written()
     assert found in before
     with pytest.raises(ValueError, match=r"expected .*use the Ray that requirements\.lock names"):
-        confined(before.replace(found, other), FOLDER)
+        confined(before.replace(found, other), FOLDER, FOLDER)
 
 
-def test_what_haproxy_says_by_itself_is_replaced_and_nothing_else() -> None:
+def test_what_haproxy_says_by_itself_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    write_answers(tmp_path)
+    brief = {path.stem: path.read_bytes() for path in tmp_path.glob(f"*{BRIEF}")}
     program = Path(haproxy_binary()).read_bytes()
-    ours = answering(program)
-    assert len(ours) == len(program) and answering(ours) == ours
+    ours = answering(program, brief)
+    assert len(ours) == len(program) and answering(ours, brief) == ours
     texts = re.findall(rb"HTTP/1\.1 [45]\d\d [^\0]*", program)
     for text in texts:
         place = program.index(text)
@@ -82,9 +84,9 @@ def test_what_haproxy_says_by_itself_is_replaced_and_nothing_else() -> None:
         program = program.replace(text, ours[place : place + len(text)])
         if text[9:12] in (b"400", b"408", b"413", b"422", b"500"):
             head, _, body = found.partition(b"\r\n\r\n")
-            assert b"Content-Length: %d\r\n" % len(body) in head
-            document, in_full = json.loads(body), answer(text[9:12].decode())
-            whole = json.loads(in_full.partition("\r\n\r\n")[2])
+            assert b"content-length: %d\r\n" % len(body) in head
+            in_full = (tmp_path / f"{text[9:12].decode()}{WHOLE}").read_bytes()
+            document, whole = json.loads(body), json.loads(in_full.partition(b"\r\n\r\n")[2])
             assert document | {"detail": ""} == whole | {"detail": ""}
         else:
             assert found == text
@@ -94,12 +96,12 @@ def test_what_haproxy_says_by_itself_is_replaced_and_nothing_else() -> None:
 def test_a_program_that_has_no_such_texts_stays_as_it_is() -> None:
     short = b"HTTP/1.1 400 Bad\r\n\r\n<html>No</html>\n\0rest"
     for program in (b"", b"\x7fELF\0rest", short, short[:-5]):
-        assert answering(program) == program
+        assert answering(program, {"400": b"HTTP/1.1 400 \r\n\r\n" + bytes(99)}) == program
 
 
 def test_grpc_is_a_door_too() -> None:
     with pytest.raises(ValueError, match="frontend grpc_frontend"):
-        confined(written(grpc_enabled=True, grpc_frontend_port=9000), FOLDER)
+        confined(written(grpc_enabled=True, grpc_frontend_port=9000), FOLDER, FOLDER)
 
 
 HOSTS = ("crnn.example.org", "*.internal", "[::1]")

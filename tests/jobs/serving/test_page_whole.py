@@ -353,8 +353,9 @@ def test_pages_fit_a_phone_and_the_dark(service: str, browser: Browser) -> None:
     [
         ("format=odt", b"{}", 422, "expected format=txt or json or hocr or alto"),
         ("format=txt", b"[", 422, "expected what POST /v1/pages answers"),
-        ("format=txt", b'{"results": []}', 422, "results: "),
-        ("format=txt", b'{"results": [{"id": "a", "error": {}}]}', 422, "has no pages"),
+        ("format=txt", b'{"results": []}', 422, "results is a list; expected at least 1"),
+        ("format=txt", b'{"results": [{"id": "a", "error": {}}]}', 422, "error has no 'code'"),
+        ("format=txt", b'{"results": [{"id": "a"}]}', 422, "has no pages"),
         ("format=txt", b'{"results": [{"id": "a", "pages": [{"page": 1}]}]}', 422, "lacks width"),
         ("format=txt", b"," * 1_000_001, 413, "over 1000000 values"),
     ],
