@@ -19,9 +19,9 @@ from crnn.lazily import names_of
 
 if TYPE_CHECKING:
     from crnn.online.config import OnlineConfig
-    from crnn.online.observer import Observer, Unobserved
+    from crnn.online.observer import Observer, Pass
     from crnn.online.recognizer import OnlineRecognizer
 
-__all__ = ["Observer", "OnlineConfig", "OnlineRecognizer", "Unobserved"]
+__all__ = ["Observer", "OnlineConfig", "OnlineRecognizer", "Pass"]
 
 __getattr__ = names_of(__name__, __all__, "config", "observer", "recognizer")

@@ -20,7 +20,7 @@ from crnn.images.prepare import Prepared, Small
 from crnn.inference.doubt import Then
 from crnn.inference.recognizer import Recognizer
 from crnn.online.batcher import Batch, Batcher
-from crnn.online.observer import Observer
+from crnn.online.observer import Observer, Pass
 from crnn.online.request import Attempts, Entry
 from crnn.online.turns import InTurn
 from crnn.result import Result
@@ -229,13 +229,14 @@ class EngineThread(threading.Thread):
     ) -> None:
         """``decode_s``: that was needed here."""
         try:
-            self._observer.batch(
+            done = Pass(
                 bucket_width=bucket_width,
                 pictures=len(entries),
                 decode_s=max(_waited_s(entry) for entry in entries) + decode_s,
                 queue_s=began_s - entries[0].ready_s,
                 engine_s=engine_s,
             )
+            self._observer.batch(done)
         except Exception:
             log.exception("an observer failed")
 

@@ -21,7 +21,7 @@ from crnn.online.batcher import Batcher
 from crnn.online.config import OnlineConfig
 from crnn.online.cores import Cores
 from crnn.online.engine_thread import EngineThread
-from crnn.online.observer import Observer, Unobserved
+from crnn.online.observer import Observer
 from crnn.online.places import Places
 from crnn.online.request import Cut, Decoding, Entry, Request, not_again
 from crnn.online.side import Side
@@ -84,7 +84,7 @@ class OnlineRecognizer:
             EngineThread(
                 self._first.recognizers[number],
                 self._batcher,
-                observer or Unobserved(),
+                observer or Observer(),
                 self._slow_decoding,
                 partial(self._waiting.call, self._decode_apart),
                 self._waiting.deliver,

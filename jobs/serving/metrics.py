@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from ray.serve import metrics as ray_metrics
 
+from crnn.online import Observer, Pass
 from crnn.result import Result
 
 PREFIX = "crnn_"
@@ -54,24 +55,27 @@ READ_BY = Kind(
     help="Pictures read, by the digest of the bundle whose reading counts.",
     labels=("digest",),
 )
-BATCH_PICTURES = Kind(
-    name="crnn_batch_pictures",
-    help="Pictures in one engine pass.",
-    bounds=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
-)
-DECODE_S = Kind(
-    name="crnn_decode_seconds",
-    help="Longest decoding time of a picture in a batch, from its arrival, seconds.",
-    bounds=SECONDS,
-)
-QUEUE_S = Kind(
-    name="crnn_queue_seconds",
-    help="Longest wait of a decoded picture in a batch for the engine, seconds.",
-    bounds=SECONDS,
-)
-ENGINE_S = Kind(
-    name="crnn_engine_seconds", help="Duration of one engine pass, seconds.", bounds=SECONDS
-)
+OF_A_PASS = {
+    "pictures": Kind(
+        name="crnn_batch_pictures",
+        help="Pictures in one engine pass.",
+        bounds=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+    ),
+    "decode_s": Kind(
+        name="crnn_decode_seconds",
+        help="Longest decoding time of a picture in a batch, from its arrival, seconds.",
+        bounds=SECONDS,
+    ),
+    "queue_s": Kind(
+        name="crnn_queue_seconds",
+        help="Longest wait of a decoded picture in a batch for the engine, seconds.",
+        bounds=SECONDS,
+    ),
+    "engine_s": Kind(
+        name="crnn_engine_seconds", help="Duration of one engine pass, seconds.", bounds=SECONDS
+    ),
+}
+"""By the field of ``crnn.online.Pass``."""
 CONFIDENCE = Kind(
     name="crnn_confidence",
     help="Confidence of a text: the calibrated probability that it is right.",
@@ -107,12 +111,12 @@ MODEL = Kind(
     is_gauge=True,
 )
 KINDS = (
-    REQUESTS, REQUEST_S, PICTURES, READ_BY, BATCH_PICTURES, DECODE_S, QUEUE_S, ENGINE_S,
-    CONFIDENCE, PAGES, PAGE_LINES, PAGE_S, PAGES_WAITING, ROLLS, WAITING, HELD, MODEL,
+    REQUESTS, REQUEST_S, PICTURES, READ_BY, *OF_A_PASS.values(), CONFIDENCE, PAGES, PAGE_LINES,
+    PAGE_S, PAGES_WAITING, ROLLS, WAITING, HELD, MODEL,
 )  # fmt: skip
 
 
-class Tally:
+class Tally(Observer):
     """Counts since the last time that they were taken away. Safe among threads."""
 
     def __init__(self) -> None:
@@ -140,14 +144,10 @@ class Tally:
         self.add(REQUESTS, path=path, status=str(status))
         self.observe(REQUEST_S, (seconds,), path=path)
 
-    def batch(
-        self, *, bucket_width: int, pictures: int, decode_s: float, queue_s: float, engine_s: float
-    ) -> None:
+    def batch(self, batch: Pass) -> None:
         """As ``crnn.online.Observer`` has it."""
-        self.observe(BATCH_PICTURES, (pictures,))
-        self.observe(DECODE_S, (decode_s,))
-        self.observe(QUEUE_S, (queue_s,))
-        self.observe(ENGINE_S, (engine_s,))
+        for name, kind in OF_A_PASS.items():
+            self.observe(kind, (getattr(batch, name),))
 
     def results(self, results: Sequence[Result]) -> None:
         """As ``crnn.online.Observer`` has it."""

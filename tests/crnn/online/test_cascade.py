@@ -16,7 +16,7 @@ from PIL import Image
 from crnn import Cascade, Result
 from crnn.errors import BundleError, DeadlineError
 from crnn.inference.doubt import Then
-from crnn.online import OnlineRecognizer, Unobserved
+from crnn.online import Observer, OnlineRecognizer
 from tests.crnn import poison
 from tests.crnn.inference.test_cascade import BELOW, FIRST, SECOND, recognizer
 from tests.crnn.networks import noise
@@ -49,7 +49,7 @@ def expected(decoder: str) -> list[Result]:
     return OFFLINE.read(PICTURES, decoder=None if decoder == "own" else decoder)
 
 
-class Counting(Unobserved):
+class Counting(Observer):
     """Counts what is answered, by the bundle that read it."""
 
     def __init__(self) -> None:

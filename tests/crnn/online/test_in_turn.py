@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnn.online import Observer
+from crnn.online import Observer, Pass
 from crnn.online.turns import InTurn
 from tests.crnn.online.callers import CONFIG, OFFLINE, running
 from tests.crnn.online.test_reading import PICTURES
@@ -107,8 +107,8 @@ class Counting(Observer):
 
     pictures = 0
 
-    def batch(self, *, pictures: int, **_: Any) -> None:
-        self.pictures += pictures
+    def batch(self, batch: Pass) -> None:
+        self.pictures += batch.pictures
 
     def results(self, results: Any) -> None: ...
 

@@ -18,6 +18,7 @@ from PIL import Image
 from crnn import Result
 from crnn.decode import Decoder
 from crnn.images.prepare import small_picture
+from crnn.online import Pass
 from tests.crnn import poison
 from tests.crnn.networks import noise
 from tests.crnn.online.callers import CONFIG, OFFLINE, Running, check_same, running
@@ -169,12 +170,10 @@ class Counting:
         self.codes: Counter[str | None] = Counter()
         self.seconds: list[float] = []
 
-    def batch(
-        self, *, bucket_width: int, pictures: int, decode_s: float, queue_s: float, engine_s: float
-    ) -> None:
+    def batch(self, batch: Pass) -> None:
         with self._lock:
-            self.batches.append((bucket_width, pictures))
-            self.seconds += [decode_s, queue_s, engine_s]
+            self.batches.append((batch.bucket_width, batch.pictures))
+            self.seconds += [batch.decode_s, batch.queue_s, batch.engine_s]
 
     def results(self, results: Sequence[Result]) -> None:
         with self._lock:
