@@ -10,7 +10,7 @@ from crnn.errors import PictureError, WorkersLostError
 from crnn.images.contract import PictureContract
 from crnn.images.sandbox.child import Child, ChildLostError, Ending
 from crnn.images.sandbox.process import Limits
-from crnn.images.sandbox.wire import Ready
+from crnn.images.sandbox.wire import Ready, answers
 from crnn.images.sandbox.work import BATCH_BYTES, BATCH_FILES, Task, Work
 
 FAILED_STARTS = 5
@@ -156,9 +156,12 @@ class _Shift:
         for reply in self._child.exchange(timeout_s - self._child.quiet_s()):
             if isinstance(reply, Ready) or not self.sent:
                 raise ChildLostError("it answered a request that was not sent")
+            task = self.sent[0]
+            if not answers(reply, task.parts[len(task.results)]):
+                raise ChildLostError("it answered something that was not asked for")
             self._has_answered = True
-            self.sent[0].results.append(reply)
-            if self.sent[0].is_done():
+            task.results.append(reply)
+            if task.is_done():
                 done.append(self.sent.popleft())
         self._num_done += len(done)
         return done

@@ -57,6 +57,15 @@ Answer = Prepared | Page | Pixels | PictureError
 Reply = Ready | Answer
 
 
+def answers(reply: Reply, part: Part) -> bool:
+    """Whether it is of the kind that was asked for, or an error."""
+    if isinstance(part, Cut):
+        kind: type = np.ndarray
+    else:
+        kind = Page if isinstance(part, PageRequest) else Prepared
+    return isinstance(reply, (kind, PictureError))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """One file to decode, and what to answer of it."""

@@ -16,6 +16,7 @@ from crnn.images.sandbox.wire import (
     Ready,
     ReplyReader,
     Request,
+    answers,
     pack_failed,
     pack_page,
     pack_pixels,
@@ -106,3 +107,12 @@ def test_pixels_come_out_whole_and_of_the_size_they_say(mode: str) -> None:
         ReplyReader(CONTRACT, max_pixels=10).feed(packed)
     with pytest.raises(ValueError, match="bytes for 9x"):
         ReplyReader(CONTRACT).feed(packed[:9] + bytes([5]) + packed[10:])
+
+
+def test_a_reply_is_of_the_kind_that_was_asked_for_or_an_error() -> None:
+    pixels = np.asarray(noise(9, 6))
+    prepared, page = prepare(noise(9, 6), CONTRACT), Page(pixels=pixels, count=1)
+    of_kind = {None: prepared, Cut(None): pixels, PageRequest(): page}
+    for part, fitting in of_kind.items():
+        assert answers(PictureError("a", "b"), part) and not answers(Ready(), part)
+        assert [reply for reply in of_kind.values() if answers(reply, part)] == [fitting]
