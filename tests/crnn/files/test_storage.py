@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -282,6 +283,24 @@ def test_a_store_that_is_not_there_is_told_with_the_cause(
     monkeypatch.setattr(storage, "FIRST_WAIT_S", 0.01)
     with pytest.raises(DataError, match=r"can't read s3://b/x.*Connection refused.*endpoint"):
         storage.read_bytes("s3://b/x?endpoint_override=127.0.0.1:1&scheme=http")
+
+
+@pytest.mark.parametrize(
+    ("bucket", "region", "address"),
+    [
+        ("bu", "cn-north-1", "https://bu.s3.cn-north-1.amazonaws.com.cn/a%20b"),
+        ("b.u", "eu-west-1", "https://s3.eu-west-1.amazonaws.com/b.u/a%20b"),
+        ("bu", "new-region-1", "https://bu.s3.new-region-1.amazonaws.com/a%20b"),
+    ],
+)
+def test_the_address_of_a_bucket_of_aws_itself(
+    bucket: str, region: str, address: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # no request leaves this machine
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    with pytest.raises(DataError, match=f"performing GET {re.escape(address)} "):
+        storage.read_bytes(f"s3://{bucket}/a b?region={region}")
 
 
 def test_a_profile_and_no_credentials_at_all(
