@@ -29,10 +29,6 @@ def paths(limits: Limits, pages: PagesSettings, schemas: Schema) -> Schema:
         "/v1/pages": {"post": whole_pages.read_operation(pages, schemas)},
         "/v1/pages/picture": {"post": whole_pages.picture_operation(pages)},
         "/v1/documents": {"post": whole_pages.document_operation()},
-        "/v1/model": {"get": _get("The model in use", wire.Model, "unavailable")},
-        "/healthz": {"get": _get("Whether the process is alive", wire.State, "internal")},
-        "/readyz": {"get": _get("Whether it is warmed up", wire.State, "unavailable")},
-        "/metrics": {"get": _metrics()},
         "/v2": {"get": _v2_get("The server", protocol.ServerMetadata)},
         "/v2/health/live": {"get": _v2_get("Whether the process is alive", protocol.Live)},
         "/v2/health/ready": {"get": _v2_get("Whether it takes requests", protocol.Ready, 503)},
@@ -132,14 +128,6 @@ def _infer(limits: Limits) -> Schema:
     }
 
 
-def _get(summary: str, shape: type, *codes: wire.ProblemCode) -> Schema:
-    return {
-        "summary": summary,
-        "tags": ["service"],
-        "responses": {"200": json_answer(summary, shape), **problems(*codes)},
-    }
-
-
 def _v2_get(summary: str, shape: type, *statuses: int) -> Schema:
     return {
         "summary": summary,
@@ -150,12 +138,3 @@ def _v2_get(summary: str, shape: type, *statuses: int) -> Schema:
 
 def _v2_errors(*statuses: int) -> Schema:
     return {str(status): json_answer("an error", protocol.V2Error) for status in statuses}
-
-
-def _metrics() -> Schema:
-    text = {"text/plain": {"schema": {"type": "string"}}}
-    return {
-        "summary": "Counts of all replicas, for Prometheus",
-        "tags": ["service"],
-        "responses": {"200": {"description": "the text exposition format, 0.0.4", "content": text}},
-    }

@@ -104,9 +104,9 @@ def json_answer(description: str, shape: type, example: Any = None) -> Schema:
     return {"description": description, "content": {"application/json": content}}
 
 
-def problems(*codes: wire.ProblemCode) -> Schema:
+def problems(*codes: wire.ProblemCode) -> dict[int | str, dict[str, Any]]:
     """Responses by status, as OpenAPI has them; several codes may share one."""
-    found: Schema = {}
+    found: dict[int | str, dict[str, Any]] = {}
     for code in codes:
         entry = found.setdefault(str(STATUSES[code]), {"description": ""})
         meaning = f"`{code}`: {MEANINGS[code]}"

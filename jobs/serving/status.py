@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
+from crnn import wire
 from jobs.serving.problems import not_ready
+from jobs.serving.schema import problems
 from jobs.serving.scrape import CONTENT_TYPE, Scraper
 from jobs.serving.service import Service
 
 
 def router(service: Service, scraper: Scraper) -> APIRouter:
     """``/v1/model``, ``/healthz``, ``/readyz`` and ``/metrics``."""
-    routes = APIRouter()
+    routes = APIRouter(tags=["service"])
 
-    @routes.get("/v1/model", include_in_schema=False)
-    async def model() -> Response:
-        return JSONResponse(service.describe())
+    @routes.get("/v1/model", responses=problems("unavailable"))
+    async def model() -> wire.Model:
+        """The model in use."""
+        return service.describe()
 
-    @routes.get("/healthz", include_in_schema=False)
-    async def live() -> Response:
+    @routes.get("/healthz", responses=problems("internal"))
+    async def live() -> wire.State:
+        """Whether the process is alive."""
         service.check_health()
-        return JSONResponse({"status": "live"})
+        return {"status": "live"}
 
-    @routes.get("/readyz", include_in_schema=False)
-    async def ready() -> Response:
+    @routes.get("/readyz", responses=problems("unavailable"))
+    async def ready() -> wire.State:
+        """Whether it is warmed up."""
         if not service.is_ready:
             raise not_ready()
-        return JSONResponse({"status": "ready"})
+        return {"status": "ready"}
 
-    @routes.get("/metrics", include_in_schema=False)
+    @routes.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
+        """Counts of all replicas, for Prometheus, in the text exposition format 0.0.4."""
         return Response(await scraper.text(), media_type=CONTENT_TYPE)
 
     return routes

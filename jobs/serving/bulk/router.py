@@ -14,13 +14,13 @@ from starlette.requests import Request as StarletteRequest
 
 from crnn import wire
 from crnn.errors import CrnnError
-from jobs.serving import schema
 from jobs.serving.bodies import Held
 from jobs.serving.bulk.documents import answer, example, job_in
 from jobs.serving.contract import reference
 from jobs.serving.exchange import Request
 from jobs.serving.limits import MIB, Limits
 from jobs.serving.problems import RETRY_AFTER_S, ProblemError
+from jobs.serving.schema import problems
 
 if TYPE_CHECKING:
     from jobs.serving.bulk.work import BulkJobs
@@ -67,7 +67,7 @@ def router(
         prefix=PATH,
         tags=["bulk jobs"],
         lifespan=_taking_up(jobs) if jobs and taking_up else None,
-        responses=_documented(*_REFUSALS),
+        responses=problems(*_REFUSALS),
     )
     _add_start(routes, jobs, bounds, counted, patience)
 
@@ -111,7 +111,7 @@ def _add_start(
         status_code=201,
         responses={
             200: {"model": wire.JobAnswer, "description": "the job that this key started before"},
-            **_documented(*_OF_A_START, *_REFUSALS),
+            **problems(*_OF_A_START, *_REFUSALS),
         },
         openapi_extra={"requestBody": _body(jobs)},
     )
@@ -187,10 +187,6 @@ def _there(jobs: BulkJobs | None) -> BulkJobs:
     if jobs is None:
         raise ProblemError("not_found", _OFF)
     return jobs
-
-
-def _documented(*codes: wire.ProblemCode) -> dict[int | str, dict[str, Any]]:
-    return {int(status): entry for status, entry in schema.problems(*codes).items()}
 
 
 def _body(jobs: BulkJobs | None) -> dict[str, Any]:
