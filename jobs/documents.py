@@ -29,7 +29,7 @@ from jobs.progress import ProgressLines
 from pipelines.documents.config import DocumentsConfig
 
 if TYPE_CHECKING:
-    from pipelines.documents.page import Problem
+    from pipelines.documents.page import LeftOut
     from pipelines.documents.write import Written
 
 
@@ -75,7 +75,7 @@ def describe(written: Written, out: str) -> str:
     )
 
 
-def _told(problem: Problem) -> str:
+def _told(problem: LeftOut) -> str:
     places = (("page", problem.page), ("line", problem.line))
     where = "".join(f", {name} {number}" for name, number in places if number is not None)
     return f"{problem.uri}{where}: {problem.code}: {problem.message}"

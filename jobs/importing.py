@@ -13,7 +13,7 @@ from crnn.bundle.calibration import Calibration
 from crnn.bundle.imported import Imported, save_imported
 from crnn.bundle.importing.classes import Classes, blank_of, by_class, choose, from_metadata, listed
 from crnn.bundle.importing.graph import Graph, look_at
-from crnn.bundle.importing.packages import Found, Package, find
+from crnn.bundle.importing.packages import FoundGraph, Package, find
 from crnn.bundle.importing.proof import Agreement, agreement, original, prove_rewritten
 from crnn.bundle.importing.rewrite import Normalisation, rewrite
 from crnn.bundle.json_file import BUNDLE_FILE, CARD_FILE
@@ -104,7 +104,7 @@ def import_model(settings: ImportSettings, *, report: Callable[[str], None]) -> 
     return Made(data=data, found=imported.found, proof=proof, agreement=found)
 
 
-def _characters(settings: ImportSettings, source: Found) -> list[str] | None:
+def _characters(settings: ImportSettings, source: FoundGraph) -> list[str] | None:
     """Those that the settings or the package give; None: they are in the graph's metadata."""
     if settings.characters:
         try:
@@ -118,7 +118,7 @@ def _characters(settings: ImportSettings, source: Found) -> list[str] | None:
 
 def _classes(
     settings: ImportSettings,
-    source: Found,
+    source: FoundGraph,
     graph: Graph,
     normalisation: Normalisation,
     entries: list[str] | None,
@@ -139,7 +139,7 @@ def _classes(
 
 
 def _blank(
-    settings: ImportSettings, source: Found, graph: Graph, normalisation: Normalisation
+    settings: ImportSettings, source: FoundGraph, graph: Graph, normalisation: Normalisation
 ) -> int:
     stated = settings.blank or (source.package.blank if source.package else "")
     if stated.isdecimal():

@@ -34,7 +34,7 @@ from jobs.progress import ProgressLines
 from pipelines.prepare.config import PrepareConfig
 
 if TYPE_CHECKING:
-    from pipelines.prepare import Prepared, Progress
+    from pipelines.prepare import CompletedSet, Progress
 
 _SHOWN_CHARACTERS = 10
 
@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
         print(describe(made), flush=True)
 
 
-def describe(made: Prepared) -> str:
+def describe(made: CompletedSet) -> str:
     """What lies in a finished folder, in a few lines."""
     manifest = made.manifest
     rejects = ", ".join(f"{count:,} {reason}" for reason, count in manifest.rejects.items())

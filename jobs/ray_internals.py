@@ -41,12 +41,12 @@ def cluster_parameters(**ours: Any) -> Iterator[list[Any]]:
     def with_ours(**given: Any) -> Any:
         return usual(**(given | ours))
 
-    class Known(usual_node):  # type: ignore[misc, valid-type]
+    class KnownNode(usual_node):  # type: ignore[misc, valid-type]
         def __init__(self, *arguments: Any, **more: Any) -> None:
             started.append(self)
             super().__init__(*arguments, **more)
 
-    parameter.RayParams, node.Node = with_ours, Known
+    parameter.RayParams, node.Node = with_ours, KnownNode
     try:
         yield started
     finally:

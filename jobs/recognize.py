@@ -41,7 +41,7 @@ from jobs.progress_file import ProgressFile
 from pipelines.recognition.config import EVERY_S, MOST_EVERY_S, BulkConfig, ReadOptions
 
 if TYPE_CHECKING:
-    from pipelines.recognition import Outcome, Progress, Work
+    from pipelines.recognition import BulkWork, Outcome, Progress
     from pipelines.recognition.rows import Counted
 
 _HERE = {"pictures", "json", "bundle", "digest", *(f.name for f in fields(ReadOptions))}
@@ -135,7 +135,7 @@ def main(argv: Sequence[str]) -> None:
             file.finished(outcome.report, outcome.page)
 
 
-def _carried_out(work: Work, settings: RecognizeSettings, file: ProgressFile) -> Outcome:
+def _carried_out(work: BulkWork, settings: RecognizeSettings, file: ProgressFile) -> Outcome:
     from jobs.cluster import connect
     from jobs.following import FollowLines, stopped_by_signals
     from pipelines.recognition import carry_out, progress
@@ -181,7 +181,7 @@ def _check_found(outcome: Outcome, input_uri: str) -> None:
         )
 
 
-def _rows_there(work: Work) -> int:
+def _rows_there(work: BulkWork) -> int:
     """Rows of the output, from all jobs."""
     there = {storage.base_name(address) for address in work.ledger.parts()}
     chunks = (chunk for plan in work.ledger.plans() for chunk in plan.chunks())

@@ -24,7 +24,7 @@ Chunk = TypeVar("Chunk", bound=Sized)
 Chunk_co = TypeVar("Chunk_co", bound=Sized, covariant=True)
 
 
-class Planned(Protocol[Chunk_co]):
+class PlannedChunks(Protocol[Chunk_co]):
     """Chunks that were written down together."""
 
     def chunks(self) -> Sequence[Chunk_co]:
@@ -35,7 +35,7 @@ class Planned(Protocol[Chunk_co]):
 class Agenda(Generic[Chunk]):
     """Chunks left from earlier runs, then those of new plans, made by a thread of its own."""
 
-    def __init__(self, left: Sequence[Chunk], plans: Iterable[Planned[Chunk]]) -> None:
+    def __init__(self, left: Sequence[Chunk], plans: Iterable[PlannedChunks[Chunk]]) -> None:
         self._waiting = list(left)
         self._rows = sum(chunk.rows for chunk in left)
         self._complete = False
@@ -84,7 +84,7 @@ class Agenda(Generic[Chunk]):
                 raise self._error
             return window
 
-    def _fill(self, plans: Iterable[Planned[Chunk]]) -> None:
+    def _fill(self, plans: Iterable[PlannedChunks[Chunk]]) -> None:
         try:
             for plan in plans:
                 self._add(plan.chunks())

@@ -22,14 +22,14 @@ _STORES = ("s3", "gs")
 _DOTS = (".", "..")
 
 
-class Place(NamedTuple):
+class AddressParts(NamedTuple):
     """An address taken apart; ``store`` is empty for a path of this machine."""
 
     store: str
     parts: tuple[str, ...]
 
 
-def place(uri: str) -> Place:
+def place(uri: str) -> AddressParts:
     """An address as its store and its parts, from the bucket or the root on.
 
     Raises:
@@ -52,7 +52,7 @@ def place(uri: str) -> Place:
     parts = tuple(path.removesuffix("/").split("/"))
     if any(part in ("", *_DOTS) for part in parts):
         raise ValueError("it has an empty part, '.' or '..'")
-    return Place(store, parts)
+    return AddressParts(store, parts)
 
 
 def check_prefix(prefix: str, flag: str) -> None:
@@ -111,12 +111,12 @@ def _roots(folders: tuple[str, ...]) -> list[Path]:
 
 
 @lru_cache(maxsize=8)
-def _stored(folders: tuple[str, ...]) -> list[Place]:
+def _stored(folders: tuple[str, ...]) -> list[AddressParts]:
     """Those of object stores."""
     return [place(folder) for folder in folders if not storage.is_local(folder)]
 
 
-def _stored_inside(uri: str, folders: Sequence[Place]) -> bool:
+def _stored_inside(uri: str, folders: Sequence[AddressParts]) -> bool:
     """Keys are taken literally, except for dots: a proxy in front of a store may resolve those."""
     store, _, path = uri.partition("://")
     if storage.split_options(uri)[1] or store not in _STORES or _climbs(path):
@@ -132,7 +132,7 @@ def _climbs(path: str) -> bool:
     return any(part in _DOTS for part in re.split(r"[/\\]", path))
 
 
-def _within(found: Place, folder: Place) -> bool:
+def _within(found: AddressParts, folder: AddressParts) -> bool:
     count = len(folder.parts)
     if found.store != folder.store or found.parts[:count] != folder.parts:
         return False

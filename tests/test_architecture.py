@@ -20,6 +20,9 @@ FUNCTION_LINES = 60
 MAIN_LINES = 40
 NO_OWNER_NAMES = {"utils", "util", "common", "helpers", "misc"}
 BLANK_OWNER = "crnn/text/charset.py"
+WIRE = "crnn/wire.py"
+SAME_IDEA = {"Chunk", "Line", "Page", "Piece", "PieceReader", "Planned", "Progress"}
+"""What each job has of its own: of a plan, of a page, of how far it is."""
 PRIVATE_RAY = ("jobs/ray_internals.py", "pipelines/spread.py")
 """All that names what Ray calls private; the latter how often a task has begun, as pipelines may
 not import jobs."""
@@ -163,6 +166,18 @@ def test_what_ray_calls_private_is_used_in_one_place() -> None:
     assert {one.split(":")[0] for one in used} >= set(PRIVATE_RAY), "the reader sees them"
     others = [one for one in used if one.split(":")[0] not in PRIVATE_RAY]
     check(others, f"Ray's private parts are named in {' and '.join(PRIVATE_RAY)} alone")
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    """But where several are the same idea, and in crnn/wire.py: what things are in JSON."""
+    homes: dict[str, list[str]] = {}
+    for source in sources():
+        if source.path != WIRE:
+            for node in source.tree.body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    homes.setdefault(node.name, []).append(source.path)
+    twice = {name: paths for name, paths in homes.items() if len(paths) > 1}
+    assert twice.keys() == SAME_IDEA, {k: v for k, v in twice.items() if k not in SAME_IDEA}
 
 
 def test_every_file_has_a_name_that_says_what_it_owns() -> None:

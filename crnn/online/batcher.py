@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from crnn.images.prepare import Small
-from crnn.online.request import Bucket, Entry
+from crnn.online.request import Bucket, QueuedPicture
 
 LET_BEFORE = 256
 """Pictures that came later and go before a request's second one, at most."""
@@ -38,7 +38,7 @@ class Batch:
     """Pictures of one bucket, by their turns; or, of no bucket, those that can't be read."""
 
     bucket: Bucket | None
-    entries: list[Entry]
+    entries: list[QueuedPicture]
 
     @property
     def bucket_width(self) -> int | None:
@@ -71,10 +71,10 @@ class Batcher:
         self._wait_s = wait_s
         self._engines, self._cores_rest = engines, cores_rest
         self._changed = threading.Condition(threading.Lock())
-        self._buckets: dict[Bucket, list[tuple[int, int, Entry]]] = {}
+        self._buckets: dict[Bucket, list[tuple[int, int, QueuedPicture]]] = {}
         """Heaps of turn, number and picture."""
         self._numbers = itertools.count()
-        self._unreadable: list[Entry] = []
+        self._unreadable: list[QueuedPicture] = []
         self._num_decoding = 0
         self._num_busy = 0
         self._num_watching = 0
@@ -93,7 +93,7 @@ class Batcher:
             if not self._num_decoding:
                 self._changed.notify()
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: QueuedPicture) -> None:
         """One of those that were expected has come."""
         with self._changed:
             self._num_decoding -= 1
@@ -103,7 +103,7 @@ class Batcher:
             elif self._put(entry, entry.bucket) or not self._num_decoding:
                 self._changed.notify()
 
-    def add_unexpected(self, entries: Sequence[Entry]) -> None:
+    def add_unexpected(self, entries: Sequence[QueuedPicture]) -> None:
         """Pictures of buckets, all at once."""
         with self._changed:
             for entry in entries:
@@ -151,7 +151,7 @@ class Batcher:
         """Pictures that make a full batch."""
         return self._sizes[bucket.is_second](bucket.width_px)
 
-    def _put(self, entry: Entry, bucket: Bucket) -> bool:
+    def _put(self, entry: QueuedPicture, bucket: Bucket) -> bool:
         """Whether an engine thread should look: the first of a bucket, or enough of it."""
         number = next(self._numbers)
         waiting = self._buckets.setdefault(bucket, [])
@@ -200,7 +200,7 @@ class Batcher:
 
     def _pop(self, bucket: Bucket) -> Batch:
         waiting, size = self._buckets[bucket], self._full(bucket)
-        entries: list[Entry] = []
+        entries: list[QueuedPicture] = []
         decoding_bytes = 0
         while waiting and len(entries) < size:
             entry = waiting[0][2]
@@ -215,7 +215,7 @@ class Batcher:
         return Batch(bucket, entries)
 
 
-def _decoding_bytes(entry: Entry) -> int:
+def _decoding_bytes(entry: QueuedPicture) -> int:
     """Bytes still to decode when the picture is read; 0 if already decoded or cancelled."""
     if entry.request.is_over or not isinstance(entry.picture, Small):
         return 0

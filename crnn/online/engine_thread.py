@@ -21,14 +21,14 @@ from crnn.inference.doubt import Then
 from crnn.inference.recognizer import Recognizer
 from crnn.online.batcher import Batch, Batcher
 from crnn.online.observer import Observer, Pass
-from crnn.online.request import Attempts, Entry
+from crnn.online.request import Attempts, QueuedPicture
 from crnn.online.turns import InTurn
 from crnn.result import Result
 
 log = logging.getLogger(__name__)
 FAILURES = 3
 """After this many batches in a row that failed, an engine gives up."""
-Answer = tuple[Entry, Result | Exception]
+Answer = tuple[QueuedPicture, Result | Exception]
 """What becomes of a picture; an exception is its whole request's."""
 
 
@@ -41,12 +41,12 @@ class EngineThread(threading.Thread):
         batcher: Batcher,
         observer: Observer,
         slow_decoding: InTurn,
-        decode_apart: Callable[[list[Entry]], None],
+        decode_apart: Callable[[list[QueuedPicture]], None],
         deliver: Callable[[list[Answer]], None],
         fail: Callable[[WorkersLostError], None],
         second: Recognizer | None = None,
         then: Then | None = None,
-        read_again: Callable[[list[tuple[Entry, Result]]], None] = lambda doubtful: None,
+        read_again: Callable[[list[tuple[QueuedPicture, Result]]], None] = lambda doubtful: None,
     ) -> None:
         """Make it; ``start`` it.
 
@@ -110,13 +110,13 @@ class EngineThread(threading.Thread):
         self._tell_batch(bucket.width_px, entries, began_s, decoded_s - began_s, engine_s)
 
     def _prepared(
-        self, entries: Sequence[Entry], recognizer: Recognizer
-    ) -> tuple[list[Entry], list[Prepared]]:
+        self, entries: Sequence[QueuedPicture], recognizer: Recognizer
+    ) -> tuple[list[QueuedPicture], list[Prepared]]:
         """Those that are ready or can be made ready here, and their pictures."""
         contract = recognizer.bundle.picture
-        ready: list[Entry] = []
+        ready: list[QueuedPicture] = []
         pictures: list[Prepared] = []
-        unsound: list[Entry] = []
+        unsound: list[QueuedPicture] = []
         for entry in entries:
             picture = entry.picture
             if isinstance(picture, Small):
@@ -133,7 +133,7 @@ class EngineThread(threading.Thread):
     def _decode(
         self,
         recognizer: Recognizer,
-        entries: Sequence[Entry],
+        entries: Sequence[QueuedPicture],
         pictures: Sequence[Prepared],
         log_probs_TNC: torch.Tensor,
         places: Sequence[int],
@@ -153,8 +153,8 @@ class EngineThread(threading.Thread):
             self._deliver([(entry, error) for entry in entries])
             return
         found = zip(readings.results(), readings.log_probabilities.tolist(), strict=True)
-        done: list[tuple[Entry, Result]] = []
-        doubtful: list[tuple[Entry, Result]] = []
+        done: list[tuple[QueuedPicture, Result]] = []
+        doubtful: list[tuple[QueuedPicture, Result]] = []
         for entry, picture, (result, log_probability) in zip(entries, pictures, found, strict=True):
             counts = self._counts(recognizer, entry, picture, result, log_probability)
             if counts is None:
@@ -173,7 +173,7 @@ class EngineThread(threading.Thread):
     def _counts(
         self,
         recognizer: Recognizer,
-        entry: Entry,
+        entry: QueuedPicture,
         picture: Prepared,
         result: Result,
         log_probability: float,
@@ -191,7 +191,7 @@ class EngineThread(threading.Thread):
         attempts, now_s = Attempts(result, log_probability, len(others)), time.monotonic()
         self._batcher.add_unexpected(
             [
-                Entry(
+                QueuedPicture(
                     entry.request,
                     entry.index,
                     other,
@@ -206,7 +206,7 @@ class EngineThread(threading.Thread):
         )
         return None
 
-    def _hand_over(self, entries: Sequence[Entry], results: Sequence[Result]) -> None:
+    def _hand_over(self, entries: Sequence[QueuedPicture], results: Sequence[Result]) -> None:
         self._deliver(list(zip(entries, results, strict=True)))
         told = [
             result
@@ -222,7 +222,7 @@ class EngineThread(threading.Thread):
     def _tell_batch(
         self,
         bucket_width: int,
-        entries: Sequence[Entry],
+        entries: Sequence[QueuedPicture],
         began_s: float,
         decode_s: float,
         engine_s: float,
@@ -240,14 +240,18 @@ class EngineThread(threading.Thread):
         except Exception:
             log.exception("an observer failed")
 
-    def _error(self, entry: Entry) -> Result:
+    def _error(self, entry: QueuedPicture) -> Result:
         assert isinstance(entry.picture, PictureError)
         if entry.first is not None:  # the second bundle couldn't prepare it
             return entry.first
         return self._recognizer.error(entry.picture)
 
     def _engine_failed(
-        self, recognizer: Recognizer, bucket_width: int, entries: Sequence[Entry], error: Exception
+        self,
+        recognizer: Recognizer,
+        bucket_width: int,
+        entries: Sequence[QueuedPicture],
+        error: Exception,
     ) -> None:
         log.error("the engine failed", exc_info=error)
         self._failures += 1
@@ -262,13 +266,13 @@ class EngineThread(threading.Thread):
             )
 
 
-def _waited_s(entry: Entry) -> float:
+def _waited_s(entry: QueuedPicture) -> float:
     """For being decoded; a second reading didn't."""
     is_again = entry.attempts is not None or entry.is_second
     return 0.0 if is_again else entry.ready_s - entry.request.accepted_s
 
 
-def _by_decoder(entries: Sequence[Entry]) -> list[tuple[Decoder, bool, list[int]]]:
+def _by_decoder(entries: Sequence[QueuedPicture]) -> list[tuple[Decoder, bool, list[int]]]:
     """The places of the pictures that are decoded alike."""
     found: dict[tuple[int, bool], tuple[Decoder, bool, list[int]]] = {}
     for place, entry in enumerate(entries):

@@ -29,7 +29,7 @@ from crnn.online.places import LONGEST_RETRY_S, SHORTEST_RETRY_S
 from crnn.online.recognizer import OnlineRecognizer
 from crnn.pages.db import DbDetector
 from crnn.pages.lines import Line, Lines
-from crnn.pages.page import COUNT, LONGEST_PX, Page, PageRequest, may_have_pages
+from crnn.pages.page import COUNT, LONGEST_PX, PageImage, PageRequest, may_have_pages
 
 Answer = TypeVar("Answer")
 _PACE_PAGES = 8
@@ -139,7 +139,7 @@ class OnlinePages:
 
     async def page(
         self, data: bytes, request: PageRequest, *, timeout_s: float
-    ) -> Page | PictureError:
+    ) -> PageImage | PictureError:
         """One page's pixels, for those who look at it; opened within the same bounds.
 
         Raises:
@@ -185,7 +185,7 @@ class OnlinePages:
         found = await self._open(data, replace(request.pages, number=COUNT))
         return found if isinstance(found, PictureError) else found.count
 
-    async def _open(self, data: bytes, request: PageRequest) -> Page | PictureError:
+    async def _open(self, data: bytes, request: PageRequest) -> PageImage | PictureError:
         [found] = await asyncio.wrap_future(self._pool.open_page(data, request))
         return found
 

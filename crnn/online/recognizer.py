@@ -23,8 +23,8 @@ from crnn.online.cores import Cores
 from crnn.online.engine_thread import EngineThread
 from crnn.online.observer import Observer
 from crnn.online.places import Places
-from crnn.online.request import Cut, Decoding, Entry, Request, not_again
-from crnn.online.side import Side
+from crnn.online.request import Cut, Decoding, QueuedPicture, ReadRequest, not_again
+from crnn.online.side import BundleSide
 from crnn.online.turns import InTurn
 from crnn.online.waiting import Waiting
 from crnn.result import Result
@@ -62,8 +62,8 @@ class OnlineRecognizer:
             cv2.setNumThreads(1)  # engines are what goes on side by side
         engines = config.engines(len(os.sched_getaffinity(0)))
         count = engines + config.spare_engines
-        self._first = Side(bundle, config, engines=count)
-        self._second = Side(then.bundle, config, engines=count) if then else None
+        self._first = BundleSide(bundle, config, engines=count)
+        self._second = BundleSide(then.bundle, config, engines=count) if then else None
         self._sides = [self._first, *([self._second] if self._second else [])]
         self.decoder = self._first.recognizers[0].decoder
         """As ``Recognizer.decoder``: what ``read`` takes, from names and words."""
@@ -164,7 +164,7 @@ class OnlineRecognizer:
         if not pictures:
             return []
         small = [self._first.small(data) for data in pictures]
-        request = Request(
+        request = ReadRequest(
             pictures,
             decoder or self._first.decoder,
             decode_again=decoder or self._sides[-1].decoder,
@@ -228,7 +228,7 @@ class OnlineRecognizer:
             raise ClosedError(_CLOSED)
         if not pictures:
             return []
-        request = Request(
+        request = ReadRequest(
             [not_again] * len(pictures) if again is None else again,
             decoder or self._first.decoder,
             decode_again=decoder or self._sides[-1].decoder,
@@ -237,13 +237,13 @@ class OnlineRecognizer:
             is_of_page=True,
         )
         with self._waiting.of(request, timeout_s):
-            ready: list[Entry] = []
+            ready: list[QueuedPicture] = []
             for index, picture in enumerate(pictures):
                 if isinstance(picture, PictureError):
                     request.answer(index, self._first.recognizers[0].error(picture))
                 else:
                     width = picture.pixels.shape[1]
-                    ready.append(Entry(request, index, picture, width, request.accepted_s))
+                    ready.append(QueuedPicture(request, index, picture, width, request.accepted_s))
             self._batcher.add_unexpected(ready)
             return await request.done
 
@@ -284,29 +284,29 @@ class OnlineRecognizer:
             self._drained.set()
 
     def _take_up(
-        self, request: Request, pictures: Sequence[bytes], found: Sequence[Small | None]
+        self, request: ReadRequest, pictures: Sequence[bytes], found: Sequence[Small | None]
     ) -> None:
         """Small pictures go to the batcher, the others to the processes first."""
-        small: list[Entry] = []
+        small: list[QueuedPicture] = []
         others: list[int] = []
         for index, picture in enumerate(found):
             if picture is None:
                 others.append(index)
             else:
                 width = picture.bucket_width(self.bundle.picture)
-                small.append(Entry(request, index, picture, width, request.accepted_s))
+                small.append(QueuedPicture(request, index, picture, width, request.accepted_s))
         self._batcher.add_unexpected(small)
         self._decode(request, [(index, pictures[index]) for index in others])
 
-    def _read_again(self, doubtful: list[tuple[Entry, Result]]) -> None:
+    def _read_again(self, doubtful: list[tuple[QueuedPicture, Result]]) -> None:
         """To the second bundle: pictures that the first one read so; from any thread.
 
         They keep their places in the queue.
         """
         assert self._second is not None
         contract, now_s = self._second.bundle.picture, time.monotonic()
-        small: list[Entry] = []
-        others: list[Entry] = []
+        small: list[QueuedPicture] = []
+        others: list[QueuedPicture] = []
         for entry, first in doubtful:
             request, index = entry.request, entry.index
             data = request.data(index)
@@ -317,25 +317,27 @@ class OnlineRecognizer:
                 continue
             picture = self._second.small(data)
             if picture is None:
-                others.append(Entry(request, index, entry.picture, None, now_s, first=first))
+                others.append(
+                    QueuedPicture(request, index, entry.picture, None, now_s, first=first)
+                )
             else:
                 width = picture.bucket_width(contract)
-                small.append(Entry(request, index, picture, width, now_s, first=first))
+                small.append(QueuedPicture(request, index, picture, width, now_s, first=first))
         self._batcher.add_unexpected(small)
         if others:
             self._waiting.call(self._decode_apart, others)
 
     def _cut_again(
-        self, entry: Entry, first: Result, picture: Prepared | PictureError, now_s: float
-    ) -> list[Entry]:
+        self, entry: QueuedPicture, first: Result, picture: Prepared | PictureError, now_s: float
+    ) -> list[QueuedPicture]:
         """A line of a page for the second bundle; one that it can't take stays as it was read."""
         if isinstance(picture, PictureError):
             self._waiting.deliver([(entry, first)])
             return []
         width = picture.pixels.shape[1]
-        return [Entry(entry.request, entry.index, picture, width, now_s, first=first)]
+        return [QueuedPicture(entry.request, entry.index, picture, width, now_s, first=first)]
 
-    def _decode_apart(self, entries: Sequence[Entry]) -> None:
+    def _decode_apart(self, entries: Sequence[QueuedPicture]) -> None:
         """Pictures that an engine thread can't decode, or that aren't sound: a process tells."""
         for entry in entries:
             request, index = entry.request, entry.index
@@ -346,7 +348,7 @@ class OnlineRecognizer:
 
     def _decode(
         self,
-        request: Request,
+        request: ReadRequest,
         pictures: Sequence[tuple[int, bytes]],
         first: Result | None = None,
     ) -> None:
@@ -366,7 +368,7 @@ class OnlineRecognizer:
             decoding.add_done_callback(partial(self._decoded, request, index, first))
 
     def _decoded(
-        self, request: Request, index: int, first: Result | None, decoding: Decoding
+        self, request: ReadRequest, index: int, first: Result | None, decoding: Decoding
     ) -> None:
         """In one of a pool's threads, or where it was cancelled."""
         error = None if decoding.cancelled() else decoding.exception()
@@ -380,9 +382,11 @@ class OnlineRecognizer:
         weight = 1 if width is None or first else self.bundle.picture.weight(width)
         if weight > 1:
             self._waiting.call(partial(self._grow, request), weight - 1)
-        self._batcher.add(Entry(request, index, picture, width, time.monotonic(), first=first))
+        self._batcher.add(
+            QueuedPicture(request, index, picture, width, time.monotonic(), first=first)
+        )
 
-    def _grow(self, request: Request, extra: int) -> None:
+    def _grow(self, request: ReadRequest, extra: int) -> None:
         if not request.is_over:
             request.extra += extra
             self._places.grow(extra)

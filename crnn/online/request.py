@@ -38,7 +38,7 @@ class Bucket(NamedTuple):
     """Whether the second bundle of a cascade reads them."""
 
 
-class Request:
+class ReadRequest:
     """Results as they come, in the caller's order, and the future that the caller awaits."""
 
     def __init__(
@@ -117,11 +117,11 @@ class Attempts:
 
 
 @dataclass(slots=True, eq=False)  # frozen ones take four times as long to make
-class Entry:
+class QueuedPicture:
     """One picture of a request: ready, found to be unreadable, or small, and decoded when it is
     read. Nobody changes it but for its turn."""
 
-    request: Request
+    request: ReadRequest
     index: int
     """Its place in the request."""
     picture: Prepared | PictureError | Small

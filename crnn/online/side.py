@@ -17,7 +17,7 @@ from crnn.inference.recognizer import Recognizer
 from crnn.online.config import OnlineConfig
 
 
-class Side:
+class BundleSide:
     """What reads with one bundle. Its processes start with the first file for them."""
 
     def __init__(self, bundle: Bundle, config: OnlineConfig, *, engines: int) -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from crnn.errors import DeadlineError, WorkersLostError
 from crnn.online.engine_thread import Answer
 from crnn.online.places import Places
-from crnn.online.request import Request
+from crnn.online.request import ReadRequest
 
 _Argument = TypeVar("_Argument")
 
@@ -22,7 +22,7 @@ class Waiting:
         """``places`` is told how many pictures were answered."""
         self._places = places
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._requests: set[Request] = set()
+        self._requests: set[ReadRequest] = set()
         self.failure: WorkersLostError | None = None
         """Why nothing can be read any more, for good."""
 
@@ -43,7 +43,7 @@ class Waiting:
             raise self.failure
 
     @contextlib.contextmanager
-    def of(self, request: Request, timeout_s: float) -> Iterator[None]:
+    def of(self, request: ReadRequest, timeout_s: float) -> Iterator[None]:
         """Within the block ``request.done`` comes, with DeadlineError after ``timeout_s``.
 
         However the block is left, the request is over then.
@@ -96,7 +96,7 @@ class Waiting:
             request.fail(error)
 
 
-def _expire(request: Request, timeout_s: float) -> None:
+def _expire(request: ReadRequest, timeout_s: float) -> None:
     request.fail(
         DeadlineError(
             f"{request.num_pictures} pictures weren't read within {timeout_s:g} s; "

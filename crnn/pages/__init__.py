@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from crnn.pages.detector import Detector, Found
     from crnn.pages.graph import detector_graph
     from crnn.pages.lines import Line
-    from crnn.pages.page import Page, PageRequest
+    from crnn.pages.page import PageImage, PageRequest
 
-__all__ = ["DbDetector", "Detector", "Found", "Line", "Page", "PageRequest", "detector_graph"]
+__all__ = ["DbDetector", "Detector", "Found", "Line", "PageImage", "PageRequest", "detector_graph"]
 
 __getattr__ = names_of(__name__, __all__, "page", "detector", "db", "graph", "lines")

@@ -13,14 +13,14 @@ import numpy as np
 from crnn.errors import PictureError
 from crnn.images.colours import in_colours
 from crnn.images.contract import MAX_PIXELS, Pixels, decode_pixels
-from crnn.pages.page import COUNT, POINTS_PER_INCH, Page, PageRequest, is_pdf
+from crnn.pages.page import COUNT, POINTS_PER_INCH, PageImage, PageRequest, is_pdf
 from crnn.pages.tiff import beginning_at, directories, is_tiff
 
 _PASSWORD_ERROR = 4  # FPDF_ERR_PASSWORD
 _NOTHING = np.zeros((0, 0, 3), dtype=np.uint8)
 
 
-def open_page(data: bytes, request: PageRequest, *, max_pixels: int = MAX_PIXELS) -> Page:
+def open_page(data: bytes, request: PageRequest, *, max_pixels: int = MAX_PIXELS) -> PageImage:
     """The page that is asked for, or how many there are.
 
     Numbers of pages and pixels are checked before anything is drawn or decoded.
@@ -35,9 +35,9 @@ def open_page(data: bytes, request: PageRequest, *, max_pixels: int = MAX_PIXELS
     pages = _tiff_pages(data, request) if is_tiff(data) else [0]
     _check_number(len(pages), request)
     if request.number == COUNT:
-        return Page(pixels=_NOTHING, count=len(pages))
+        return PageImage(pixels=_NOTHING, count=len(pages))
     pixels = decode_pixels(page_first(data, request.number), max_pixels=max_pixels)
-    return Page(pixels=in_colours(pixels, 3), count=len(pages))
+    return PageImage(pixels=in_colours(pixels, 3), count=len(pages))
 
 
 def page_first(data: bytes, number: int) -> bytes:
@@ -77,7 +77,7 @@ def _check_number(count: int, request: PageRequest) -> None:
         )
 
 
-def _pdf_page(data: bytes, request: PageRequest, max_pixels: int) -> Page:
+def _pdf_page(data: bytes, request: PageRequest, max_pixels: int) -> PageImage:
     pdfium = _pdfium()
     try:
         with pdfium.PdfDocument(data) as document:
@@ -85,9 +85,9 @@ def _pdf_page(data: bytes, request: PageRequest, max_pixels: int) -> Page:
             count = len(document)
             _check_number(count, request)
             if request.number == COUNT:
-                return Page(pixels=_NOTHING, count=count)
+                return PageImage(pixels=_NOTHING, count=count)
             pixels = _drawn(document[request.number], request.dpi, max_pixels)
-            return Page(pixels=pixels, count=count)
+            return PageImage(pixels=pixels, count=count)
     except pdfium.PdfiumError as error:
         if getattr(error, "err_code", None) == _PASSWORD_ERROR:
             raise PictureError(

@@ -44,7 +44,7 @@ class PageRequest:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Page:
+class PageImage:
     """A page's pixels."""
 
     pixels: NDArray[np.uint8]

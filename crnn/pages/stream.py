@@ -10,11 +10,11 @@ from itertools import islice
 
 from crnn.errors import PictureError
 from crnn.images.sandbox.pool import PicturePool
-from crnn.pages.page import COUNT, Page, PageRequest, may_have_pages
+from crnn.pages.page import COUNT, PageImage, PageRequest, may_have_pages
 
 AHEAD = 2
 """Pages opened ahead, of the same file or of the next ones: what bounds the memory."""
-Opened = Page | PictureError
+Opened = PageImage | PictureError
 
 
 @dataclass(frozen=True, kw_only=True)

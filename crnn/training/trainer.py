@@ -33,7 +33,7 @@ from crnn.training.step import StepResult, forward, sample_losses, train_step
 
 
 @dataclass
-class Progress:
+class RunCounters:
     """Counters of the whole run, equal on every rank, kept over a resume."""
 
     steps: int = 0
@@ -76,7 +76,7 @@ class Trainer:
         self.config = config
         self.device = device
         self.total_samples = total_samples
-        self.progress = Progress()
+        self.progress = RunCounters()
         freeze(self.model, config)
         self.held = frozen_norms(self.model, config)
         self.average = weight_average(model, config.ema_decay)
@@ -170,5 +170,5 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.progress = Progress(**state["progress"])
+        self.progress = RunCounters(**state["progress"])
         torch.set_rng_state(state["torch_rng"].cpu())

@@ -23,7 +23,7 @@ from crnn.errors import PictureError
 from jobs.serving.bodies import JSON_TYPE, Headers, kind_of, shown
 from jobs.serving.contract import Checked, quoted
 from jobs.serving.limits import Limits
-from jobs.serving.multipart import Part, parts_of
+from jobs.serving.multipart import FormPart, parts_of
 from jobs.serving.problems import ProblemError
 
 FORM_TYPE = b"multipart/form-data"
@@ -192,7 +192,7 @@ def check_count(count: int, limits: Limits, takes: Takes = PICTURES) -> None:
 
 
 def _of_form(
-    parts: Sequence[Part], options: wire.PageOptions, limits: Limits, takes: Takes
+    parts: Sequence[FormPart], options: wire.PageOptions, limits: Limits, takes: Takes
 ) -> Asked:
     ids: list[str] = []
     pictures: list[Source] = []
@@ -280,7 +280,7 @@ def _query(query: bytes) -> list[tuple[str, str]]:
         raise ProblemError("malformed", f"the query can't be read: {error}") from None
 
 
-def _text(part: Part, takes: Takes) -> str:
+def _text(part: FormPart, takes: Takes) -> str:
     if part.name not in takes.fields and (part.file_name or not part.data.isascii()):
         raise ProblemError(
             "invalid",

@@ -21,7 +21,7 @@ from jobs.serving import ingress
 from jobs.serving.accepted import Accepted
 from jobs.serving.agreement import disagreement
 from jobs.serving.assembly import assembled
-from jobs.serving.metrics import Publisher, Tally
+from jobs.serving.metrics import MetricTally, Publisher
 from jobs.serving.service import Service
 from jobs.serving.settings import ServeSettings, from_arguments
 
@@ -48,7 +48,7 @@ class Recognition:
         self._settings = from_arguments(arguments)
         if differs := disagreement(os.environ, self._settings.limits):
             log.warning(differs)
-        self._tally = Tally()
+        self._tally = MetricTally()
         self._service = Service(self._settings, self._tally)
         self._publisher = Publisher(self._tally, self._service.gauges)
         self._accepted = Accepted(serve.get_replica_context().app_name)

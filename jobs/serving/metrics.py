@@ -25,7 +25,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class Metric:
     """One metric."""
 
     name: str
@@ -36,75 +36,75 @@ class Kind:
     is_gauge: bool = False
 
 
-REQUESTS = Kind(
+REQUESTS = Metric(
     name="crnn_requests", help="Requests answered, by path and status.", labels=("path", "status")
 )
-REQUEST_S = Kind(
+REQUEST_S = Metric(
     name="crnn_request_seconds",
     help="Time from a request's headers to its answer, seconds.",
     labels=("path",),
     bounds=SECONDS,
 )
-PICTURES = Kind(
+PICTURES = Metric(
     name="crnn_pictures",
     help="Pictures answered, by outcome: read, or the error code.",
     labels=("outcome",),
 )
-READ_BY = Kind(
+READ_BY = Metric(
     name="crnn_pictures_read",
     help="Pictures read, by the digest of the bundle whose reading counts.",
     labels=("digest",),
 )
 OF_A_PASS = {
-    "pictures": Kind(
+    "pictures": Metric(
         name="crnn_batch_pictures",
         help="Pictures in one engine pass.",
         bounds=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
     ),
-    "decode_s": Kind(
+    "decode_s": Metric(
         name="crnn_decode_seconds",
         help="Longest decoding time of a picture in a batch, from its arrival, seconds.",
         bounds=SECONDS,
     ),
-    "queue_s": Kind(
+    "queue_s": Metric(
         name="crnn_queue_seconds",
         help="Longest wait of a decoded picture in a batch for the engine, seconds.",
         bounds=SECONDS,
     ),
-    "engine_s": Kind(
+    "engine_s": Metric(
         name="crnn_engine_seconds", help="Duration of one engine pass, seconds.", bounds=SECONDS
     ),
 }
 """By the field of ``crnn.online.Pass``."""
-CONFIDENCE = Kind(
+CONFIDENCE = Metric(
     name="crnn_confidence",
     help="Confidence of a text: the calibrated probability that it is right.",
     bounds=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0),
 )
-PAGES = Kind(
+PAGES = Metric(
     name="crnn_pages",
     help="Whole pages answered, by outcome: read, or the error code.",
     labels=("outcome",),
 )
-PAGE_LINES = Kind(name="crnn_page_lines", help="Lines read on whole pages.")
-PAGE_S = Kind(
+PAGE_LINES = Metric(name="crnn_page_lines", help="Lines read on whole pages.")
+PAGE_S = Metric(
     name="crnn_page_seconds",
     help="Time to open and read one page, seconds.",
     bounds=SECONDS,
 )
-PAGES_WAITING = Kind(
+PAGES_WAITING = Metric(
     name="crnn_pages_waiting", help="Pages accepted and not yet answered.", is_gauge=True
 )
-ROLLS = Kind(
+ROLLS = Metric(
     name="crnn_bundle_rolls",
     help="Bundles loaded into the running service, by outcome.",
     labels=("outcome",),
 )
-WAITING = Kind(
+WAITING = Metric(
     name="crnn_pictures_waiting", help="Pictures accepted and not yet answered.", is_gauge=True
 )
-HELD = Kind(name="crnn_body_bytes", help="Bytes of request bodies being received.", is_gauge=True)
-MODEL = Kind(
+HELD = Metric(name="crnn_body_bytes", help="Bytes of request bodies being received.", is_gauge=True)
+MODEL = Metric(
     name="crnn_model",
     help="1 for the bundle in use; for a cascade, for each of its two bundles.",
     labels=("name", "digest", "engine"),
@@ -116,19 +116,19 @@ KINDS = (
 )  # fmt: skip
 
 
-class Tally(Observer):
+class MetricTally(Observer):
     """Counts since the last time that they were taken away. Safe among threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: dict[tuple[str, Labels], float] = defaultdict(float)
 
-    def add(self, kind: Kind, amount: float = 1, **labels: str) -> None:
+    def add(self, kind: Metric, amount: float = 1, **labels: str) -> None:
         """Count ``amount`` more."""
         with self._lock:
             self._counts[kind.name, tuple(labels.items())] += amount
 
-    def observe(self, kind: Kind, values: Iterable[float], **labels: str) -> None:
+    def observe(self, kind: Metric, values: Iterable[float], **labels: str) -> None:
         """Put values into a histogram's buckets."""
         assert kind.bounds is not None
         items = tuple(labels.items())
@@ -171,7 +171,9 @@ class Tally(Observer):
 class Publisher:
     """Hands a tally to Ray every second, from a thread. Only within a Serve replica."""
 
-    def __init__(self, tally: Tally, gauges: Callable[[], Iterable[tuple[Kind, Labels, float]]]):
+    def __init__(
+        self, tally: MetricTally, gauges: Callable[[], Iterable[tuple[Metric, Labels, float]]]
+    ):
         """``gauges`` gives the values of now."""
         self._tally, self._read_gauges = tally, gauges
         self._counters = {
@@ -210,7 +212,7 @@ class Publisher:
         self._shown = now
 
 
-def _series(kind: Kind) -> list[tuple[str, tuple[str, ...]]]:
+def _series(kind: Metric) -> list[tuple[str, tuple[str, ...]]]:
     if kind.bounds is None:
         return [(kind.name, kind.labels)]
     return [(f"{kind.name}_bucket", (*kind.labels, "le")), (f"{kind.name}_sum", kind.labels)]

@@ -12,7 +12,7 @@ _BYTES = "latin-1"
 """Reads any bytes as they are, so that an odd file name fails no request."""
 
 
-class Part(NamedTuple):
+class FormPart(NamedTuple):
     """One part; ``file_name`` is empty where it has none."""
 
     name: str
@@ -20,7 +20,7 @@ class Part(NamedTuple):
     data: bytes
 
 
-def parts_of(body: bytes, content_type: bytes, most: int) -> list[Part]:
+def parts_of(body: bytes, content_type: bytes, most: int) -> list[FormPart]:
     """The parts in their order.
 
     Raises:
@@ -30,14 +30,14 @@ def parts_of(body: bytes, content_type: bytes, most: int) -> list[Part]:
     boundary = parse_options_header(content_type.decode(_BYTES))[1].get("boundary")
     if not boundary:
         raise _malformed("the Content-Type multipart/form-data has no boundary")
-    parts: list[Part] = []
+    parts: list[FormPart] = []
     name = file_name = ""
     data: list[bytes] = []
     try:
         parser = PushMultipartParser(boundary.encode(_BYTES), header_charset=_BYTES, strict=True)
         for event in parser.parse(body):
             if event is None:
-                parts.append(Part(name, file_name, b"".join(data)))
+                parts.append(FormPart(name, file_name, b"".join(data)))
             elif isinstance(event, MultipartSegment):
                 if len(parts) == most:
                     raise _too_many(most)

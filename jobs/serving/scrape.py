@@ -15,7 +15,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import ray
 
-from jobs.serving.metrics import KINDS, PREFIX, Kind
+from jobs.serving.metrics import KINDS, PREFIX, Metric
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _KEPT_LABELS = ("deployment", "replica", "application")
@@ -79,7 +79,7 @@ def _labels(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in _LABEL.findall(text) if name in ours)
 
 
-def _block(kind: Kind, samples: Samples) -> Iterable[str]:
+def _block(kind: Metric, samples: Samples) -> Iterable[str]:
     if kind.bounds is not None:
         yield from _histogram(kind, samples)
         return
@@ -92,7 +92,7 @@ def _block(kind: Kind, samples: Samples) -> Iterable[str]:
             yield _line(name, labels, value)
 
 
-def _histogram(kind: Kind, samples: Samples) -> Iterable[str]:
+def _histogram(kind: Metric, samples: Samples) -> Iterable[str]:
     """Buckets were counted apart; here each has those below it too, as the format wants."""
     assert kind.bounds is not None
     buckets: dict[tuple[tuple[str, str], ...], dict[str, float]] = defaultdict(dict)

@@ -42,9 +42,9 @@ from jobs.serving.metrics import (
     PAGES_WAITING,
     ROLLS,
     WAITING,
-    Kind,
     Labels,
-    Tally,
+    Metric,
+    MetricTally,
 )
 from jobs.serving.pages.work import PageWork
 from jobs.serving.problems import RETRY_AFTER_S, ProblemError
@@ -74,7 +74,7 @@ class Roll:
 class Service:
     """Reads with the bundle in use, within the limits. Belongs to one event loop."""
 
-    def __init__(self, settings: ServeSettings, tally: Tally) -> None:
+    def __init__(self, settings: ServeSettings, tally: MetricTally) -> None:
         self.settings, self.limits, self.tally = settings, settings.limits, tally
         self.held = Held(settings.limits.held_mb * MIB)
         self.pages = PageWork(settings.detector, settings.pages, tally)
@@ -183,10 +183,10 @@ class Service:
         await asyncio.gather(*self._ending)
         await self.pages.aclose()
 
-    def gauges(self) -> list[tuple[Kind, Labels, float]]:
+    def gauges(self) -> list[tuple[Metric, Labels, float]]:
         """The values of now, for metrics."""
         online = self._online
-        found: list[tuple[Kind, Labels, float]] = [
+        found: list[tuple[Metric, Labels, float]] = [
             (HELD, (), self.held.bytes + self.pages.held.bytes),
             (PAGES_WAITING, (), self.pages.waiting),
         ]
@@ -270,7 +270,9 @@ class Service:
         task.add_done_callback(self._ending.discard)
 
 
-def _warmed_up(uri: str, digest: str, settings: ServeSettings, tally: Tally) -> OnlineRecognizer:
+def _warmed_up(
+    uri: str, digest: str, settings: ServeSettings, tally: MetricTally
+) -> OnlineRecognizer:
     began_s = time.monotonic()
     bundle, then = load_bundle(uri), second(settings)
     checked_digest(bundle, then, digest, uri=uri, then_uri=settings.then)

@@ -24,7 +24,7 @@ from pipelines.render.config import RenderConfig, check_inputs, chosen_fonts, ke
 from pipelines.render.style import FULL
 from pipelines.render.synth import id_prefix, render_set
 from pipelines.stream import flow
-from pipelines.stream.plan import Source
+from pipelines.stream.plan import StreamSource
 
 REPLAYED = "replay"
 MOST_RENDERED = 50_000
@@ -43,7 +43,7 @@ _SEED = 24_000
 class Replay:
     """Rendered words beside the data."""
 
-    sources: tuple[Source, ...] = ()
+    sources: tuple[StreamSource, ...] = ()
     """To train on; each says how many samples it adds to an epoch."""
     kept: tuple[str, ...] = ()
     """Addresses of sets with other texts, never trained on."""

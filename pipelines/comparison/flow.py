@@ -21,7 +21,7 @@ from pipelines.comparison.settings import CompareConfig
 from pipelines.comparison.traits import TRAITS, Measured, measure
 from pipelines.inspection.inputs import DataSet, Piece, find_sets
 from pipelines.inspection.passes import Listed, Progress, Report, over
-from pipelines.inspection.reading import PieceReader, Row
+from pipelines.inspection.reading import PieceReader, SampleRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ def carry_out(planned: Planned, report: Report = lambda _: None) -> Comparison:
     )
 
 
-class Part(NamedTuple):
+class MeasuredPart(NamedTuple):
     """What one task measured."""
 
     set: int
@@ -102,14 +102,14 @@ class Part(NamedTuple):
     """Rows without a picture to measure, by reason."""
 
 
-def measurer(planned: Planned) -> Callable[[Piece], Iterator[Part]]:
+def measurer(planned: Planned) -> Callable[[Piece], Iterator[MeasuredPart]]:
     """What a process does with its pieces."""
     cv2.setNumThreads(1)
     reader = PieceReader(planned.sets, planned.config)
     return lambda piece: iter([_measure(planned.config, reader, piece)])
 
 
-def _measure(config: CompareConfig, reader: PieceReader, piece: Piece) -> Part:
+def _measure(config: CompareConfig, reader: PieceReader, piece: Piece) -> MeasuredPart:
     measured, skipped = [], Counter[str]()
     for row in reader.rows(piece):
         reason = _unmeasurable(row)
@@ -119,10 +119,10 @@ def _measure(config: CompareConfig, reader: PieceReader, piece: Piece) -> Part:
         assert not isinstance(row.picture, PictureError)
         length = len(normalise(row.text).strip())
         measured.append(measure(row.picture, length, height=config.height))
-    return Part(piece.set, piece.start, piece.rows, tuple(measured), skipped)
+    return MeasuredPart(piece.set, piece.start, piece.rows, tuple(measured), skipped)
 
 
-def _unmeasurable(row: Row) -> str:
+def _unmeasurable(row: SampleRow) -> str:
     """Why there is nothing to measure, or nothing."""
     if row.reason:
         return row.reason
@@ -136,7 +136,7 @@ class _Total:
     parts: dict[int, tuple[Measured, ...]] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
 
-    def add(self, part: Part) -> None:
+    def add(self, part: MeasuredPart) -> None:
         self.skipped.update(part.skipped)
         if part.measured:
             self.parts[part.start] = part.measured

@@ -63,7 +63,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Problem:
+class LeftOut:
     """A file, a page or a line that isn't in the documents."""
 
     uri: str
@@ -80,7 +80,7 @@ class Document:
     uri: str
     pages: list[Page]
     """In order, without those that can't be opened."""
-    problems: list[Problem]
+    problems: list[LeftOut]
 
 
 class Sheets(NamedTuple):

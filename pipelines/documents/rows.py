@@ -10,7 +10,7 @@ from crnn.errors import DataError
 from crnn.files import storage
 from crnn.images.region import Region
 from crnn.result import CharResult
-from pipelines.documents.page import Document, Line, Page, Problem
+from pipelines.documents.page import Document, LeftOut, Line, Page
 from pipelines.documents.words import words_of
 from pipelines.recognition.finished import (
     COMPLETE_THEM,
@@ -60,14 +60,14 @@ def document_of(uri: str, rows: Iterable[Row]) -> Document:
     even if it has no lines; lines in which nothing was found are left out.
     """
     lines: dict[int, list[Line]] = {}
-    problems: list[Problem] = []
+    problems: list[LeftOut] = []
     for row in rows:
         page, line = row["page"], row["line"]
         if page is not None and (line is not None or row["error_code"] is None):
             lines.setdefault(page, [])  # it could be opened
         if row["error_code"] is not None:
             code, message = row["error_code"], row["error_message"] or ""
-            problems.append(Problem(uri=uri, page=page, line=line, code=code, message=message))
+            problems.append(LeftOut(uri=uri, page=page, line=line, code=code, message=message))
         elif page is not None and line is not None and row["text"]:
             lines[page].append(_line(row))
     pages = [

@@ -23,7 +23,7 @@ from crnn.errors import DataError, PictureError
 from crnn.files import storage
 from pipelines.documents.config import DocumentsConfig
 from pipelines.documents.forms import FORMS, Form, Writer
-from pipelines.documents.page import Document, Page, Problem, Sheets
+from pipelines.documents.page import Document, LeftOut, Page, Sheets
 from pipelines.documents.rows import documents_in, results_of_pages
 from pipelines.recognition.finished import page_request
 from pipelines.safe_names import safe_name
@@ -50,7 +50,7 @@ class Written:
     """Outputs that were there and newer than their rows."""
     errors: Counter[str] = field(default_factory=Counter)
     """Files, pages and lines that aren't in the documents, by code."""
-    examples: list[Problem] = field(default_factory=list)
+    examples: list[LeftOut] = field(default_factory=list)
     """The first of them."""
 
     def add(self, document: Document, written: int, kept: int) -> None:
@@ -122,7 +122,7 @@ class _Place:
                 written += 1
             except PictureError as error:
                 page = pages[0].number if self._by_page else None
-                problem = Problem(document.uri, page, None, error.reason, str(error))
+                problem = LeftOut(document.uri, page, None, error.reason, str(error))
                 document.problems.append(problem)
         for name, changed in there.items():
             if name not in wanted and changed <= self._changed_at:  # a page that isn't any more

@@ -29,7 +29,7 @@ def with_keys(table: pa.Table) -> tuple[pa.Table, Numbers]:
     return table.add_column(0, KEY, pa.array(keys, KEY.type)), numbers
 
 
-class Buckets:
+class HashBuckets:
     """One side's rows: written once, then read a bucket at a time."""
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
@@ -40,7 +40,7 @@ class Buckets:
         self._writers: Sequence[pa.RecordBatchStreamWriter] = ()
         folder.mkdir(parents=True)
 
-    def __enter__(self) -> Buckets:
+    def __enter__(self) -> HashBuckets:
         options = pa.ipc.IpcWriteOptions(compression="zstd")
         self._writers = [
             self._files.enter_context(pa.ipc.new_stream(str(path), self._schema, options=options))

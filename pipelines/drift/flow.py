@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 from crnn.errors import DataError
 from crnn.files import storage
 from pipelines.comparison.write import CHANGED_NAME, begin, put
-from pipelines.drift.buckets import BUCKETS, KEY, Buckets, with_keys
+from pipelines.drift.buckets import BUCKETS, KEY, HashBuckets, with_keys
 from pipelines.drift.changes import CHANGED_SCHEMA, Changes
 from pipelines.drift.page import page
-from pipelines.drift.result import Drift, Source
-from pipelines.drift.side import Side
+from pipelines.drift.result import Drift, ResultsSource
+from pipelines.drift.side import SideCounts
 from pipelines.recognition.finished import (
     FOLDER,
     PLACE,
@@ -50,8 +50,8 @@ class Progress(NamedTuple):
 class Planned:
     """Two results that were found; ``carry_out`` lays them beside each other."""
 
-    first: Source
-    second: Source
+    first: ResultsSource
+    second: ResultsSource
 
 
 def is_results(uri: str) -> bool:
@@ -75,7 +75,7 @@ def plan_drift(first: str, second: str, *, unfinished: bool = False) -> Planned:
         folder, parts = results_at(storage.absolute(uri))
         if not unfinished:
             check_finished(folder, _REMEDY)
-        found.append(Source(name=name, uri=folder, parts=tuple(parts)))
+        found.append(ResultsSource(name=name, uri=folder, parts=tuple(parts)))
     if found[0].uri == found[1].uri:
         raise ValueError(f"{first} and {second} are the same results, {found[0].uri}; give others")
     return Planned(first=found[0], second=found[1])
@@ -95,10 +95,10 @@ def carry_out(
     """
     begin(out_uri)
     sources = (planned.first, planned.second)
-    sides = (Side(), Side())
+    sides = (SideCounts(), SideCounts())
     total, done = sum(len(source.parts) for source in sources), 0
     with tempfile.TemporaryDirectory(prefix="crnn-drift-") as folder:
-        both = [Buckets(Path(folder) / str(number), _SCHEMA) for number in range(2)]
+        both = [HashBuckets(Path(folder) / str(number), _SCHEMA) for number in range(2)]
         for source, side, buckets in zip(sources, sides, both, strict=True):
             with buckets:
                 for table, files in _tables(source.parts):
@@ -133,7 +133,7 @@ def _tables(parts: Sequence[str]) -> Iterator[tuple[pa.Table, int]]:
         files = 0
 
 
-def _matched(first: Buckets, second: Buckets, address: str) -> Changes:
+def _matched(first: HashBuckets, second: HashBuckets, address: str) -> Changes:
     changes = Changes()
     with (
         storage.replacing(address) as path,

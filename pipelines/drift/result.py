@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 from pipelines.comparison.result import TraitReport, summary_dict, trait_report
 from pipelines.drift.changes import CHANGES, Changes
-from pipelines.drift.side import TRAITS, Side
+from pipelines.drift.side import TRAITS, SideCounts
 from pipelines.recognition.summary import plain
 
 CHARACTERS_SHOWN = 30
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class ResultsSource:
     """The results of one bulk job."""
 
     name: str
@@ -38,8 +38,8 @@ class CharacterShare(NamedTuple):
 class Drift:
     """Two results; only properties divide."""
 
-    sources: tuple[Source, Source]
-    sides: tuple[Side, Side]
+    sources: tuple[ResultsSource, ResultsSource]
+    sides: tuple[SideCounts, SideCounts]
     changes: Changes
 
     @cached_property
@@ -125,7 +125,7 @@ class Drift:
         }
 
 
-def _side_dict(source: Source, side: Side) -> dict[str, Any]:
+def _side_dict(source: ResultsSource, side: SideCounts) -> dict[str, Any]:
     return {
         "name": source.name,
         "uri": source.uri,

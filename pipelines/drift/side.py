@@ -47,7 +47,7 @@ Values = NDArray[np.float64]
 
 
 @dataclass(kw_only=True)
-class Side:
+class SideCounts:
     """Counts over any number of rows."""
 
     rows: int = 0

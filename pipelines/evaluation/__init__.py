@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from pipelines.evaluation.parts import are_begun, forget_parts, recipe
     from pipelines.evaluation.planned import Planned, plan_evaluation
     from pipelines.evaluation.result import Evaluation, SetInfo, measures
-    from pipelines.evaluation.tally import Mistake, Problem
+    from pipelines.evaluation.tally import Mistake, OutOfReach
 
 __all__ = [
     "Evaluation",
     "Mistake",
+    "OutOfReach",
     "Planned",
-    "Problem",
     "Progress",
     "SetInfo",
     "are_begun",

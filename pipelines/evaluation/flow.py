@@ -25,7 +25,7 @@ from pipelines.evaluation.plan import behind
 from pipelines.evaluation.planned import Planned, plan_evaluation
 from pipelines.evaluation.result import Evaluation, SetInfo
 from pipelines.evaluation.spread import outcomes
-from pipelines.evaluation.tally import Tally
+from pipelines.evaluation.tally import ReadingTally
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ def carry_out(
     )
 
 
-def _check_read(sets: Mapping[str, str], tally: Tally, held_out_share: float) -> None:
+def _check_read(sets: Mapping[str, str], tally: ReadingTally, held_out_share: float) -> None:
     for name in sets:
         if not any(key[0] == name for key in tally.sums):
             raise DataError(

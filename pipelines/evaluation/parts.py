@@ -23,8 +23,8 @@ from crnn import kill_points
 from crnn.errors import DataError
 from crnn.files import storage
 from pipelines.evaluation.planned import Planned
-from pipelines.evaluation.reader import PREDICTION_SCHEMA, Outcome
-from pipelines.evaluation.tally import Tally
+from pipelines.evaluation.reader import PREDICTION_SCHEMA, PieceOutcome
+from pipelines.evaluation.tally import ReadingTally
 from pipelines.owned import delete_ours
 
 FILE_ROWS = 1_000_000
@@ -44,7 +44,7 @@ class Covered:
     """Rows looked at, in the order of the plan."""
     seconds: float = 0.0
     engines: set[str] = field(default_factory=set)
-    tally: Tally = field(default_factory=Tally)
+    tally: ReadingTally = field(default_factory=ReadingTally)
 
     def add(self, other: Covered) -> None:
         """The rows that follow."""
@@ -117,7 +117,7 @@ class Parts:
             later = re.compile(rf"(?!(?:{kept})$){_OURS.pattern}") if kept else _OURS
             delete_ours(self._uri, later)
 
-    def write(self, outcome: Outcome) -> None:
+    def write(self, outcome: PieceOutcome) -> None:
         """Add what the next rows gave."""
         if self._open is None:
             self._open = _OpenPart(self._uri, _name(self._files), self._recipe)
@@ -167,7 +167,7 @@ class _OpenPart:
     def age_s(self) -> float:
         return time.monotonic() - self._began_s
 
-    def write(self, outcome: Outcome) -> None:
+    def write(self, outcome: PieceOutcome) -> None:
         self._is_sound = False  # until all rows are there
         self._file.write_table(outcome.predictions)
         self._is_sound = True
@@ -207,5 +207,5 @@ def _covered(about: dict[str, Any]) -> Covered:
         rows=about["rows"],
         seconds=about["seconds"],
         engines=set(about["engines"]),
-        tally=Tally.from_dict(about["tally"]),
+        tally=ReadingTally.from_dict(about["tally"]),
     )

@@ -25,8 +25,8 @@ from pipelines.evaluation.plan import Piece
 from pipelines.evaluation.tally import (
     GALLERY_SIZE,
     Mistake,
-    Problem,
-    Tally,
+    OutOfReach,
+    ReadingTally,
     confusions,
     worst_confident,
     worst_distant,
@@ -79,14 +79,14 @@ class ReaderConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class PieceOutcome:
     """What one piece gave."""
 
     rows: int
     """Rows looked at."""
     predictions: pa.Table
     """Has the schema ``PREDICTION_SCHEMA``."""
-    tally: Tally
+    tally: ReadingTally
     engine: str
     """What ran the model."""
 
@@ -123,7 +123,7 @@ class PieceReader:
             self._recognizer = Recognizer(plain, engine=config.engine)
         self._decode = self._recognizer.decoder(config.decoder, lexicon=config.lexicon)
 
-    def __call__(self, piece: Piece) -> Outcome:
+    def __call__(self, piece: Piece) -> PieceOutcome:
         """Read, judge and count.
 
         Raises:
@@ -133,7 +133,7 @@ class PieceReader:
         pictures = [sample["image"] for sample in samples]
         results = self._recognizer.read(pictures, decoder=self._decode, chars=False)
         judged = [self._judge(s, r) for s, r in zip(samples, results, strict=True)]
-        return Outcome(
+        return PieceOutcome(
             rows=piece.rows,
             predictions=_table(piece.set, judged),
             tally=_tally(piece.set, judged),
@@ -199,14 +199,14 @@ def _table(name: str, judged: list[_Judged]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=PREDICTION_SCHEMA)
 
 
-def _tally(name: str, judged: list[_Judged]) -> Tally:
-    tally = Tally(problems=Counter((name, j.reason) for j in judged if j.reason))
+def _tally(name: str, judged: list[_Judged]) -> ReadingTally:
+    tally = ReadingTally(problems=Counter((name, j.reason) for j in judged if j.reason))
     for j in judged:
         tally.sums[name, j.sums.characters] += j.sums
         if not j.sums.exact and j.result.error_code is None:
             tally.confusions.update(confusions(j.sample["text"], j.result.text))
     tally.keep_examples(
-        Problem(
+        OutOfReach(
             set=name,
             id=j.sample["id"],
             label=j.sample["text"],

@@ -19,7 +19,7 @@ from crnn.bundle.calibration import (
     fit,
 )
 from crnn.text.metrics import Sums, wilson_interval
-from pipelines.evaluation.tally import Confusion, Mistake, Problem, Tally
+from pipelines.evaluation.tally import Confusion, Mistake, OutOfReach, ReadingTally
 
 CONFIDENCE_BINS = 15
 
@@ -52,7 +52,7 @@ class Evaluation:
     held_out_share: float
     limit: int
     sets: dict[str, SetInfo]
-    tally: Tally
+    tally: ReadingTally
     log_probabilities: NDArray[np.float64]
     """One for each sample whose picture could be read."""
     confidences: NDArray[np.float64]
@@ -100,7 +100,7 @@ class Evaluation:
         return counts
 
     @property
-    def problem_examples(self) -> list[Problem]:
+    def problem_examples(self) -> list[OutOfReach]:
         """The first few of each reason."""
         return self.tally.examples
 

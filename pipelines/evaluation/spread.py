@@ -8,13 +8,13 @@ import ray
 
 from crnn.engines import OF_TORCH, engine_for
 from pipelines.evaluation.plan import Piece, cut
-from pipelines.evaluation.reader import Outcome, PieceReader, ReaderConfig
+from pipelines.evaluation.reader import PieceOutcome, PieceReader, ReaderConfig
 from pipelines.spread import Processes, spread
 
 PIECES_PER_CPU = 4
 
 
-def outcomes(config: ReaderConfig, pieces: list[Piece]) -> Iterator[Outcome]:
+def outcomes(config: ReaderConfig, pieces: list[Piece]) -> Iterator[PieceOutcome]:
     """The outcomes of all pieces, in their order; without pieces, none."""
     if not pieces:
         return iter(())
@@ -24,6 +24,6 @@ def outcomes(config: ReaderConfig, pieces: list[Piece]) -> Iterator[Outcome]:
     return spread(_reader, ray.put(config), parts, processes, ordered=True)
 
 
-def _reader(config: ReaderConfig) -> Callable[[Piece], Iterator[Outcome]]:
+def _reader(config: ReaderConfig) -> Callable[[Piece], Iterator[PieceOutcome]]:
     read = PieceReader(config)
     return lambda piece: iter([read(piece)])

@@ -1,7 +1,7 @@
 """What an evaluation counts and keeps, in a form that adds up over row groups.
 
-However many samples there are, a ``Tally`` keeps sums, character confusions and the few worst
-readings with their pictures.
+However many samples there are, a ``ReadingTally`` keeps sums, character confusions and the few
+worst readings with their pictures.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Mistake:
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
-class Problem:
+class OutOfReach:
     """A sample that no model could read correctly."""
 
     set: str
@@ -64,7 +64,7 @@ class Problem:
 
 
 @dataclass(kw_only=True)
-class Tally:
+class ReadingTally:
     """Counts of any number of readings; ``add`` merges another one's."""
 
     sums: dict[tuple[str, int], Sums] = field(default_factory=lambda: defaultdict(Sums))
@@ -72,14 +72,14 @@ class Tally:
     confusions: Counter[Confusion] = field(default_factory=Counter)
     problems: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Samples by set and reason."""
-    examples: list[Problem] = field(default_factory=list)
+    examples: list[OutOfReach] = field(default_factory=list)
     """The first few problems of each reason."""
     confident: list[Mistake] = field(default_factory=list)
     """The most confident mistakes, worst first."""
     distant: list[Mistake] = field(default_factory=list)
     """The mistakes with most edits, worst first."""
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: ReadingTally) -> None:
         """Take in another tally's counts and worst cases."""
         for key, sums in other.sums.items():
             self.sums[key] = self.sums.get(key, Sums()) + sums
@@ -89,9 +89,9 @@ class Tally:
         self.confident = worst_confident([*self.confident, *other.confident])
         self.distant = worst_distant([*self.distant, *other.distant])
 
-    def keep_examples(self, problems: Iterable[Problem]) -> None:
+    def keep_examples(self, problems: Iterable[OutOfReach]) -> None:
         """Keep the first ``EXAMPLES`` of each reason."""
-        kept: dict[str, list[Problem]] = defaultdict(list)
+        kept: dict[str, list[OutOfReach]] = defaultdict(list)
         for problem in problems:
             if len(kept[problem.reason]) < EXAMPLES:
                 kept[problem.reason].append(problem)
@@ -109,12 +109,12 @@ class Tally:
         }
 
     @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> Tally:
+    def from_dict(cls, found: Mapping[str, Any]) -> ReadingTally:
         """What ``to_dict`` gave."""
         tally = cls(
             confusions=Counter({(a, b): count for a, b, count in found["confusions"]}),
             problems=Counter({(name, reason): n for name, reason, n in found["problems"]}),
-            examples=[Problem(**problem) for problem in found["examples"]],
+            examples=[OutOfReach(**problem) for problem in found["examples"]],
             confident=[_mistake_from_dict(mistake) for mistake in found["confident"]],
             distant=[_mistake_from_dict(mistake) for mistake in found["distant"]],
         )

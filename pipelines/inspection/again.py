@@ -12,7 +12,7 @@ from crnn.errors import PictureError
 from crnn.images.contract import Pixels
 from pipelines.inspection.inputs import DataSet, Piece, pieces
 from pipelines.inspection.pictures import signature
-from pipelines.inspection.reading import PieceReader, Row
+from pipelines.inspection.reading import PieceReader, SampleRow
 from pipelines.inspection.settings import InspectConfig
 from pipelines.inspection.tally import Ref
 from pipelines.report.thumbnail import thumbnail
@@ -22,7 +22,7 @@ THUMBNAIL_BYTES = 8_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class ShownSample:
     """A sample as the page shows it."""
 
     ref: Ref
@@ -71,18 +71,18 @@ def wanted(sets: tuple[DataSet, ...], refs: Iterable[Ref], limit: int) -> Iterat
                 break
 
 
-def show(config: AgainConfig) -> Callable[[Wanted], Iterator[Shown]]:
+def show(config: AgainConfig) -> Callable[[Wanted], Iterator[ShownSample]]:
     """A worker that makes small pictures."""
     reader = PieceReader(*config)
 
-    def each(some: Wanted) -> Iterator[Shown]:
+    def each(some: Wanted) -> Iterator[ShownSample]:
         for ref, row in _rows(reader, some):
             image = None if isinstance(row.picture, PictureError) else Image.fromarray(row.picture)
             small = b"" if image is None else thumbnail(
                 image, most_px=THUMBNAIL_PX, most_bytes=THUMBNAIL_BYTES
             )  # fmt: skip
             size = image.size if image is not None else None
-            yield Shown(ref=ref, id=row.id, text=row.text, size=size, small=small)
+            yield ShownSample(ref=ref, id=row.id, text=row.text, size=size, small=small)
 
     return each
 
@@ -101,7 +101,7 @@ def sign(config: AgainConfig) -> Callable[[Wanted], Iterator[list[Signed]]]:
     return each
 
 
-def _rows(reader: PieceReader, some: Wanted) -> Iterator[tuple[Ref, Row]]:
+def _rows(reader: PieceReader, some: Wanted) -> Iterator[tuple[Ref, SampleRow]]:
     piece = some.piece
     for place, row in zip(some.places, reader.rows(piece, some.places), strict=True):
         yield Ref(piece.set, piece.start + place), row

@@ -21,7 +21,7 @@ Widths = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bucket:
+class FilledBucket:
     """One width and the pictures that fall in it."""
 
     width_px: int
@@ -31,11 +31,11 @@ class Bucket:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Buckets:
+class BucketChoice:
     """Some widths, over the pictures at hand."""
 
     widths: tuple[int, ...]
-    buckets: tuple[Bucket, ...]
+    buckets: tuple[FilledBucket, ...]
     padded_share: float
     """Share of all pixels that the model gets, 0 to 1."""
     squeezed: int
@@ -49,7 +49,7 @@ class Buckets:
         return self.squeezed / max(1, sum(bucket.pictures for bucket in self.buckets))
 
 
-def measure(widths_px: Widths, buckets: Sequence[int]) -> Buckets:
+def measure(widths_px: Widths, buckets: Sequence[int]) -> BucketChoice:
     """What ``buckets`` (ascending px) make of pictures of these natural widths."""
     edges = np.asarray(buckets, np.int64)
     content = np.minimum(widths_px, edges[-1])
@@ -57,10 +57,10 @@ def measure(widths_px: Widths, buckets: Sequence[int]) -> Buckets:
     pictures = np.bincount(which, minlength=len(edges))
     filled = np.bincount(which, weights=content, minlength=len(edges))
     total = int((pictures * edges).sum())
-    return Buckets(
+    return BucketChoice(
         widths=tuple(int(w) for w in edges),
         buckets=tuple(
-            Bucket(
+            FilledBucket(
                 width_px=int(width),
                 pictures=int(number),
                 padded_share=float(1 - fill / (number * width)) if number else 0.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.inspection.again import Shown
+from pipelines.inspection.again import ShownSample
 from pipelines.inspection.labels import is_unseen
 from pipelines.inspection.result import Finding, Inspection
 from pipelines.inspection.tally import Example, Ref
@@ -70,7 +70,7 @@ def _sample(inspection: Inspection, ref: Ref) -> Markup:
     )
 
 
-def _picture(shown: Shown) -> Markup:
+def _picture(shown: ShownSample) -> Markup:
     if not shown.small:
         return tag("span", "no picture", class_="none")
     size = f"{shown.size[0]}x{shown.size[1]} px" if shown.size else ""

@@ -18,7 +18,7 @@ from crnn.images.contract import Pixels
 from crnn.model.backbones import build_backbone
 from crnn.text.charset import Charset
 from pipelines.inspection import copies
-from pipelines.inspection.again import AgainConfig, Shown, Signed, Wanted, show, sign, wanted
+from pipelines.inspection.again import AgainConfig, ShownSample, Signed, Wanted, show, sign, wanted
 from pipelines.inspection.alphabet import alphabet
 from pipelines.inspection.buckets import measure
 from pipelines.inspection.contradicted import ContradictConfig, Contradicted, contradicter
@@ -207,20 +207,20 @@ def _compare(
     ]
 
 
-def _show(planned: Planned, findings: Sequence[Finding], report: Report) -> dict[Ref, Shown]:
+def _show(planned: Planned, findings: Sequence[Finding], report: Report) -> dict[Ref, ShownSample]:
     """The samples of all examples."""
     refs = {
         ref: ref for finding in findings for example in finding.examples for ref in example.refs
     }
-    shown: dict[Ref, Shown] = {}
-    outcomes: Iterator[Shown] = _again(show, planned, refs)
+    shown: dict[Ref, ShownSample] = {}
+    outcomes: Iterator[ShownSample] = _again(show, planned, refs)
     for sample in outcomes:
         shown[sample.ref] = sample
         report(Progress(stage="showing", done=len(shown), total=len(refs), final=True))
     return shown
 
 
-def _told_apart(finding: Finding, shown: Mapping[Ref, Shown]) -> Finding:
+def _told_apart(finding: Finding, shown: Mapping[Ref, ShownSample]) -> Finding:
     """The finding, its examples of several labels with what little these differ in."""
     examples = tuple(
         replace(e, message=e.message or differing([shown[ref].text for ref in e.refs]))

@@ -15,9 +15,9 @@ from pipelines.inspection.inputs import DataSet, Piece
 from pipelines.inspection.labels import troubles
 from pipelines.inspection.notes import pack
 from pipelines.inspection.pictures import digest, look_at
-from pipelines.inspection.reading import PieceReader, Row
+from pipelines.inspection.reading import PieceReader, SampleRow
 from pipelines.inspection.settings import InspectConfig
-from pipelines.inspection.tally import FEATURES, LABELLED, MOST, READABLE, VARIED, Tally
+from pipelines.inspection.tally import FEATURES, LABELLED, MOST, READABLE, VARIED, RowTally
 from pipelines.trainable import UNKNOWN, Room, judged
 
 CONSTANT = 4
@@ -42,20 +42,20 @@ class LookConfig:
     """T of the network by bucket width in px."""
 
 
-def looker(config: LookConfig) -> Callable[[Piece], Iterator[Tally]]:
+def looker(config: LookConfig) -> Callable[[Piece], Iterator[RowTally]]:
     """What a process does with its pieces."""
     cv2.setNumThreads(1)
     reader = PieceReader(config.sets, config.inspect)
     return lambda piece: iter([look(config, reader, piece)])
 
 
-def look(config: LookConfig, reader: PieceReader, piece: Piece) -> Tally:
+def look(config: LookConfig, reader: PieceReader, piece: Piece) -> RowTally:
     """All there is to know of one piece.
 
     Raises:
         DataError: for a damaged shard, or a store that fails for good.
     """
-    tally = Tally(
+    tally = RowTally(
         set=piece.set,
         start=piece.start,
         most_examples=config.inspect.examples,
@@ -72,12 +72,12 @@ def look(config: LookConfig, reader: PieceReader, piece: Piece) -> Tally:
 class _Sample:
     """Looks at one sample after another, and writes down in the tally what is wrong."""
 
-    def __init__(self, config: LookConfig, tally: Tally) -> None:
+    def __init__(self, config: LookConfig, tally: RowTally) -> None:
         self._config, self._tally = config, tally
         self._contract = config.inspect.picture
         self._with_aspect = replace(self._contract, mode="bucket")
 
-    def look(self, number: int, row: Row) -> None:
+    def look(self, number: int, row: SampleRow) -> None:
         tally, place = self._tally, self._tally.start + number
         if row.reason:
             tally.note(_REASONS.get(row.reason, "unusable_entry"), place, row.message, row.reason)
@@ -94,7 +94,7 @@ class _Sample:
             if size is not None:
                 self._shape(place, text, *size)
 
-    def _picture(self, place: int, number: int, row: Row) -> tuple[int, int] | None:
+    def _picture(self, place: int, number: int, row: SampleRow) -> tuple[int, int] | None:
         """Width and height, px."""
         tally, inspect, picture = self._tally, self._config.inspect, row.picture
         if isinstance(picture, PictureError):

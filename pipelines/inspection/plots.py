@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.inspection.buckets import Buckets
+from pipelines.inspection.buckets import BucketChoice
 from pipelines.inspection.shapes import Bin
 from pipelines.report import svg
 from pipelines.report.figures import number, percent
@@ -32,7 +32,7 @@ def histogram(title: str, bins: Sequence[Bin], axis: str) -> Markup:
     return svg.chart(title, *svg.share_grid(top), *shapes, svg.axis_name(axis))
 
 
-def padding(found: Sequence[Buckets], current: Buckets) -> Markup:
+def padding(found: Sequence[BucketChoice], current: BucketChoice) -> Markup:
     """Padded share against the number of buckets; the contract's own is a mark."""
     top = _top(max((b.padded_share for b in [*found, current]), default=0.0))
     most = max(len(b.widths) for b in [*found, current])
@@ -60,7 +60,7 @@ def spanned(b: Bin) -> str:
     return f"{b.low:g} and more" if b.high is None else f"{b.low:g} to {b.high:g}"
 
 
-def _widths(b: Buckets) -> str:
+def _widths(b: BucketChoice) -> str:
     return ", ".join(map(str, b.widths))
 
 

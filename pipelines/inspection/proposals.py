@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipelines.inspection.alphabet import Alphabet, Character
-from pipelines.inspection.buckets import Buckets
+from pipelines.inspection.buckets import BucketChoice
 from pipelines.inspection.plots import padding
 from pipelines.inspection.result import Inspection
 from pipelines.report.document import figure_cell, many, table
@@ -99,7 +99,7 @@ def _said(alphabet: Alphabet) -> str:
     return f"{many(len(alphabet.proposed), 'character')} proposed.{left}{named}"
 
 
-def _row(name: str, found: Buckets, too_long: int) -> Markup:
+def _row(name: str, found: BucketChoice, too_long: int) -> Markup:
     return tag(
         "tr",
         tag("td", _NAMES[name], class_="name"),
@@ -110,7 +110,7 @@ def _row(name: str, found: Buckets, too_long: int) -> Markup:
     )
 
 
-def _each(name: str, found: Buckets) -> Markup:
+def _each(name: str, found: BucketChoice) -> Markup:
     heads = [tag("th", h, class_="n") for h in ("px", "pictures", "padded")]
     rows = [
         tag("tr", figure_cell(str(b.width_px)), figure_cell(number(b.pictures)),

@@ -29,7 +29,7 @@ _COLUMNS = ("id", "text", "image")
 
 
 @dataclass(frozen=True)
-class Row:
+class SampleRow:
     """One sample as it is there."""
 
     id: str
@@ -56,7 +56,7 @@ class PieceReader:
                 timeout_s=config.decode_timeout_s,
             )
 
-    def rows(self, piece: Piece, only: Sequence[int] | None = None) -> Iterator[Row]:
+    def rows(self, piece: Piece, only: Sequence[int] | None = None) -> Iterator[SampleRow]:
         """The rows of a piece, in order; all, or ``only`` those of these places in it.
 
         Raises:
@@ -70,9 +70,9 @@ class PieceReader:
         columns = [table.column(name) for name in _COLUMNS]
         for place in places:
             name, text, encoded = (column[place].as_py() for column in columns)
-            yield Row(name, text, _decoded(encoded), encoded)
+            yield SampleRow(name, text, _decoded(encoded), encoded)
 
-    def _listed(self, source: Source, items: Sequence[Item]) -> Iterator[Row]:
+    def _listed(self, source: Source, items: Sequence[Item]) -> Iterator[SampleRow]:
         assert self._pool is not None
         groups = [list(run) for _, run in groupby(items, key=_file)]
         held: deque[tuple[list[Item], bytes | PictureError]] = deque()
@@ -99,12 +99,12 @@ def _file(item: Item) -> object:
     return (item.id, item.reason) if item.reason or item.picture is None else item.picture
 
 
-def _row(data: bytes | PictureError, item: Item, picture: Decoded) -> Row:
+def _row(data: bytes | PictureError, item: Item, picture: Decoded) -> SampleRow:
     if isinstance(picture, np.ndarray):
         assert isinstance(data, bytes)
-        return Row(item.id, item.text, picture, data if item.region is None else b"")
+        return SampleRow(item.id, item.text, picture, data if item.region is None else b"")
     assert isinstance(picture, PictureError)
-    return Row(item.id, item.text, picture, b"", item.reason, item.message)
+    return SampleRow(item.id, item.text, picture, b"", item.reason, item.message)
 
 
 def _decoded(data: bytes) -> Pixels | PictureError:

@@ -30,12 +30,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipelines.inspection.again import Shown
+from pipelines.inspection.again import ShownSample
 from pipelines.inspection.alphabet import Alphabet
-from pipelines.inspection.buckets import Buckets
+from pipelines.inspection.buckets import BucketChoice
 from pipelines.inspection.every import EveryFinding
 from pipelines.inspection.inputs import DataSet
-from pipelines.inspection.kinds import KINDS, SEVERITIES, Kind, Severity
+from pipelines.inspection.kinds import KINDS, SEVERITIES, FindingKind, Severity
 from pipelines.inspection.near import MOST_BITS
 from pipelines.inspection.pictures import NEAR_DIFFERENCE
 from pipelines.inspection.settings import AUTO, InspectConfig
@@ -59,7 +59,7 @@ class Finding:
     """What else is known, for ``report.json``."""
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> FindingKind:
         """What it means."""
         return KINDS[self.code]
 
@@ -73,14 +73,14 @@ class Finding:
 class BucketReport:
     """The contract's buckets and better ones."""
 
-    current: Buckets
-    proposed: Buckets
+    current: BucketChoice
+    proposed: BucketChoice
     """As many, none wider than the contract's widest, that pad least."""
-    unsqueezed: Buckets | None
+    unsqueezed: BucketChoice | None
     """As many that pad least and squeeze hardly any; None where those are the proposed ones."""
     too_long: Mapping[str, int]
     """Labels that the pictures' time steps can't hold, with each of these."""
-    by_number: tuple[Buckets, ...]
+    by_number: tuple[BucketChoice, ...]
     """The best of one bucket, two, and so on, none wider than the contract's widest."""
 
 
@@ -112,7 +112,7 @@ class Inspection:
     histograms: Mapping[str, tuple[Bin, ...]]
     time_steps: Mapping[int, int]
     near: NearSummary
-    shown: Mapping[Ref, Shown]
+    shown: Mapping[Ref, ShownSample]
     """The samples of all examples."""
     every: EveryFinding
     """All findings, sample by sample."""
@@ -218,7 +218,7 @@ class Inspection:
         }
 
 
-def _measured(found: Buckets, too_long: int) -> dict[str, Any]:
+def _measured(found: BucketChoice, too_long: int) -> dict[str, Any]:
     return {
         "widths": list(found.widths),
         "padded_share": found.padded_share,

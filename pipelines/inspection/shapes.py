@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crnn.images.contract import PictureContract
-from pipelines.inspection.buckets import WIDEST_PX, Buckets, measure, propose
+from pipelines.inspection.buckets import WIDEST_PX, BucketChoice, measure, propose
 from pipelines.inspection.tally import LABELLED, READABLE, Features
 
 MOST_BINS = 24
@@ -77,7 +77,7 @@ def histogram(values: NDArray[np.int64] | NDArray[np.float64], step: float) -> t
     )
 
 
-def best_buckets(found: Shape, number: int, *, widest_px: int = WIDEST_PX) -> Buckets:
+def best_buckets(found: Shape, number: int, *, widest_px: int = WIDEST_PX) -> BucketChoice:
     """The ``number`` widths that pad least, the largest at most ``widest_px``."""
     return measure(found.width_px, propose(found.width_px, number, widest_px=widest_px))
 

@@ -50,7 +50,7 @@ class Example:
 
 
 @dataclass(kw_only=True)
-class Tally:
+class RowTally:
     """Tally of some rows of one set, from ``start`` on."""
 
     set: int
@@ -112,7 +112,7 @@ class Total:
         self._examples: defaultdict[tuple[str, int], list[Example]] = defaultdict(list)
         self._labels_of: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
 
-    def add(self, tally: Tally) -> None:
+    def add(self, tally: RowTally) -> None:
         """Take in what a task found."""
         number = tally.set
         self.counts[number].update(tally.counts)

@@ -14,8 +14,23 @@ from crnn.lazily import names_of
 
 if TYPE_CHECKING:
     from pipelines.prepare.config import PrepareConfig
-    from pipelines.prepare.flow import Job, Prepared, Progress, begin, carry_out, prepare
+    from pipelines.prepare.flow import (
+        CompletedSet,
+        Preparation,
+        Progress,
+        begin,
+        carry_out,
+        prepare,
+    )
 
-__all__ = ["Job", "PrepareConfig", "Prepared", "Progress", "begin", "carry_out", "prepare"]
+__all__ = [
+    "CompletedSet",
+    "Preparation",
+    "PrepareConfig",
+    "Progress",
+    "begin",
+    "carry_out",
+    "prepare",
+]
 
 __getattr__ = names_of(__name__, __all__, "config", "flow")

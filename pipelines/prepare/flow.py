@@ -69,7 +69,7 @@ class Unmatched:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
+class CompletedSet:
     """One folder of shards that is complete."""
 
     uri: str
@@ -97,7 +97,7 @@ class Split:
 
 
 @dataclass(kw_only=True)
-class Job:
+class Preparation:
     """A preparation whose arguments were found sound; its sources are being listed."""
 
     sources: tuple[Source, ...]
@@ -148,7 +148,7 @@ def prepare(
     return tuple(made.manifest for made in carry_out(begin(uris, out_uri, config), report))
 
 
-def begin(source_uris: Sequence[str], out_uri: str, config: PrepareConfig) -> Job:
+def begin(source_uris: Sequence[str], out_uri: str, config: PrepareConfig) -> Preparation:
     """Look at the sources, claim the output, and begin to list; needs no Ray, opens no picture.
 
     Raises:
@@ -194,7 +194,7 @@ def begin(source_uris: Sequence[str], out_uri: str, config: PrepareConfig) -> Jo
         )
         for name in config.splits
     )
-    job = Job(sources=sources, config=config, splits=splits, hold=hold, drops=drops)
+    job = Preparation(sources=sources, config=config, splits=splits, hold=hold, drops=drops)
     job.agenda = Agenda([], _windows(job, names))
     return job
 
@@ -213,8 +213,8 @@ def _drops(config: PrepareConfig, source_uris: Sequence[str]) -> tuple[Drops | N
 
 
 def carry_out(
-    job: Job, report: Callable[[Progress], None] = lambda _: None
-) -> tuple[Prepared, ...]:
+    job: Preparation, report: Callable[[Progress], None] = lambda _: None
+) -> tuple[CompletedSet, ...]:
     """Do what is left, reporting after each part; Ray must be initialised if there is anything.
 
     Raises:
@@ -232,7 +232,7 @@ def carry_out(
         job.hold.release()
 
 
-def _windows(job: Job, names: Sequence[str]) -> Iterator[Window]:
+def _windows(job: Preparation, names: Sequence[str]) -> Iterator[Window]:
     """Windows of all splits as they are written down; runs in the agenda's thread."""
     entries = Entries(job.sources, names, job.config, job.drops)
     yield from _planned(entries, job.splits)
@@ -277,13 +277,13 @@ def _is_stale(split: Split, config: PrepareConfig) -> bool:
     return True
 
 
-def _begin_anew(job: Job, split: Split) -> None:
+def _begin_anew(job: Preparation, split: Split) -> None:
     begin_anew(split.uri, split.recipe, FOUND_LATER)
     split.finished = None
     split.planner = _planner(split.uri, split.recipe, job.sources, done=False, overwrite=True)
 
 
-def _unlabelled(job: Job, entries: Entries) -> Unmatched:
+def _unlabelled(job: Preparation, entries: Entries) -> Unmatched:
     """Pictures below the sources that none of their lists names; where it was asked for some
     lists only, nobody expects all pictures in them.
     """
@@ -301,7 +301,7 @@ def _unlabelled(job: Job, entries: Entries) -> Unmatched:
     return Unmatched(count=count, first=tuple(first))
 
 
-def _outcomes(job: Job) -> Iterator[PartOutcome]:
+def _outcomes(job: Preparation) -> Iterator[PartOutcome]:
     config_ref: ray.ObjectRef | None = None
     processes = Processes(most=job.config.workers)
     while True:
@@ -314,12 +314,12 @@ def _outcomes(job: Job) -> Iterator[PartOutcome]:
             return
 
 
-def _finish(job: Job, split: Split) -> Prepared:
+def _finish(job: Preparation, split: Split) -> CompletedSet:
     manifest = split.finished
     if manifest is None:
         manifest = _summed(job, split)
         release(split.uri)
-    return Prepared(
+    return CompletedSet(
         uri=split.uri,
         manifest=manifest,
         was_complete=split.finished is not None,
@@ -334,7 +334,7 @@ def _noted(manifest: Manifest, key: str) -> Unmatched:
     return Unmatched(count=found.get("count", 0), first=tuple(found.get("first", ())))
 
 
-def _summed(job: Job, split: Split) -> Manifest:
+def _summed(job: Preparation, split: Split) -> Manifest:
     """The manifest of a split whose parts are all done, written."""
     parts = read_parts(split.uri)
     if len(parts) != split.planner.parts:

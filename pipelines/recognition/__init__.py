@@ -17,9 +17,9 @@ from crnn.lazily import names_of
 if TYPE_CHECKING:
     from pipelines.recognition.config import BulkConfig
     from pipelines.recognition.flow import (
+        BulkWork,
         Outcome,
         Progress,
-        Work,
         carry_out,
         plan_work,
         progress,
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BulkConfig",
+    "BulkWork",
     "Follow",
     "Outcome",
     "Progress",
-    "Work",
     "carry_out",
     "plan_work",
     "progress",

@@ -39,7 +39,7 @@ from pipelines.recognition.known import Known
 from pipelines.recognition.listing import list_inputs
 from pipelines.recognition.page_lines import CHUNK_FILES, whole_files
 from pipelines.recognition.plan import CHUNK_ROWS, Chunk, Ledger, Plan, plan_of
-from pipelines.recognition.reader import ChunkOutcome, ChunkReader, ReadConfig
+from pipelines.recognition.reader import ChunkOutcome, ChunkReadConfig, ChunkReader
 from pipelines.recognition.rows import Counted
 from pipelines.recognition.summary import RunFigures, summarise, write_summary
 from pipelines.recognition.sums import Summed
@@ -94,11 +94,11 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class BulkWork:
     """A job whose arguments were found sound; its inputs are being listed."""
 
     ledger: Ledger
-    read: ReadConfig
+    read: ChunkReadConfig
     out_uri: str
     agenda: Agenda
     follow: Follow | None = None
@@ -114,7 +114,7 @@ def plan_work(
     config: BulkConfig,
     *,
     follow: Follow | None = None,
-) -> Work:
+) -> BulkWork:
     """Load the bundle, and begin to list the inputs and to write down what is new; without Ray.
 
     With ``follow`` the inputs are listed again and again until it is told to stop.
@@ -145,9 +145,9 @@ def plan_work(
     if config.retry_failed:
         failed = failed_inputs(ledger)
         list(ledger.add(whole_files(failed) if config.pages else failed))
-    return Work(
+    return BulkWork(
         ledger=ledger,
-        read=ReadConfig(
+        read=ChunkReadConfig(
             bundle=bundle,
             then=then,
             detector=detector,
@@ -187,7 +187,7 @@ def _check_output(prefixes: tuple[str, ...], *folders: str) -> None:
             )
 
 
-def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:
+def carry_out(work: BulkWork, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:
     """Read what is left on Ray, and write the report last.
 
     Raises:
@@ -230,7 +230,7 @@ def carry_out(work: Work, on_progress: Callable[[Progress], None] = lambda _: No
     )
 
 
-def _reported(work: Work, run: RunFigures) -> tuple[dict[str, Any], str]:
+def _reported(work: BulkWork, run: RunFigures) -> tuple[dict[str, Any], str]:
     """The report, written last, and the address of its page."""
     report = summarise(
         work.ledger,
@@ -244,7 +244,7 @@ def _reported(work: Work, run: RunFigures) -> tuple[dict[str, Any], str]:
 
 
 def progress(
-    work: Work, *, done: int = 0, errors: int = 0, counted: Counted | None = None
+    work: BulkWork, *, done: int = 0, errors: int = 0, counted: Counted | None = None
 ) -> Progress:
     """Progress after this number of inputs."""
     agenda = work.agenda
@@ -315,7 +315,7 @@ def _utc(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
 
 
-def _outcomes(work: Work) -> Iterator[ChunkOutcome | None]:
+def _outcomes(work: BulkWork) -> Iterator[ChunkOutcome | None]:
     """The outcome of each chunk, when its rows are written; None after a moment without one."""
     config_ref: ray.ObjectRef | None = None
     options = work.read.options
@@ -344,7 +344,7 @@ def _outcomes(work: Work) -> Iterator[ChunkOutcome | None]:
             return
 
 
-def _followed(outcomes: Iterator[ChunkOutcome], work: Work) -> Iterator[ChunkOutcome]:
+def _followed(outcomes: Iterator[ChunkOutcome], work: BulkWork) -> Iterator[ChunkOutcome]:
     """The same, until the job was told to stop and a while has gone by; then the sweep."""
     assert work.follow is not None
     for outcome in outcomes:
@@ -355,7 +355,7 @@ def _followed(outcomes: Iterator[ChunkOutcome], work: Work) -> Iterator[ChunkOut
     work.follow.may_sweep(lambda: _sweep(work))
 
 
-def _sweep(work: Work) -> None:
+def _sweep(work: BulkWork) -> None:
     if sweep(work.ledger):
         work.summed.forget()
 

@@ -50,7 +50,7 @@ Shape = Literal["", "polygon", "edges", "extent"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Columns:
+class ColumnPlaces:
     """Where in a row things are."""
 
     uri: int
@@ -62,7 +62,7 @@ class Columns:
     """Columns of the numbers: one for each, or one that holds all of them."""
 
 
-def columns_of(list_uri: str, header: Sequence[str], ignored: Collection[str] = ()) -> Columns:
+def columns_of(list_uri: str, header: Sequence[str], ignored: Collection[str] = ()) -> ColumnPlaces:
     """What the columns of this header are; names are trimmed, and their case doesn't count.
 
     Raises:
@@ -83,7 +83,7 @@ def columns_of(list_uri: str, header: Sequence[str], ignored: Collection[str] = 
     free = [name for name in names if name not in (uri, etag)]
     shape, region = _region(free, {cleaned(name) for name in ignored})
     _refuse_unused(list_uri, (name for name in free if name not in region), ignored)
-    return Columns(
+    return ColumnPlaces(
         uri=names.index(uri),
         etag=None if etag is None else names.index(etag),
         shape=shape,

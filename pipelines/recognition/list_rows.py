@@ -21,8 +21,8 @@ import pyarrow.types as kinds
 
 from crnn.errors import DataError
 from crnn.files import storage
-from pipelines.recognition.list_columns import URI, Columns, cleaned
-from pipelines.sources.delimited import NAMED_DELIMITER, Line, Record, records, split
+from pipelines.recognition.list_columns import URI, ColumnPlaces, cleaned
+from pipelines.sources.delimited import NAMED_DELIMITER, DelimitedRow, Line, records, split
 from pipelines.sources.ranged import lines_in, open_ranged
 from pipelines.stores import is_picture_name
 
@@ -54,7 +54,7 @@ class ListFile:
     """A list that is open."""
 
     header: Sequence[str]
-    blocks: Callable[[Columns], Iterator[Block]]
+    blocks: Callable[[ColumnPlaces], Iterator[Block]]
     """All rows; DataError where a column is of a type that can't be what it means."""
     decimal_comma: bool = False
     """Whether numbers may have a comma: where fields are told apart by another character."""
@@ -133,7 +133,7 @@ def _delimiter(line: str) -> str:
 
 
 def _csv_blocks(
-    uri: str, lines: Iterator[Line], width: int, delimiter: str, columns: Columns
+    uri: str, lines: Iterator[Line], width: int, delimiter: str, columns: ColumnPlaces
 ) -> Iterator[Block]:
     def is_row(fields: list[str]) -> bool:
         row = _joined(fields, width, delimiter)
@@ -166,7 +166,7 @@ def _joined(fields: list[str], width: int, delimiter: str) -> list[str]:
     return [delimiter.join(fields)] if width == 1 and len(fields) > 1 else fields
 
 
-def _wrong_with(record: Record, fields: list[str], width: int) -> str:
+def _wrong_with(record: DelimitedRow, fields: list[str], width: int) -> str:
     """Why a row can't be understood; empty where it can."""
     if record.complaint.startswith("not UTF-8"):
         return f"it is {record.complaint}; save the list as UTF-8"
@@ -176,7 +176,7 @@ def _wrong_with(record: Record, fields: list[str], width: int) -> str:
 
 
 def _parquet_blocks(
-    uri: str, file: pq.ParquetFile, schema: pa.Schema, columns: Columns
+    uri: str, file: pq.ParquetFile, schema: pa.Schema, columns: ColumnPlaces
 ) -> Iterator[Block]:
     etag = () if columns.etag is None else (columns.etag,)
     used = sorted({columns.uri, *columns.region, *etag})
@@ -193,7 +193,7 @@ def _parquet_blocks(
         first += len(batch)
 
 
-def _check_type(uri: str, column: pa.Field, columns: Columns, place: int) -> None:
+def _check_type(uri: str, column: pa.Field, columns: ColumnPlaces, place: int) -> None:
     kind = column.type.value_type if kinds.is_dictionary(column.type) else column.type
     if place == columns.uri:
         fits, expected = _is_text(kind), "text"

@@ -20,7 +20,7 @@ from crnn.images.region import from_box
 from pipelines.manifest import load_manifest
 from pipelines.prefixes import inside
 from pipelines.recognition.inputs import ROW_MARK, SCHEMA, problem
-from pipelines.recognition.list_columns import Columns, columns_of
+from pipelines.recognition.list_columns import ColumnPlaces, columns_of
 from pipelines.recognition.list_rows import Block, ListFile, open_csv, open_parquet
 from pipelines.sources.polygons import NUMBER
 from pipelines.stores import file_at
@@ -109,7 +109,7 @@ class _Taker:
     """Makes inputs of a list's rows."""
 
     def __init__(
-        self, uri: str, file: ListFile, columns: Columns, prefixes: tuple[str, ...]
+        self, uri: str, file: ListFile, columns: ColumnPlaces, prefixes: tuple[str, ...]
     ) -> None:
         self._columns, self._decimal_comma = columns, file.decimal_comma
         self._prefixes = prefixes

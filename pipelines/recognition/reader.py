@@ -28,12 +28,12 @@ from pipelines.recognition.plan import Chunk, read_chunk
 from pipelines.recognition.rows import Counted, counted, result_table
 from pipelines.recognition.second import Read, SecondReader
 from pipelines.recognition.source import Entry, encoded
-from pipelines.recognition.sums import Sums, as_file
+from pipelines.recognition.sums import ResultSums, as_file
 from pipelines.spread import is_second_try
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadConfig:
+class ChunkReadConfig:
     """Everything that a process needs to read chunks."""
 
     bundle: Bundle
@@ -54,7 +54,7 @@ class ChunkOutcome:
     part: str
     rows: int
     """Inputs; of pages each has any number of rows."""
-    sums: Sums
+    sums: ResultSums
     """Of its rows, for the report."""
     counted: Counted | None
     """Counts of whole pages; None if each input is one picture."""
@@ -67,7 +67,7 @@ class ChunkOutcome:
 class ChunkReader:
     """A bundle on its device with one decoder, and the processes that decode pictures for it."""
 
-    def __init__(self, config: ReadConfig) -> None:
+    def __init__(self, config: ChunkReadConfig) -> None:
         self._config = config
         options = config.options
         if not options.use_gpu:
@@ -178,7 +178,7 @@ class ChunkReader:
         if not storage.exists(address):
             return None
         table, now = read_part(address), time.time()
-        return _outcome(chunk, table, Sums.of(chunk.part, table), now, now)
+        return _outcome(chunk, table, ResultSums.of(chunk.part, table), now, now)
 
     def _write(self, read: Read) -> ChunkOutcome:
         options, chunk = self._config.options, read.chunk
@@ -186,7 +186,7 @@ class ChunkReader:
             read.inputs, read.readings, min_confidence=options.min_confidence, chars=options.chars
         )
         address = storage.join(self._config.results_uri, chunk.part)
-        sums = Sums.of(chunk.part, table)
+        sums = ResultSums.of(chunk.part, table)
         storage.write_bytes(address, as_file(table, sums))  # a node whose disk is full goes on
         return _outcome(chunk, table, sums, read.began, time.time())
 
@@ -199,7 +199,9 @@ def _entries(chunks: Sequence[Chunk], inputs: deque[pa.Table]) -> Iterator[list[
         yield table.to_pylist()
 
 
-def _outcome(chunk: Chunk, rows: pa.Table, sums: Sums, began: float, ended: float) -> ChunkOutcome:
+def _outcome(
+    chunk: Chunk, rows: pa.Table, sums: ResultSums, began: float, ended: float
+) -> ChunkOutcome:
     return ChunkOutcome(
         part=chunk.part,
         rows=chunk.rows,

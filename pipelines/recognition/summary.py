@@ -16,7 +16,7 @@ from pipelines.recognition.finished import REPORT_FILE, read_part
 from pipelines.recognition.page import PictureOf, page
 from pipelines.recognition.plan import Ledger
 from pipelines.recognition.rows import Counted
-from pipelines.recognition.sums import Row, Summed
+from pipelines.recognition.sums import ResultRow, Summed
 
 HTML_FILE = "_report.html"
 _SHOWN = ["uri", "page", "region", "text", "confidence", "chars", "error_message"]
@@ -115,12 +115,12 @@ def write_summary(
     return address
 
 
-def _rows(folder: str, wanted: Sequence[Row]) -> dict[Row, dict[str, Any]]:
+def _rows(folder: str, wanted: Sequence[ResultRow]) -> dict[ResultRow, dict[str, Any]]:
     """The columns ``_SHOWN`` of some rows, from the files that have them."""
-    by_file: defaultdict[str, list[Row]] = defaultdict(list)
+    by_file: defaultdict[str, list[ResultRow]] = defaultdict(list)
     for row in wanted:
         by_file[row.part].append(row)
-    found: dict[Row, dict[str, Any]] = {}
+    found: dict[ResultRow, dict[str, Any]] = {}
     for part, rows in by_file.items():
         table = read_part(storage.join(folder, part), _SHOWN).take([row.place for row in rows])
         found |= zip(rows, table.to_pylist(), strict=True)

@@ -29,7 +29,7 @@ _METADATA = b"crnn.recognition"
 _FORMAT = 1
 
 
-class Row(NamedTuple):
+class ResultRow(NamedTuple):
     """A row of a results file; the least confident come first."""
 
     confidence: float
@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
 
 @dataclass(kw_only=True)
-class Sums:
+class ResultSums:
     """Sums of one results file or of several."""
 
     rows: int = 0
@@ -50,13 +50,13 @@ class Sums:
     confidences: np.ndarray = field(
         default_factory=lambda: np.zeros(CONFIDENCE_BINS, dtype=np.int64)
     )
-    doubtful: list[Row] = field(default_factory=list)
+    doubtful: list[ResultRow] = field(default_factory=list)
     """The least confident."""
-    failed: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    failed: defaultdict[str, list[ResultRow]] = field(default_factory=lambda: defaultdict(list))
     """The first rows of each error, by file and place."""
 
     @classmethod
-    def of(cls, part: str, table: pa.Table) -> Sums:
+    def of(cls, part: str, table: pa.Table) -> ResultSums:
         """Those of a results file with this name and these rows."""
         known = table["confidence"].drop_null().to_numpy()
         read = np.flatnonzero(pc.is_null(table["error_code"]).to_numpy())
@@ -68,16 +68,16 @@ class Sums:
             models=_counts(table["model"].take(read)),
             lengths=_counts(pc.utf8_length(table["text"].take(read))),
             confidences=np.histogram(known, bins=CONFIDENCE_BINS, range=(0, 1))[0],
-            doubtful=[Row(float(confidences[i]), part, int(certain[i])) for i in least],
+            doubtful=[ResultRow(float(confidences[i]), part, int(certain[i])) for i in least],
         )
         codes = table["error_code"].to_pylist()
         for place in np.flatnonzero(pc.is_valid(table["error_code"]).to_numpy()).tolist():
             sums.errors[codes[place]] += 1
             if len(sums.failed[codes[place]]) < ERROR_EXAMPLES:
-                sums.failed[codes[place]].append(Row(0.0, part, place))
+                sums.failed[codes[place]].append(ResultRow(0.0, part, place))
         return sums
 
-    def add(self, other: Sums) -> None:
+    def add(self, other: ResultSums) -> None:
         """Those of other files, in any order."""
         self.rows += other.rows
         self.errors.update(other.errors)
@@ -106,7 +106,7 @@ class Sums:
         return json.dumps(about, separators=(",", ":")).encode()
 
     @classmethod
-    def _from_json(cls, part: str, data: bytes, rows: int) -> Sums | None:
+    def _from_json(cls, part: str, data: bytes, rows: int) -> ResultSums | None:
         """None for what this version doesn't write of a file with so many rows."""
         about = json.loads(data)
         if (about.get("format"), about.get("rows")) != (_FORMAT, rows):
@@ -117,10 +117,12 @@ class Sums:
             models=Counter(dict(about["models"])),
             lengths=Counter(dict(about["lengths"])),
             confidences=np.array(about["confidences"], dtype=np.int64),
-            doubtful=[Row(confidence, part, place) for confidence, place in about["doubtful"]],
+            doubtful=[
+                ResultRow(confidence, part, place) for confidence, place in about["doubtful"]
+            ],
         )
         for code, places in about["failed"].items():
-            sums.failed[code] = [Row(0.0, part, place) for place in places]
+            sums.failed[code] = [ResultRow(0.0, part, place) for place in places]
         return sums
 
 
@@ -132,15 +134,15 @@ class Summed:
 
     def forget(self) -> None:
         """The files are others now."""
-        self._sums, self._parts = Sums(), set[str]()
+        self._sums, self._parts = ResultSums(), set[str]()
 
-    def add(self, part: str, sums: Sums) -> None:
+    def add(self, part: str, sums: ResultSums) -> None:
         """Take in a file's sums, unless they are in already."""
         if part not in self._parts:
             self._parts.add(part)
             self._sums.add(sums)
 
-    def of(self, addresses: Sequence[str]) -> Sums:
+    def of(self, addresses: Sequence[str]) -> ResultSums:
         """The sums of these files; of those that weren't added, as they say themselves.
 
         Raises:
@@ -155,7 +157,7 @@ class Summed:
         return self._sums
 
 
-def as_file(table: pa.Table, sums: Sums) -> pa.Buffer:
+def as_file(table: pa.Table, sums: ResultSums) -> pa.Buffer:
     """A results file of these rows, whose sums these are."""
     file = pa.BufferOutputStream()
     with pq.ParquetWriter(file, table.schema, compression="zstd") as writer:
@@ -164,13 +166,13 @@ def as_file(table: pa.Table, sums: Sums) -> pa.Buffer:
     return file.getvalue()
 
 
-def _sums_of(address: str) -> Sums:
+def _sums_of(address: str) -> ResultSums:
     name = storage.base_name(address)
 
-    def read(part: pq.ParquetFile) -> Sums:
+    def read(part: pq.ParquetFile) -> ResultSums:
         said = (part.metadata.metadata or {}).get(_METADATA)
-        sums = None if said is None else Sums._from_json(name, said, part.metadata.num_rows)
-        return sums or Sums.of(name, part.read(columns=_COUNTED))
+        sums = None if said is None else ResultSums._from_json(name, said, part.metadata.num_rows)
+        return sums or ResultSums.of(name, part.read(columns=_COUNTED))
 
     return of_part(address, read)
 

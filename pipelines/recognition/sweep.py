@@ -18,7 +18,7 @@ from pipelines.recognition.known import REPLACES
 from pipelines.recognition.lists import BAD_LINE
 from pipelines.recognition.plan import Ledger, Plan, plan_of
 from pipelines.recognition.rows import PAGE, as_results
-from pipelines.recognition.sums import Sums, as_file
+from pipelines.recognition.sums import ResultSums, as_file
 
 
 def sweep(ledger: Ledger) -> int:
@@ -85,7 +85,7 @@ def _without_stale(address: str, keys: Keys, numbers: NDArray[np.int64]) -> int:
     stale = among(here, keys) & (numbers[position(here, keys)] > part)
     if stale.any():
         kept = as_results(read_part(address).filter(pa.array(~stale)))
-        sums = Sums.of(storage.base_name(address), kept)
+        sums = ResultSums.of(storage.base_name(address), kept)
         storage.write_bytes(address, as_file(kept, sums))
     return int(stale.sum())
 

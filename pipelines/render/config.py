@@ -21,7 +21,7 @@ from pipelines.render.photos import list_photos
 from pipelines.render.style import PLAIN, StyleConfig
 from pipelines.render.texts import (
     MAX_LENGTH,
-    Kind,
+    TextKind,
     TextSplit,
     chars_kind,
     kinds_for,
@@ -135,7 +135,7 @@ class RenderConfig:
         return replace(self, **whole)  # type: ignore[arg-type]
 
 
-def text_kinds(config: RenderConfig) -> dict[str, Kind]:
+def text_kinds(config: RenderConfig) -> dict[str, TextKind]:
     """The kinds of text that a configuration asks for, with their weights.
 
     Raises:
@@ -164,7 +164,9 @@ def text_kinds(config: RenderConfig) -> dict[str, Kind]:
     return weighted({"chars": random_strings, **kinds}, config.kinds)
 
 
-def _with_own(kinds: Mapping[str, Kind], config: RenderConfig, characters: str) -> dict[str, Kind]:
+def _with_own(
+    kinds: Mapping[str, TextKind], config: RenderConfig, characters: str
+) -> dict[str, TextKind]:
     """The kinds, those of the locales, and that of the caller's patterns."""
     found = dict(kinds)
     if config.locales:
@@ -196,7 +198,7 @@ def _english(
     split: TextSplit,
     max_length: int,
     lines: bool,
-) -> dict[str, Kind]:
+) -> dict[str, TextKind]:
     words = load_words(word_list, languages)
     if word_list or languages:
         name = word_list or f"the languages {' '.join(languages)}"

@@ -14,7 +14,15 @@ from numpy.random import Generator
 from crnn.errors import DataError
 from crnn.text.charset import DIGITS, shown
 from pipelines.render import texts
-from pipelines.render.texts import DrawText, Kind, TextSplit, chars_kind, on_side, pick, pick_chars
+from pipelines.render.texts import (
+    DrawText,
+    TextKind,
+    TextSplit,
+    chars_kind,
+    on_side,
+    pick,
+    pick_chars,
+)
 from pipelines.render.words import WordList
 
 _SMALL = "abcdefghijklmnopqrstuvwxyz"
@@ -116,17 +124,19 @@ def month(rng: Generator) -> str:
     )
 
 
-NUMBERS: dict[str, Kind] = {
+NUMBERS: dict[str, TextKind] = {
     **{name: texts.KINDS[name] for name in ("digits", "date", "time", "code", "plate")},
-    "price": Kind(draw=price, weight=3.0, characters=DIGITS + "$.,-" + "".join({*"".join(_MONEY)})),
-    "percentage": Kind(draw=percentage, weight=1.0, characters=DIGITS + "%.+-"),
-    "phone": Kind(draw=phone, weight=1.0, characters=DIGITS + "-()+."),
-    "ordinal": Kind(draw=ordinal, weight=0.5, characters=DIGITS + "stndrhSTNDRH"),
-    "measure": Kind(
+    "price": TextKind(
+        draw=price, weight=3.0, characters=DIGITS + "$.,-" + "".join({*"".join(_MONEY)})
+    ),
+    "percentage": TextKind(draw=percentage, weight=1.0, characters=DIGITS + "%.+-"),
+    "phone": TextKind(draw=phone, weight=1.0, characters=DIGITS + "-()+."),
+    "ordinal": TextKind(draw=ordinal, weight=0.5, characters=DIGITS + "stndrhSTNDRH"),
+    "measure": TextKind(
         draw=measure, weight=1.0, characters=DIGITS + ".x" + "".join({*"".join(_UNITS)})
     ),
-    "initials": Kind(draw=initials, weight=1.0, characters=_CAPITALS + ".&"),
-    "month": Kind(
+    "initials": TextKind(draw=initials, weight=1.0, characters=_CAPITALS + ".&"),
+    "month": TextKind(
         draw=month,
         weight=0.5,
         characters=DIGITS + "-'" + "".join({*"".join(_MONTHS), *"".join(_MONTHS).upper()}),
@@ -210,7 +220,7 @@ def english_kinds(
     *,
     max_length: int,
     lines: bool = False,
-) -> dict[str, Kind]:
+) -> dict[str, TextKind]:
     """Kinds that write English with ``characters`` only, in texts of at most ``max_length``.
 
     Args:
@@ -279,8 +289,8 @@ def _case_of(characters: str, words: WordList) -> _Case:
 
 
 def _word_kinds(
-    draw_word: Callable[[Generator], str], case: _Case, numbers: Mapping[str, Kind]
-) -> dict[str, Kind]:
+    draw_word: Callable[[Generator], str], case: _Case, numbers: Mapping[str, TextKind]
+) -> dict[str, TextKind]:
     """Words alone and joined, and addresses made of them."""
     characters = "".join(sorted(case.allowed))
 
@@ -319,7 +329,7 @@ def _word_kinds(
         return drawn
 
     return {
-        name: Kind(draw=within(draw), weight=whole * share, characters=characters)
+        name: TextKind(draw=within(draw), weight=whole * share, characters=characters)
         for name, (draw, share) in made.items()
     }
 
@@ -335,7 +345,7 @@ def _up_to(draw: DrawText, max_length: int) -> DrawText:
     return drawn
 
 
-def _lines_kind(kinds: Mapping[str, Kind], characters: str, max_length: int) -> Kind:
+def _lines_kind(kinds: Mapping[str, TextKind], characters: str, max_length: int) -> TextKind:
     if " " not in characters:
         raise DataError(
             f"lines need a space, which the charset {shown(characters)} has not; add it"
@@ -353,4 +363,4 @@ def _lines_kind(kinds: Mapping[str, Kind], characters: str, max_length: int) -> 
         cased = " ".join(_LINE_WRITERS[case](piece) for piece in pieces)
         return cased if set(cased) <= set(characters) else " ".join(pieces)
 
-    return Kind(draw=draw, weight=1.0, characters=characters)
+    return TextKind(draw=draw, weight=1.0, characters=characters)

@@ -67,7 +67,7 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Line:
+class GlyphLine:
     """Glyphs in a row, and the box of their ink widened to the capitals' height."""
 
     placed: Sequence[Placed]
@@ -173,7 +173,7 @@ class Setting:
     """Size of the first character, as a multiple of the others'."""
 
 
-def set_line(text: str, font: Font, size_px: int, setting: Setting) -> Line:
+def set_line(text: str, font: Font, size_px: int, setting: Setting) -> GlyphLine:
     """``text`` in one row.
 
     Scripts that join or reorder characters are one piece, shaped as a whole and never spaced.
@@ -186,7 +186,7 @@ def set_line(text: str, font: Font, size_px: int, setting: Setting) -> Line:
         check_shaping(text)
     if max(text) > _SIMPLE_SCRIPTS_END or any(unicodedata.combining(c) for c in text):
         placed = [Placed(0, 0, _glyph(path, index, size_px, text))]
-        return Line(placed, _box(placed, font, size_px), size_px)
+        return GlyphLine(placed, _box(placed, font, size_px), size_px)
     placed, pen, before = [], 0.0, ""
     for i, character in enumerate(text):
         size = round(size_px * setting.initial_scale) if i == 0 else size_px
@@ -197,7 +197,7 @@ def set_line(text: str, font: Font, size_px: int, setting: Setting) -> Line:
         placed.append(Placed(round(pen), drop_px, glyph))
         pen += glyph.advance + setting.spacing_px
         before = character
-    return Line(placed, _box(placed, font, size_px), size_px)
+    return GlyphLine(placed, _box(placed, font, size_px), size_px)
 
 
 def _box(placed: Sequence[Placed], font: Font, size_px: int) -> tuple[int, int, int, int]:
@@ -207,7 +207,7 @@ def _box(placed: Sequence[Placed], font: Font, size_px: int) -> tuple[int, int, 
     return min(lefts), min(top, *tops), max(rights), max(bottom, *bottoms)
 
 
-def paste(line: Line, canvas_HW: Mask, x: int, y: int) -> None:
+def paste(line: GlyphLine, canvas_HW: Mask, x: int, y: int) -> None:
     """Ink ``line`` with its pen's start at (``x``, ``y``); what lies outside is cut off."""
     height, width = canvas_HW.shape
     for placed in line.placed:

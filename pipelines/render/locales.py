@@ -18,7 +18,7 @@ from numpy.random import Generator
 
 from crnn.errors import DataError
 from crnn.text.charset import normalise, shown
-from pipelines.render.texts import DrawText, Kind, pick
+from pipelines.render.texts import DrawText, TextKind, pick
 
 _FORMS = ("short", "short", "medium", "long", "full")
 _FIRST_DAY = datetime.date(1950, 1, 1)
@@ -43,7 +43,7 @@ def check_locales(names: tuple[str, ...]) -> None:
 
 
 @lru_cache(maxsize=8)
-def locale_kinds(names: tuple[str, ...], characters: str, max_length: int) -> dict[str, Kind]:
+def locale_kinds(names: tuple[str, ...], characters: str, max_length: int) -> dict[str, TextKind]:
     """``local_date`` and ``local_amount`` of some locales, in ``characters`` only.
 
     Raises:
@@ -55,7 +55,7 @@ def locale_kinds(names: tuple[str, ...], characters: str, max_length: int) -> di
         draws = [_within(write, locale, characters, max_length) for locale in locales]
         for draw in draws:
             _check(draw)
-        kinds[kind] = Kind(draw=_one_of(draws), weight=1.0, characters=characters)
+        kinds[kind] = TextKind(draw=_one_of(draws), weight=1.0, characters=characters)
     return kinds
 
 

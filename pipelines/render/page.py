@@ -17,7 +17,7 @@ import numpy as np
 
 from pipelines.render.fonts import Font
 from pipelines.render.geometry import Box, Sides
-from pipelines.render.glyphs import Line, Mask, Setting, paste, set_line
+from pipelines.render.glyphs import GlyphLine, Mask, Setting, paste, set_line
 from pipelines.render.style import StyleConfig
 
 _SMALLEST_DRAWN_PX = 16
@@ -30,7 +30,7 @@ _RULE_EM = (0.02, 0.08)
 
 
 @dataclass(frozen=True)
-class Page:
+class InkPage:
     """Coverage of all ink, with the place of the text that counts."""
 
     mask_HW: Mask
@@ -43,7 +43,7 @@ class Page:
 
 def compose(
     text: str, font: Font, em_px: float, dice: Random, style: StyleConfig, others: Sequence[str]
-) -> Page:
+) -> InkPage:
     """``text`` and pieces of ``others`` around it, drawn at the next of few sizes above ``em_px``.
 
     Few sizes, so that most glyphs were drawn before.
@@ -68,7 +68,7 @@ def compose(
             most[side] = gap + dice.random() * style.peek_em if side % 2 == 0 else math.inf
     if dice.random() < style.rule_share:
         _rule(mask_HW, box, size, dice)
-    return Page(mask_HW, box, size, (most[0], most[1], most[2], most[3]))
+    return InkPage(mask_HW, box, size, (most[0], most[1], most[2], most[3]))
 
 
 def drawn_size(em_px: float) -> int:
@@ -91,7 +91,7 @@ def _setting(text: str, size: int, dice: Random, style: StyleConfig) -> Setting:
     )
 
 
-def _place(other: Line, side: int, box: Box, gap_px: float, dice: Random) -> tuple[int, int]:
+def _place(other: GlyphLine, side: int, box: Box, gap_px: float, dice: Random) -> tuple[int, int]:
     """Where another line's pen starts: x, and y less the text's own."""
     left, _, right, _ = other.box
     if side == 0:

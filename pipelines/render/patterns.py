@@ -18,7 +18,7 @@ from rstr import Rstr
 from crnn.errors import DataError
 from crnn.files import storage
 from crnn.text.charset import normalise, shown
-from pipelines.render.texts import Kind
+from pipelines.render.texts import TextKind
 
 _TRIES = 500
 _CHECKS = 20
@@ -67,7 +67,7 @@ def _pattern(line: str, where: str) -> Pattern:
 
 
 @lru_cache(maxsize=8)
-def patterns_kind(patterns: tuple[Pattern, ...], characters: str, max_length: int) -> Kind:
+def patterns_kind(patterns: tuple[Pattern, ...], characters: str, max_length: int) -> TextKind:
     """A kind that draws texts of ``patterns`` in ``characters`` only.
 
     Raises:
@@ -83,7 +83,7 @@ def patterns_kind(patterns: tuple[Pattern, ...], characters: str, max_length: in
         dice = random.Random(int(rng.integers(2**63)))
         return dice.choices(drawers, weights)[0].draw(dice)
 
-    return Kind(draw=draw, weight=1.0, characters=characters)
+    return TextKind(draw=draw, weight=1.0, characters=characters)
 
 
 class _Drawer:

@@ -36,7 +36,7 @@ from pipelines.render.draw import draw
 from pipelines.render.fields import Pixels
 from pipelines.render.fonts import Font, held_out_families, here, select_fonts
 from pipelines.render.photos import list_photos, load_photo
-from pipelines.render.texts import Kind, TextSplit, draw_text
+from pipelines.render.texts import TextKind, TextSplit, draw_text
 from pipelines.shards import Manifest, Part, Sample, ShardWriter, finish
 
 __all__ = [
@@ -163,7 +163,7 @@ class _Block:
 def _open_block(
     config: RenderConfig,
     number: int,
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, TextKind],
     faces: Faces,
     photos: Sequence[str],
 ) -> _Block:
@@ -183,7 +183,7 @@ def _open_block(
 
 
 def _text_and_font(
-    rng: Generator, kinds: Mapping[str, Kind], fonts: Sequence[Font], split: TextSplit
+    rng: Generator, kinds: Mapping[str, TextKind], fonts: Sequence[Font], split: TextSplit
 ) -> tuple[str, Font]:
     """A text and a face that has a glyph for each of its characters."""
     for _ in range(_TEXT_TRIES):

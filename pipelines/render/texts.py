@@ -35,7 +35,7 @@ _COUNTRIES = ("DE", "FR", "IT", "NO", "PT", "GB", "ES", "RO", "FI", "SI", "CH", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class TextKind:
     """A way to draw texts: the function, its usual weight, and all characters it may use."""
 
     draw: DrawText
@@ -176,22 +176,22 @@ def word(rng: Generator) -> str:
     return pick_chars(rng, _CAPITALS, int(rng.integers(3, 9)))
 
 
-KINDS: dict[str, Kind] = {
-    "digits": Kind(draw=digits, weight=3.0, characters=DIGITS),
-    "date": Kind(draw=date, weight=2.0, characters=DIGITS + "-./"),
-    "time": Kind(draw=time, weight=0.7, characters=DIGITS + ":AMP"),
-    "amount": Kind(
+KINDS: dict[str, TextKind] = {
+    "digits": TextKind(draw=digits, weight=3.0, characters=DIGITS),
+    "date": TextKind(draw=date, weight=2.0, characters=DIGITS + "-./"),
+    "time": TextKind(draw=time, weight=0.7, characters=DIGITS + ":AMP"),
+    "amount": TextKind(
         draw=amount, weight=2.0, characters=DIGITS + "$€.,-" + "".join(set("".join(_CURRENCIES)))
     ),
-    "code": Kind(draw=code, weight=2.0, characters=DIGITS + _CAPITALS + "-/.:"),
-    "invoice": Kind(draw=invoice, weight=1.0, characters=DIGITS + _CAPITALS + "-/:"),
-    "account": Kind(draw=account, weight=0.5, characters=DIGITS + _CAPITALS),
-    "plate": Kind(draw=plate, weight=0.8, characters=DIGITS + _CAPITALS + "-"),
-    "word": Kind(draw=word, weight=0.5, characters=_CAPITALS),
+    "code": TextKind(draw=code, weight=2.0, characters=DIGITS + _CAPITALS + "-/.:"),
+    "invoice": TextKind(draw=invoice, weight=1.0, characters=DIGITS + _CAPITALS + "-/:"),
+    "account": TextKind(draw=account, weight=0.5, characters=DIGITS + _CAPITALS),
+    "plate": TextKind(draw=plate, weight=0.8, characters=DIGITS + _CAPITALS + "-"),
+    "word": TextKind(draw=word, weight=0.5, characters=_CAPITALS),
 }
 
 
-def chars_kind(characters: str, *, min_length: int = 2, max_length: int = MAX_LENGTH) -> Kind:
+def chars_kind(characters: str, *, min_length: int = 2, max_length: int = MAX_LENGTH) -> TextKind:
     """Uniform random strings over ``characters``, for charsets that no other kind knows.
 
     A space is never first, last or doubled: at a picture's edge it would be invisible.
@@ -211,10 +211,10 @@ def chars_kind(characters: str, *, min_length: int = 2, max_length: int = MAX_LE
                 text[i] = visible[int(rng.integers(len(visible)))]
         return normalise("".join(text))
 
-    return Kind(draw=draw, weight=1.0, characters=characters)
+    return TextKind(draw=draw, weight=1.0, characters=characters)
 
 
-def words_kind(words: Sequence[str]) -> Kind:
+def words_kind(words: Sequence[str]) -> TextKind:
     """Words of a list, each as likely; the texts are stripped and in NFC, empty ones dropped.
 
     Raises:
@@ -223,7 +223,7 @@ def words_kind(words: Sequence[str]) -> Kind:
     kept = tuple(dict.fromkeys(w for w in (normalise(word.strip()) for word in words) if w))
     if not kept:
         raise DataError("the word list has no words; expected one word a line")
-    return Kind(
+    return TextKind(
         draw=lambda rng: kept[int(rng.integers(len(kept)))],
         weight=1.0,
         characters="".join(sorted(set("".join(kept)))),
@@ -232,7 +232,7 @@ def words_kind(words: Sequence[str]) -> Kind:
 
 def kinds_for(
     characters: str = CHARSETS["codes"], *, min_length: int = 2, max_length: int = MAX_LENGTH
-) -> dict[str, Kind]:
+) -> dict[str, TextKind]:
     """The registered kinds that use only ``characters``, by name.
 
     Where these leave a character out, random strings (``chars``) of the given lengths are added,
@@ -247,7 +247,7 @@ def kinds_for(
     return kinds
 
 
-def draw_text(rng: Generator, kinds: Mapping[str, Kind], *, split: TextSplit) -> str:
+def draw_text(rng: Generator, kinds: Mapping[str, TextKind], *, split: TextSplit) -> str:
     """One text of ``split``: a kind is drawn by weight, then texts of it until one belongs there.
 
     Raises:
@@ -264,7 +264,7 @@ def draw_text(rng: Generator, kinds: Mapping[str, Kind], *, split: TextSplit) ->
     )
 
 
-def weighted(kinds: Mapping[str, Kind], weights: Mapping[str, float]) -> dict[str, Kind]:
+def weighted(kinds: Mapping[str, TextKind], weights: Mapping[str, float]) -> dict[str, TextKind]:
     """Only those of ``kinds`` that ``weights`` names, with these weights instead of their own.
 
     Raises:
@@ -278,7 +278,7 @@ def weighted(kinds: Mapping[str, Kind], weights: Mapping[str, float]) -> dict[st
     return {name: replace(kinds[name], weight=weight) for name, weight in weights.items()}
 
 
-def _pick_weighted(rng: Generator, kinds: Mapping[str, Kind]) -> str:
+def _pick_weighted(rng: Generator, kinds: Mapping[str, TextKind]) -> str:
     point = rng.random() * sum(kind.weight for kind in kinds.values())
     for name, kind in kinds.items():
         point -= kind.weight

@@ -8,7 +8,7 @@ from rapidfuzz.distance import Levenshtein
 
 from crnn.text.charset import normalise
 from pipelines.evaluation.result import Evaluation
-from pipelines.evaluation.tally import Mistake, Problem
+from pipelines.evaluation.tally import Mistake, OutOfReach
 from pipelines.report.figures import number, percent
 from pipelines.report.markup import Markup, tag, together
 from pipelines.report.thumbnail import data_uri
@@ -96,7 +96,7 @@ def _with_marks(text: str, wrong: set[int]) -> Markup:
     return together(*(tag("mark", c) if i in wrong else c for i, c in enumerate(text)))
 
 
-def _problem_table(problems: Sequence[Problem], count: int) -> Markup:
+def _problem_table(problems: Sequence[OutOfReach], count: int) -> Markup:
     rows = [
         tag("tr", tag("td", f"{p.set} · {p.id}", class_="name"),
             tag("td", tag("bdi", p.label, class_="text")), tag("td", p.message, class_="name"))

@@ -21,7 +21,7 @@ from pipelines.recognition.summary import plain
 from pipelines.review.selection import Row, Selection
 
 if TYPE_CHECKING:
-    from pipelines.review.page import Item
+    from pipelines.review.page import ReviewItem
 
 TASKS_NAME, SETUP_NAME = "tasks.json", "labeling.xml"
 LINES = "lines"
@@ -69,7 +69,7 @@ def setup_of(*, whole_pages: bool) -> str:
     )
 
 
-def tasks_of(items: Sequence[Item], pictures_at: str) -> str:
+def tasks_of(items: Sequence[ReviewItem], pictures_at: str) -> str:
     """The tasks as JSON.
 
     Args:
@@ -80,7 +80,7 @@ def tasks_of(items: Sequence[Item], pictures_at: str) -> str:
     return json.dumps(tasks, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def _task(item: Item, pictures_at: str) -> dict[str, Any]:
+def _task(item: ReviewItem, pictures_at: str) -> dict[str, Any]:
     row = item.row
     data = {_IMAGE: f"{pictures_at}{quote(item.name)}", "uri": row["uri"]}
     data |= {"page": row["page"]} if row.get("page") else {}

@@ -34,7 +34,7 @@ _KEYS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
+class ReviewItem:
     """A picture to review."""
 
     row: Row
@@ -56,7 +56,12 @@ class Lost:
 
 
 def page(
-    items: Sequence[Item], lost: Sequence[Lost], selection: Selection, *, out_uri: str, digest: str
+    items: Sequence[ReviewItem],
+    lost: Sequence[Lost],
+    selection: Selection,
+    *,
+    out_uri: str,
+    digest: str,
 ) -> str:
     """The whole HTML document; ``digest`` tells the progress on these results from any other."""
     return document(
@@ -95,7 +100,7 @@ def _top() -> Markup:
     )
 
 
-def _heading(items: Sequence[Item], selection: Selection) -> Markup:
+def _heading(items: Sequence[ReviewItem], selection: Selection) -> Markup:
     models = sorted({str(item.row["model"])[:12] for item in items})
     note = f"of {many(selection.found, 'row')} that fit, from {number(selection.total)} in all, in "
     return together(
@@ -196,7 +201,7 @@ def _card() -> Markup:
     )  # fmt: skip
 
 
-def _data(item: Item) -> dict[str, Any]:
+def _data(item: ReviewItem) -> dict[str, Any]:
     """A picture as the script takes it."""
     row, other = item.row, item.row.get("other")
     text = row["text"] or ""

@@ -26,7 +26,7 @@ BytesOf = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class ShownPicture:
     """A picture as it is kept and shown."""
 
     name: str
@@ -39,7 +39,7 @@ class Shown:
     """Width and height, upright, px."""
 
 
-def fetch(row: dict[str, Any], bytes_of: BytesOf) -> Shown:
+def fetch(row: dict[str, Any], bytes_of: BytesOf) -> ShownPicture:
     """The picture of a row of the results; of whole pages ``bytes_of`` gives the row's page.
 
     Raises:
@@ -54,7 +54,7 @@ def fetch(row: dict[str, Any], bytes_of: BytesOf) -> Shown:
     else:
         image = cut_out(image, tuple(row["region"]))
         data, suffix = _png(image), "png"
-    return Shown(
+    return ShownPicture(
         name=f"{name_of(row)}.{suffix}",
         data=data,
         small=thumbnail(image, most_px=SHOWN_PX, most_bytes=SHOWN_BYTES),

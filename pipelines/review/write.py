@@ -25,8 +25,8 @@ from pipelines.review.label_studio import (
     setup_of,
     tasks_of,
 )
-from pipelines.review.page import Item, Lost, page
-from pipelines.review.pictures import BytesOf, Shown, fetch
+from pipelines.review.page import Lost, ReviewItem, page
+from pipelines.review.pictures import BytesOf, ShownPicture, fetch
 from pipelines.review.selection import Row, Selection
 
 HTML_NAME = "review.html"
@@ -50,7 +50,7 @@ class Review:
     """What lies in the folder now."""
 
     page_uri: str
-    items: list[Item] = field(default_factory=list)
+    items: list[ReviewItem] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
 
 
@@ -96,21 +96,21 @@ def write(
     return review
 
 
-def _fetched(selection: Selection, out_uri: str, bytes_of: BytesOf) -> Iterator[Item | Lost]:
+def _fetched(selection: Selection, out_uri: str, bytes_of: BytesOf) -> Iterator[ReviewItem | Lost]:
     """In the order of the rows; some are fetched at a time, only small copies are kept.
 
     A file that several of these rows are of is fetched once, and each of its pages drawn once.
     """
 
-    def one(row: Row, bytes_of: BytesOf) -> Item | Lost:
+    def one(row: Row, bytes_of: BytesOf) -> ReviewItem | Lost:
         try:
             shown = fetch(row, bytes_of)
         except PictureError as error:
             return Lost(row=row, code=error.reason, message=str(error))
         _keep(shown, out_uri)
-        return Item(row=row, name=shown.name, small=shown.small, size=shown.size)
+        return ReviewItem(row=row, name=shown.name, small=shown.small, size=shown.size)
 
-    def of_file(rows: list[Row]) -> list[Item | Lost]:
+    def of_file(rows: list[Row]) -> list[ReviewItem | Lost]:
         held = lru_cache(maxsize=1)(bytes_of)
         drawn = lru_cache(maxsize=1)(lambda page, uri: pages.picture(held(uri), page))
         return [one(row, partial(drawn, row["page"]) if row.get("page") else held) for row in rows]
@@ -138,7 +138,7 @@ def _pictures_at(out_uri: str) -> str:
     return f"{storage.split_options(storage.join(out_uri, IMAGES_FOLDER))[0]}/"
 
 
-def _keep(shown: Shown, out_uri: str) -> None:
+def _keep(shown: ShownPicture, out_uri: str) -> None:
     storage.write_bytes(storage.join(out_uri, IMAGES_FOLDER, shown.name), shown.data)
 
 

@@ -23,7 +23,7 @@ Line = tuple[int, str, str]
 IsRow = Callable[[list[str]], bool]
 
 
-class Record(NamedTuple):
+class DelimitedRow(NamedTuple):
     """One row of a delimited text."""
 
     line: int
@@ -39,7 +39,7 @@ class Record(NamedTuple):
 
 def records(
     lines: Iterable[Line], delimiter: str, is_row: IsRow, *, with_quotes: bool = True
-) -> Iterator[Record]:
+) -> Iterator[DelimitedRow]:
     """A record for each line, or for several that one field in quotes holds together.
 
     Args:
@@ -53,13 +53,13 @@ def records(
     while pending or (pending := deque(_take(source, 1))):
         number, line, complaint = pending.popleft()
         if complaint:
-            yield Record(number, [], complaint=complaint, text=line)
+            yield DelimitedRow(number, [], complaint=complaint, text=line)
         elif number in spoiled:
             message = f"the quote that opens on line {spoiled.pop(number)} closes here"
-            yield Record(number, [], complaint=message, text=line)
+            yield DelimitedRow(number, [], complaint=message, text=line)
         elif '"' not in line or not with_quotes:
             fields = line.split(delimiter)
-            yield Record(number, fields, (False,) * len(fields), text=line)
+            yield DelimitedRow(number, fields, (False,) * len(fields), text=line)
         else:
             record, used, end = _quoted(number, line, pending, source, delimiter, is_row)
             for _ in range(used):
@@ -96,7 +96,7 @@ def _quoted(
     source: Iterator[Line],
     delimiter: str,
     is_row: IsRow,
-) -> tuple[Record, int, int]:
+) -> tuple[DelimitedRow, int, int]:
     """The record that begins with a line with quotes; how many more lines it takes; and the line
     that is spoiled by it."""
     held = [line]
@@ -117,13 +117,13 @@ def _quoted(
         if len(held) > 1 and (any(rows[1:-1]) or (rows[0] and rows[-1])):
             end = pending[len(held) - 2][0]
             message = f"a quote opens here and closes on line {end}, with rows between"
-            return Record(number, [], complaint=message, text=line), 0, end
-        return Record(number, fields, quoted, text=text), len(held) - 1, 0
+            return DelimitedRow(number, [], complaint=message, text=line), 0, end
+        return DelimitedRow(number, fields, quoted, text=text), len(held) - 1, 0
     message = (
         f"a quote opens a field and doesn't close at its end: {line[:80]!r}; write quotes within "
         "a field in quotes twice"
     )
-    return Record(number, [], complaint=message, text=line), 0, 0
+    return DelimitedRow(number, [], complaint=message, text=line), 0, 0
 
 
 def _split(text: str, delimiter: str) -> tuple[list[str], tuple[bool, ...]]:

@@ -21,7 +21,7 @@ from pipelines.sources.columns import (
     columns_in,
     row_item,
 )
-from pipelines.sources.delimited import NAMED_DELIMITER, Record, records, split
+from pipelines.sources.delimited import NAMED_DELIMITER, DelimitedRow, records, split
 from pipelines.sources.files import may_be_there, readable_of, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.item import Item, ListedPaths, unusable
@@ -212,7 +212,7 @@ def _table_columns(
     raise errors[split_at[0] if split_at else 0]
 
 
-def _width_complaint(record: Record, width: int, delimiter: str) -> str:
+def _width_complaint(record: DelimitedRow, width: int, delimiter: str) -> str:
     """Why a row isn't as wide as the header says; empty where it is."""
     found = len(record.fields)
     if found == width:

@@ -37,7 +37,7 @@ _LONG = 3.0
 """Length over height."""
 
 
-class Word(NamedTuple):
+class LabelledWord(NamedTuple):
     """One word of a ground-truth file."""
 
     line: int
@@ -47,7 +47,7 @@ class Word(NamedTuple):
     """What is wrong with the line; then it has neither points nor text."""
 
 
-def words(content: str) -> list[Word]:
+def words(content: str) -> list[LabelledWord]:
     """The words of one file, in any of the usual ways to write them.
 
     ``x0,y0,…,x3,y3,text`` (ICDAR 2015), ``x0 y0 x1 y1 "text"`` with spaces or commas (ICDAR 2013),
@@ -120,7 +120,7 @@ def _entries(content: str) -> Iterator[tuple[int, str]]:
         yield start, held
 
 
-def _word(number: int, line: str, are_polygons: bool) -> Word:
+def _word(number: int, line: str, are_polygons: bool) -> LabelledWord:
     if line.lstrip().startswith("x:"):
         return _total_text(number, line)
     fields, leading = _leading(line)
@@ -135,11 +135,11 @@ def _word(number: int, line: str, are_polygons: bool) -> Word:
         fields, text = _box_with_spaces(line)
         corners = _BOX
     if len(fields) < corners:
-        return Word(number, (), "", f"expected corners and a text, found {line[:80]!r}")
+        return LabelledWord(number, (), "", f"expected corners and a text, found {line[:80]!r}")
     points = tuple(float(field) for field in fields[:corners])
     if not all(map(math.isfinite, points)):
-        return Word(number, (), "", f"a corner isn't a finite number in {line[:80]!r}")
-    return Word(number, points, unquoted(text))
+        return LabelledWord(number, (), "", f"a corner isn't a finite number in {line[:80]!r}")
+    return LabelledWord(number, points, unquoted(text))
 
 
 def _leading(line: str) -> tuple[list[str], int]:
@@ -170,15 +170,19 @@ def _box_with_spaces(line: str) -> tuple[list[str], str]:
     return (fields[:_BOX], fields[_BOX]) if len(fields) > _BOX and numbers else ([], "")
 
 
-def _total_text(number: int, line: str) -> Word:
+def _total_text(number: int, line: str) -> LabelledWord:
     match = _TOTAL_TEXT.fullmatch(line.strip())
     if match is None:
-        return Word(number, (), "", f"expected Total-Text's x, y, ornt, transcriptions: {line!r}")
+        return LabelledWord(
+            number, (), "", f"expected Total-Text's x, y, ornt, transcriptions: {line!r}"
+        )
     xs, ys = (NUMBER.findall(match[axis]) for axis in "xy")
     if len(xs) != len(ys) or len(xs) < 3:
-        return Word(number, (), "", f"{len(xs)} x and {len(ys)} y; expected three or more of each")
+        return LabelledWord(
+            number, (), "", f"{len(xs)} x and {len(ys)} y; expected three or more of each"
+        )
     points = tuple(float(value) for pair in zip(xs, ys, strict=True) for value in pair)
-    return Word(number, points, _literal(match["text"].strip()))
+    return LabelledWord(number, points, _literal(match["text"].strip()))
 
 
 def _literal(text: str) -> str:

@@ -16,7 +16,7 @@ from pipelines.sources.files import head_of, may_be_there, whole_files
 from pipelines.sources.format import Folder, Format, Lacks, Opened, SourceOptions
 from pipelines.sources.icdar import UNREADABLE
 from pipelines.sources.item import Item, Place, unusable
-from pipelines.sources.polygons import Word, corners_of, words
+from pipelines.sources.polygons import LabelledWord, corners_of, words
 from pipelines.sources.walk import closed_below, folders_below
 from pipelines.stores import is_picture_name, names_in
 
@@ -58,7 +58,7 @@ def _has_words(uri: str, path: str, names: Sequence[str]) -> bool:
     return False
 
 
-def _words(address: str) -> tuple[list[Word], str]:
+def _words(address: str) -> tuple[list[LabelledWord], str]:
     """Words of a ground-truth file; and why there are none."""
     try:
         data = storage.read_bytes(address, most=_MAX_LIST_BYTES)
@@ -89,10 +89,10 @@ def _items(source: Opened) -> Iterator[Item]:
 
 def _read_ahead(
     source: Opened, folder: str, partners: _Partners
-) -> Iterator[tuple[str, list[Word], str, str]]:
+) -> Iterator[tuple[str, list[LabelledWord], str, str]]:
     """Path, words, complaint and picture of each ground-truth file of a folder, in order."""
 
-    def read(path: str) -> tuple[str, list[Word], str, str]:
+    def read(path: str) -> tuple[str, list[LabelledWord], str, str]:
         found, complaint = _words(source.address(path))
         return path, found, complaint, partners.of(path)
 
@@ -126,7 +126,7 @@ class _Partners:
         return ""
 
 
-def _item(path: str, word: Word, picture: str) -> Item:
+def _item(path: str, word: LabelledWord, picture: str) -> Item:
     where = f"{path}:{word.line}"
     if word.complaint:
         return unusable(where, "bad_line", word.complaint)

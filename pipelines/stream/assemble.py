@@ -22,7 +22,7 @@ from crnn.text.charset import Charset
 from pipelines.augment import AugmentConfig, augment_batch
 from pipelines.holdout import is_held_out, split_keys
 from pipelines.shards import read_row_group
-from pipelines.stream.plan import READY_BATCH_PIXELS, Chunk, Source
+from pipelines.stream.plan import READY_BATCH_PIXELS, Chunk, StreamSource
 from pipelines.trainable import Room, judged
 
 _ORDER_SALT = 0x0DE5
@@ -33,7 +33,7 @@ _SAMPLE_SALT = 0xA06
 class StreamConfig:
     """What turns a chunk into ready batches; the same config, the same batches."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[StreamSource, ...]
     charset: Charset
     picture: PictureContract
     time_steps: tuple[tuple[int, int], ...]

@@ -19,7 +19,7 @@ from ray.data import DataContext, ExecutionResources
 from pipelines.shards import Manifest, load_manifest
 from pipelines.stream.assemble import StreamConfig, assemble_chunk
 from pipelines.stream.cursor import Cursor
-from pipelines.stream.plan import Chunk, Source, epoch_chunks
+from pipelines.stream.plan import Chunk, StreamSource, epoch_chunks
 from pipelines.stream.rows import Delivery, deliveries, to_row
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Calm:
         """Nothing to do."""
 
 
-def load_source(uri: str, weight: float | None = None) -> tuple[Source, Manifest]:
+def load_source(uri: str, weight: float | None = None) -> tuple[StreamSource, Manifest]:
     """A prepared set as a source of the stream.
 
     Raises:
@@ -67,7 +67,7 @@ def load_source(uri: str, weight: float | None = None) -> tuple[Source, Manifest
         for entry in manifest.shards
         for index, rows in enumerate(entry.row_groups)
     )
-    return Source(uri=uri, groups=groups, weight=weight), manifest
+    return StreamSource(uri=uri, groups=groups, weight=weight), manifest
 
 
 def work_left(config: StreamConfig, cursor: Cursor, epochs: int) -> list[tuple[Chunk, int]]:

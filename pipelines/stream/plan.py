@@ -21,7 +21,7 @@ _PLAN_SALT = 0x5EED
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class StreamSource:
     """A prepared set and its share of the mix."""
 
     uri: str
@@ -39,7 +39,7 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
+class RowGroup:
     """One row group of one source."""
 
     source: int
@@ -54,17 +54,17 @@ class Chunk:
 
     epoch: int
     index: int
-    pieces: tuple[Piece, ...]
+    pieces: tuple[RowGroup, ...]
 
 
-def epoch_rows(sources: Sequence[Source]) -> int:
+def epoch_rows(sources: Sequence[StreamSource]) -> int:
     """Samples in an epoch, weights or none."""
     return sum(s.rows if s.rows_an_epoch is None else s.rows_an_epoch for s in sources)
 
 
 @lru_cache(maxsize=4)
 def epoch_chunks(
-    sources: tuple[Source, ...], *, seed: int | None, epoch: int, chunk_rows: int = CHUNK_ROWS
+    sources: tuple[StreamSource, ...], *, seed: int | None, epoch: int, chunk_rows: int = CHUNK_ROWS
 ) -> tuple[Chunk, ...]:
     """The chunks of one epoch in reading order; ``seed=None`` keeps the manifest's order.
 
@@ -73,7 +73,7 @@ def epoch_chunks(
     """
     pieces = _interleave([_drawn(sources, i, seed, epoch) for i in range(len(sources))])
     chunks: list[Chunk] = []
-    pending: list[Piece] = []
+    pending: list[RowGroup] = []
     for piece in pieces:
         pending.append(piece)
         if sum(p.rows for p in pending) >= chunk_rows:
@@ -84,7 +84,9 @@ def epoch_chunks(
     return tuple(chunks)
 
 
-def _drawn(sources: Sequence[Source], which: int, seed: int | None, epoch: int) -> list[Piece]:
+def _drawn(
+    sources: Sequence[StreamSource], which: int, seed: int | None, epoch: int
+) -> list[RowGroup]:
     """The pieces that one source gives to an epoch."""
     own = sources[which].rows_an_epoch
     if own is not None:
@@ -101,8 +103,8 @@ def _drawn(sources: Sequence[Source], which: int, seed: int | None, epoch: int) 
 
 
 def _window(
-    source: Source, which: int, seed: int | None, first_row: float, end_row: float
-) -> Iterator[Piece]:
+    source: StreamSource, which: int, seed: int | None, first_row: float, end_row: float
+) -> Iterator[RowGroup]:
     """Pieces of the endless sequence whose first row lies in ``[first_row, end_row)``."""
     if source.rows == 0 or end_row <= first_row:
         return
@@ -116,18 +118,18 @@ def _window(
         number += 1
 
 
-def _pass(source: Source, which: int, seed: int | None, number: int) -> list[Piece]:
+def _pass(source: StreamSource, which: int, seed: int | None, number: int) -> list[RowGroup]:
     """Every row group of a source once, in the order of its pass ``number``."""
     order = np.arange(len(source.groups))
     if seed is not None:
         order = np.random.default_rng([_PLAN_SALT, seed, which, number]).permutation(order)
     return [
-        Piece(source=which, shard=shard, row_group=group, rows=rows)
+        RowGroup(source=which, shard=shard, row_group=group, rows=rows)
         for shard, group, rows in (source.groups[i] for i in order)
     ]
 
 
-def _interleave(drawn: Sequence[Sequence[Piece]]) -> list[Piece]:
+def _interleave(drawn: Sequence[Sequence[RowGroup]]) -> list[RowGroup]:
     """Sources merged evenly: each piece at its relative place in its own sequence."""
     placed = [
         ((position + 0.5) / len(pieces), which, piece)

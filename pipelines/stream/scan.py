@@ -15,7 +15,7 @@ from crnn.text.order import backwards
 from pipelines.holdout import split_keys
 from pipelines.shards import read_row_group
 from pipelines.stream.assemble import Label, Refusal, StreamConfig, inspect_label
-from pipelines.stream.plan import Piece
+from pipelines.stream.plan import RowGroup
 from pipelines.trainable import UNKNOWN
 
 _COLUMNS = ("id", "text", "width", "height")
@@ -60,7 +60,7 @@ class Scan:
 def scan_labels(config: StreamConfig, *, num_cpus: float = 1.0) -> Scan:
     """Every label of every source, once."""
     pieces = [
-        Piece(source=which, shard=shard, row_group=group, rows=rows)
+        RowGroup(source=which, shard=shard, row_group=group, rows=rows)
         for which, source in enumerate(config.sources)
         for shard, group, rows in source.groups
     ]
@@ -74,8 +74,8 @@ def scan_labels(config: StreamConfig, *, num_cpus: float = 1.0) -> Scan:
     return total
 
 
-def _parts(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
-    part: list[Piece] = []
+def _parts(pieces: Sequence[RowGroup]) -> Iterator[list[RowGroup]]:
+    part: list[RowGroup] = []
     for piece in pieces:
         part.append(piece)
         if sum(p.rows for p in part) >= _TASK_ROWS:
@@ -85,7 +85,7 @@ def _parts(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
         yield part
 
 
-def _scan_pieces(config: StreamConfig, pieces: Sequence[Piece]) -> Scan:
+def _scan_pieces(config: StreamConfig, pieces: Sequence[RowGroup]) -> Scan:
     total = Scan()
     for piece in pieces:
         uri = config.sources[piece.source].uri

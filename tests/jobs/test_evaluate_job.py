@@ -15,7 +15,7 @@ from jobs.evaluate import default_out
 from pipelines.at_work import at_work
 from pipelines.evaluation import plan_evaluation
 from pipelines.evaluation.parts import Parts
-from pipelines.evaluation.reader import Outcome
+from pipelines.evaluation.reader import PieceOutcome
 from pipelines.set_names import set_names
 from tests.jobs.runs import (
     PROJECT,
@@ -107,7 +107,7 @@ def test_an_evaluation_that_was_interrupted_goes_on_in_its_folder(
     whole = Parts.write
     left = iter(range(3))
 
-    def interrupted(self: Parts, outcome: Outcome) -> None:
+    def interrupted(self: Parts, outcome: PieceOutcome) -> None:
         whole(self, outcome)
         if next(left, None) is None:
             raise KeyboardInterrupt

@@ -14,7 +14,7 @@ from jobs.training import replay
 from jobs.training.data import choose_charset
 from jobs.training.settings import TrainSettings, differences
 from pipelines.render.config import RenderConfig
-from pipelines.stream.plan import Source
+from pipelines.stream.plan import StreamSource
 
 OLD = Charset(CHARSETS["ascii_space"])
 
@@ -64,8 +64,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, RenderConfig]:
         configs["/".join(uri.rsplit("-", 2)[-2:]) if "kept" in uri else uri] = config
         return uri
 
-    def load(uri: str) -> tuple[Source, Any]:
-        return Source(uri=uri, groups=(("s", 0, 10),)), type("Manifest", (), {"digest": uri})
+    def load(uri: str) -> tuple[StreamSource, Any]:
+        return StreamSource(uri=uri, groups=(("s", 0, 10),)), type("Manifest", (), {"digest": uri})
 
     monkeypatch.setattr(replay, "_rendered", render)
     monkeypatch.setattr(replay.flow, "load_source", load)

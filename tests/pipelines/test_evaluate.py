@@ -19,12 +19,12 @@ from crnn.text.metrics import Sums, score
 from pipelines.evaluation import Evaluation, Mistake, Progress, evaluate
 from pipelines.evaluation.parts import Covered, Parts, are_begun
 from pipelines.evaluation.plan import LEAST_ROWS, Piece, behind, cut, plan_set
-from pipelines.evaluation.reader import PREDICTION_SCHEMA, Outcome
+from pipelines.evaluation.reader import PREDICTION_SCHEMA, PieceOutcome
 from pipelines.evaluation.tally import (
     EXAMPLES,
     GALLERY_SIZE,
-    Problem,
-    Tally,
+    OutOfReach,
+    ReadingTally,
     confusions,
     worst_confident,
 )
@@ -312,17 +312,17 @@ def mistake(number: int) -> Mistake:
 
 @given(st.permutations(range(60)), st.integers(1, 59))
 def test_tallies_add_up_in_any_order(order: list[int], split: int) -> None:
-    total = Tally()
+    total = ReadingTally()
     for part in (order[:split], order[split:]):
         mistakes = [mistake(number) for number in part]
-        tally = Tally(
+        tally = ReadingTally(
             sums={("s", 3): Sums(count=len(part), edits=sum(part))},
             confusions=Counter({("a", "b"): len(part)}),
             problems=Counter({("s", "r"): len(part)}),
             confident=worst_confident(mistakes),
         )
         tally.keep_examples(
-            Problem(set="s", id=str(number), label="", reason="r", message="") for number in part
+            OutOfReach(set="s", id=str(number), label="", reason="r", message="") for number in part
         )
         total.add(tally)
     assert total.sums == {("s", 3): Sums(count=60, edits=sum(range(60)))}
@@ -331,13 +331,13 @@ def test_tallies_add_up_in_any_order(order: list[int], split: int) -> None:
     assert len(total.examples) == EXAMPLES
 
 
-def outcome(*ids: str) -> Outcome:
+def outcome(*ids: str) -> PieceOutcome:
     rows = [{"set": "s", "id": one, "exact": False} for one in ids]
-    tally = Tally(problems=Counter({("s", "r"): len(ids)}))
+    tally = ReadingTally(problems=Counter({("s", "r"): len(ids)}))
     tally.sums["s", 3] += Sums(count=len(ids), similarity=0.1)
     tally.confident = [mistake(3)]
     table = pa.Table.from_pylist(rows, schema=PREDICTION_SCHEMA)
-    return Outcome(rows=len(ids) + 1, predictions=table, tally=tally, engine="torch")
+    return PieceOutcome(rows=len(ids) + 1, predictions=table, tally=tally, engine="torch")
 
 
 def test_predictions_roll_over_and_older_ones_go(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from crnn.text.metrics import Sums
 from jobs.training.losses import in_words
 from pipelines.evaluation.losses import losses
-from pipelines.evaluation.tally import Tally
+from pipelines.evaluation.tally import ReadingTally
 from pipelines.report.page import page
 from tests.pipelines.test_report import Outline, evaluation
 
@@ -20,8 +20,10 @@ def test_sets_and_characters_say_what_was_lost() -> None:
     name = next(iter(base.sets))
     sets = {name: base.sets[name]}
 
-    def read(right: int, wrong: dict[tuple[str, str], int]) -> Tally:
-        return Tally(sums={(name, 2): Sums(count=40, exact=right)}, confusions=Counter(wrong))
+    def read(right: int, wrong: dict[tuple[str, str], int]) -> ReadingTally:
+        return ReadingTally(
+            sums={(name, 2): Sums(count=40, exact=right)}, confusions=Counter(wrong)
+        )
 
     before = replace(base, sets=sets, tally=read(30, {("a", "o"): 10, ("", "x"): 3}))
     after = replace(

@@ -20,8 +20,8 @@ from crnn.bundle.calibration import Calibration
 from crnn.files import storage
 from crnn.text.metrics import Sums
 from jobs.evaluate import describe
-from pipelines.evaluation import Evaluation, Mistake, Problem, SetInfo
-from pipelines.evaluation.tally import Tally
+from pipelines.evaluation import Evaluation, Mistake, OutOfReach, SetInfo
+from pipelines.evaluation.tally import ReadingTally
 from pipelines.report import HTML_NAME, JSON_NAME, write_report
 from pipelines.report.charts import histogram
 from pipelines.report.document import document
@@ -82,7 +82,7 @@ def mistake(number: int, label: str = "book", text: str = "bok") -> Mistake:
 def evaluation(*, lengths: int = 3) -> Evaluation:
     rng = np.random.default_rng(0)
     confidences = rng.random(200)
-    tally = Tally(
+    tally = ReadingTally(
         sums={
             (name, length): Sums(
                 count=10,
@@ -101,7 +101,7 @@ def evaluation(*, lengths: int = 3) -> Evaluation:
         confusions=Counter({("<", "&"): 9, (" ", ""): 3, ("", "\n"): 2, ("0", "O"): 5}),
         problems=Counter({(EVIL, "undecodable"): 2}),
         examples=[
-            Problem(set=EVIL, id="x", label=EVIL, reason="undecodable", message=f"why {EVIL}")
+            OutOfReach(set=EVIL, id="x", label=EVIL, reason="undecodable", message=f"why {EVIL}")
         ],
         confident=[mistake(1, label=EVIL), mistake(2)],
         distant=[mistake(3)],
@@ -170,7 +170,7 @@ def test_an_evaluation_without_readings_has_a_page() -> None:
     empty = Evaluation(
         **{
             **vars(subject),
-            "tally": Tally(sums={("plain", 0): Sums(count=1)}),
+            "tally": ReadingTally(sums={("plain", 0): Sums(count=1)}),
             "confidences": np.empty(0),
             "log_probabilities": np.empty(0),
             "correct": np.empty(0, dtype=bool),

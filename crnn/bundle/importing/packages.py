@@ -47,7 +47,7 @@ class Package:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundGraph:
     """A graph to import, from a file or a package."""
 
     data: bytes
@@ -140,7 +140,7 @@ REFUSED = {
 """Packages that are asked for and can't be imported, and why."""
 
 
-def find(source: str) -> Found:
+def find(source: str) -> FoundGraph:
     """The graph of a package that is installed, of its wheel (a file), or of an ONNX file.
 
     Raises:
@@ -159,7 +159,7 @@ def find(source: str) -> Found:
     from crnn.files import storage
 
     try:
-        return Found(data=storage.read_bytes(source), source=path.name)
+        return FoundGraph(data=storage.read_bytes(source), source=path.name)
     except FileNotFoundError:
         raise DataError(
             f"there is no file {source!r}; give an ONNX file, or one of the packages "
@@ -167,7 +167,7 @@ def find(source: str) -> Found:
         ) from None
 
 
-def _installed(name: str) -> Found:
+def _installed(name: str) -> FoundGraph:
     package = PACKAGES[name]
     try:
         there = distribution(name)
@@ -180,10 +180,10 @@ def _installed(name: str) -> Found:
             "ONNX file itself"
         )
     source = f"{name} {there.version}, {package.graph} ({package.made_by})"
-    return Found(data=file.read_bytes(), source=source, package=package)
+    return FoundGraph(data=file.read_bytes(), source=source, package=package)
 
 
-def _in_wheel(path: Path) -> Found:
+def _in_wheel(path: Path) -> FoundGraph:
     distribution_name, version = (*path.name.split("-"), "")[:2]
     name = distribution_name.replace("_", "-")
     package = PACKAGES.get(name)
@@ -195,4 +195,4 @@ def _in_wheel(path: Path) -> Found:
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} isn't a wheel with {package.graph}: {error}") from error
     source = f"{name} {version}, {package.graph} ({package.made_by})"
-    return Found(data=data, source=source, package=package)
+    return FoundGraph(data=data, source=source, package=package)

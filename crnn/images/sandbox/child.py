@@ -18,8 +18,8 @@ from pathlib import Path
 
 from crnn.heap import kept_heap
 from crnn.images.contract import PictureContract
-from crnn.images.sandbox.process import OUT_OF_MEMORY_STATUS, PROGRESS, Limits, Orders
-from crnn.images.sandbox.wire import Reply, ReplyReader, Request, pack_requests
+from crnn.images.sandbox.process import OUT_OF_MEMORY_STATUS, PROGRESS, FileLimits, Orders
+from crnn.images.sandbox.wire import DecodeRequest, Reply, ReplyReader, pack_requests
 
 PIPE_BYTES = 1 << 20
 """Requested size each way: what a process answers while its parent is busy must fit."""
@@ -55,7 +55,7 @@ class Child:
     On Linux the process ends with the thread that started it.
     """
 
-    def __init__(self, contract: PictureContract, limits: Limits) -> None:
+    def __init__(self, contract: PictureContract, limits: FileLimits) -> None:
         progress_fd = _shared_memory_fd()
         try:
             self._progress = mmap.mmap(progress_fd, PROGRESS.size)
@@ -92,7 +92,7 @@ class Child:
         """Process id."""
         return self._process.pid
 
-    def send(self, requests: Sequence[Request], *, idle: bool) -> None:
+    def send(self, requests: Sequence[DecodeRequest], *, idle: bool) -> None:
         """Queue files for the process, which has nothing else to do if ``idle``."""
         self._outbox = memoryview(bytes(self._outbox) + pack_requests(requests))
         self._poll.register(self._stdin_fd, select.POLLOUT)

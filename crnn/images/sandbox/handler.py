@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from crnn.errors import PictureError, WorkersLostError
 from crnn.images.contract import PictureContract
 from crnn.images.sandbox.child import Child, ChildLostError, Ending
-from crnn.images.sandbox.process import Limits
-from crnn.images.sandbox.wire import Ready, answers
-from crnn.images.sandbox.work import BATCH_BYTES, BATCH_FILES, Task, Work
+from crnn.images.sandbox.process import FileLimits
+from crnn.images.sandbox.wire import Started, answers
+from crnn.images.sandbox.work import BATCH_BYTES, BATCH_FILES, PoolWork, Task
 
 FAILED_STARTS = 5
 """After this many processes in a row that died before they were ready, no more are started."""
@@ -25,7 +25,7 @@ TRIES = 2
 class Handler:
     """A thread's work: keep one process alive and busy, and find out what killed it."""
 
-    def __init__(self, work: Work, contract: PictureContract, limits: Limits) -> None:
+    def __init__(self, work: PoolWork, contract: PictureContract, limits: FileLimits) -> None:
         self._work, self._contract, self._limits = work, contract, limits
         self._suspect: Task | None = None
         """The file that the last process died of, perhaps; the next one takes it alone."""
@@ -154,7 +154,7 @@ class _Shift:
         """Wait until something happens or the time is up; the files that are done by then."""
         done = []
         for reply in self._child.exchange(timeout_s - self._child.quiet_s()):
-            if isinstance(reply, Ready) or not self.sent:
+            if isinstance(reply, Started) or not self.sent:
                 raise ChildLostError("it answered a request that was not sent")
             task = self.sent[0]
             if not answers(reply, task.parts[len(task.results)]):
@@ -183,7 +183,7 @@ def _await_ready(child: Child) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while (left_s := deadline - time.monotonic()) > 0:
         for reply in child.exchange(left_s):
-            if isinstance(reply, Ready):
+            if isinstance(reply, Started):
                 return
             raise ChildLostError("it answered before it was asked")
     raise ChildLostError(f"it wasn't ready within {START_TIMEOUT_S:g} s")

@@ -25,10 +25,10 @@ from crnn.images.contract import MAX_PIXELS, PictureContract, Pixels
 from crnn.images.prepare import Prepared, small_picture
 from crnn.images.region import Region
 from crnn.images.sandbox.handler import Handler
-from crnn.images.sandbox.process import Limits
+from crnn.images.sandbox.process import FileLimits
 from crnn.images.sandbox.wire import Answer, Cut, Part
-from crnn.images.sandbox.work import Task, Work
-from crnn.pages.page import Page, PageRequest
+from crnn.images.sandbox.work import PoolWork, Task
+from crnn.pages.page import PageImage, PageRequest
 
 IN_FLIGHT_BYTES = 64 << 20
 """For each process: encoded files and prepared pixels between the source and the consumer."""
@@ -96,8 +96,8 @@ class PicturePool:
         self._contract = contract
         self._picture_bytes = contract.height * contract.widths[-1] * contract.channels
         self._processes = processes
-        self._work = work = Work(processes)
-        limits = Limits(memory_bytes=memory_bytes, max_pixels=max_pixels, timeout_s=timeout_s)
+        self._work = work = PoolWork(processes)
+        limits = FileLimits(memory_bytes=memory_bytes, max_pixels=max_pixels, timeout_s=timeout_s)
         self._threads = [
             threading.Thread(
                 target=Handler(work, contract, limits).run,
@@ -200,10 +200,10 @@ class PicturePool:
 
     def open_page(
         self, data: bytes | PictureError, request: PageRequest
-    ) -> Future[list[Page | PictureError]]:
+    ) -> Future[list[PageImage | PictureError]]:
         """One page of a file (``crnn.pages.opening``), as ``submit``: a list with one entry."""
         promise = self._promised(Task(data, (request,), 0))
-        return cast("Future[list[Page | PictureError]]", promise)
+        return cast("Future[list[PageImage | PictureError]]", promise)
 
     def _promised(self, task: Task) -> Future[list[Answer]]:
         promise = task.promise = Future()

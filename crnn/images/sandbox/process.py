@@ -33,7 +33,7 @@ from crnn.images.prepare import check_pixels, prepare_upright
 from crnn.images.region import Region, cut
 from crnn.images.sandbox.wire import (
     Cut,
-    Request,
+    DecodeRequest,
     pack_failed,
     pack_page,
     pack_pixels,
@@ -63,7 +63,7 @@ Packed = tuple[bytes, memoryview]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class FileLimits:
     """What one file may take."""
 
     memory_bytes: int
@@ -79,7 +79,7 @@ class Orders:
     """What a process is told when it starts."""
 
     contract: PictureContract
-    limits: Limits
+    limits: FileLimits
     parent_pid: int
     progress_fd: int
 
@@ -93,7 +93,7 @@ class Orders:
         fields = json.loads(text)
         contract = fields.pop("contract")
         contract["widths"] = tuple(contract["widths"])
-        limits = Limits(**fields.pop("limits"))
+        limits = FileLimits(**fields.pop("limits"))
         return cls(contract=PictureContract(**contract), limits=limits, **fields)
 
 
@@ -125,7 +125,7 @@ class Answerer:
             self._flush()
             fit = fit and not self._has_grown()
 
-    def _answer(self, request: Request) -> bool:
+    def _answer(self, request: DecodeRequest) -> bool:
         """Reply for each part; whether there was memory enough."""
         self._taken_up += 1
         self._note(time.monotonic())

@@ -21,7 +21,7 @@ from crnn.errors import PictureError
 from crnn.images.contract import MAX_PIXELS, PictureContract, Pixels
 from crnn.images.prepare import Prepared
 from crnn.images.region import Region
-from crnn.pages.page import Page, PageRequest
+from crnn.pages.page import PageImage, PageRequest
 
 MAX_MESSAGE_CHARS = 1_000
 """Longest error message; decoders quote the file."""
@@ -40,7 +40,7 @@ _CHANNELS = 3
 """Channels of a page: RGB."""
 
 
-class Ready:
+class Started:
     """A process has started and waits for pictures."""
 
 
@@ -53,8 +53,8 @@ class Cut(NamedTuple):
 Part = Region | PageRequest | Cut | None
 """What is wanted of a file: pixels as they are, those of a page, or what the contract makes of a
 region or of all of the picture (None)."""
-Answer = Prepared | Page | Pixels | PictureError
-Reply = Ready | Answer
+Answer = Prepared | PageImage | Pixels | PictureError
+Reply = Started | Answer
 
 
 def answers(reply: Reply, part: Part) -> bool:
@@ -62,19 +62,19 @@ def answers(reply: Reply, part: Part) -> bool:
     if isinstance(part, Cut):
         kind: type = np.ndarray
     else:
-        kind = Page if isinstance(part, PageRequest) else Prepared
+        kind = PageImage if isinstance(part, PageRequest) else Prepared
     return isinstance(reply, (kind, PictureError))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class DecodeRequest:
     """One file to decode, and what to answer of it."""
 
     data: bytes
     parts: Sequence[Part]
 
 
-def pack_requests(requests: Sequence[Request]) -> bytes:
+def pack_requests(requests: Sequence[DecodeRequest]) -> bytes:
     """One message that ``read_requests`` reads back."""
     parts = [_COUNT.pack(len(requests))]
     for request in requests:
@@ -84,7 +84,7 @@ def pack_requests(requests: Sequence[Request]) -> bytes:
     return b"".join(parts)
 
 
-def read_requests(stream: BinaryIO) -> list[Request] | None:
+def read_requests(stream: BinaryIO) -> list[DecodeRequest] | None:
     """The next message, waiting for it; None when the other end is gone."""
     head = stream.read(_COUNT.size)
     if len(head) < _COUNT.size:
@@ -94,7 +94,7 @@ def read_requests(stream: BinaryIO) -> list[Request] | None:
         data_bytes, num_parts = _FILE.unpack(stream.read(_FILE.size))
         packed = stream.read(num_parts * _PART.size)
         parts = [_part(kind, values) for kind, *values in _PART.iter_unpack(packed)]
-        requests.append(Request(data=stream.read(data_bytes), parts=parts))
+        requests.append(DecodeRequest(data=stream.read(data_bytes), parts=parts))
     return requests
 
 
@@ -155,7 +155,7 @@ def pack_pixels(picture: Pixels) -> tuple[bytes, memoryview]:
     return head, pixels.reshape(-1).data
 
 
-def pack_page(page: Page) -> tuple[bytes, memoryview]:
+def pack_page(page: PageImage) -> tuple[bytes, memoryview]:
     """A page: what comes first, and its pixels, not copied."""
     pixels = np.ascontiguousarray(page.pixels)
     height, width, _ = pixels.shape
@@ -202,7 +202,7 @@ class ReplyReader:
 
     def _reply(self, kind: int, start: int, size: int, geometry: Sequence[int]) -> Reply:
         if kind == _READY:
-            return Ready()
+            return Started()
         if kind == _FAILED:
             text = self._buffer[start : start + size].decode("utf-8", "replace")
             reason, _, message = text.partition("\0")
@@ -229,12 +229,12 @@ class ReplyReader:
             sideways_HwC=sideways.reshape(height, side, channels) if side else None,
         )
 
-    def _page(self, start: int, size: int, geometry: Sequence[int]) -> Page:
+    def _page(self, start: int, size: int, geometry: Sequence[int]) -> PageImage:
         width, height, count, *_ = geometry
         if size != width * height * _CHANNELS:
             raise ValueError(f"{size} bytes for a page of {width}x{height} px")
         values = self._values(start, size)
-        return Page(pixels=values.reshape(height, width, _CHANNELS), count=count)
+        return PageImage(pixels=values.reshape(height, width, _CHANNELS), count=count)
 
     def _pixels(self, start: int, size: int, geometry: Sequence[int]) -> Pixels:
         width, height, channels, *_ = geometry

@@ -11,7 +11,7 @@ import numpy as np
 
 from crnn.errors import PictureError, WorkersLostError
 from crnn.images.sandbox.child import Child
-from crnn.images.sandbox.wire import Answer, Cut, Part, Request
+from crnn.images.sandbox.wire import Answer, Cut, DecodeRequest, Part
 
 BATCH_FILES = 64
 BATCH_BYTES = 512 * 1024
@@ -83,12 +83,12 @@ class Task:
         else:
             promise.set_exception(error)
 
-    def request(self) -> Request:
+    def request(self) -> DecodeRequest:
         """What is left of it to do."""
-        return Request(data=self.data, parts=self.parts[len(self.results) :])
+        return DecodeRequest(data=self.data, parts=self.parts[len(self.results) :])
 
 
-class Work:
+class PoolWork:
     """What callers and handlers share: files to do, processes that run, and whether to go on."""
 
     def __init__(self, processes: int) -> None:

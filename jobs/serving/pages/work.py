@@ -14,7 +14,7 @@ from crnn.online.pages import Document, OnlinePageRequest, OnlinePages
 from crnn.pages import DbDetector, PageRequest, detector_graph
 from jobs.serving.bodies import Held
 from jobs.serving.limits import MIB
-from jobs.serving.metrics import PAGE_LINES, PAGE_S, PAGES, Tally
+from jobs.serving.metrics import PAGE_LINES, PAGE_S, PAGES, MetricTally
 from jobs.serving.pages.settings import PagesSettings
 from jobs.serving.problems import ProblemError
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 class PageWork:
     """Reads the pages of requests. Belongs to one event loop."""
 
-    def __init__(self, detector: str, settings: PagesSettings, tally: Tally) -> None:
+    def __init__(self, detector: str, settings: PagesSettings, tally: MetricTally) -> None:
         """``detector`` as ``crnn.pages.detector_graph`` takes it; without it no page is read."""
         self.settings, self._tally = settings, tally
         self.held = Held(settings.held_mb * MIB)

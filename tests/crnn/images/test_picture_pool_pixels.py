@@ -18,7 +18,7 @@ from crnn.images.region import AT_ONCE_PIXELS, Region, cut, from_box, portions
 from crnn.images.sandbox import work as shared
 from crnn.images.sandbox.pool import Decoded, Encoded, PicturePool
 from crnn.images.sandbox.wire import Cut
-from crnn.images.sandbox.work import Task, Work
+from crnn.images.sandbox.work import PoolWork, Task
 from tests.crnn import poison
 
 BOX, ASLANT = from_box(2, 3, 17, 11), (2.0, 12.0, 10.0, 4.0, 14.0, 8.0, 6.0, 16.0)
@@ -93,7 +93,7 @@ def test_who_takes_them_slowly_makes_processes_wait_and_loses_none(
 
 
 def test_handlers_pause_while_enough_waits_and_nobody_waits_for_more() -> None:
-    work, events = Work(1), list[str]()
+    work, events = PoolWork(1), list[str]()
     task, other = (Task(b"x", (Cut(None),), 0) for _ in range(2))
     task.results.append(np.zeros(shared.WAITING_BYTES + 1, np.uint8))
     assert not work.wait_for_room()

@@ -13,9 +13,9 @@ from crnn.images.prepare import Prepared, prepare
 from crnn.images.region import from_box
 from crnn.images.sandbox.wire import (
     Cut,
-    Ready,
+    DecodeRequest,
     ReplyReader,
-    Request,
+    Started,
     answers,
     pack_failed,
     pack_page,
@@ -25,7 +25,7 @@ from crnn.images.sandbox.wire import (
     pack_requests,
     read_requests,
 )
-from crnn.pages.page import Page, PageRequest
+from crnn.pages.page import PageImage, PageRequest
 from tests.crnn.poison import noise
 
 CONTRACT = PictureContract()
@@ -34,7 +34,7 @@ CONTRACT = PictureContract()
 def test_requests_come_out_as_they_went_in() -> None:
     box, page = from_box(1, 2, 3.5, 4), PageRequest(number=7, dpi=300, most_pages=9)
     parts = [None, box, page, Cut(None), Cut(box)]
-    sent = [Request(data=b"abc", parts=parts), Request(data=b"", parts=[])]
+    sent = [DecodeRequest(data=b"abc", parts=parts), DecodeRequest(data=b"", parts=[])]
     stream = io.BytesIO(pack_requests(sent) + pack_requests([]))
     assert read_requests(stream) == sent
     assert read_requests(stream) == []
@@ -68,7 +68,7 @@ def test_replies_come_out_whole_however_they_are_cut() -> None:
     reader = ReplyReader(CONTRACT)
     replies = [reply for byte in packed for reply in reader.feed(bytes([byte]))]
     ready, found, error = replies
-    assert isinstance(ready, Ready) and isinstance(error, PictureError)
+    assert isinstance(ready, Started) and isinstance(error, PictureError)
     assert isinstance(found, Prepared) and np.array_equal(found.pixels, sent.pixels)
     assert (found.source_width_px, found.content_width_px) == (70, 75)
     assert found.source_height_px == 30 and found.sideways_HwC is None
@@ -86,9 +86,9 @@ def test_a_tall_picture_brings_itself_turned_to_its_side() -> None:
 
 def test_pages_come_out_whole_and_of_the_size_they_say() -> None:
     pixels = np.asarray(noise(9, 5))
-    packed = b"".join(pack_page(Page(pixels=pixels, count=3)))
+    packed = b"".join(pack_page(PageImage(pixels=pixels, count=3)))
     [found] = ReplyReader(CONTRACT).feed(packed)
-    assert isinstance(found, Page) and found.count == 3
+    assert isinstance(found, PageImage) and found.count == 3
     assert np.array_equal(found.pixels, pixels)
     with pytest.raises(ValueError, match="135 bytes; expected at most 120"):
         ReplyReader(CONTRACT, max_pixels=40).feed(packed)
@@ -111,8 +111,8 @@ def test_pixels_come_out_whole_and_of_the_size_they_say(mode: str) -> None:
 
 def test_a_reply_is_of_the_kind_that_was_asked_for_or_an_error() -> None:
     pixels = np.asarray(noise(9, 6))
-    prepared, page = prepare(noise(9, 6), CONTRACT), Page(pixels=pixels, count=1)
+    prepared, page = prepare(noise(9, 6), CONTRACT), PageImage(pixels=pixels, count=1)
     of_kind = {None: prepared, Cut(None): pixels, PageRequest(): page}
     for part, fitting in of_kind.items():
-        assert answers(PictureError("a", "b"), part) and not answers(Ready(), part)
+        assert answers(PictureError("a", "b"), part) and not answers(Started(), part)
         assert [reply for reply in of_kind.values() if answers(reply, part)] == [fitting]

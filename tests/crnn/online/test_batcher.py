@@ -18,7 +18,7 @@ from crnn.images.contract import PictureContract
 from crnn.images.prepare import Prepared
 from crnn.online.batcher import Batch, Batcher
 from crnn.online.places import LONGEST_RETRY_S, Places
-from crnn.online.request import Entry, Request
+from crnn.online.request import QueuedPicture, ReadRequest
 
 FOREVER_S = 1e6
 
@@ -27,9 +27,9 @@ def batch_size(width_px: int) -> int:
     return max(1, 256 // width_px)
 
 
-def request() -> Request:
-    async def make() -> Request:
-        return Request([b""], greedy, chars=True, now_s=0.0)
+def request() -> ReadRequest:
+    async def make() -> ReadRequest:
+        return ReadRequest([b""], greedy, chars=True, now_s=0.0)
 
     return asyncio.run(make())
 
@@ -38,10 +38,10 @@ SOMEBODY, NOBODY = request(), request()
 NOBODY.is_over = True
 
 
-def entry(width: int, ready_s: float, of: Request = SOMEBODY) -> Entry:
+def entry(width: int, ready_s: float, of: ReadRequest = SOMEBODY) -> QueuedPicture:
     """Width 0 is a picture that can't be read."""
     if not width:
-        return Entry(of, 0, PictureError("undecodable", "broken"), None, ready_s)
+        return QueuedPicture(of, 0, PictureError("undecodable", "broken"), None, ready_s)
     picture = Prepared(
         pixels=np.zeros((32, width, 1), dtype=np.uint8),
         content_width_px=width,
@@ -49,7 +49,7 @@ def entry(width: int, ready_s: float, of: Request = SOMEBODY) -> Entry:
         source_height_px=32,
         squeezed=False,
     )
-    return Entry(of, 0, picture, width, ready_s)
+    return QueuedPicture(of, 0, picture, width, ready_s)
 
 
 def taken(batcher: Batcher) -> Batch:

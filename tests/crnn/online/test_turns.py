@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 from crnn.images.plain import Header
 from crnn.images.prepare import Small
 from crnn.online.batcher import DECODED_AT_ONCE, LET_BEFORE, Batcher
-from crnn.online.request import Entry, Request
+from crnn.online.request import QueuedPicture, ReadRequest
 from tests.crnn.online.test_batcher import entry, request, taken
 
 WIDTH = 32
 
 
-def pictures(count: int, of: Request | None = None) -> list[Entry]:
+def pictures(count: int, of: ReadRequest | None = None) -> list[QueuedPicture]:
     """Of one request."""
     caller = of or request()
     return [replace(entry(WIDTH, 0.0, caller), index=index) for index in range(count)]
 
 
-def order(batcher: Batcher, count: int) -> list[Entry]:
-    found: list[Entry] = []
+def order(batcher: Batcher, count: int) -> list[QueuedPicture]:
+    found: list[QueuedPicture] = []
     while len(found) < count:
         found += taken(batcher).entries
     return found

@@ -13,7 +13,7 @@ from crnn.errors import PictureError
 from crnn.images.contract import PictureContract
 from crnn.images.sandbox.pool import PicturePool
 from crnn.pages.opening import open_page
-from crnn.pages.page import COUNT, Page, PageRequest
+from crnn.pages.page import COUNT, PageImage, PageRequest
 from crnn.pages.stream import pages_of
 from crnn.pages.tiff import directories
 from tests.crnn.pages import bad_pages
@@ -128,5 +128,5 @@ def test_pages_of_many_files_come_in_order_and_failures_harm_no_neighbour(
     ]  # fmt: skip
 
 
-def _told(page: Page | PictureError) -> object:
+def _told(page: PageImage | PictureError) -> object:
     return page.reason if isinstance(page, PictureError) else page.pixels.shape[:2]

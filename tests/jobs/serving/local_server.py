@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jobs.serving.app import App
 from jobs.serving.assembly import assembled
-from jobs.serving.metrics import Tally
+from jobs.serving.metrics import MetricTally
 from jobs.serving.service import Service
 from jobs.serving.settings import ServeSettings
 
@@ -52,7 +52,7 @@ class Replica:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        service = Service(self._settings, Tally())
+        service = Service(self._settings, MetricTally())
         await service.install(self._settings.bundle, "")
         self._app = assembled(service)
         await send({"type": "lifespan.startup.complete"})

@@ -19,7 +19,7 @@ from crnn.inference.doubt import Then
 from jobs.serving import shipped
 from jobs.serving.assembly import assembled
 from jobs.serving.config_file import document
-from jobs.serving.metrics import READ_BY, Tally
+from jobs.serving.metrics import READ_BY, MetricTally
 from jobs.serving.service import Service
 from jobs.serving.settings import Here, ServeSettings, from_arguments
 from tests.jobs.serving.local_server import Replica, serving
@@ -73,8 +73,8 @@ def test_each_result_says_which_bundle_read_it(settings: dict[str, Any], cascade
 
 
 def test_metrics_count_both(settings: dict[str, Any], cascade: Cascade) -> None:
-    async def counted() -> tuple[Tally, list[str]]:
-        tally = Tally()
+    async def counted() -> tuple[MetricTally, list[str]]:
+        tally = MetricTally()
         service = Service(ServeSettings(**settings), tally)
         await service.install(settings["bundle"], cascade.digest)
         assembled(service)
@@ -110,7 +110,7 @@ def test_a_bundle_that_was_changed_is_refused_and_settings_survive_their_way(
         ServeSettings(below=0.5)
 
     async def install_another() -> None:
-        service = Service(given, Tally())
+        service = Service(given, MetricTally())
         with pytest.raises(BundleError, match=f"has the digest .*, expected {'0' * 64}"):
             await service.install(settings["bundle"], "0" * 64)
 

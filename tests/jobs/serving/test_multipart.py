@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from jobs.serving.multipart import Part, parts_of
+from jobs.serving.multipart import FormPart, parts_of
 from jobs.serving.problems import ProblemError
 
 TYPE = b"multipart/form-data; boundary=b"
@@ -25,7 +25,7 @@ FILE = b'form-data; name="files"; filename="a.png"'
 def test_data_comes_through_whatever_it_is(pieces: list[list[bytes]]) -> None:
     data = [b"x" + b"".join(piece) for piece in pieces]
     assume(not any(b"\r\n--b" in one for one in data))  # a sender takes another boundary
-    expected = [Part("files", "a.png", one) for one in data]
+    expected = [FormPart("files", "a.png", one) for one in data]
     assert parts_of(form(*((FILE, one) for one in data)), TYPE, 5) == expected
 
 
@@ -41,7 +41,7 @@ def test_data_comes_through_whatever_it_is(pieces: list[list[bytes]]) -> None:
     ],
 )
 def test_names_as_clients_write_them(disposition: bytes, name: str, file_name: str) -> None:
-    assert parts_of(form((disposition, b"data")), TYPE, 1) == [Part(name, file_name, b"data")]
+    assert parts_of(form((disposition, b"data")), TYPE, 1) == [FormPart(name, file_name, b"data")]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from pipelines.comparison import (
     Comparison,
     plan_comparison,
 )
-from pipelines.comparison.flow import Part, measurer
+from pipelines.comparison.flow import MeasuredPart, measurer
 from pipelines.comparison.result import compared
 from pipelines.comparison.traits import TRAITS
 from pipelines.comparison.write import write
@@ -106,7 +106,7 @@ def test_every_sample_is_measured_or_has_a_reason(tmp_path: Path) -> None:
         (folder / name).write_bytes(flat(60, 20))
     planned = plan_comparison([prepared(tmp_path / "set", rows), str(folder)], CompareConfig())
     work = measurer(planned)
-    found: list[Part] = [
+    found: list[MeasuredPart] = [
         part
         for number, data in enumerate(planned.sets)
         for piece in pieces(data, number)

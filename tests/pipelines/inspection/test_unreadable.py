@@ -12,7 +12,7 @@ import pytest
 from crnn.errors import DataError, PictureError
 from pipelines.inspection import InspectConfig, inspect, plan_inspection
 from pipelines.inspection.inputs import DataSet, find_sets, pieces
-from pipelines.inspection.reading import PieceReader, Row
+from pipelines.inspection.reading import PieceReader, SampleRow
 from pipelines.inspection.write import write
 from tests.pipelines.inspection.planted import PLAIN, counts, noise
 from tests.unprivileged import as_nobody, open_folder
@@ -33,7 +33,7 @@ def filled(root: Path) -> Path:
 def rows_of(sets: Sequence[DataSet], reader: PieceReader) -> dict[str, str]:
     """Why there is no picture, by id; empty where there is one."""
 
-    def why(row: Row) -> str:
+    def why(row: SampleRow) -> str:
         return row.picture.reason if isinstance(row.picture, PictureError) else ""
 
     return {row.id: why(row) for piece in pieces(sets[0], 0) for row in reader.rows(piece)}

@@ -12,7 +12,7 @@ from PIL import Image
 from crnn.errors import DataError
 from crnn.files import storage
 from pipelines.output import part_address
-from pipelines.prepare import Job, PrepareConfig, Progress, begin, carry_out, prepare
+from pipelines.prepare import Preparation, PrepareConfig, Progress, begin, carry_out, prepare
 from pipelines.prepare.task import PartMaker
 from pipelines.shards import load_manifest
 from tests.pipelines.prepare.outputs import rejects_of, samples_of
@@ -22,7 +22,7 @@ WORDS = [f"word{number}" for number in range(23)]
 pytestmark = pytest.mark.usefixtures("local_ray")
 
 
-def do_parts(job: Job, numbers: Sequence[int]) -> None:
+def do_parts(job: Preparation, numbers: Sequence[int]) -> None:
     """What the tasks of these parts do, and no more: the state that a killed job leaves."""
     while not job.agenda.complete:
         job.agenda.wait()

@@ -15,7 +15,7 @@ from PIL import Image
 from crnn import Cascade, Recognizer, load_bundle
 from crnn.bundle.shipped import default_bundle
 from crnn.errors import BundleError, DataError
-from pipelines.recognition import BulkConfig, Work, page_lines, plan_work, recognize
+from pipelines.recognition import BulkConfig, BulkWork, page_lines, plan_work, recognize
 from pipelines.recognition import second as second_module
 from pipelines.recognition.reader import ChunkReader
 from pipelines.recognition.rows import PAGE_SCHEMA, RESULT_SCHEMA
@@ -61,7 +61,7 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def planned(pair: tuple[str, str, float], source: Path, out: Path, **changes: object) -> Work:
+def planned(pair: tuple[str, str, float], source: Path, out: Path, **changes: object) -> BulkWork:
     first, second, below = pair
     config = replace(BulkConfig(then=second, below=below), **changes)  # type: ignore[arg-type]
     work = plan_work(first, str(source), str(out), config)
@@ -70,7 +70,7 @@ def planned(pair: tuple[str, str, float], source: Path, out: Path, **changes: ob
     return work
 
 
-def read(work: Work) -> pa.Table:
+def read(work: BulkWork) -> pa.Table:
     """All rows, read in this process."""
     outcomes = list(ChunkReader(work.read)(work.agenda.take()))
     results = Path(work.ledger.results_uri)

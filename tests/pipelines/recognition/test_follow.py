@@ -15,7 +15,7 @@ import pytest
 from crnn.errors import DataError
 from crnn.files import storage
 from pipelines.recognition import BulkConfig, Follow, carry_out, plan_work, recognize
-from pipelines.recognition.flow import Outcome, Progress, Work
+from pipelines.recognition.flow import BulkWork, Outcome, Progress
 from pipelines.recognition.known import REPLACES, Known
 from pipelines.recognition.plan import Ledger
 from pipelines.recognition.sweep import sweep
@@ -169,7 +169,7 @@ def test_what_is_left_when_it_is_stopped_is_not_called_complete(
     folder.mkdir()
     put(folder, "1", "2", "3")
 
-    def planned(*, stop_at: Callable[[Work], bool]) -> Outcome:
+    def planned(*, stop_at: Callable[[BulkWork], bool]) -> Outcome:
         follow = Follow(str(folder), EVERY_S)
         work = plan_work(bundle, str(folder), out, BulkConfig(), follow=follow)
         until(lambda: stop_at(work))
@@ -177,7 +177,7 @@ def test_what_is_left_when_it_is_stopped_is_not_called_complete(
         until(lambda: work.agenda.complete)
         return carry_out(work)
 
-    def take(work: Work) -> bool:
+    def take(work: BulkWork) -> bool:
         return bool(work.agenda.take())
 
     left = planned(stop_at=take)

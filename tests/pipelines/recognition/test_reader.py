@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipelines.recognition import BulkConfig, plan_work
 from pipelines.recognition.flow import TASK_CHUNKS, _tasks
 from pipelines.recognition.plan import Chunk
-from pipelines.recognition.reader import ChunkOutcome, ChunkReader, ReadConfig
+from pipelines.recognition.reader import ChunkOutcome, ChunkReadConfig, ChunkReader
 from pipelines.spread import is_second_try
 from tests.jobs.processes import descendants
 from tests.pipelines.evaluation_cases import random_bundle, rendered
@@ -40,7 +40,7 @@ def test_tasks_are_all_chunks_in_order_and_processes_end_together(
 
 
 @ray.remote(max_retries=1)
-def read(config: ReadConfig, chunks: Sequence[Chunk]) -> tuple[list[ChunkOutcome], int]:
+def read(config: ChunkReadConfig, chunks: Sequence[Chunk]) -> tuple[list[ChunkOutcome], int]:
     """What the second process tells, and how many of its own it started; the first one dies."""
     before = set(descendants(os.getpid()))  # of other tests' readers
     reader = ChunkReader(config)

@@ -29,8 +29,8 @@ from pipelines.recognition.summary import (
 from pipelines.recognition.sums import (
     ERROR_EXAMPLES,
     LEAST_CONFIDENT,
+    ResultSums,
     Summed,
-    Sums,
     as_file,
 )
 from tests.pipelines.evaluation_cases import random_bundle
@@ -74,7 +74,7 @@ def results(
         name, table = part(number), table_of(bundle, rows)
         address = storage.join(ledger.results_uri, name)
         if number in with_sums:
-            storage.write_bytes(address, as_file(table, Sums.of(name, table)))
+            storage.write_bytes(address, as_file(table, ResultSums.of(name, table)))
         else:
             with storage.replacing(address) as path:
                 pq.write_table(table, path)
@@ -167,7 +167,7 @@ def test_sums_of_a_run_and_of_files_say_what_rows_say(
     for told in (0, 5, 12):
         summed = Summed()
         for number in [*order[:told], *order[:3]]:
-            summed.add(part(number), Sums.of(part(number), table_of(bundle, parts[number])))
+            summed.add(part(number), ResultSums.of(part(number), table_of(bundle, parts[number])))
         report = summarise(ledger, bundle=bundle, summed=summed)
         assert as_text(report, "results") == as_text(expected, "results")
 
@@ -193,7 +193,7 @@ def test_sums_that_came_along_with_other_rows_are_not_believed(
     expected = summarise(results(str(tmp_path / "rows"), bundle, rows[:9]), bundle=bundle)
     ledger, table = Ledger(str(tmp_path / "sums"), bundle.digest), table_of(bundle, rows)
     address = storage.join(ledger.results_uri, part(0))
-    storage.write_bytes(address, as_file(table.slice(0, 9), Sums.of(part(0), table)))
+    storage.write_bytes(address, as_file(table.slice(0, 9), ResultSums.of(part(0), table)))
     report = summarise(ledger, bundle=bundle)
     assert as_text(report, "results") == as_text(expected, "results")
 
@@ -202,7 +202,7 @@ def test_files_taken_away_are_counted_no_longer(tmp_path: Path, bundle: Bundle) 
     parts, summed = [mixed(1), mixed(2)], Summed()
     ledger = results(str(tmp_path), bundle, *parts, with_sums=range(2))
     for number, rows in enumerate(parts):
-        summed.add(part(number), Sums.of(part(number), table_of(bundle, rows)))
+        summed.add(part(number), ResultSums.of(part(number), table_of(bundle, rows)))
     storage.delete(storage.join(ledger.results_uri, part(0)))
     assert summarise(ledger, bundle=bundle, summed=summed)["rows"] == len(parts[1])
 

@@ -25,7 +25,7 @@ LISTED = load_words()
 unhurried = settings(deadline=None)
 
 
-def english_kinds(charset: str, split: texts.TextSplit = "train") -> dict[str, texts.Kind]:
+def english_kinds(charset: str, split: texts.TextSplit = "train") -> dict[str, texts.TextKind]:
     short = WordList(LISTED.words[:3000], LISTED.counts[:3000])
     lines = " " in CHARSETS[charset]
     return english.english_kinds(CHARSETS[charset], short, split, max_length=24, lines=lines)

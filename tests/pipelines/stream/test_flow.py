@@ -17,7 +17,7 @@ from jobs.training.settings import TrainSettings
 from pipelines.stream import flow
 from pipelines.stream.assemble import StreamConfig
 from pipelines.stream.cursor import Cursor
-from pipelines.stream.plan import CHUNK_ROWS, Source
+from pipelines.stream.plan import CHUNK_ROWS, StreamSource
 from pipelines.stream.rows import Delivery, deliveries
 from pipelines.stream.scan import scan_labels
 from tests.crnn.training.pictures import drawn
@@ -74,7 +74,7 @@ def test_a_long_run_is_cut_into_executions_that_cover_every_chunk_once(
     config: StreamConfig,
 ) -> None:
     groups = tuple(("a.parquet", i, CHUNK_ROWS) for i in range(flow.MAX_CHUNKS * 2 // 3))
-    long = replace(config, sources=(Source(uri="nowhere", groups=groups),))
+    long = replace(config, sources=(StreamSource(uri="nowhere", groups=groups),))
     cursor = Cursor()
     seen: list[tuple[int, int]] = []
     while cursor.epoch < 3:

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.stream.plan import Chunk, Source, epoch_chunks, epoch_rows
+from pipelines.stream.plan import Chunk, StreamSource, epoch_chunks, epoch_rows
 
 
-def source(rows: list[int], *, uri: str = "set", weight: float | None = None) -> Source:
+def source(rows: list[int], *, uri: str = "set", weight: float | None = None) -> StreamSource:
     """A set with one shard a row group."""
     groups = tuple((f"s{i}.parquet", 0, n) for i, n in enumerate(rows))
-    return Source(uri=uri, groups=groups, weight=weight)
+    return StreamSource(uri=uri, groups=groups, weight=weight)
 
 
 def read(chunks: tuple[Chunk, ...]) -> Counter[tuple[int, str]]:
