@@ -221,7 +221,10 @@ def test_errors_of_a_store_name_the_address(new_bucket: Callable[[], str], tmp_p
         storage.read_bytes(str(tmp_path))
 
 
-def test_a_key_with_an_empty_name_is_told(new_bucket: Callable[[], str]) -> None:
+def test_a_key_with_an_empty_name_is_told(
+    new_bucket: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "FIRST_WAIT_S", 0.01)
     bucket = new_bucket()
     for key in ("x", "a/b"):
         storage.write_bytes(f"{bucket}/{key}", b"another")
