@@ -15,6 +15,7 @@ from crnn.images.contract import PictureContract
 from crnn.inference.recognizer import Recognizer
 from crnn.model.network import CRNN, ModelConfig
 from crnn.text.charset import Charset
+from pipelines.evaluation.tally import Mistake
 from pipelines.shards import Sample, ShardWriter, finish
 from tests.crnn.networks import CONFIG as SHARP
 from tests.crnn.networks import sharp_model
@@ -120,3 +121,10 @@ def prepared_cases(folder: Path) -> tuple[str, dict[str, str], list[Sample]]:
         "second": write_set(folder / "second", digits(25, seed=2, prefix="e")),
     }
     return bundle, sets, rows
+
+
+def mistake(number: int) -> Mistake:
+    return Mistake(
+        set="s", id=f"{number:04d}", label="a", text="b",
+        confidence=(number * 37 % 101) / 101, edits=number * 13 % 7, picture=b"",
+    )  # fmt: skip
