@@ -285,10 +285,16 @@ def recipe_of(config: RenderConfig) -> dict[str, Any]:
         "word_list_digest": _word_list_digest(config),
         "fonts_digest": _files_digest(folder_files(config.font_folders)),
         "backgrounds_digest": _files_digest(map(Path, list_photos(config.backgrounds))),
-        "style": asdict(config.style),
+        "style": _style_of(config.style),
         "part_rows": config.rows_a_part,
     }
     return dict(json.loads(json.dumps(recipe)))
+
+
+def _style_of(style: StyleConfig) -> dict[str, Any]:
+    """Its amounts; those of printing dot by dot, which older sets don't know, where it is done."""
+    dots = set() if style.dots_share else {"dots_share", "dots", "dots_apart_share"}
+    return {name: amount for name, amount in asdict(style).items() if name not in dots}
 
 
 def _word_list_digest(config: RenderConfig) -> str:

@@ -129,13 +129,13 @@ def _capitals(path: str, index: int, size_px: int) -> tuple[int, int]:
     return math.floor(top), math.ceil(bottom)
 
 
-_glyphs = Kept[tuple[str, int, int, str], Glyph](_GLYPHS_BYTES)
+_glyphs = Kept[tuple[str, int, int, str, bool], Glyph](_GLYPHS_BYTES)
 """The last used; in scripts that join their letters each is a whole text."""
 
 
-def _glyph(path: str, index: int, size_px: int, text: str) -> Glyph:
+def _glyph(path: str, index: int, size_px: int, text: str, bitmap: bool = False) -> Glyph:
     """``text`` (mostly one character) drawn once; drawing is what costs, pasting is cheap."""
-    key = path, index, size_px, text
+    key = path, index, size_px, text, bitmap
     glyph = _glyphs.get(key)
     if glyph is None:
         glyph = _drawn(*key)
@@ -143,10 +143,10 @@ def _glyph(path: str, index: int, size_px: int, text: str) -> Glyph:
     return glyph
 
 
-def _drawn(path: str, index: int, size_px: int, text: str) -> Glyph:
+def _drawn(path: str, index: int, size_px: int, text: str, bitmap: bool) -> Glyph:
     joined = len(text) > 1 and can_shape()
     drawing = (_shaping_face if joined else face)(path, index, size_px)
-    core, (left, top) = drawing.getmask2(text, "L", anchor="ls")
+    core, (left, top) = drawing.getmask2(text, "1" if bitmap else "L", anchor="ls")
     canvas = Image.new("L", core.size)
     if core.size[0] and core.size[1]:
         canvas.im.paste(core, (0, 0, *core.size))
@@ -171,6 +171,8 @@ class Setting:
     """How far each character lies below the baseline; none: all lie on it."""
     initial_scale: float = 1.0
     """Size of the first character, as a multiple of the others'."""
+    bitmap: bool = False
+    """Each px is inked or not, and strokes lie on whole px."""
 
 
 def set_line(text: str, font: Font, size_px: int, setting: Setting) -> GlyphLine:
@@ -185,14 +187,14 @@ def set_line(text: str, font: Font, size_px: int, setting: Setting) -> GlyphLine
     if not can_shape():
         check_shaping(text)
     if max(text) > _SIMPLE_SCRIPTS_END or any(unicodedata.combining(c) for c in text):
-        placed = [Placed(0, 0, _glyph(path, index, size_px, text))]
+        placed = [Placed(0, 0, _glyph(path, index, size_px, text, setting.bitmap))]
         return GlyphLine(placed, _box(placed, font, size_px), size_px)
     placed, pen, before = [], 0.0, ""
     for i, character in enumerate(text):
         size = round(size_px * setting.initial_scale) if i == 0 else size_px
         if character.isalpha() and before.isalpha():
             pen += _kerning(path, index, size_px, before + character)
-        glyph = _glyph(path, index, size, character)
+        glyph = _glyph(path, index, size, character, setting.bitmap)
         drop_px = setting.drops_px[i] if setting.drops_px else 0
         placed.append(Placed(round(pen), drop_px, glyph))
         pen += glyph.advance + setting.spacing_px

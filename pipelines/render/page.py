@@ -15,6 +15,7 @@ from random import Random
 import cv2
 import numpy as np
 
+from pipelines.render.dots import dots_an_em, pitch, spots
 from pipelines.render.fonts import Font
 from pipelines.render.geometry import Box, Sides
 from pipelines.render.glyphs import GlyphLine, Mask, Setting, paste, set_line
@@ -46,10 +47,12 @@ def compose(
 ) -> InkPage:
     """``text`` and pieces of ``others`` around it, drawn at the next of few sizes above ``em_px``.
 
-    Few sizes, so that most glyphs were drawn before.
+    Few sizes, so that most glyphs were drawn before. What is printed dot by dot is drawn at a px a
+    dot, and then magnified.
     """
-    size = drawn_size(em_px)
-    line = set_line(text, font, size, _setting(text, size, dice, style))
+    dots = dots_an_em(dice, style)
+    size = dots or drawn_size(em_px)
+    line = set_line(text, font, size, _setting(text, size, dice, style, bitmap=dots > 0))
     chances = (style.beside_share, style.above_share, style.beside_share, style.below_share)
     near = [bool(others) and dice.random() < chance for chance in chances]
     reach_x, reach_y = (math.ceil(r * size) if any(near) else _EDGE_PX for r in _REACH_EM)
@@ -61,13 +64,17 @@ def compose(
     most = [math.inf] * 4
     for side, there in enumerate(near):
         if there:
-            other = set_line(dice.choice(others), font, size, Setting())
+            other = set_line(dice.choice(others), font, size, Setting(bitmap=dots > 0))
             gap = dice.uniform(*style.gap_em)
             x, y = _place(other, side, box, gap * size, dice)
             paste(other, mask_HW, x, y + pen_y + round(_drop(side, style, dice) * size))
             most[side] = gap + dice.random() * style.peek_em if side % 2 == 0 else math.inf
     if dice.random() < style.rule_share:
         _rule(mask_HW, box, size, dice)
+    if dots:
+        pitch_px = pitch(dots, em_px)
+        mask_HW, size = spots(mask_HW, pitch_px, dice, style), dots * pitch_px
+        box = (box[0] * pitch_px, box[1] * pitch_px, box[2] * pitch_px, box[3] * pitch_px)
     return InkPage(mask_HW, box, size, (most[0], most[1], most[2], most[3]))
 
 
@@ -77,7 +84,7 @@ def drawn_size(em_px: float) -> int:
     return math.ceil(_SMALLEST_DRAWN_PX * _SIZE_STEP**steps)
 
 
-def _setting(text: str, size: int, dice: Random, style: StyleConfig) -> Setting:
+def _setting(text: str, size: int, dice: Random, style: StyleConfig, *, bitmap: bool) -> Setting:
     spaced = dice.random() < style.spacing_share
     spacing_px = dice.uniform(*style.spacing_em) * size if spaced else 0.0
     drops_px: list[int] = []
@@ -88,6 +95,7 @@ def _setting(text: str, size: int, dice: Random, style: StyleConfig) -> Setting:
         spacing_px=spacing_px,
         drops_px=drops_px,
         initial_scale=style.initial_scale if large else 1.0,
+        bitmap=bitmap,
     )
 
 

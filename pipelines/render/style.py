@@ -46,6 +46,12 @@ class StyleConfig:
     """Pictures in condensed faces; of the others some are too, as the fonts are."""
     thin_share: float = 0.0
     """Pictures in thin faces, with those that are too thin to be drawn otherwise."""
+    dots_share: float = 0.0
+    """Pictures printed dot by dot, as on receipts and labels."""
+    dots: tuple[float, float] = (11.0, 24.0)
+    """Dots of an em in these pictures."""
+    dots_apart_share: float = 0.25
+    """Of these, pictures whose dots are round and hardly touch."""
 
     # geometry
     shear: float = 0.12
@@ -212,6 +218,8 @@ class StyleConfig:
                 f"condensed_share is {self.condensed_share} and thin_share {self.thin_share}; "
                 "expected at most 1 together"
             )
+        if self.dots[0] < MIN_EM_PX:
+            raise ValueError(f"dots is {self.dots}; expected {MIN_EM_PX:g} or more dots an em")
         if self.low_size_px[0] < MIN_EM_PX / 2:
             raise ValueError(f"low_size_px is {self.low_size_px}; expected {MIN_EM_PX / 2:g} px up")
 

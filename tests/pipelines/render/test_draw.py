@@ -20,6 +20,7 @@ from crnn.images.contract import decode_picture
 from crnn.text.charset import CHARSETS
 from pipelines.render.draw import draw
 from pipelines.render.fonts import Font
+from pipelines.render.page import compose
 from pipelines.render.style import BARE, FULL, PLAIN, STYLES, StyleConfig, named_style
 from pipelines.render.synth import RenderConfig, chosen_fonts, render_samples
 from pipelines.render.tones import against, brightness, pick_tones, tone
@@ -71,6 +72,7 @@ SHARES = [f.name for f in fields(StyleConfig) if f.name.endswith("_share")]
 UNSEEN_ALONE = {
     *("italic_share", "loose_share"),  # amounts of theirs are 0 in the bare style
     *("condensed_share", "thin_share"),  # choose the face, before anything is drawn
+    "dots_apart_share",  # of what is printed dot by dot
 }
 
 
@@ -86,6 +88,21 @@ def test_each_effect_changes_the_picture_and_can_stand_alone(share: str) -> None
         assert decode_picture(with_it.data).size == (with_it.width, with_it.height)
         changed += with_it.data != bare.data
     assert changed >= 4
+
+
+def test_what_is_printed_dot_by_dot_is_made_of_whole_dots() -> None:
+    font = next(f for f in packaged() if f.key == "Lato/Black")
+    touching = replace(BARE, dots_share=1.0, dots=(12, 12), dots_apart_share=0.0)
+    page = compose("M0", font, 40, Random(1), touching, ["H8"])
+    pitch = page.size_px // 12
+    assert page.size_px >= 40
+    assert set(np.unique(page.mask_HW)) == {0, 255}
+    bits = page.mask_HW[::pitch, ::pitch]
+    np.testing.assert_array_equal(page.mask_HW, bits.repeat(pitch, axis=0).repeat(pitch, axis=1))
+    apart = compose("M0", font, 40, Random(1), replace(touching, dots_apart_share=1.0), ["H8"])
+    assert 0.4 < apart.mask_HW.sum() / page.mask_HW.sum() < 0.9
+    middle = pitch // 2
+    np.testing.assert_array_equal(apart.mask_HW[middle::pitch, middle::pitch], bits)
 
 
 def test_a_photograph_is_seen_behind_the_text() -> None:
