@@ -1,17 +1,18 @@
 """Give a bundle a language model, which helps it with what it can't read for sure.
 
     python jobs/language.py runs/first/bundle
-    python jobs/language.py runs/first/bundle --words german.tsv
+    python jobs/language.py runs/first/bundle --words german.tsv --patterns codes.txt
     python jobs/language.py runs/first/bundle --texts labels.txt --use.weight 0.3
     python jobs/language.py runs/first/bundle --remove
 
 Where a CTC probability is below --use.below, the bundle then weighs in how likely each text
 is as a text (decoder "fusion"; "--decoder greedy" still reads without it). By default the model
 knows English words as often as they occur in print, and numbers, dates, prices and codes, as
-"synthesize" writes them; --words takes another list, --texts what is really written on your
-pictures. It is stored in the bundle, which is changed in place and gets another digest; fit its
-confidences again with "calibrate". It helps with words and running text. Measure it on your own
-pictures with "evaluate", above all where texts are codes.
+"synthesize" writes them; --words takes another list, --patterns adds texts of your own forms, and
+--texts counts what is really written on your pictures instead. It is stored in the bundle, which
+is changed in place and gets another digest; fit its confidences again with "calibrate". It helps
+with words and running text. Measure it on your own pictures with "evaluate", above all where texts
+are codes.
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ class LanguageSettings:
     languages: tuple[str, ...] = ()
     """Languages, such as en:3 de fr, whose words to take instead of English ones; en:3 is drawn
     three times as often as the others."""
+    patterns: str = ""
+    """A UTF-8 file of regular expressions, as "synthesize" takes, e.g. INV-\\d{6}: texts of these
+    too."""
+    patterns_share: float = 0.25
+    """Share of the texts that are drawn of --patterns, above 0 and below 1."""
     texts: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE [FILE ...]")] = ()
     """UTF-8 files of texts, a line each, instead of words and numbers."""
     count: int = 600_000
@@ -68,6 +74,12 @@ class LanguageSettings:
         given = [name for name in ("words", "languages", "texts") if getattr(self, name)]
         if len(given) > 1:
             raise ValueError(f"--{' and --'.join(given)} are given; expected one of them")
+        if self.texts and self.patterns:
+            raise ValueError("--texts and --patterns are given; expected one of them")
+        if not 0 < self.patterns_share < 1:
+            raise ValueError(
+                f"--patterns-share is {self.patterns_share}; expected a share above 0 and below 1"
+            )
         if self.count < 1:
             raise ValueError(f"--count is {self.count}; expected at least 1")
 
@@ -106,11 +118,13 @@ def texts_in(files: Sequence[str]) -> Iterator[str]:
 
 
 def drawn(settings: LanguageSettings, charset: Charset) -> Iterator[str]:
-    """Words, numbers, codes, and some lines of these, as the renderer writes them."""
+    """Words, numbers, codes, some lines of these, and texts of the caller's patterns, as the
+    renderer writes them."""
     from numpy.random import default_rng
 
     from jobs.progress import ProgressLines
     from pipelines.render.english import english_kinds, pick_weighted
+    from pipelines.render.patterns import load_patterns, patterns_kind
     from pipelines.render.words import load_words
 
     rng, words, characters = (
@@ -123,10 +137,16 @@ def drawn(settings: LanguageSettings, charset: Charset) -> Iterator[str]:
     if " " in characters:
         lines = english_kinds(characters, words, "all", max_length=_MOST_CHARACTERS, lines=True)
     weights = [{name: kind.weight for name, kind in some.items()} for some in (kinds, lines)]
+    ours = None
+    if settings.patterns:
+        ours = patterns_kind(load_patterns(settings.patterns), characters, _MOST_CHARACTERS)
     progress = ProgressLines("drawing", unit="texts")
     for number in range(settings.count):
-        several = number % _LINES == 0
-        yield (lines if several else kinds)[pick_weighted(rng, weights[several])].draw(rng)
+        if ours and rng.random() < settings.patterns_share:
+            yield ours.draw(rng)
+        else:
+            several = number % _LINES == 0
+            yield (lines if several else kinds)[pick_weighted(rng, weights[several])].draw(rng)
         if number % 10_000 == 0:
             progress(number, settings.count)
     progress(settings.count, settings.count)

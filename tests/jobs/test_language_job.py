@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -45,11 +46,28 @@ def test_by_default_it_knows_words_and_numbers_in_the_bundles_characters() -> No
     assert model.log_probability("THE") > model.log_probability("HTE") + math.log(10)
 
 
+def test_texts_of_the_callers_patterns_are_drawn_as_often_as_asked(tmp_path: Path) -> None:
+    charset = load_bundle(STRINGS).charset
+    (tmp_path / "codes.txt").write_text("QX-\\d{4}\t3\nZZ\\d\n")
+    settings = LanguageSettings(
+        bundle="b", count=4000, patterns=str(tmp_path / "codes.txt"), patterns_share=0.4
+    )
+    texts = list(drawn(settings, charset))
+    codes = sum(bool(re.fullmatch(r"QX-\d{4}", text)) for text in texts)
+    assert len(texts) == 4000 and 0.25 < codes / 4000 < 0.35
+    assert 0.07 < sum(bool(re.fullmatch(r"ZZ\d", text)) for text in texts) / 4000 < 0.13
+    model = LanguageModel.fit(texts, characters=charset.characters)
+    assert model.log_probability("QX-2024") > model.log_probability("OX-2024") + 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
         (("--words", "w", "--texts", "t"), 2, "expected one of them"),
         (("--texts", "missing.txt"), 1, "missing.txt"),
+        (("--texts", "t.txt", "--patterns", "t.txt"), 2, "expected one of them"),
+        (("--patterns", "missing.txt"), 1, "missing.txt"),
+        (("--patterns", "t.txt", "--patterns-share", "1"), 2, "above 0 and below 1"),
         (("--texts", "empty.txt"), 2, "no texts"),
         (("--texts", "t.txt", "--order", "9"), 2, "order is 9"),
         (("--texts", "t.txt", "--use.below", "2"), 2, "below is 2.0"),
