@@ -12,6 +12,7 @@ from jobs.progress import LINE_EVERY_S, clock
 
 if TYPE_CHECKING:
     from pipelines.recognition import Follow, Progress
+    from pipelines.recognition.arrivals import MessageCounts
     from pipelines.recognition.follow import Followed, Lag
 
 _QUIET_S = 60.0
@@ -49,12 +50,14 @@ class FollowLines:
 
     def __init__(self) -> None:
         self._next_s = self._quiet_s = 0.0
-        self._said: tuple[int, int, str] | None = None
+        self._said: tuple[int, int, str, int] | None = None
+        self._told_of_left = False
 
     def __call__(self, now: Progress, followed: Followed, each: str) -> None:
         """``each``: what else was counted, as text."""
         moment = time.monotonic()
-        news = (now.done, now.total, followed.trouble)
+        messages = followed.messages
+        news = (now.done, now.total, followed.trouble, messages.left if messages else 0)
         if moment < self._next_s or (news == self._said and moment < self._quiet_s):
             return
         self._next_s, self._quiet_s = moment + LINE_EVERY_S, moment + _QUIET_S
@@ -63,18 +66,37 @@ class FollowLines:
         lag = f", {_words(followed.lag)}" if followed.lag else ""
         print(
             f"following: {now.done:,} read{each}, {now.errors:,} errors, {waiting:,} waiting"
-            f"{lag}; {followed.rounds:,} listings",
+            f"{lag}; {followed.rounds:,} listings{f', {_count(messages)}' if messages else ''}",
             flush=True,
         )
         if followed.trouble:
+            print(f"note: this failed and is tried again: {followed.trouble}", flush=True)
+        if messages and messages.left and not self._told_of_left:
+            self._told_of_left = True
             print(
-                f"note: the last listing failed and is tried again: {followed.trouble}", flush=True
+                "note: messages that aren't events of S3 are left in the queue, for its redrive "
+                f"policy to set aside, such as {messages.example}",
+                flush=True,
             )
 
 
-def lag_of(lag: Lag | None) -> str:
-    """A line for the end; empty where nothing came."""
-    return f"what came while it ran: {_words(lag)}\n" if lag else ""
+def came(lag: Lag | None, messages: MessageCounts | None) -> str:
+    """Lines for the end; empty where nothing came."""
+    lines = [f"what came while it ran: {_words(lag)}\n"] if lag else []
+    if messages:
+        lines.append(f"queue: {_count(messages)}\n")
+    return "".join(lines)
+
+
+def _count(messages: MessageCounts) -> str:
+    parts = (
+        (messages.elsewhere, "events of other objects or kinds"),
+        (messages.left, "left that aren't S3's"),
+        (messages.by_listing, "inputs found by listing before their message"),
+    )
+    return ", ".join(
+        [f"{messages.read:,} messages", *(f"{count:,} {what}" for count, what in parts if count)]
+    )
 
 
 def _words(lag: Lag) -> str:

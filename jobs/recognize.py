@@ -7,6 +7,7 @@
     python jobs/recognize.py --then STRONG --below 0.9 --input crops/ --output results/
     python jobs/recognize.py --pages --input scans/ --output results/
     python jobs/recognize.py --follow --input s3://b/incoming --output s3://b/results
+    python jobs/recognize.py --follow --events QUEUE_URL --input s3://b/in --output s3://b/out
     python jobs/recognize.py --bundle s3://b/bundle --input s3://b/crops --output s3://b/results
     ray job submit -- python jobs/recognize.py --bundle B --input 's3://b/2026/*.png' --output O
 
@@ -15,12 +16,13 @@ confidence, name. One that can't be read is reported on stderr and makes the exi
 --output, every input gets one row in OUTPUT/model=<digest>/*.parquet, with --pages every line of
 every page; _report.json is written last.
 If it is killed, the same command continues where it stopped. Run again later, it reads only what
-is new or has changed. With --follow it doesn't end: it lists the input again and again and reads
-what has come, until Ctrl-C or SIGTERM; then it writes the report.
+is new or has changed. With --follow it doesn't end: it lists the input again and again, or takes
+events from a queue, and reads what has come, until Ctrl-C or SIGTERM; then it writes the report.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -38,14 +40,22 @@ from jobs import cli
 from jobs.flags import BundleDigest, BundleOrIncluded, ClusterAddress
 from jobs.progress import ProgressLines
 from jobs.progress_file import ProgressFile
-from pipelines.recognition.config import EVERY_S, MOST_EVERY_S, BulkConfig, ReadOptions
+from pipelines.recognition.config import (
+    EVERY_S,
+    MOST_EVERY_S,
+    MOST_RELIST_S,
+    RELIST_S,
+    BulkConfig,
+    ReadOptions,
+)
 
 if TYPE_CHECKING:
-    from pipelines.recognition import BulkWork, Outcome, Progress
+    from pipelines.recognition import BulkWork, Follow, Outcome, Progress
     from pipelines.recognition.rows import Counted
 
 _HERE = {"pictures", "json", "bundle", "digest", *(f.name for f in fields(ReadOptions))}
 """Settings that mean something for pictures read here."""
+_QUEUE_URL = re.compile(r"https?://[^/]+/.*[^/]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +83,18 @@ class RecognizeSettings(BulkConfig):
     follow: bool = False
     """Go on with the pictures that come, until Ctrl-C or SIGTERM."""
     every_s: float = EVERY_S
-    """With --follow: seconds from the end of a listing of the input to the next."""
+    """With --follow: seconds from the end of a listing of the input to the next; with --events from
+    one batch of messages to the next."""
+    events: str = ""
+    """With --follow: URL of the SQS queue to which the input's bucket sends its events. It tells
+    what has come, so that the input, s3://, needn't be listed again and again."""
+    relist_s: float = RELIST_S
+    """With --events: seconds from the end of a listing of the input to the next, for events that
+    were lost."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.every_s <= MOST_EVERY_S:
-            raise ValueError(
-                f"--every-s is {self.every_s:g}; expected above 0, to {MOST_EVERY_S:,.0f} s"
-            )
-        if self.every_s != EVERY_S and not self.follow:
-            raise ValueError(f"--every-s {self.every_s:g}: only with --follow")
+        self._check_follow()
         if self.pictures:
             self._check_here()
         elif not (self.input and self.output):
@@ -92,6 +104,31 @@ class RecognizeSettings(BulkConfig):
             )
         elif self.json:
             raise ValueError("--json goes with pictures read here; a bulk job writes Parquet")
+
+    def _check_follow(self) -> None:
+        for flag, value, most in (
+            ("--every-s", self.every_s, MOST_EVERY_S),
+            ("--relist-s", self.relist_s, MOST_RELIST_S),
+        ):
+            if not 0 < value <= most:
+                raise ValueError(f"{flag} is {value:g}; expected above 0, to {most:,.0f} s")
+        if self.every_s != EVERY_S and not self.follow:
+            raise ValueError(f"--every-s {self.every_s:g}: only with --follow")
+        if self.relist_s != RELIST_S and not self.events:
+            raise ValueError(f"--relist-s {self.relist_s:g}: only with --events")
+        if self.events and not self.follow:
+            raise ValueError(f"--events {self.events}: only with --follow")
+        if self.events and not _QUEUE_URL.match(self.events):
+            raise ValueError(
+                f"--events is {self.events!r}; expected the URL of an SQS queue, such as "
+                "https://sqs.eu-central-1.amazonaws.com/123456789012/NAME, as aws sqs "
+                "get-queue-url --queue-name NAME gives it"
+            )
+        if self.events and not self.input.startswith("s3://"):
+            raise ValueError(
+                f"--events tells what comes to a bucket of S3; --input is {self.input!r}, "
+                "expected s3://bucket/prefix"
+            )
 
     def _check_here(self) -> None:
         """ValueError for what was set and goes with a bulk job only."""
@@ -111,7 +148,7 @@ def main(argv: Sequence[str]) -> None:
     from crnn.bundle.shipped import default_bundle
     from jobs.following import stopped_by_signals
     from jobs.read_here import check_digest, read_here
-    from pipelines.recognition import Follow, plan_work
+    from pipelines.recognition import plan_work
 
     settings = replace(settings, bundle=settings.bundle or default_bundle())
     if settings.pictures:
@@ -122,7 +159,7 @@ def main(argv: Sequence[str]) -> None:
     file = ProgressFile(settings.progress)
     with file.telling():
         check_digest(settings.bundle, settings, settings.digest)
-        follow = Follow(settings.input, settings.every_s) if settings.follow else None
+        follow = _follow(settings) if settings.follow else None
         with stopped_by_signals(follow):
             work = plan_work(
                 settings.bundle, settings.input, settings.output, settings, follow=follow
@@ -133,6 +170,17 @@ def main(argv: Sequence[str]) -> None:
         if not outcome.left:
             _check_found(outcome, settings.input)
             file.finished(outcome.report, outcome.page)
+
+
+def _follow(settings: RecognizeSettings) -> Follow:
+    from pipelines.recognition import Follow
+
+    return Follow(
+        settings.input,
+        settings.every_s,
+        events=settings.events,
+        relist_s=settings.relist_s,
+    )
 
 
 def _carried_out(work: BulkWork, settings: RecognizeSettings, file: ProgressFile) -> Outcome:
@@ -190,7 +238,7 @@ def _rows_there(work: BulkWork) -> int:
 
 def describe(outcome: Outcome) -> str:
     """What was done, and what lies there now, in a few lines."""
-    from jobs.following import lag_of
+    from jobs.following import came
 
     report, counted = outcome.report, outcome.counted
     if outcome.left:
@@ -208,7 +256,7 @@ def describe(outcome: Outcome) -> str:
     each = f" ({by})" if len(report["read_by"]) > 1 else ""
     rows = f"{report['rows']:,} rows, {report['read']:,} read{each}"
     return (
-        f"read {outcome.read:,} {what} in this run{pace}\n{lag_of(outcome.lag)}"
+        f"read {outcome.read:,} {what} in this run{pace}\n{came(outcome.lag, outcome.messages)}"
         f"{outcome.results_uri} is complete: {rows}, "
         f"errors: {errors or 'none'}\nreport: {outcome.page}"
     )

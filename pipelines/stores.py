@@ -21,6 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pyarrow import fs
 
+from crnn import kill_points
 from crnn.errors import DataError
 from crnn.files import storage
 from pipelines import gcs_pages
@@ -144,6 +145,13 @@ def write_new(uri: str, data: bytes) -> bool:
     Raises:
         DataError: when it can't be written.
     """
+    kill_points.reached("before", storage.base_name(uri))
+    written = _written_new(uri, data)
+    kill_points.reached("after", storage.base_name(uri))
+    return written
+
+
+def _written_new(uri: str, data: bytes) -> bool:
     bare, options = storage.split_options(uri)
     written: bool | None = None
     if storage.is_local(uri):

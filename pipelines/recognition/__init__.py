@@ -4,8 +4,9 @@
 (what is new) → ``plan`` (written down in chunks, the ledger) → ``agenda`` (handed out while the
 listing goes on) → ``flow`` (chunks over the processes of a cluster) → ``reader`` (``source``:
 bytes; decoded; read; ``rows``: one results file a chunk, with its ``sums``) → ``sweep`` (rows that
-newer ones replace) → ``summary`` (the report, written last). ``follow`` lists again and again, for
-pictures that keep coming.
+newer ones replace) → ``summary`` (the report, written last). ``follow`` goes on with pictures that
+keep coming: it lists again and again (``listings``), or takes messages that tell of them
+(``arrivals``, of ``event_queue``, understood by ``s3_events``).
 """
 
 from __future__ import annotations

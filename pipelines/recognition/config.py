@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 EVERY_S, MOST_EVERY_S = 10.0, 86_400.0
 """Seconds between two listings of an input that is followed: usual, and most."""
+RELIST_S, MOST_RELIST_S = 86_400.0, 31 * 86_400.0
+"""The same where events tell what comes."""
 
 
 @dataclass(frozen=True, kw_only=True)

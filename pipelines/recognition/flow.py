@@ -32,11 +32,13 @@ from crnn.inference.recognizer import Recognizer
 from crnn.pages.detector import Detector
 from pipelines.agenda import Agenda
 from pipelines.prefixes import leads_out
+from pipelines.recognition.arrivals import MessageCounts
 from pipelines.recognition.config import BulkConfig
 from pipelines.recognition.finished import REPORT_FILE
 from pipelines.recognition.follow import Follow, Followed, Lag
+from pipelines.recognition.inputs import pages
 from pipelines.recognition.known import Known
-from pipelines.recognition.listing import list_inputs
+from pipelines.recognition.listing import bucket_folder, list_inputs
 from pipelines.recognition.page_lines import CHUNK_FILES, whole_files
 from pipelines.recognition.plan import CHUNK_ROWS, Chunk, Ledger, Plan, plan_of
 from pipelines.recognition.reader import ChunkOutcome, ChunkReadConfig, ChunkReader
@@ -91,6 +93,8 @@ class Outcome:
     """Inputs not read, where the job was told to stop; nothing reports them as complete."""
     lag: Lag | None = None
     """How long those that came while it ran had to wait."""
+    messages: MessageCounts | None = None
+    """What came from a queue of events, if there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,14 +121,15 @@ def plan_work(
 ) -> BulkWork:
     """Load the bundle, and begin to list the inputs and to write down what is new; without Ray.
 
-    With ``follow`` the inputs are listed again and again until it is told to stop.
+    With ``follow`` it goes on looking for inputs until it is told to stop.
 
     Raises:
         BundleError: as ``load_bundle``; when both bundles of a cascade are the same.
         EngineError: when a bundle can't be read with the engine.
         ValueError: for a decoder that there isn't, or arguments that it doesn't take.
         DataError: when there is nothing at ``input_uri``, or ``out_uri`` has rows of this bundle
-            that were made with other options, or links that lead out of the folders allowed.
+            that were made with other options, or links that lead out of the folders allowed; when
+            ``follow`` takes events, and ``input_uri`` is no prefix of S3.
     """
     bundle = load_bundle(bundle_uri)
     then = config.second()
@@ -136,6 +141,9 @@ def plan_work(
         Recognizer(one).decoder(config.decoder or None, lexicon=lexicon, ngram=ngram)
     out_uri = storage.absolute(out_uri)
     listing = partial(_listing, input_uri, out_uri, config)
+    if follow and follow.events:
+        folder = bucket_folder(input_uri, **_chosen(out_uri, config))
+        follow.take_events(folder, whole_files if config.pages else pages)
     detector = config.page_detector() if config.pages else None
     inputs = iter(()) if follow else _not_empty(input_uri, listing())
     ledger = Ledger(out_uri, digest, chunk_rows=CHUNK_FILES if config.pages else CHUNK_ROWS)
@@ -167,15 +175,18 @@ def plan_work(
 
 def _listing(input_uri: str, out_uri: str, config: BulkConfig) -> Iterator[pa.Table]:
     """What there is to read; of pages whole files."""
-    found = list_inputs(
-        input_uri,
-        all_files=config.all_files,
-        documents=config.pages,
-        without=out_uri,
-        prefixes=config.prefixes,
-        ignore_columns=config.ignore_columns,
-    )
+    found = list_inputs(input_uri, **_chosen(out_uri, config), ignore_columns=config.ignore_columns)
     return whole_files(found) if config.pages else found
+
+
+def _chosen(out_uri: str, config: BulkConfig) -> dict[str, Any]:
+    """Which files of a folder are inputs, as ``listing`` takes it."""
+    return {
+        "all_files": config.all_files,
+        "documents": config.pages,
+        "without": out_uri,
+        "prefixes": config.prefixes,
+    }
 
 
 def _check_output(prefixes: tuple[str, ...], *folders: str) -> None:
@@ -227,6 +238,7 @@ def carry_out(work: BulkWork, on_progress: Callable[[Progress], None] = lambda _
         results_uri=work.ledger.results_uri,
         left=left,
         lag=work.follow.lag() if work.follow else None,
+        messages=work.follow.messages if work.follow else None,
     )
 
 

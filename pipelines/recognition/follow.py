@@ -1,9 +1,10 @@
-"""Pictures that keep coming: the input is listed again and again until the job is told to stop.
+"""Pictures that keep coming: what is new is found and read until the job is told to stop.
 
-1. A thread lists the input; ``known`` says what is new, and ``plan`` writes it down.
+1. A thread lists the input again and again, or takes messages that tell what has come
+   (``arrivals``); ``known`` says what is new, and ``plan`` writes it down.
 2. The driver spreads the new chunks over the cluster; each leaves its results file.
 3. Then rows that newer ones replace are swept, and the next chunks are taken.
-4. Told to stop, nothing more is listed; what is being read is finished if that takes a moment.
+4. Told to stop, it looks for nothing more; what is being read is finished if that takes a moment.
 5. If nothing is left, the report is written; else the same command goes on where this one stopped.
 """
 
@@ -20,18 +21,17 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from crnn.errors import DataError
 from crnn.files import storage
-from pipelines.recognition.config import EVERY_S
+from pipelines.recognition.arrivals import Arrivals, Cut, MessageCounts
+from pipelines.recognition.config import EVERY_S, RELIST_S
+from pipelines.recognition.event_queue import EventQueue
 from pipelines.recognition.known import Known
+from pipelines.recognition.listing import InputFolder
+from pipelines.recognition.listings import LONGEST_PAUSE, InputBatch, Listings
 from pipelines.recognition.plan import Ledger, Plan
-from pipelines.stores import NothingThereError
 
 _GRACE_S = 30.0
 _RECENT_S = 60.0
-_LONGEST_PAUSE = 32
-"""Longest pause before a failed listing is tried again, as a multiple of the first; each pause is
-twice as long as the one before."""
 _SWEEP_SHARE = 10
 """Sweeping reads the keys of all results: after it, reading goes on for this many times as long."""
 
@@ -39,7 +39,8 @@ _SWEEP_SHARE = 10
 class Lag(NamedTuple):
     """How long pictures waited from their arrival until their row was written, s: upper bounds.
 
-    A picture that a listing finds has arrived after the listing before it began.
+    A picture that a listing finds has arrived after the listing before it began. Of one of which a
+    message tells the time is known; those that are planned together count from the first.
     """
 
     median_s: float
@@ -55,77 +56,108 @@ class Followed:
     lag: Lag | None
     """Lag of the chunks of the last minute; None if none had to wait."""
     trouble: str
-    """Why the last listing failed; empty where it didn't."""
+    """Why the last listing failed, or what is wrong with the queue; empty where nothing is."""
+    messages: MessageCounts | None
+    """What came from the queue, if there is one."""
 
 
 class Follow:
-    """Lists in a thread of its own; tells the driver, and is told, when to stop.
+    """Looks for new inputs in a thread of its own; tells the driver, and is told, when to stop.
 
     What was there when the job began isn't new: its lag isn't counted.
     """
 
-    def __init__(self, input_uri: str, every_s: float = EVERY_S) -> None:
-        """``every_s``: seconds from the end of a listing to the next."""
-        self._is_local, self._every_s = storage.is_local(input_uri), every_s
+    def __init__(
+        self,
+        input_uri: str,
+        every_s: float = EVERY_S,
+        *,
+        events: str = "",
+        relist_s: float = RELIST_S,
+    ) -> None:
+        """
+        Args:
+            input_uri: as of the job.
+            every_s: seconds from the end of a listing to the next; with ``events`` from one batch
+                of messages to the next.
+            events: URL of the queue of SQS to which the input's bucket tells what comes.
+            relist_s: with ``events``, seconds from the end of a listing to the next.
+        """
+        self.events = events
+        self._is_local = storage.is_local(input_uri)
+        self._every_s, self._relist_s = every_s, relist_s
         self._stop = threading.Event()
         self._stopped_s = 0.0
-        self._rounds, self._trouble = 0, ""
+        self._arrivals: Arrivals | None = None
+        self._listings: Listings | None = None
         self._since: dict[int, float] = {}
-        """For each plan when the listing began before which none of its pictures had arrived."""
+        """For each plan a moment when none of its pictures had arrived, or only the first."""
         self._recent: deque[tuple[float, float]] = deque()
         self._lags = array("d")
         self._replacing = set[int]()
         """Plans with inputs that have an older row."""
         self._replaced, self._next_sweep_s = False, 0.0
 
+    def take_events(self, folder: InputFolder, cut: Cut) -> None:
+        """Before ``plans``: what comes there is told by the queue of ``events``.
+
+        ``cut`` makes tables of the size of chunks.
+        """
+        queue = EventQueue(self.events)
+        self._arrivals = Arrivals(
+            queue, folder, cut, every_s=self._every_s, relist_s=self._relist_s
+        )
+
     def plans(self, ledger: Ledger, listing: Callable[[], Iterator[pa.Table]]) -> Iterator[Plan]:
         """Plans of what is new or has changed, until told to stop.
 
-        A listing that fails, as while a store is down, is tried again later.
+        A listing that fails, as while a store is down, is tried again later; so is the queue.
 
         Raises:
             DataError: when the first listing fails; a prefix of a store may be empty. When another
-                job writes plans to the same place, or they can't be written.
+                job writes plans to the same place, or they can't be written. When the first
+                messages can't be taken from the queue.
         """
         known = Known((ledger.inputs(plan) for plan in reversed(ledger.plans())), rounds=True)
-        since: float | None = None
-        pause = 1
-        while not self._stop.is_set():
-            began = time.time()
-            tables = (known.fresh(table) for table in self._listed(listing))
+        for batch in self._batches(known, listing):
+            tables = (known.fresh(table) for table in batch.tables)
             for plan in ledger.add(tables):
-                if since is not None:
-                    self._since[plan.number] = since
+                if batch.since is not None:
+                    self._since[plan.number] = batch.since
                 if plan.replaces:
                     self._replacing.add(plan.number)
                 yield plan
             known.next_round()
-            if self._trouble:
-                pause = min(2 * pause, _LONGEST_PAUSE)
+            batch.planned()
+
+    def _batches(
+        self, known: Known, listing: Callable[[], Iterator[pa.Table]]
+    ) -> Iterator[InputBatch]:
+        arrivals = self._arrivals
+
+        def narrowed() -> Iterator[pa.Table]:
+            return arrivals.narrowed(listing(), known) if arrivals else listing()
+
+        self._listings = Listings(narrowed, is_local=self._is_local, stop=self._stop)
+        if arrivals:
+            return arrivals.batches(known, self._listings, self._stop)
+        return self._polled(self._listings)
+
+    def _polled(self, listings: Listings) -> Iterator[InputBatch]:
+        """A listing a batch."""
+        since: float | None = None
+        pause = 1
+        while not self._stop.is_set():
+            began = time.time()
+            yield InputBatch(listings.tables(), since)
+            if listings.trouble:
+                pause = min(2 * pause, LONGEST_PAUSE)
             else:
                 since, pause = began, 1
-            self._rounds += 1
             self._stop.wait(self._every_s * pause)
 
-    def _listed(self, listing: Callable[[], Iterator[pa.Table]]) -> Iterator[pa.Table]:
-        """The tables of a listing, as far as it goes; the first one must succeed."""
-        trouble = ""
-        try:
-            for table in listing():
-                yield table
-                if self._stop.is_set():
-                    return
-        except NothingThereError as error:
-            if self._is_local:
-                trouble = str(error)
-        except (DataError, OSError) as error:
-            trouble = str(error)
-        if trouble and not self._rounds:
-            raise DataError(trouble)
-        self._trouble = trouble
-
     def stop(self) -> None:
-        """List nothing more, and end soon."""
+        """Look for nothing more, and end soon."""
         self._stopped_s = self._stopped_s or time.monotonic()
         self._stop.set()
 
@@ -144,8 +176,9 @@ class Follow:
         self._replaced |= plan in self._replacing
         since = self._since.get(plan)
         if since is not None:
-            self._recent.append((time.monotonic(), ended - since))
-            self._lags.append(ended - since)
+            lag = max(0.0, ended - since)  # another machine's clock may be ahead
+            self._recent.append((time.monotonic(), lag))
+            self._lags.append(lag)
 
     def may_sweep(self, sweep: Callable[[], object]) -> None:
         """Calls ``sweep`` where there is something to take out, and the last one is long over."""
@@ -162,7 +195,19 @@ class Follow:
         while self._recent and self._recent[0][0] < time.monotonic() - _RECENT_S:
             self._recent.popleft()
         lag = _lag([lag for _, lag in self._recent])
-        return Followed(rounds=self._rounds, lag=lag, trouble=self._trouble)
+        listings = self._listings
+        troubles = (listings and listings.trouble, self._arrivals and self._arrivals.trouble)
+        return Followed(
+            rounds=listings.rounds if listings else 0,
+            lag=lag,
+            trouble="; ".join(trouble for trouble in troubles if trouble),
+            messages=self.messages,
+        )
+
+    @property
+    def messages(self) -> MessageCounts | None:
+        """What came from the queue, if there is one."""
+        return self._arrivals.counts if self._arrivals else None
 
     def lag(self) -> Lag | None:
         """Lag of the whole run; None if nothing new arrived while it ran."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pipelines.keys import NO_KEYS, Keys, KeySet
 from pipelines.recognition.inputs import places, versions
@@ -36,16 +37,28 @@ class Known:
     def fresh(self, page: pa.Table) -> pa.Table:
         """Its rows in a version not known and not taken before, with ``REPLACES``."""
         place, version = places(page), versions(page)
-        new = ~self._versions.has(version)
-        if self._changed:
-            for at, key in enumerate(place.tolist()):
-                last = self._changed.get(key)
-                new[at] = new[at] if last is None else last != version[at]
+        new = self._is_new(place, version)
         new[new] = self._taken.take(place[new])
         replaces = pa.array(self._places.has(place))
         if self._rounds:
             self._fresh.append((place[new], version[new]))
         return page.append_column(REPLACES, replaces).filter(pa.array(new))
+
+    def has(self, page: pa.Table) -> NDArray[np.bool_]:
+        """Which of its rows were planned before, in whatever version."""
+        return self._places.has(places(page))
+
+    def new(self, page: pa.Table) -> NDArray[np.bool_]:
+        """Which of its rows are in another version than the one planned last, or in none."""
+        return self._is_new(places(page), versions(page))
+
+    def _is_new(self, place: Keys, version: Keys) -> NDArray[np.bool_]:
+        new = ~self._versions.has(version)
+        if self._changed:
+            for at, key in enumerate(place.tolist()):
+                last = self._changed.get(key)
+                new[at] = new[at] if last is None else last != version[at]
+        return new
 
     def next_round(self) -> None:
         """What ``fresh`` gave is planned; what is listed from here on may have changed since."""

@@ -9,6 +9,7 @@ import fnmatch
 import glob
 import os.path
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -21,6 +22,8 @@ from pipelines.prefixes import WILD, inside
 from pipelines.recognition.inputs import PAGE_ROWS, SCHEMA, pages, problem
 from pipelines.recognition.lists import LIST_SUFFIXES, listed, samples_of
 from pipelines.stores import files_at, is_folder, is_picture_name
+
+_LIST, _SET = "a list", "a prepared set"
 
 
 def list_inputs(
@@ -50,29 +53,97 @@ def list_inputs(
         DataError: when there is nothing at ``uri``, it can't be listed, is a file that is neither
             a picture nor a list by its name, or lies elsewhere.
     """
+    folder = _folder(uri, all_files, documents, without, prefixes)
+    kind = _kind(folder)
+    if kind is _LIST:
+        return pages(listed(folder.uri, ignore_columns, prefixes))
+    if kind is _SET:
+        return samples_of(folder.uri, prefixes)
+    return pages(_tables(_input(row) for row in files_at(folder.uri) if folder.has(row)))
+
+
+def bucket_folder(
+    uri: str,
+    *,
+    all_files: bool = False,
+    documents: bool = False,
+    without: str = "",
+    prefixes: tuple[str, ...] = (),
+) -> InputFolder:
+    """The prefix or pattern of S3 that ``uri`` stands for; the arguments are ``list_inputs``'s.
+
+    Raises:
+        DataError: when it is anything else, or lies elsewhere.
+    """
+    if not uri.startswith("s3://"):
+        raise DataError(f"{uri} isn't in S3, whose events are to be read; expected s3://bucket/…")
+    folder = _folder(uri, all_files, documents, without, prefixes)
+    kind = _kind(folder)
+    if kind or (is_picture_name(folder.name, documents=documents) and storage.is_file(folder.uri)):
+        raise DataError(
+            f"{uri} is {kind or 'one picture'}; events tell of pictures that come below a prefix: "
+            "give the prefix, or leave the events out"
+        )
+    return folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputFolder:
+    """A folder or prefix, and which of its files are inputs."""
+
+    uri: str
+    pattern: str
+    """What their names must match; empty for anything."""
+    left_out: str
+    """What the names of those begin with that aren't inputs; empty for none."""
+    all_files: bool
+    documents: bool
+
+    @property
+    def name(self) -> str:
+        """The address as names are compared: without options."""
+        return _name(self.uri)
+
+    def has(self, row: dict[str, Any]) -> bool:
+        """Whether a file of this folder, as ``files_at`` gives it, is an input."""
+        name = _name(row["uri"])
+        if self.left_out and name.startswith(self.left_out):
+            return False
+        return "unlisted" in row or (
+            (not self.pattern or fnmatch.fnmatchcase(name, self.pattern))
+            and (self.all_files or is_picture_name(name, documents=self.documents))
+        )
+
+
+def _folder(
+    uri: str, all_files: bool, documents: bool, without: str, prefixes: tuple[str, ...]
+) -> InputFolder:
     bare, options = storage.split_options(uri)
     bare = storage.absolute(bare) if storage.is_local(uri) else bare
     _check_inside(uri, _before_pattern(bare) + options, prefixes)
     root, pattern = _split_pattern(bare, options)
     _check_inside(uri, root + options, prefixes)
-    if not pattern and root.lower().endswith(LIST_SUFFIXES) and not is_folder(root + options):
-        return pages(listed(root + options, ignore_columns, prefixes))
-    if not pattern and storage.exists(storage.join(root + options, MANIFEST_NAME)):
-        return samples_of(root + options, prefixes)
-    if not pattern and not all_files and not is_picture_name(_name(root), documents=documents):
-        _refuse_file(root + options)
-    left_out = _below(without) if without else ""
+    return InputFolder(
+        uri=root + options,
+        pattern=pattern,
+        left_out=below(without) if without else "",
+        all_files=all_files,
+        documents=documents,
+    )
 
-    def wanted(row: dict[str, Any]) -> bool:
-        name = _name(row["uri"])
-        if left_out and name.startswith(left_out):
-            return False
-        return "unlisted" in row or (
-            (not pattern or fnmatch.fnmatchcase(name, pattern))
-            and (all_files or is_picture_name(name, documents=documents))
-        )
 
-    return pages(_tables(_input(row) for row in files_at(root + options) if wanted(row)))
+def _kind(folder: InputFolder) -> str:
+    """What it is in place of a folder: a list or a prepared set; empty for neither."""
+    uri, name = folder.uri, storage.split_options(folder.uri)[0]
+    if folder.pattern:
+        return ""
+    if name.lower().endswith(LIST_SUFFIXES) and not is_folder(uri):
+        return _LIST
+    if storage.exists(storage.join(uri, MANIFEST_NAME)):
+        return _SET
+    if not folder.all_files and not is_picture_name(folder.name, documents=folder.documents):
+        _refuse_file(uri)
+    return ""
 
 
 def _check_inside(uri: str, place: str, prefixes: tuple[str, ...]) -> None:
@@ -90,7 +161,7 @@ def _refuse_file(uri: str) -> None:
         )
 
 
-def _below(uri: str) -> str:
+def below(uri: str) -> str:
     """What the names of all files in a folder begin with."""
     return _name(storage.absolute(uri)).rstrip("/") + "/"
 

@@ -95,6 +95,11 @@ def test_bad_input_is_one_message_and_a_status(tmp_path: Path) -> None:
     refused(job(engine="torch-bf16"), 1, "torch-bf16", "jobs/export.py")
     refused(job(**{"every-s": "5"}), 2, "--every-s 5: only with --follow")
     refused(job(**{"every-s": "0"}), 2, "--every-s is 0; expected above 0")
+    refused(job(**{"relist-s": "5"}), 2, "--relist-s 5: only with --events")
+    refused(job(events="https://sqs.eu-central-1.amazonaws.com/1/q"), 2, "only with --follow")
+    command = ("--follow", "--output", "out", "--input", "crops", "--events")
+    for url, word in (("https://sqs/1/q", "'crops'"), ("arn:aws:sqs:us-east-1:1:q", "get-queue")):
+        refused(within(recognize.main, *command, url, cwd=tmp_path), 2, "--events", word)
     refused(
         within(recognize.main, "crops/0.png", "--follow", cwd=tmp_path), 2, "--follow", "--output"
     )
