@@ -62,13 +62,13 @@ class CompareSettings(CompareConfig):
 def main(argv: Sequence[str]) -> None:
     """Compare as the arguments say, print the figures and where the page is."""
     settings = cli.parse(CompareSettings, argv, description=__doc__ or "")
+    from pipelines.claim import at_work
+
     out = settings.out or time.strftime("comparison-%Y%m%d-%H%M%S")
     storage.resolve(out)
-    for compare in (of_results, of_bundles, of_pictures):
-        told = compare(settings, out)
-        if told:
-            print(told, flush=True)
-            return
+    with at_work(out):
+        told = (compare(settings, out) for compare in (of_results, of_bundles, of_pictures))
+        print(next(filter(None, told)), flush=True)
 
 
 def of_results(settings: CompareSettings, out: str) -> str:

@@ -88,7 +88,7 @@ def main(argv: Sequence[str]) -> None:
     """Evaluate as the arguments say, print the figures and where the report is."""
     settings = cli.parse(EvaluateSettings, argv, description=__doc__ or "")
     from jobs.cluster import connect
-    from pipelines.at_work import alone_at_work
+    from pipelines.claim import alone_at_work
 
     if settings.then == settings.bundle:
         raise ValueError(f"--then is {settings.then}, the same as --bundle")

@@ -55,16 +55,18 @@ def main(argv: Sequence[str]) -> None:
     from ray.data import DataContext
 
     from jobs.cluster import connect
+    from pipelines.claim import at_work
     from pipelines.inspection import carry_out, plan_inspection
     from pipelines.inspection.write import write
 
     out = settings.out or time.strftime("inspection-%Y%m%d-%H%M%S")
     storage.resolve(out)
     planned = plan_inspection(settings.data, settings)
-    connect(settings.address or None)
-    DataContext.get_current().enable_progress_bars = False
-    inspection = carry_out(planned, _Lines())
-    address = write(inspection, out)
+    with at_work(out):
+        connect(settings.address or None)
+        DataContext.get_current().enable_progress_bars = False
+        inspection = carry_out(planned, _Lines())
+        address = write(inspection, out)
     print(describe(inspection))
     print(f"report: {address}", flush=True)
     errors = inspection.of("error")

@@ -13,17 +13,17 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from crnn.brief import change
 from crnn.errors import DataError
 from crnn.files import storage
-from pipelines.at_work import refuse_lively
+from pipelines.claim import differences, lay_down, other_settings, recipe_at, refuse_lively
 from pipelines.manifest import MANIFEST_NAME, Manifest, Part, load_manifest
 from pipelines.owned import delete_ours
-from pipelines.stores import write_new
 
 PARTS_NAME = "_parts"
 SPLITS = ("train", "val", "test")
 """Folders of split data, below the folder of all."""
+ANOTHER = "choose another folder, or --overwrite to replace it"
+"""What to do about data of other settings."""
 _RECIPE_NAME = "recipe.json"
 _READERS = 16
 _PARTS = re.compile(rf"{PARTS_NAME}/(recipe\.json|plan-\d+\.parquet|part-\d+\.json)")
@@ -58,15 +58,12 @@ def claim(
     stale: list[str] = []
     for name, recipe in recipes.items():
         uri = storage.join(out_uri, name)
-        difference = _difference(uri, recipe, found_later)
-        if difference and not overwrite:
-            raise DataError(
-                f"{uri} holds data made with other settings: {difference}; choose another folder, "
-                "or --overwrite to replace it"
-            )
-        if difference:
+        differing = _differing(uri, recipe, found_later)
+        if differing and not overwrite:
+            raise DataError(other_settings(uri, differing, ANOTHER))
+        if differing:
             stale.append(uri)
-        found[name] = None if difference else _finished(uri)
+        found[name] = None if differing else _finished(uri)
     for uri in stale:
         if not storage.exists(storage.join(uri, MANIFEST_NAME)):
             refuse_lively(uri)
@@ -74,7 +71,7 @@ def claim(
         _clear(uri)
     for name, recipe in recipes.items():
         if found[name] is None:
-            _begin(storage.join(out_uri, name), recipe, found_later)
+            _begin(storage.join(out_uri, name), recipe)
     return found
 
 
@@ -115,10 +112,10 @@ def delete_from(uri: str, part: int, plan: int) -> None:
     delete_ours(uri, re.compile("|".join(map(re.escape, later)) or "(?!)"), first=done)
 
 
-def begin_anew(uri: str, recipe: Mapping[str, Any], found_later: Collection[str]) -> None:
+def begin_anew(uri: str, recipe: Mapping[str, Any]) -> None:
     """Empty a finished folder of ours and lay the recipe down again; DataError as ``claim``."""
     _clear(uri)
-    _begin(uri, recipe, found_later)
+    _begin(uri, recipe)
 
 
 def _refuse_other_layout(out_uri: str, recipes: Mapping[str, Mapping[str, Any]]) -> None:
@@ -139,12 +136,7 @@ def _recipe_of(uri: str) -> Mapping[str, Any] | None:
             return load_manifest(uri).recipe
         except DataError as error:
             return {"manifest": str(error)}
-    try:
-        text = storage.read_bytes(storage.join(uri, PARTS_NAME, _RECIPE_NAME))
-    except FileNotFoundError:
-        return None
-    recipe: Mapping[str, Any] = json.loads(text)
-    return recipe
+    return recipe_at(storage.join(uri, PARTS_NAME, _RECIPE_NAME))
 
 
 def _finished(uri: str) -> Manifest | None:
@@ -155,18 +147,13 @@ def _finished(uri: str) -> Manifest | None:
     return load_manifest(uri)
 
 
-def _difference(uri: str, recipe: Mapping[str, Any], found_later: Collection[str]) -> str:
+def _differing(uri: str, recipe: Mapping[str, Any], found_later: Collection[str]) -> list[str]:
     """How the recipe of what lies at ``uri`` differs; empty if it doesn't, or nothing is there."""
     there = _recipe_of(uri)
     if there is None:
         _refuse_foreign_files(uri)
-        return ""
-    differing = [
-        (key, *change(there.get(key), recipe.get(key)))
-        for key in {**there, **recipe}
-        if key not in found_later and there.get(key) != recipe.get(key)
-    ]
-    return ", ".join(f"{key} {before} there, {after} here" for key, before, after in differing)
+        return []
+    return differences(there, recipe, found_later)
 
 
 def _refuse_foreign_files(uri: str) -> None:
@@ -182,19 +169,11 @@ def _refuse_foreign_files(uri: str) -> None:
         )
 
 
-def _begin(uri: str, recipe: Mapping[str, Any], found_later: Collection[str]) -> None:
+def _begin(uri: str, recipe: Mapping[str, Any]) -> None:
     """Lay the recipe down; of two jobs at once with different ones the second is refused."""
     if storage.is_local(uri):  # object stores show whole files alone
         delete_ours(uri, _LEFTOVERS)
-    text = json.dumps(recipe, ensure_ascii=False, indent=1)
-    if write_new(storage.join(uri, PARTS_NAME, _RECIPE_NAME), text.encode()):
-        return
-    difference = _difference(uri, recipe, found_later)
-    if difference:
-        raise DataError(
-            f"another job began in {uri} at the same moment, with other settings: {difference}; "
-            "choose another folder"
-        )
+    lay_down(storage.join(uri, PARTS_NAME, _RECIPE_NAME), recipe, uri, ANOTHER)
 
 
 def _clear(uri: str) -> None:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from crnn.errors import DataError
 from crnn.files import storage
 from crnn.images.contract import PictureContract
+from pipelines.ledger import of_parquet
 from pipelines.manifest import (
     MANIFEST_NAME,
     MANIFEST_VERSION,
@@ -251,19 +252,14 @@ def read_row_group(
         DataError: when the shard is missing, cut short or damaged, naming it.
     """
     address = storage.join(uri, shard_name)
-    system, path = storage.resolve(address)
 
-    def read() -> pa.Table:
-        with (
-            system.open_input_file(path) as file,
-            pq.ParquetFile(file, pre_buffer=True, page_checksum_verification=True) as shard,
-        ):
-            if not 0 <= index < shard.num_row_groups:
-                raise DataError(f"{address} has {shard.num_row_groups} row groups, none is {index}")
-            return shard.read_row_group(index, columns=columns and list(columns))
+    def take(shard: pq.ParquetFile) -> pa.Table:
+        if not 0 <= index < shard.num_row_groups:
+            raise DataError(f"{address} has {shard.num_row_groups} row groups, none is {index}")
+        return shard.read_row_group(index, columns=columns and list(columns))
 
     try:
-        return storage.attempt("read", address, read)
+        return of_parquet(address, take)
     except FileNotFoundError:
         raise DataError(f"the shard {address} is missing; prepare the data again") from None
     except pa.ArrowException as error:

@@ -25,7 +25,6 @@ import ray.train
 import yaml
 from ray.train.torch import TorchTrainer
 
-from crnn.brief import change
 from crnn.bundle.bundle import Bundle, load_bundle, save_bundle
 from crnn.errors import CheckpointMismatchError, NonFiniteLossError
 from crnn.files import storage
@@ -49,7 +48,7 @@ from jobs.training.rejects import RejectParts
 from jobs.training.settings import TrainSettings, differences
 from jobs.training.stops import FailureTeller, workers_lost
 from jobs.training.tracking import Tracker, check_installed
-from pipelines.at_work import SIGN_NAME, alone_at_work
+from pipelines import claim
 from pipelines.evaluation import Evaluation, evaluate
 from pipelines.owned import delete_ours, refuse_foreign
 from pipelines.report import write_report
@@ -64,9 +63,10 @@ RUN_FILES = re.compile(
     r"checkpoint_[^/]+/.+|checkpoint_manager_snapshot\.json|\.validate_storage_marker|(.*/)?\.[0-9a-f]{32}\..+"
 )
 """Paths in a run's folder, those that Ray Train writes included."""
-_SIGN = re.compile(re.escape(SIGN_NAME))
+_SIGN = re.compile(re.escape(claim.SIGN_NAME))
 _WITH_SIGN = re.compile(f"{RUN_FILES.pattern}|{_SIGN.pattern}")
 _WRITER = "a run of jobs/train.py"
+_ANOTHER = "another --name, or --overwrite to replace it"
 _EXAMPLES = 8
 _HIGH_LR = 2e-3
 _WORKER_ENV = {
@@ -93,7 +93,7 @@ def train(settings: TrainSettings) -> str:
     check_installed(settings.track)
     if _is_complete(run_uri, settings):
         return storage.join(run_uri, BUNDLE_FOLDER)
-    with alone_at_work(run_uri):
+    with claim.alone_at_work(run_uri):
         return _trained(run_uri, settings, began_s)
 
 
@@ -165,15 +165,10 @@ def _check_same(
     text = storage.read_bytes(storage.join(run_uri, CONFIG_FILE)).decode()
     before: dict[str, Any] = yaml.safe_load(text)
     differing = differences(before["settings"], settings)
-    for key, value in (facts or {}).items():
-        if before["facts"].get(key) != value:
-            differing.append(f"{key}: {' → '.join(change(before['facts'].get(key), value))}")
+    facts = facts or {}
+    differing += claim.differences({key: before["facts"].get(key) for key in facts}, facts)
     if differing:
-        raise CheckpointMismatchError(
-            f"{settings.storage_path} has a run {settings.name!r} with other settings:\n  "
-            + "\n  ".join(differing)
-            + "\nGive these as they were to resume it, or another --name, or --overwrite"
-        )
+        raise CheckpointMismatchError(claim.other_settings(run_uri, differing, _ANOTHER))
     return before
 
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from crnn.brief import change
 from crnn.bundle.reading_policy import ReadingPolicy
 from crnn.images.contract import PictureContract
 from crnn.model.config import ModelConfig
@@ -19,6 +18,7 @@ from crnn.training.optim_config import OptimConfig
 from jobs.cli import as_mapping, flatten
 from jobs.flags import ClusterAddress
 from jobs.training.tracking import Track
+from pipelines import claim
 from pipelines.augment import AugmentConfig
 from pipelines.stream.plan import READY_BATCH_PIXELS
 
@@ -210,8 +210,4 @@ def differences(old: dict[str, Any], new: TrainSettings) -> list[str]:
     before = flatten(as_mapping(TrainSettings())) | given
     after = flatten(as_mapping(new))
     keys = sorted((before.keys() | after.keys()) - FREE_ON_RESUME - (_LATER - given.keys()))
-    return [
-        f"{key}: {' → '.join(change(before.get(key), after.get(key)))}"
-        for key in keys
-        if before.get(key) != after.get(key)
-    ]
+    return claim.differences(*({key: side.get(key) for key in keys} for side in (before, after)))

@@ -9,7 +9,6 @@ A name is what can be read of the input's address, and a digest of the address.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,19 +16,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from crnn.errors import DataError, PictureError
 from crnn.files import storage
+from pipelines.claim import at_work, lay_down
 from pipelines.documents.config import DocumentsConfig
 from pipelines.documents.forms import FORMS, Form, Writer
 from pipelines.documents.page import Document, LeftOut, Page, Sheets
 from pipelines.documents.rows import documents_in, results_of_pages
 from pipelines.recognition.finished import page_request
 from pipelines.safe_names import safe_name
-from pipelines.stores import write_new
 
 MARK = "_documents.json"
+_ANOTHER = "give another OUT, or delete it"
 SHOWN_PROBLEMS = 20
 _REMOTE_THREADS, _LOCAL_THREADS = 4, 1
 
@@ -75,22 +74,23 @@ def write_documents(
     no PDF can be made, since it is gone for instance, is a problem.
 
     Raises:
-        DataError: for results that can't be taken, an output folder with other documents, or PDF
-            without the packages that it takes.
+        DataError: for results that can't be taken, an output folder with other documents or another
+            job at work in it, or PDF without the packages that it takes.
     """
     folder, parts = results_of_pages(results)
     dpi = page_request(folder).dpi if "pdf" in config.format else 0
     if "pdf" in config.format:
         _check_packages()
     out_uri = storage.absolute(out_uri)
-    _claim(out_uri, folder)
     found = Written(results_uri=folder)
-    on_progress(0, len(parts))
-    for done, address in enumerate(parts, start=1):
-        place = _Place(out_uri, config, storage.changed_at(address) or 0.0, dpi)
-        for document, written, kept in _each(place, documents_in(address)):
-            found.add(document, written, kept)
-        on_progress(done, len(parts))
+    with at_work(out_uri):
+        lay_down(storage.join(out_uri, MARK), {"results": folder}, out_uri, _ANOTHER)
+        on_progress(0, len(parts))
+        for done, address in enumerate(parts, start=1):
+            place = _Place(out_uri, config, storage.changed_at(address) or 0.0, dpi)
+            for document, written, kept in _each(place, documents_in(address)):
+                found.add(document, written, kept)
+            on_progress(done, len(parts))
     return found
 
 
@@ -199,24 +199,3 @@ def _check_packages() -> None:
         packages()
     except PictureError as error:
         raise DataError(str(error)) from error
-
-
-def _claim(out_uri: str, folder: str) -> None:
-    """The output folder is for these results; DataError where it has documents of others."""
-    address, mark = storage.join(out_uri, MARK), {"results": folder}
-    if write_new(address, json.dumps(mark).encode()):
-        return
-    before = _mark(address)
-    if before != mark:
-        raise DataError(
-            f"{out_uri} has documents of {before.get('results')!r}, not of {folder}; give another "
-            "OUT, or delete it"
-        )
-
-
-def _mark(address: str) -> dict[str, Any]:
-    try:
-        found = json.loads(storage.read_bytes(address))
-    except ValueError:
-        found = None
-    return found if isinstance(found, dict) else {}

@@ -19,6 +19,7 @@ from pipelines.drift.changes import CHANGED_SCHEMA, Changes
 from pipelines.drift.page import page
 from pipelines.drift.result import Drift, ResultsSource
 from pipelines.drift.side import SideCounts
+from pipelines.ledger import gathered
 from pipelines.recognition.finished import (
     FOLDER,
     PLACE,
@@ -28,7 +29,6 @@ from pipelines.recognition.finished import (
     read_parts,
     results_at,
 )
-from pipelines.recognition.plan import gathered
 from pipelines.recognition.rows import PAGE_SCHEMA, as_results
 from pipelines.set_names import set_names
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crnn.files import storage
 from pipelines.inspection.findings_file import FINDINGS_NAME, FINDINGS_SCHEMA, SETS_KEY
 from pipelines.inspection.page import page
 from pipelines.inspection.result import Inspection
+from pipelines.ledger import gathered
 from pipelines.owned import begin_page
 
 HTML_NAME = "report.html"
@@ -41,17 +40,5 @@ def _write_findings(inspection: Inspection, address: str) -> None:
         storage.replacing(address) as path,
         pq.ParquetWriter(path, schema, compression="zstd") as writer,
     ):
-        for table in _large(inspection.every.tables()):
+        for table in gathered(inspection.every.tables(), ROW_GROUP_ROWS):
             writer.write_table(table.cast(schema))
-
-
-def _large(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in fewer tables, as row groups are read one by one."""
-    waiting: list[pa.Table] = []
-    for table in tables:
-        waiting.append(table)
-        if sum(map(len, waiting)) >= ROW_GROUP_ROWS:
-            yield pa.concat_tables(waiting)
-            waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting)

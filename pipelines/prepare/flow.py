@@ -15,9 +15,10 @@ import ray
 from crnn.errors import DataError
 from crnn.files import storage
 from pipelines.agenda import Agenda
-from pipelines.at_work import Hold
+from pipelines.claim import Hold
+from pipelines.ledger import Chunk
 from pipelines.manifest import Manifest, Part, finish
-from pipelines.output import begin_anew, claim, read_parts, release
+from pipelines.output import ANOTHER, begin_anew, claim, read_parts, release
 from pipelines.prepare.config import (
     CONFIDENCES,
     FOUND_LATER,
@@ -27,7 +28,7 @@ from pipelines.prepare.config import (
 )
 from pipelines.prepare.drop import Drops, read_drops
 from pipelines.prepare.entries import PAGE_ITEMS, Altered, Entries
-from pipelines.prepare.plan import Chunk, Planner, Window
+from pipelines.prepare.plan import Planner, Window
 from pipelines.prepare.task import PartMaker, PartOutcome, TaskConfig
 from pipelines.rejects import rejected
 from pipelines.sources import Source, open_source
@@ -222,14 +223,12 @@ def carry_out(
             a store fails for good.
     """
     done, rejects = 0, 0
-    try:
+    with job.hold:
         for outcome in _outcomes(job):
             done += outcome.part.total
             rejects += outcome.part.total - outcome.part.count
             report(job.progress(done, rejects))
         return tuple(_finish(job, split) for split in job.splits)
-    finally:
-        job.hold.release()
 
 
 def _windows(job: Preparation, names: Sequence[str]) -> Iterator[Window]:
@@ -271,14 +270,13 @@ def _is_stale(split: Split, config: PrepareConfig) -> bool:
     if not config.overwrite:
         raise DataError(
             f"{split.uri} holds data made of another listing: listing_digest {listed[:12]}… "
-            f"there, {split.planner.digest[:12]}… here; choose another folder, or "
-            "--overwrite to replace it"
+            f"there, {split.planner.digest[:12]}… here; {ANOTHER}"
         )
     return True
 
 
 def _begin_anew(job: Preparation, split: Split) -> None:
-    begin_anew(split.uri, split.recipe, FOUND_LATER)
+    begin_anew(split.uri, split.recipe)
     split.finished = None
     split.planner = _planner(split.uri, split.recipe, job.sources, done=False, overwrite=True)
 

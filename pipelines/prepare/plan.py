@@ -1,4 +1,4 @@
-"""What one folder of shards is to hold, written down piece by piece while the sources are listed.
+"""The ledger of a folder of shards (``pipelines.ledger``), written while the sources are listed.
 
     OUT/_parts/recipe.json              how it is made (``pipelines.output``)
     OUT/_parts/plan-00003.parquet       a window of the listing, shuffled; a row group a part
@@ -17,11 +17,12 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from crnn.errors import DataError
 from crnn.files import storage
 from crnn.images.region import Region
+from pipelines import ledger
+from pipelines.ledger import Chunk
 from pipelines.output import PARTS_NAME, delete_from
 from pipelines.prepare.entries import Entry
 from pipelines.rejects import FORMER_REASONS, of_today
@@ -47,19 +48,6 @@ PLAN_SCHEMA = pa.schema(
         ("group", pa.string()),
     ]
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chunk:
-    """Entries that one task turns into a part."""
-
-    uri: str
-    """The folder of shards."""
-    part: str
-    rows: int
-    address: str
-    """The plan's file; the chunk is row group ``index``."""
-    index: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +89,8 @@ class Planner:
         """Entries in the window that is being filled."""
         self._window = self._part = 0
         """Numbers of that window, and of its first part."""
-        self._plans = set() if done else self._names("plan-", ".parquet")
-        self._parts = set() if done else self._names("part-", ".json")
+        self._plans = set() if done else self._names(ledger.PLAN, ".parquet")
+        self._parts = set() if done else self._names(ledger.PART, ".json")
         self.listed = self.rows_done = 0
         """Entries that came by, and those of them in parts that were done before."""
 
@@ -176,12 +164,12 @@ class Planner:
             size = self._part_rows or -(-self._size // PARTS_A_WINDOW)
             if name in self._plans:
                 self._check(address)
-            if name not in self._plans:
-                self._write(address, size)
+            if name not in self._plans and not self._write(address, size):
+                self._check(address)
             chunks = [
                 Chunk(
                     uri=self._uri,
-                    part=f"part-{self._part + index:05d}",
+                    part=f"{ledger.PART}-{self._part + index:05d}",
                     rows=min(size, rows - start),
                     address=address,
                     index=index,
@@ -195,25 +183,19 @@ class Planner:
         self._window += 1
         return Window(left=left)
 
-    def _write(self, address: str, size: int) -> None:
+    def _write(self, address: str, size: int) -> bool:
+        """Write this window down; False where another job has done so at the same moment."""
         table = pa.concat_tables(self._waiting)
         if self._seed >= 0:
             order = np.random.default_rng([self._seed, self._window]).permutation(len(table))
             table = table.take(pa.array(order))
         schema = PLAN_SCHEMA.with_metadata({_DIGEST_KEY: self.digest.encode()})
-        with storage.replacing(address) as path:
-            pq.write_table(table.cast(schema), path, row_group_size=size, compression="zstd")
+        table = table.cast(schema)
+        parts = (table.slice(start, size) for start in range(0, len(table), size))
+        return ledger.write_plan(address, parts, schema)
 
     def _check(self, address: str) -> None:
-        system, path = storage.resolve(address)
-        try:
-            schema = storage.attempt(
-                "read", address, lambda: pq.read_schema(path, filesystem=system)
-            )
-        except pa.ArrowException as error:
-            raise DataError(
-                f"the plan {address} is damaged ({error}); delete {self._uri}"
-            ) from error
+        schema = ledger.read_plan(address, lambda plan: plan.schema_arrow)
         if not self.has_digest((schema.metadata or {}).get(_DIGEST_KEY, b"").decode()):
             self._differs(f"its first {self.listed:,} entries differ from the earlier ones")
 
@@ -229,39 +211,16 @@ class Planner:
         self._parts = {name for name in self._parts if name < f"part-{self._part:05d}"}
 
     def _plan_name(self) -> str:
-        return f"plan-{self._window:05d}.parquet"
+        return ledger.plan_name(self._window)
 
-    def _names(self, prefix: str, suffix: str) -> set[str]:
-        infos = storage.list_files(storage.join(self._uri, PARTS_NAME), suffix=suffix)
-        names = (storage.base_name(info.uri) for info in infos)
-        return {name for name in names if name.startswith(prefix)}
+    def _names(self, kind: str, suffix: str) -> set[str]:
+        found = ledger.files(storage.join(self._uri, PARTS_NAME), kind, suffix)
+        return set(map(storage.base_name, found))
 
 
-def read_chunk(chunk: Chunk) -> list[Entry]:
-    """The entries of a chunk.
-
-    Raises:
-        DataError: when the plan's file is missing or damaged.
-    """
-    system, path = storage.resolve(chunk.address)
-
-    def read() -> pa.Table:
-        with system.open_input_file(path) as file, pq.ParquetFile(file) as plan:
-            return plan.read_row_group(chunk.index)
-
-    try:
-        table = storage.attempt("read", chunk.address, read)
-    except FileNotFoundError:
-        raise DataError(
-            f"the plan {chunk.address} is missing: another job was at work in {chunk.uri} and "
-            "finished it, or somebody deleted the file; run this one again"
-        ) from None
-    except pa.ArrowException as error:
-        raise DataError(
-            f"the plan {chunk.address} is damaged ({error}); delete {chunk.uri} and "
-            "prepare the data again"
-        ) from error
-    columns = [column.to_pylist() for column in table.columns]
+def read_entries(chunk: Chunk) -> list[Entry]:
+    """The entries of a chunk; DataError as ``read_chunk``."""
+    columns = [column.to_pylist() for column in ledger.read_chunk(chunk).columns]
     return [_entry(row) for row in zip(*columns, strict=True)]
 
 

@@ -23,10 +23,11 @@ from crnn.images.prepare import Prepared
 from crnn.images.region import portions
 from crnn.images.sandbox import pool as picture_pool
 from crnn.images.sandbox.pool import Decoded, PicturePool
+from pipelines.ledger import Chunk
 from pipelines.manifest import Part
 from pipelines.output import part_address
 from pipelines.prepare.entries import Entry
-from pipelines.prepare.plan import Chunk, read_chunk
+from pipelines.prepare.plan import read_entries
 from pipelines.shards import Reject, Sample, ShardWriter
 from pipelines.sources import Place, Source, to_png
 from pipelines.sources.format import Encoded
@@ -70,7 +71,7 @@ class PartMaker:
         Raises:
             DataError: when a store fails for good, or the output can't be written.
         """
-        entries = read_chunk(chunk)
+        entries = read_entries(chunk)
         try:
             with ShardWriter(chunk.uri, chunk.part) as writer:
                 for sample, reject in self.made(entries):

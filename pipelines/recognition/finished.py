@@ -20,6 +20,7 @@ from crnn.errors import DataError
 from crnn.files import storage
 from crnn.pages.page import PageRequest
 from pipelines.keys import key
+from pipelines.ledger import of_parquet
 
 REPORT_FILE = "_report.json"
 """Written last, beside the folder of results."""
@@ -109,7 +110,7 @@ def page_request(folder: str) -> PageRequest:
 def read_part(address: str, columns: list[str] | None = None) -> pa.Table:
     """A results file, all columns or the given ones, of ``OF_PAGES`` those that it has; passing
     errors are tried again."""
-    return of_part(address, lambda part: part.read(columns=_there(part, columns)))
+    return of_parquet(address, lambda part: part.read(columns=_there(part, columns)))
 
 
 def read_parts(addresses: Sequence[str], columns: list[str]) -> Iterator[tuple[str, pa.Table]]:
@@ -127,28 +128,13 @@ def of_parts(addresses: Sequence[str], read: Callable[[str], _Read]) -> Iterator
 
 def read_groups(address: str, columns: list[str]) -> Iterator[pa.Table]:
     """The same a row group at a time, for files of any size."""
-    for group in range(of_part(address, lambda part: part.num_row_groups)):
-        yield of_part(address, partial(_group, group, columns))
+    for group in range(of_parquet(address, lambda part: part.num_row_groups)):
+        yield of_parquet(address, partial(_group, group, columns))
 
 
 def names_of_part(address: str) -> list[str]:
     """The columns of a results file."""
-    return list(of_part(address, lambda part: part.schema_arrow.names))
-
-
-def of_part(address: str, take: Callable[[pq.ParquetFile], _Read]) -> _Read:
-    """What ``take`` gives of a results file; passing errors are tried again."""
-    storage.check_file(address)
-    system, path = storage.resolve(address)
-
-    def read() -> _Read:
-        with (
-            system.open_input_file(path) as file,
-            pq.ParquetFile(file, pre_buffer=True) as part,
-        ):
-            return take(part)
-
-    return storage.attempt("read", address, read)
+    return list(of_parquet(address, lambda part: part.schema_arrow.names))
 
 
 def _group(group: int, columns: list[str], part: pq.ParquetFile) -> pa.Table:

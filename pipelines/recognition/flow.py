@@ -31,6 +31,8 @@ from crnn.inference.doubt import Then
 from crnn.inference.recognizer import Recognizer
 from crnn.pages.detector import Detector
 from pipelines.agenda import Agenda
+from pipelines.claim import Hold
+from pipelines.ledger import Chunk, number_of
 from pipelines.prefixes import leads_out
 from pipelines.recognition.arrivals import MessageCounts
 from pipelines.recognition.config import BulkConfig
@@ -40,7 +42,7 @@ from pipelines.recognition.inputs import pages
 from pipelines.recognition.known import Known
 from pipelines.recognition.listing import bucket_folder, list_inputs
 from pipelines.recognition.page_lines import CHUNK_FILES, whole_files
-from pipelines.recognition.plan import CHUNK_ROWS, Chunk, Ledger, Plan, plan_of
+from pipelines.recognition.plan import CHUNK_ROWS, Ledger, Plan
 from pipelines.recognition.reader import ChunkOutcome, ChunkReadConfig, ChunkReader
 from pipelines.recognition.rows import Counted
 from pipelines.recognition.summary import RunFigures, summarise, write_summary
@@ -104,6 +106,8 @@ class BulkWork:
     ledger: Ledger
     read: ChunkReadConfig
     out_uri: str
+    hold: Hold
+    """Lock on the output until the job is done."""
     agenda: Agenda
     follow: Follow | None = None
     """Where it goes on with what comes, until told to stop."""
@@ -128,8 +132,8 @@ def plan_work(
         EngineError: when a bundle can't be read with the engine.
         ValueError: for a decoder that there isn't, or arguments that it doesn't take.
         DataError: when there is nothing at ``input_uri``, or ``out_uri`` has rows of this bundle
-            that were made with other options, or links that lead out of the folders allowed; when
-            ``follow`` takes events, and ``input_uri`` is no prefix of S3.
+            that were made with other options, another job is at work there, or links lead out of
+            the folders allowed; when ``follow`` takes events, and ``input_uri`` is no prefix of S3.
     """
     bundle = load_bundle(bundle_uri)
     then = config.second()
@@ -148,6 +152,7 @@ def plan_work(
     inputs = iter(()) if follow else _not_empty(input_uri, listing())
     ledger = Ledger(out_uri, digest, chunk_rows=CHUNK_FILES if config.pages else CHUNK_ROWS)
     _check_output(config.prefixes, out_uri, ledger.results_uri, ledger.work_uri)
+    hold = Hold(out_uri)
     ledger.claim(_recipe(bundle, then, detector, config))
     storage.delete(storage.join(out_uri, REPORT_FILE))  # from here on there may be more to read
     if config.retry_failed:
@@ -162,9 +167,9 @@ def plan_work(
             lexicon=lexicon,
             ngram=ngram,
             options=config,
-            results_uri=ledger.results_uri,
         ),
         out_uri=out_uri,
+        hold=hold,
         agenda=Agenda(
             ledger.chunks_left(),
             follow.plans(ledger, listing) if follow else _plans(ledger, inputs),
@@ -205,6 +210,11 @@ def carry_out(work: BulkWork, on_progress: Callable[[Progress], None] = lambda _
         PlacementError: when GPUs are asked for and there are none.
         DataError: when the listing broke off, a plan can't be read, or results can't be written.
     """
+    with work.hold:
+        return _carried_out(work, on_progress)
+
+
+def _carried_out(work: BulkWork, on_progress: Callable[[Progress], None]) -> Outcome:
     begin, done, errors = time.time(), 0, 0
     began, ended = math.inf, begin
     counted = Counted() if work.read.options.pages else None
@@ -360,7 +370,7 @@ def _followed(outcomes: Iterator[ChunkOutcome], work: BulkWork) -> Iterator[Chun
     """The same, until the job was told to stop and a while has gone by; then the sweep."""
     assert work.follow is not None
     for outcome in outcomes:
-        work.follow.read(plan_of(outcome.part), outcome.ended)
+        work.follow.read(number_of(outcome.part), outcome.ended)
         yield outcome
         if work.follow.overdue:
             return

@@ -23,8 +23,8 @@ from crnn.pages.detector import Detector
 from crnn.pages.lines import Second, lines_of
 from crnn.pages.page import PageRequest
 from crnn.pages.stream import OnePage, pages_of
+from pipelines.ledger import Chunk
 from pipelines.recognition.inputs import REGION
-from pipelines.recognition.plan import Chunk
 from pipelines.recognition.rows import LINE, NO_TEXT, PAGE
 from pipelines.recognition.second import WAITING_CHUNKS, WAITING_PICTURES, Read
 

@@ -21,10 +21,10 @@ from crnn.inference.doubt import Then
 from crnn.inference.recognizer import Recognizer
 from crnn.pages.detector import Detector
 from crnn.pages.lines import Second
+from pipelines.ledger import Chunk, read_chunk
 from pipelines.recognition.config import BulkConfig
 from pipelines.recognition.finished import read_part
 from pipelines.recognition.page_lines import PageLines
-from pipelines.recognition.plan import Chunk, read_chunk
 from pipelines.recognition.rows import Counted, counted, result_table
 from pipelines.recognition.second import Read, SecondReader
 from pipelines.recognition.source import Entry, encoded
@@ -44,7 +44,6 @@ class ChunkReadConfig:
     lexicon: Sequence[str] | None
     ngram: CharNgram | None
     options: BulkConfig
-    results_uri: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +173,7 @@ class ChunkReader:
 
     def _found(self, chunk: Chunk) -> ChunkOutcome | None:
         """Outcome of a chunk whose results file exists."""
-        address = storage.join(self._config.results_uri, chunk.part)
+        address = storage.join(chunk.uri, chunk.part)
         if not storage.exists(address):
             return None
         table, now = read_part(address), time.time()
@@ -185,7 +184,7 @@ class ChunkReader:
         table = result_table(
             read.inputs, read.readings, min_confidence=options.min_confidence, chars=options.chars
         )
-        address = storage.join(self._config.results_uri, chunk.part)
+        address = storage.join(chunk.uri, chunk.part)
         sums = ResultSums.of(chunk.part, table)
         storage.write_bytes(address, as_file(table, sums))  # a node whose disk is full goes on
         return _outcome(chunk, table, sums, read.began, time.time())

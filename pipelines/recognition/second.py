@@ -22,7 +22,7 @@ from crnn.inference.cascade import SecondReading
 from crnn.inference.doubt import Then
 from crnn.inference.readings import Readings
 from crnn.inference.recognizer import Recognizer
-from pipelines.recognition.plan import Chunk
+from pipelines.ledger import Chunk
 from pipelines.recognition.source import Prefixes, encoded
 
 HELD_BYTES = 64 << 20

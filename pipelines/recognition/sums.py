@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from crnn.files import storage
-from pipelines.recognition.finished import of_part, of_parts
+from pipelines.ledger import of_parquet
+from pipelines.recognition.finished import of_parts
 
 CONFIDENCE_BINS = 20
 LEAST_CONFIDENT = 48
@@ -174,7 +175,7 @@ def _sums_of(address: str) -> ResultSums:
         sums = None if said is None else ResultSums._from_json(name, said, part.metadata.num_rows)
         return sums or ResultSums.of(name, part.read(columns=_COUNTED))
 
-    return of_part(address, read)
+    return of_parquet(address, read)
 
 
 def _counts(values: pa.ChunkedArray | pa.Array) -> Counter:

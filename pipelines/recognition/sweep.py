@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from crnn.files import storage
 from crnn.result import LOW_CONFIDENCE
 from pipelines.keys import NO_KEYS, Keys, among, position
+from pipelines.ledger import number_of
 from pipelines.recognition.finished import read_part
 from pipelines.recognition.inputs import REGION, SCHEMA, places
 from pipelines.recognition.known import REPLACES
 from pipelines.recognition.lists import BAD_LINE
-from pipelines.recognition.plan import Ledger, Plan, plan_of
+from pipelines.recognition.plan import Ledger, Plan
 from pipelines.recognition.rows import PAGE, as_results
 from pipelines.recognition.sums import ResultSums, as_file
 
@@ -78,7 +79,7 @@ def _newest(ledger: Ledger, plans: Sequence[Plan]) -> tuple[Keys, NDArray[np.int
 
 def _without_stale(address: str, keys: Keys, numbers: NDArray[np.int64]) -> int:
     """Rewrites a results file without rows that a later plan replaces; returns how many."""
-    part = plan_of(address)
+    part = number_of(address)
     if not len(numbers) or part >= numbers.max():
         return 0
     here = places(_without_lines(read_part(address, ["uri", "region", PAGE.name])))

@@ -20,7 +20,7 @@ from numpy.random import Generator
 
 from crnn.errors import CrnnError, DataError
 from crnn.files import storage
-from pipelines.at_work import at_work
+from pipelines.claim import at_work
 from pipelines.output import claim, part_address, read_parts, release
 from pipelines.render.choice import Faces, faces_of, some
 from pipelines.render.config import (

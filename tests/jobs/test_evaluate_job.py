@@ -12,7 +12,7 @@ from crnn.decode.lexicon import read_lexicon
 from crnn.errors import DataError
 from jobs import evaluate
 from jobs.evaluate import default_out
-from pipelines.at_work import at_work
+from pipelines.claim import at_work
 from pipelines.evaluation import plan_evaluation
 from pipelines.evaluation.parts import Parts
 from pipelines.evaluation.reader import PieceOutcome

@@ -272,7 +272,7 @@ def test_no_address_leads_out_of_the_folder(tmp_path: Path, per: Any) -> None:
 def test_documents_of_other_results_stay(tmp_path: Path) -> None:
     convert(results(tmp_path / "a", book()), tmp_path / "out")
     before = files(tmp_path / "out")
-    with pytest.raises(DataError, match=r"has documents of '.*/a/model=.*give another OUT"):
+    with pytest.raises(DataError, match=r"settings: results: '.*/a/model=.*give another OUT"):
         convert(results(tmp_path / "b", [row("/in/book.pdf", 1, 1, "b")]), tmp_path / "out")
     assert files(tmp_path / "out") == before
 

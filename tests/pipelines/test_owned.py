@@ -85,7 +85,7 @@ def test_the_files_of_a_run_are_known() -> None:
 def test_overwriting_shards_leaves_other_files(
     tmp_path: Path, new_bucket: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.at_work.QUIET_S", 0)
+    monkeypatch.setattr("pipelines.claim.QUIET_S", 0)
     for root in (str(tmp_path / "set"), f"{new_bucket()}/set"):
         claim(root, {"": {"seed": 1}}, overwrite=False)
         ours = ("part-00000-000.parquet", "rejects/part-00000.parquet", "_parts/part-00000.json")
@@ -109,10 +109,10 @@ def test_what_was_written_a_moment_ago_on_a_store_is_not_overwritten(
         claim(root, {"": {"seed": 2}}, overwrite=True)
     assert files(root) == before
     claim(root, {"": {"seed": 1}}, overwrite=True)  # its own rerun goes on
-    monkeypatch.setattr("pipelines.at_work.QUIET_S", 0)
+    monkeypatch.setattr("pipelines.claim.QUIET_S", 0)
     claim(root, {"": {"seed": 2}}, overwrite=True)
     put(root, "manifest.json")  # finished: nobody is at work
-    monkeypatch.setattr("pipelines.at_work.QUIET_S", 120)
+    monkeypatch.setattr("pipelines.claim.QUIET_S", 120)
     claim(root, {"": {"seed": 3}}, overwrite=True)
 
 

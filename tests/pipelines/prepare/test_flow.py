@@ -148,7 +148,7 @@ def test_another_recipe_is_refused_by_its_difference_until_overwrite(
     folder = words_folder(WORDS[:9])
     source, out = str(folder), str(tmp_path / "out")
     prepare(source, out, PrepareConfig(part_rows=2))
-    with pytest.raises(DataError, match="part_rows 2 there, 9 here"):
+    with pytest.raises(DataError, match="part_rows: 2 → 9"):
         prepare(source, out, PrepareConfig(part_rows=9))
     with (folder / "labels.tsv").open("a") as labels:
         labels.write("images/none.jpg\tnew\n")
@@ -169,7 +169,7 @@ def test_an_unfinished_output_of_another_recipe_is_refused_too(
 ) -> None:
     source, out = str(words_folder(WORDS)), str(tmp_path / "out")
     do_parts(begin([source], out, PrepareConfig(part_rows=4)), [1])
-    with pytest.raises(DataError, match="part_rows 4 there, 6 here"):
+    with pytest.raises(DataError, match="part_rows: 4 → 6"):
         begin([source], out, PrepareConfig(part_rows=6))
     (manifest,) = prepare(source, out, PrepareConfig(part_rows=6, overwrite=True))
     assert manifest.count == 23

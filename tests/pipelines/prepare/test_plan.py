@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from crnn.errors import DataError
+from pipelines.ledger import Chunk
 from pipelines.output import PARTS_NAME
 from pipelines.prepare.entries import Entry
-from pipelines.prepare.plan import MOST_WINDOW, Chunk, Planner, read_chunk
+from pipelines.prepare.plan import MOST_WINDOW, Planner, read_entries
 
 RECIPE = {"shuffle_seed": 3, "part_rows": 0}
 
@@ -41,7 +42,7 @@ def test_every_entry_is_in_one_chunk(tmp_path: Path, count: int) -> None:
     entries = [entry(number) for number in range(count)]
     plan = planner(tmp_path)
     chunks = list(fill(plan, entries))
-    held = [read for chunk in chunks for read in read_chunk(chunk)]
+    held = [read for chunk in chunks for read in read_entries(chunk)]
     assert sorted(held) == sorted(entries)
     assert [chunk.part for chunk in chunks] == [f"part-{n:05d}" for n in range(len(chunks))]
     assert plan.parts == len(chunks)
@@ -54,14 +55,14 @@ def test_the_order_is_the_lists_where_it_must_be(tmp_path: Path) -> None:
     entries = [entry(number) for number in range(5000)]
     for name, in_order, seed in (("a", True, 3), ("b", False, -1)):
         chunks = fill(planner(tmp_path / name, in_order=in_order, shuffle_seed=seed), entries)
-        assert [read for chunk in list(chunks) for read in read_chunk(chunk)] == entries
+        assert [read for chunk in list(chunks) for read in read_entries(chunk)] == entries
 
 
 def test_a_plan_cut_short_is_gone_on_with_in_the_same_way(tmp_path: Path) -> None:
     entries = [entry(number) for number in range(9000)]
     whole = planner(tmp_path / "whole")
     chunks = list(fill(whole, entries))
-    undisturbed = [(chunk.part, read_chunk(chunk)) for chunk in chunks]
+    undisturbed = [(chunk.part, read_entries(chunk)) for chunk in chunks]
 
     half = planner(tmp_path / "cut")
     first = [c for window in half.add(entries[:5000]) for c in window.chunks()]
@@ -70,7 +71,7 @@ def test_a_plan_cut_short_is_gone_on_with_in_the_same_way(tmp_path: Path) -> Non
     left = list(fill(again, entries, page=777))
     assert again.digest == whole.digest
     assert again.rows_done == first[1].rows
-    parts = {chunk.part: read_chunk(chunk) for chunk in [*left, first[1]]}
+    parts = {chunk.part: read_entries(chunk) for chunk in [*left, first[1]]}
     assert sorted(parts.items()) == undisturbed
 
 
@@ -95,7 +96,7 @@ def test_with_overwrite_all_from_the_first_difference_on_is_planned_anew(tmp_pat
     changed = [*entries[:4000], entry(4000, "other"), *entries[4001:7000]]
     plan = planner(tmp_path, overwrite=True)
     left = list(fill(plan, changed))
-    assert sorted(read.id for chunk in left for read in read_chunk(chunk)) == sorted(
+    assert sorted(read.id for chunk in left for read in read_entries(chunk)) == sorted(
         one.id for one in changed[2048:]
     )
     assert left[0].part == chunks[8].part and plan.rows_done == 2048

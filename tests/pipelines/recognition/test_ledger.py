@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from crnn.errors import DataError
 from pipelines.agenda import Agenda
+from pipelines.ledger import Chunk
 from pipelines.recognition.inputs import PAGE_ROWS, SCHEMA, pages
 from pipelines.recognition.known import Known
-from pipelines.recognition.plan import CHUNK_ROWS, FIRST_PLAN_CHUNKS, Chunk, Ledger, Plan
+from pipelines.recognition.plan import CHUNK_ROWS, FIRST_PLAN_CHUNKS, Ledger, Plan
 
 
 def table(names: Iterable[str], etag: str = "1") -> pa.Table:

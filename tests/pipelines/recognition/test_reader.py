@@ -12,9 +12,9 @@ import ray
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.ledger import Chunk
 from pipelines.recognition import BulkConfig, plan_work
 from pipelines.recognition.flow import TASK_CHUNKS, _tasks
-from pipelines.recognition.plan import Chunk
 from pipelines.recognition.reader import ChunkOutcome, ChunkReadConfig, ChunkReader
 from pipelines.spread import is_second_try
 from tests.jobs.processes import descendants

@@ -157,7 +157,7 @@ def test_another_configuration_is_refused_or_replaces_the_set(tmp_path: Path) ->
     words = tuple(f"WORD{i}" for i in range(40))
     render_set(uri, RenderConfig(count=60, part_rows=20, words=words))
     other = {"count": 30, "words": words, "seed": 1, "split": "held_out"}
-    with pytest.raises(DataError, match="seed 0 there, 1 here"):
+    with pytest.raises(DataError, match="seed: 0 → 1"):
         render_set(uri, RenderConfig(**other))
     manifest = render_set(uri, RenderConfig(**other, overwrite=True))
     assert load_manifest(uri) == manifest

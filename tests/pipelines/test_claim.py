@@ -11,15 +11,19 @@ import pytest
 
 from crnn.errors import DataError
 from crnn.files import storage
+from jobs import compare_data, inspect_data
 from jobs.training.run import train
 from jobs.training.settings import TrainSettings
-from pipelines import at_work as work
-from pipelines.at_work import Hold, alone_at_work, at_work
+from pipelines import claim as work
+from pipelines.claim import Hold, alone_at_work, at_work
+from pipelines.ledger import read_chunk
 from pipelines.output import claim
 from pipelines.prepare import PrepareConfig, begin
+from pipelines.recognition import BulkConfig, plan_work
 from pipelines.recognition.known import REPLACES
-from pipelines.recognition.plan import PLAN_SCHEMA, Ledger, read_chunk
+from pipelines.recognition.plan import PLAN_SCHEMA, Ledger
 from pipelines.render.synth import RenderConfig, render_set
+from tests.pipelines.evaluation_cases import random_bundle
 from tests.pipelines.stream.sets import good, write_set
 
 BUSY = "another job is at work in .*wait until it ends"
@@ -68,10 +72,14 @@ def test_every_job_that_writes_a_folder_says_so(
 ) -> None:
     source = str(words_folder(["one", "two"]))
     shards = write_set(tmp_path / "set", good(60))
+    bundle = random_bundle(tmp_path / "bundle")
     out = tmp_path / "runs/out"
     jobs: list[Callable[[], object]] = [
         lambda: begin([source], str(out), PrepareConfig()),
         lambda: render_set(str(out), RenderConfig(count=1)),
+        lambda: plan_work(bundle, source, str(out), BulkConfig()),
+        lambda: inspect_data.main([shards, "--out", str(out)]),
+        lambda: compare_data.main([shards, shards, "--out", str(out)]),
         lambda: train(TrainSettings(name="out", storage_path=str(out.parent), data=(shards,))),
     ]
     with at_work(str(out)):

@@ -1,4 +1,4 @@
-"""One job at a time in an output folder, where its file system can tell: a second one is refused.
+"""Whose an output folder is: one job's at a time, and of one recipe.
 
 The folder itself is locked (``flock``), so nothing lies in it for that, and a job that is killed
 leaves no lock behind. Object stores, and network file systems without locks, tell nothing: there
@@ -6,6 +6,10 @@ recipes and plans are written only where there are none (``stores.write_new``), 
 other settings or inputs is refused, and what was written a moment ago isn't cleared away
 (``refuse_lively``). Where even an equal job would do harm, a file that changes says that one is at
 work (``alone_at_work``).
+
+A job lays its recipe down where its readers look for it. An evaluation and the pages of reports
+have none: another one in their folder takes their place (``owned.begin_page``). A run of training
+has its settings as YAML for people to read, of which some may change when it is resumed.
 """
 
 from __future__ import annotations
@@ -16,10 +20,12 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from crnn.brief import brief, change
 from crnn.errors import DataError
 from crnn.files import storage
 from pipelines.stores import write_new
@@ -64,6 +70,12 @@ class Hold:
         if fd >= 0:
             os.close(fd)
 
+    def __enter__(self) -> Hold:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
     def __del__(self) -> None:
         self.release()
 
@@ -91,6 +103,63 @@ def refuse_lively(uri: str) -> None:
             "another job may be at work there; run this one again once nothing has been written "
             f"for {QUIET_S:.0f} s, or choose another folder"
         )
+
+
+def lay_down(address: str, recipe: Mapping[str, Any], uri: str, remedy: str) -> None:
+    """Write the recipe of the folder ``uri`` where it has none; one that is there must be equal.
+
+    Args:
+        address: where the recipe lies.
+        recipe: all that decides what will be in the folder.
+        uri: the folder, as the user knows it.
+        remedy: what else to do than to give the settings as they were.
+
+    Raises:
+        DataError: when the recipe there is another one or damaged.
+    """
+    text = json.dumps(recipe, ensure_ascii=False, indent=1).encode()
+    while not write_new(address, text):
+        there = recipe_at(address)
+        if there is None:  # deleted meanwhile
+            continue
+        if differing := differences(there, recipe):
+            raise DataError(other_settings(uri, differing, remedy))
+        return
+
+
+def recipe_at(address: str) -> dict[str, Any] | None:
+    """The recipe there, if any; DataError when it is damaged."""
+    try:
+        recipe = json.loads(storage.read_bytes(address))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise DataError(f"{address} is damaged ({brief(error)}); delete its folder") from error
+    if not isinstance(recipe, dict):
+        raise DataError(f"{address} holds {brief(recipe)}, no recipe; delete its folder")
+    return recipe
+
+
+def differences(
+    there: Mapping[str, Any], here: Mapping[str, Any], found_later: Collection[str] = ()
+) -> list[str]:
+    """``key: there → here`` for what differs; a key that one of them lacks counts as None.
+
+    ``found_later`` are keys that aren't known before the work, and so aren't compared.
+    """
+    return [
+        f"{key}: {' → '.join(change(there.get(key), here.get(key)))}"
+        for key in {**there, **here}
+        if key not in found_later and there.get(key) != here.get(key)
+    ]
+
+
+def other_settings(uri: str, differing: Sequence[str], remedy: str) -> str:
+    """The message for a folder whose recipe is another one."""
+    return (
+        f"{uri} was made with other settings: {'; '.join(differing)}; give them as they were, "
+        f"or {remedy}"
+    )
 
 
 @contextmanager
