@@ -206,7 +206,7 @@ class Arrivals:
         """Those whose version isn't planned; of doubtful ones the version that is there now."""
         is_open = pc.equal(table["etag"], "")
         table = table.filter(pc.or_(is_open, pa.array(known.new(table))))
-        is_planned = known.has(table)
+        is_planned: list[bool] = known.has(table).tolist()
         rows = table.to_pylist()
         doubtful = [at for at, row in enumerate(rows) if is_planned[at] or not row["etag"]]
         if not doubtful:
