@@ -6,7 +6,8 @@
 
 RESULTS is the --output folder of jobs/recognize.py --pages, or one of the model=… folders in it.
 Run again later, it writes only what is new or has changed. PDFs are the files that were read, with
-their text to be searched and copied; for these the files are fetched again.
+their text to be searched and copied; for these the files are fetched again, and one that has
+changed meanwhile gets none.
 """
 
 from __future__ import annotations
@@ -57,22 +58,30 @@ def main(argv: Sequence[str]) -> None:
             f"none of the {written.files:,} files in {written.results_uri} could be opened, such "
             f"as {_told(written.examples[0])}; correct the input of jobs/recognize.py"
         )
+    if written.pages and not (written.written or written.kept):
+        raise DataError(
+            f"none of the documents of {written.files:,} files in {written.results_uri} could be "
+            f"written ({_counted(written)}); give the files back, or run jobs/recognize.py again"
+        )
 
 
 def describe(written: Written, out: str) -> str:
     """What was written and where, and what is missing, in a few lines."""
     kept = f"; {written.kept:,} that were there are up to date" if written.kept else ""
-    errors = ", ".join(f"{count:,} {code}" for code, count in written.errors.most_common())
     lines = [
         f"{written.files:,} files with {written.pages:,} pages in {written.results_uri}",
         f"{written.written:,} documents written to {out}{kept}",
-        f"errors: {errors or 'none'}",
+        f"errors: {_counted(written) or 'none'}",
         *(f"  {_told(problem)}" for problem in written.examples),
     ]
     more = written.errors.total() - len(written.examples)
     return "\n".join(
         [*lines, *([f"  and {more:,} more: see error_code in the results"] * (more > 0))]
     )
+
+
+def _counted(written: Written) -> str:
+    return ", ".join(f"{count:,} {code}" for code, count in written.errors.most_common())
 
 
 def _told(problem: LeftOut) -> str:

@@ -25,6 +25,7 @@ from crnn import kill_points
 from crnn.errors import DataError
 from crnn.files import storage
 from pipelines import gcs_pages
+from pipelines.versions import size_and_time
 
 PICTURE_SUFFIXES = frozenset(
     {
@@ -90,7 +91,7 @@ def file_at(uri: str) -> dict[str, Any]:
     info = storage.attempt("look at", uri, lambda: system.get_file_info(path))
     if not info.is_file:
         raise NothingThereError(f"there is nothing at {uri}; expected a prefix with pictures")
-    return {"uri": uri, "etag": f"{info.size}-{info.mtime_ns}", "size": info.size}
+    return {"uri": uri, "etag": size_and_time(info.size, info.mtime_ns), "size": info.size}
 
 
 def names_in(uri: str) -> Iterator[tuple[str, bool]]:
@@ -323,7 +324,7 @@ def _run(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _local_row(path: str, info: os.stat_result) -> dict[str, Any]:
-    etag = f"{info.st_size}-{info.st_mtime_ns}"
+    etag = size_and_time(info.st_size, info.st_mtime_ns)
     return {"uri": storage.address_of(path), "etag": etag, "size": info.st_size}
 
 

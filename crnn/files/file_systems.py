@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import fs
+
+from crnn.files.content import Content, ns_of
 
 Options = tuple[tuple[str, str], ...]
 """What stands behind the ``?`` of an address or in the environment, in order."""
@@ -41,6 +44,20 @@ def remote(scheme: str, bucket: str, options: Options) -> fs.FileSystem:
         connect_timeout=CONNECT_S,
         request_timeout=SILENCE_S,
     )
+
+
+def read_content(system: fs.FileSystem, path: str, most: int | None) -> Content:
+    """A whole object, or its first ``most`` bytes."""
+    with system.open_input_file(path) as file:
+        told = {name.lower(): value.decode() for name, value in file.metadata().items()}
+        size = file.size()
+        when = told.get("last-modified") or told.get("updated")  # of S3, of Google
+        return Content(
+            data=bytes(file.read(size if most is None else min(size, most))),
+            size=size,
+            mtime_ns=ns_of(datetime.fromisoformat(when)) if when else None,
+            etag=told.get("etag", "").strip('"'),
+        )
 
 
 def is_anonymous(options: Options) -> bool:

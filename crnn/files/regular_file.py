@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
+from crnn.files.content import Content
+
 OWN_DESCRIPTORS = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 """What this process was given open may be a pipe, as in ``--lexicon <(sort words.txt)``."""
 _READ_BYTES = 1 << 20
@@ -32,7 +34,7 @@ def check_kind(path: str, mode: int) -> None:
         raise OSError(f"{path} is a pipe, a socket or a device; expected a file")
 
 
-def read_regular(path: str, most: int | None) -> bytes:
+def read_regular(path: str, most: int | None) -> Content:
     """The whole file, or its first ``most`` bytes; small files come by the million.
 
     Raises:
@@ -40,10 +42,13 @@ def read_regular(path: str, most: int | None) -> bytes:
     """
     fd = open_regular(path)
     try:
-        size = os.fstat(fd).st_size
+        info = os.fstat(fd)
+        size = info.st_size
         left = size + 1 if most is None else min(size + 1, most)
         data = os.read(fd, left)
-        return data if len(data) in (size, most) else data + _read_on(fd, most, len(data))
+        if len(data) not in (size, most):
+            data += _read_on(fd, most, len(data))
+        return Content(data, size, info.st_mtime_ns)
     finally:
         os.close(fd)
 

@@ -16,9 +16,11 @@ from botocore.exceptions import BotoCoreError
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
+from crnn.files.content import Content, ns_of
 from crnn.files.file_systems import CONNECT_S, SILENCE_S, Options, is_anonymous, remote
 
 if TYPE_CHECKING:
+    from obstore._get import GetResult
     from obstore.store import S3Credential
 
 _FRESH = timedelta(minutes=10)
@@ -32,7 +34,7 @@ os.environ.setdefault("TOKIO_WORKER_THREADS", "2")
 """obstore would start one a core in each process; a picture took 40% more CPU time with 64."""
 
 
-def read(bucket: str, options: Options, key: str, most: int | None) -> bytes:
+def read(bucket: str, options: Options, key: str, most: int | None) -> Content:
     """The object, or its first ``most`` bytes. It asks once: ``storage.attempt`` tries again.
 
     Raises:
@@ -43,18 +45,28 @@ def read(bucket: str, options: Options, key: str, most: int | None) -> bytes:
         with _making:
             store = _store(bucket, options)
         found = obstore.get(store, key)
-        if most is None or found.meta["size"] <= most:
-            return found.bytes().to_bytes()
-        head = bytearray()
-        for block in found.stream(min(most, _BLOCK_BYTES)):
-            head += block
-            if len(head) >= most:
-                break
-        return bytes(head[:most])
+        meta = found.meta
+        return Content(
+            data=_bytes_of(found, most),
+            size=meta["size"],
+            mtime_ns=ns_of(meta["last_modified"]),
+            etag=(meta["e_tag"] or "").strip('"'),
+        )
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise PermissionError(_brief(error)) from error
     except (BaseError, BotoCoreError) as error:
         raise OSError(_brief(error)) from error
+
+
+def _bytes_of(found: GetResult, most: int | None) -> bytes:
+    if most is None or found.meta["size"] <= most:
+        return found.bytes().to_bytes()
+    head = bytearray()
+    for block in found.stream(min(most, _BLOCK_BYTES)):
+        head += block
+        if len(head) >= most:
+            break
+    return bytes(head[:most])
 
 
 def _brief(error: Exception) -> str:

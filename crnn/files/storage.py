@@ -27,11 +27,13 @@ from pyarrow import fs
 
 from crnn import kill_points
 from crnn.errors import DataError
+from crnn.files.content import Content
 from crnn.files.file_systems import (
     Options,
     PatientS3FileSystem,
     WholeLocalFileSystem,
     local,
+    read_content,
     remote,
 )
 from crnn.files.regular_file import check_kind, read_regular
@@ -195,6 +197,11 @@ def read_bytes(uri: str, *, most: int | None = None) -> bytes:
         FileNotFoundError: when there is no such file.
         DataError: when it is there and can't be read, naming the address.
     """
+    return read_version(uri, most=most).data
+
+
+def read_version(uri: str, *, most: int | None = None) -> Content:
+    """The same with what tells its version from others, which takes no other request."""
     if is_local(uri):
         return attempt("read", uri, lambda: read_regular(_local_path(uri), most))
     scheme, bucket, options, path = _stored(uri)
@@ -204,13 +211,7 @@ def read_bytes(uri: str, *, most: int | None = None) -> bytes:
 
         return attempt("read", uri, lambda: s3_objects.read(bucket, options, key, most))
     system = remote(scheme, bucket, options)
-
-    def read() -> bytes:
-        with system.open_input_file(path) as file:
-            size = file.size()
-            return bytes(file.read(size if most is None else min(size, most)))
-
-    return attempt("read", uri, read)
+    return attempt("read", uri, lambda: read_content(system, path, most))
 
 
 def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:

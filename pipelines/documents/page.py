@@ -78,6 +78,8 @@ class Document:
     """What was read of one file."""
 
     uri: str
+    etag: str = ""
+    """The version of the file that was read; empty where it isn't known."""
     pages: list[Page]
     """In order, without those that can't be opened."""
     problems: list[LeftOut]

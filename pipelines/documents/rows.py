@@ -22,7 +22,7 @@ from pipelines.recognition.finished import (
 )
 
 _COLUMNS = [
-    *("uri", "page", "line", "region", "text", "confidence", "chars", "turned"),
+    *("uri", "etag", "page", "line", "region", "text", "confidence", "chars", "turned"),
     *("error_code", "error_message"),
 ]
 _BATCH_ROWS = 2_048
@@ -59,9 +59,11 @@ def document_of(uri: str, rows: Iterable[Row]) -> Document:
     What wasn't read, or was read with an error, is a problem. A page that could be opened is there,
     even if it has no lines; lines in which nothing was found are left out.
     """
+    etag = ""
     lines: dict[int, list[Line]] = {}
     problems: list[LeftOut] = []
     for row in rows:
+        etag = etag or row["etag"] or ""
         page, line = row["page"], row["line"]
         if page is not None and (line is not None or row["error_code"] is None):
             lines.setdefault(page, [])  # it could be opened
@@ -74,7 +76,7 @@ def document_of(uri: str, rows: Iterable[Row]) -> Document:
         Page(number=number, lines=sorted(lines[number], key=lambda line: line.number))
         for number in sorted(lines)
     ]
-    return Document(uri=uri, pages=pages, problems=problems)
+    return Document(uri=uri, etag=etag, pages=pages, problems=problems)
 
 
 def _line(row: Row) -> Line:

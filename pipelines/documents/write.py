@@ -71,7 +71,8 @@ def write_documents(
     """Write the documents of finished results; ``on_progress`` gets results files done, and all.
 
     Holds the lines of a few inputs at a time, for PDF the inputs themselves too. An input of which
-    no PDF can be made, since it is gone for instance, is a problem.
+    no PDF can be made, since it is gone or another than was read, is a problem, and an older PDF
+    of it goes.
 
     Raises:
         DataError: for results that can't be taken, an output folder with other documents or another
@@ -108,42 +109,42 @@ class _Place:
     def put(self, document: Document) -> tuple[Document, int, int]:
         """Writes its outputs and removes those of older rows; how many were written, and kept.
 
-        Of outputs that can't be made the document gets problems.
+        Of outputs that can't be made the document gets problems, one for all where its file can't
+        be had.
         """
         there = self._there(document)
         wanted = {name: (form, pages) for name, form, pages in self._outputs(document)}
         due = {name for name in wanted if there.get(name, 0.0) <= self._changed_at}
-        data: list[bytes] = []
-        written = 0
+        file = _InputFile(document)
+        kept, written, failed = len(wanted) - len(due), 0, set[str]()
         for name in filter(due.__contains__, wanted):
             form, pages = wanted[name]
             try:
-                self._write(name, form, document.uri, pages, data)
+                self._write(name, form, document.uri, pages, file)
                 written += 1
             except PictureError as error:
-                page = pages[0].number if self._by_page else None
+                page = pages[0].number if self._by_page and not file.is_missing else None
                 problem = LeftOut(document.uri, page, None, error.reason, str(error))
-                document.problems.append(problem)
+                if problem not in document.problems:
+                    document.problems.append(problem)
+                failed.add(name)
         for name, changed in there.items():
-            if name not in wanted and changed <= self._changed_at:  # a page that isn't any more
+            is_stale = name not in wanted or name in failed  # a page that isn't any more, or a file
+            if is_stale and changed <= self._changed_at:
                 storage.delete(storage.join(self._out_uri, name))
-        return document, written, len(wanted) - len(due)
+        return document, written, kept
 
     def _write(
-        self, name: str, form: Form, uri: str, pages: Sequence[Page], data: list[bytes]
+        self, name: str, form: Form, uri: str, pages: Sequence[Page], file: _InputFile
     ) -> None:
-        """One output; ``data`` gets the input, if it is needed and isn't there yet."""
         address = storage.join(self._out_uri, name)
         if form.writer is not None:
             fill: Callable[[Path], None] = partial(_fill, form.writer, uri, pages)
         else:
             from pipelines.documents.pdf import write_pdf
-            from pipelines.recognition.source import picture_bytes
 
-            if not data:
-                data.append(picture_bytes(uri))
             fill = partial(
-                write_pdf, data=data[0], pages=pages, dpi=self._dpi, whole=not self._by_page
+                write_pdf, data=file.data(), pages=pages, dpi=self._dpi, whole=not self._by_page
             )
         with storage.replacing(address) as path:
             storage.attempt("write", address, lambda: fill(path))
@@ -172,6 +173,32 @@ class _Place:
             return {}
         times_of = {storage.base_name(info.uri): info.mtime for info in infos}
         return {f"{name}/{one}": time for one, time in times_of.items() if ours.fullmatch(one)}
+
+
+class _InputFile:
+    """The file that a document was read from, fetched once, when it is first needed."""
+
+    def __init__(self, document: Document) -> None:
+        self._uri, self._etag = document.uri, document.etag
+        self._found: bytes | PictureError | None = None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it couldn't be had."""
+        return isinstance(self._found, PictureError)
+
+    def data(self) -> bytes:
+        """Its bytes; PictureError, each time, where they can't be had or have changed."""
+        from pipelines.recognition.source import picture_bytes
+
+        if self._found is None:
+            try:
+                self._found = picture_bytes(self._uri, self._etag)
+            except PictureError as error:
+                self._found = error
+        if isinstance(self._found, PictureError):
+            raise self._found.with_traceback(None)
+        return self._found
 
 
 def _each(place: _Place, documents: Iterable[Document]) -> Iterator[tuple[Document, int, int]]:

@@ -19,9 +19,12 @@ from pipelines.read_ahead import sized_ahead
 from pipelines.recognition.inputs import ROW_MARK
 from pipelines.recognition.lists import BAD_LINE
 from pipelines.sources.files import MAX_PICTURE_BYTES, bounded, too_large
+from pipelines.versions import newer_version
 
 NOT_ALLOWED = "not_allowed"
 """Error of an input that lies outside the folders that a job may read."""
+CHANGED = "changed"
+"""Error of a file that isn't any more what was read."""
 _LONGEST_ADDRESS = 4 * 4096
 """Length of a path of 4,096 bytes when percent-encoded, with some room."""
 UNOPENED = frozenset({"not_found", "unreadable", NOT_ALLOWED, BAD_LINE})
@@ -55,14 +58,14 @@ def _is_local(entries: Sequence[Entry]) -> bool:
     return all(storage.is_local(entry["uri"]) for entry in entries)
 
 
-def picture_bytes(uri: str) -> bytes:
-    """The encoded picture of one input.
+def picture_bytes(uri: str, etag: str = "") -> bytes:
+    """The encoded picture of one input, in the version of an ``etag`` as far as that can be told.
 
     Raises:
-        PictureError: ``not_found``, ``unreadable`` or ``too_large``.
+        PictureError: ``not_found``, ``unreadable``, ``too_large`` or ``changed``.
     """
     shard, row = shard_row(uri)
-    data = _rows_of(shard, [row])[0] if shard else _file(uri)
+    data = _rows_of(shard, [row])[0] if shard else _file(uri, etag=etag)
     if isinstance(data, PictureError):
         raise data
     return data
@@ -142,7 +145,9 @@ def _size_of(files: list[Encoded]) -> int:
     return sum(len(file.data) for file in files if isinstance(file.data, bytes))
 
 
-def _file(uri: str, size: int | None = None, prefixes: Prefixes = ()) -> bytes | PictureError:
+def _file(
+    uri: str, size: int | None = None, prefixes: Prefixes = (), etag: str = ""
+) -> bytes | PictureError:
     """The whole file, or why it can't be had; one that is too large is not read to its end."""
     if len(uri) > _LONGEST_ADDRESS:
         return PictureError("not_found", f"no file at {brief(uri)}: the name is too long")
@@ -150,13 +155,23 @@ def _file(uri: str, size: int | None = None, prefixes: Prefixes = ()) -> bytes |
     if address is None:
         return _outside(uri)
     try:
-        if (size or 0) <= MAX_PICTURE_BYTES:
-            return bounded(storage.read_bytes(address, most=MAX_PICTURE_BYTES + 1), uri)
-        return too_large(uri)
+        if (size or 0) > MAX_PICTURE_BYTES:
+            return too_large(uri)
+        found = storage.read_version(address, most=MAX_PICTURE_BYTES + 1)
+        newer = newer_version(uri, etag, found)
+        return _changed(uri, etag, newer) if newer else bounded(found.data, uri)
     except FileNotFoundError:
         return PictureError("not_found", f"no file at {uri!r}")
     except (DataError, OSError, RuntimeError, ValueError) as error:
         return PictureError("unreadable", f"can't read {uri!r}: {error}")
+
+
+def _changed(uri: str, etag: str, newer: str) -> PictureError:
+    return PictureError(
+        CHANGED,
+        f"{uri!r} was read in version {etag}, and is there in version {newer}; read it again: run "
+        "jobs/recognize.py",
+    )
 
 
 def _outside(uri: str) -> PictureError:

@@ -9,6 +9,7 @@ import pytest
 from jobs import documents
 from tests.jobs.runs import refused, within
 from tests.pipelines.test_documents import book, failed, files, results
+from tests.pipelines.test_documents_pdf import lines, read_at
 
 
 def test_it_writes_every_form_and_lists_what_is_missing(tmp_path: Path) -> None:
@@ -33,6 +34,16 @@ def test_long_lists_are_cut(tmp_path: Path) -> None:
     done = within(documents.main, "r", "out", cwd=tmp_path)
     assert done.stdout.count("empty_file!") == 18
     assert done.stdout.endswith("  and 12 more: see error_code in the results\n")
+
+
+def test_its_status_says_that_no_document_could_be_written(tmp_path: Path) -> None:
+    read_at(tmp_path / "r", [*lines("/gone/a.jpg"), *lines("/gone/b.jpg")])
+    within_reach = within(documents.main, "r", "out", "--format", "pdf", "txt", cwd=tmp_path)
+    assert within_reach.returncode == 0, within_reach.stderr
+    assert "errors: 2 not_found\n" in within_reach.stdout
+    done = within(documents.main, "r", "pdfs", "--format", "pdf", cwd=tmp_path)
+    assert "  /gone/b.jpg: not_found: no file at '/gone/b.jpg'\n" in done.stdout
+    refused(done, 1, "none of the documents of 2 files", "2 not_found", "give the files back")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
 from ctypes import c_int
 from pathlib import Path
@@ -21,6 +22,8 @@ from crnn.files import storage
 from crnn.images.contract import decode_picture
 from pipelines.documents.config import DocumentsConfig
 from pipelines.documents.write import Written, write_documents
+from pipelines.stores import file_at, files_at
+from tests.faulty_s3 import faulty
 from tests.pipelines.test_documents import MODEL, results, row
 
 PDF = DocumentsConfig(format=("pdf",))
@@ -232,6 +235,91 @@ def test_a_file_that_is_gone_or_no_picture_any_more_is_a_problem(tmp_path: Path)
     assert len(list((tmp_path / "out").glob("*.pdf"))) == 1
     again = convert(place, tmp_path / "out", DocumentsConfig(format=("txt", "pdf")))
     assert (again.written, again.kept, again.errors) == (0, 4, found.errors)
+
+
+def as_listed(uri: str, text: str = "word", etag: str | None = None) -> list[dict]:
+    """Rows of one line of what is there now, in the version that a listing of it gives."""
+    (listed,) = [file["etag"] for file in files_at(uri.rpartition("/")[0]) if file["uri"] == uri]
+    return [one | {"etag": listed if etag is None else etag} for one in lines(uri, [text])]
+
+
+def test_a_file_that_changed_gets_no_text_of_another_and_its_older_pdf_goes(tmp_path: Path) -> None:
+    kept, changed = tmp_path / "kept.jpg", tmp_path / "changed.jpg"
+    for file in (kept, changed):
+        file.write_bytes(picture())
+    before = file_at(str(changed))["etag"]
+    rows = [*as_listed(str(kept)), *as_listed(str(changed), "old")]
+    place, both = read_at(tmp_path / "r", rows), DocumentsConfig(format=("pdf", "txt"))
+    assert convert(place, tmp_path / "out", both).written == 4
+    for path in (tmp_path / "out").glob("*.pdf"):
+        os.utime(path, (1, 1))  # older than the rows
+    changed.write_bytes(picture("PNG"))
+    found = convert(place, tmp_path / "out", both)
+    assert (found.written, found.kept, found.errors) == (1, 2, {"changed": 1})
+    (problem,) = found.examples
+    assert (problem.uri, problem.page) == (str(changed), None)
+    assert f"was read in version {before}, and is there in version " in problem.message
+    assert file_at(str(changed))["etag"] in problem.message
+    (path,) = (tmp_path / "out").glob("*.pdf")
+    assert path.name.startswith("kept-")
+    read_at(tmp_path / "r", [*as_listed(str(kept)), *as_listed(str(changed), "new")])
+    assert convert(place, tmp_path / "out").errors == {}
+    texts = {path.name[:4]: path for path in (tmp_path / "out").glob("*.pdf")}
+    assert words_in(pypdfium2.PdfDocument(texts["chan"])[0]) == ["new"]
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_pages_of_a_file_that_can_t_be_had_are_one_problem(tmp_path: Path, gone: bool) -> None:
+    file = tmp_path / "a.pdf"
+    file.write_bytes(three_pages())
+    etag = file_at(str(file))["etag"]
+    rows = [one | {"etag": etag} for n in (1, 2, 3) for one in lines(str(file), ["x"], n)]
+    place, pages = read_at(tmp_path / "r", rows), DocumentsConfig(format=("pdf",), per="page")
+    assert convert(place, tmp_path / "out", pages).written == 3
+    made_before = list((tmp_path / "out").rglob("*.pdf"))
+    for path in made_before[:2]:
+        os.utime(path, (1, 1))
+    file.unlink() if gone else file.write_bytes(b"%PDF-")
+    found = convert(place, tmp_path / "out", pages)
+    assert found.errors == {"not_found" if gone else "changed": 1}
+    assert (found.written, found.kept) == (0, 1)
+    assert list((tmp_path / "out").rglob("*.pdf")) == made_before[2:]
+
+
+@pytest.mark.parametrize("etag", ["", "v7", "3-2", "d41d8cd98f00b204e9800998ecf8427e"])
+def test_a_version_that_no_listing_gives_is_not_compared(tmp_path: Path, etag: str) -> None:
+    file = tmp_path / "a.jpg"
+    file.write_bytes(picture())
+    place = read_at(tmp_path / "r", as_listed(str(file), etag=etag))
+    found = convert(place, tmp_path / "out")
+    assert (found.written, found.errors) == (1, {})
+
+
+def test_versions_of_a_bucket_come_with_the_one_request_for_the_file(
+    tmp_path: Path, new_bucket: Callable[[], str], s3_endpoint: str
+) -> None:
+    with faulty(s3_endpoint) as (address, met):
+        options = f"?endpoint_override={address.removeprefix('http://')}&scheme=http"
+        folder = f"{new_bucket()}/in"
+        names = ("same.jpg", "changed.jpg", "alone.jpg", "own.jpg")
+        uris = [f"{folder}/{name}{options}" for name in names]
+        for uri in uris:
+            storage.write_bytes(uri, picture())
+        listed = {file["uri"]: file["etag"] for file in files_at(folder + options)}
+        etags = [listed[uris[0]], listed[uris[1]], file_at(uris[2])["etag"], "version 4"]
+        rows = [
+            one | {"etag": etag}
+            for uri, etag in zip(uris, etags, strict=True)
+            for one in lines(uri, ["word"])
+        ]
+        for uri in uris[1::2]:
+            storage.write_bytes(uri, picture("PNG"))
+        place = read_at(tmp_path / "r", rows)
+        met.clear()
+        found = convert(place, tmp_path / "out")
+    assert met == {"GET": 4}
+    assert (found.written, found.errors) == (3, {"changed": 1})
+    assert [problem.uri for problem in found.examples] == [uris[1]]
 
 
 def test_results_without_their_ledger_have_no_resolution(tmp_path: Path) -> None:

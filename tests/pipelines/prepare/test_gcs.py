@@ -20,7 +20,8 @@ from crnn.files import storage
 from pipelines.prepare import PrepareConfig, begin, carry_out
 from pipelines.recognition.listing import list_inputs
 from pipelines.sources import open_source
-from pipelines.stores import files_at, names_in
+from pipelines.stores import file_at, files_at, names_in
+from pipelines.versions import newer_version
 from tests.pipelines.conftest import encoded
 from tests.pipelines.prepare.outputs import samples_of
 from tests.pipelines.sources.made import tar
@@ -99,6 +100,21 @@ def test_a_listing_comes_page_by_page(gcs: str, paged: str) -> None:
     )
     with pytest.raises(DataError, match=r"can't list gs://nowhere/.*404.*credentials"):
         list(files_at(f"gs://nowhere/x{gcs}"))
+
+
+def test_a_version_is_told_from_the_next_by_what_a_listing_gives(gcs: str) -> None:
+    folder, uri = f"gs://{BUCKET}/versions{gcs}", f"gs://{BUCKET}/versions/a.png{gcs}"
+    told = set[str]()
+    for content in (b"1", b"22"):
+        storage.write_bytes(uri, content)
+        now, read = (
+            {next(files_at(folder))["etag"], file_at(uri)["etag"]},
+            storage.read_version(uri),
+        )
+        assert {newer_version(uri, etag, read) for etag in now} == {""}
+        assert {newer_version(uri, etag, read) for etag in told} <= now
+        told |= now
+    assert len(told) == 4
 
 
 @pytest.mark.usefixtures("local_ray")
