@@ -10,7 +10,6 @@ import io
 from collections.abc import Sequence
 from ctypes import c_double
 from itertools import count
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,11 +59,10 @@ class Mapping(NamedTuple):
         )
 
 
-def write_pdf(path: Path, data: bytes, pages: Sequence[Page], dpi: int, *, whole: bool) -> None:
+def searchable_pdf(data: bytes, pages: Sequence[Page], dpi: int, *, whole: bool) -> bytes:
     """A PDF of these pages of a file.
 
     Args:
-        path: where it is written.
         data: the file that was read.
         pages: their lines.
         dpi: at which the pages of a PDF were drawn for reading.
@@ -75,17 +73,23 @@ def write_pdf(path: Path, data: bytes, pages: Sequence[Page], dpi: int, *, whole
             ``no_pdf_reader`` where the packages of the extra ``pages`` aren't installed.
     """
     pikepdf, pdfium = packages()
+    if not is_pdf(data):
+        return _saved(_of_pictures(pikepdf, data, pages, dpi))
     try:
-        if is_pdf(data):
-            pdf = _of_pdf(pikepdf, pdfium, data, pages, dpi, whole=whole)
-        else:
-            pdf = _of_pictures(pikepdf, data, pages, dpi)
-        with pdf:
-            pdf.save(path, deterministic_id=True)
+        return _saved(_of_pdf(pikepdf, pdfium, data, pages, dpi, whole=whole))
+    except PictureError:
+        raise
     except pikepdf.PasswordError as error:
         raise PictureError("encrypted", f"the PDF wants a password: {error}") from error
-    except (pikepdf.PdfError, pdfium.PdfiumError) as error:
+    except Exception as error:  # pikepdf and QPDF meet damage with almost anything
         raise PictureError("undecodable", f"not a PDF that can be changed: {error}") from error
+
+
+def _saved(pdf: Any) -> bytes:
+    file = io.BytesIO()
+    with pdf:
+        pdf.save(file, deterministic_id=True)
+    return file.getvalue()
 
 
 def _of_pdf(
@@ -139,10 +143,9 @@ def _of_pictures(pikepdf: Any, data: bytes, pages: Sequence[Page], dpi: int) -> 
     codes = Codes(pikepdf, pdf)
     for page in pages:
         size, picture, orientation = _picture(pikepdf, pdf, data, page.number - 1)
-        per_px = _points_per_px(size, dpi)
-        width, height = size.width * per_px, size.height * per_px
+        width, height = _size_pt(size, dpi)
         target = pdf.add_blank_page(page_size=(width, height))
-        mapping = Mapping((0.0, height), (per_px, 0.0), (0.0, -per_px))
+        mapping = Mapping((0.0, height), (width / size.width, 0.0), (0.0, -height / size.height))
         name = _named(pikepdf, target, picture, pikepdf.Name.XObject)
         a, b, c, d, e, f = _PLACED[orientation]
         matrix = (a * width, b * height, c * width, d * height, e * width, f * height)
@@ -156,11 +159,16 @@ def _of_pictures(pikepdf: Any, data: bytes, pages: Sequence[Page], dpi: int) -> 
     return pdf
 
 
-def _points_per_px(size: StatedSize, dpi: int) -> float:
-    """By the resolution that the picture states, within what a page of a PDF may be."""
+def _size_pt(size: StatedSize, dpi: int) -> tuple[float, float]:
+    """By the resolution that the picture states, within what a page of a PDF may be; where a side
+    is 4,800 times the other, not to scale."""
     per_px = POINTS_PER_INCH / (size.dpi[0] if size.dpi else dpi)
     longest, shortest = max(size.width, size.height), min(size.width, size.height)
-    return max(min(per_px, MOST_PT / longest), LEAST_PT / shortest)
+    per_px = max(min(per_px, MOST_PT / longest), LEAST_PT / shortest)
+    width, height = (
+        min(max(side * per_px, LEAST_PT), MOST_PT) for side in (size.width, size.height)
+    )
+    return width, height
 
 
 def _picture(pikepdf: Any, pdf: Any, data: bytes, frame: int) -> tuple[StatedSize, Any, int]:

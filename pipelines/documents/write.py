@@ -14,7 +14,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from crnn.errors import DataError, PictureError
@@ -137,17 +136,15 @@ class _Place:
     def _write(
         self, name: str, form: Form, uri: str, pages: Sequence[Page], file: _InputFile
     ) -> None:
-        address = storage.join(self._out_uri, name)
-        if form.writer is not None:
-            fill: Callable[[Path], None] = partial(_fill, form.writer, uri, pages)
-        else:
-            from pipelines.documents.pdf import write_pdf
+        address, writer = storage.join(self._out_uri, name), form.writer
+        if writer is not None:
+            with storage.replacing(address) as path:
+                storage.attempt("write", address, lambda: _fill(writer, uri, pages, path))
+            return
+        from pipelines.documents.pdf import searchable_pdf
 
-            fill = partial(
-                write_pdf, data=file.data(), pages=pages, dpi=self._dpi, whole=not self._by_page
-            )
-        with storage.replacing(address) as path:
-            storage.attempt("write", address, lambda: fill(path))
+        whole = not self._by_page
+        storage.write_bytes(address, searchable_pdf(file.data(), pages, self._dpi, whole=whole))
 
     def _outputs(self, document: Document) -> Iterator[tuple[str, Form, Sequence[Page]]]:
         name = safe_name(document.uri)

@@ -155,6 +155,17 @@ def test_orientations_of_jpegs(tmp_path: Path, orientation: int) -> None:
     assert (left, top) == pytest.approx((20, 40), abs=1.5)
 
 
+@pytest.mark.parametrize(("size", "dpi"), [((5000, 1), 100), ((1, 9000), 100), ((4244, 9), 18)])
+def test_a_page_is_as_long_and_as_short_as_a_pdf_lets_it_be(
+    tmp_path: Path, size: tuple[int, int], dpi: int
+) -> None:
+    assert 14_400 / 4244 * 4244 > 14_400  # by rounding
+    buffer = io.BytesIO()
+    Image.new("L", size).save(buffer, "PNG")
+    document = made(tmp_path, "a.png", buffer.getvalue(), lambda uri: lines(uri, ["word"]), dpi)
+    assert all(3 <= side <= 14_400 for side in document[0].get_size())
+
+
 @pytest.mark.parametrize(
     ("format", "mode"), [("PNG", "RGB"), ("PNG", "L"), ("BMP", "RGB"), ("JPEG", "CMYK")]
 )
@@ -266,6 +277,18 @@ def test_a_file_that_changed_gets_no_text_of_another_and_its_older_pdf_goes(tmp_
     assert convert(place, tmp_path / "out").errors == {}
     texts = {path.name[:4]: path for path in (tmp_path / "out").glob("*.pdf")}
     assert words_in(pypdfium2.PdfDocument(texts["chan"])[0]) == ["new"]
+
+
+def test_a_damaged_pdf_does_not_keep_others_from_theirs(tmp_path: Path) -> None:
+    with pikepdf.open(io.BytesIO(three_pages())) as pdf:
+        pdf.pages[0].Resources = pikepdf.Dictionary(Font=1)
+        pdf.save(tmp_path / "fonts.pdf")
+    (tmp_path / "good.pdf").write_bytes(three_pages())
+    names = ("fonts.pdf", "good.pdf")
+    rows = [one for name in names for one in lines(str(tmp_path / name), ["word"])]
+    found = convert(read_at(tmp_path / "r", rows), tmp_path / "out")
+    assert found.errors == {"undecodable": 1}
+    assert [path.name[:5] for path in (tmp_path / "out").glob("*.pdf")] == ["good-"]
 
 
 @pytest.mark.parametrize("gone", [True, False])
