@@ -49,7 +49,9 @@ def remote(scheme: str, bucket: str, options: Options) -> fs.FileSystem:
 def read_content(system: fs.FileSystem, path: str, most: int | None) -> Content:
     """A whole object, or its first ``most`` bytes."""
     with system.open_input_file(path) as file:
-        told = {name.lower(): value.decode() for name, value in file.metadata().items()}
+        told = {
+            name.lower(): value.decode(errors="replace") for name, value in file.metadata().items()
+        }
         size = file.size()
         when = told.get("last-modified") or told.get("updated")  # of S3, of Google
         return Content(
