@@ -146,8 +146,7 @@ def plan_work(
     out_uri = storage.absolute(out_uri)
     listing = partial(_listing, input_uri, out_uri, config)
     if follow and follow.events:
-        folder = bucket_folder(input_uri, **_chosen(out_uri, config))
-        follow.take_events(folder, whole_files if config.pages else pages)
+        _take_events(follow, input_uri, out_uri, config)
     detector = config.page_detector() if config.pages else None
     inputs = iter(()) if follow else _not_empty(input_uri, listing())
     ledger = Ledger(out_uri, digest, chunk_rows=CHUNK_FILES if config.pages else CHUNK_ROWS)
@@ -182,6 +181,11 @@ def _listing(input_uri: str, out_uri: str, config: BulkConfig) -> Iterator[pa.Ta
     """What there is to read; of pages whole files."""
     found = list_inputs(input_uri, **_chosen(out_uri, config), ignore_columns=config.ignore_columns)
     return whole_files(found) if config.pages else found
+
+
+def _take_events(follow: Follow, input_uri: str, out_uri: str, config: BulkConfig) -> None:
+    folder = bucket_folder(input_uri, **_chosen(out_uri, config))
+    follow.take_events(folder, whole_files if config.pages else pages)
 
 
 def _chosen(out_uri: str, config: BulkConfig) -> dict[str, Any]:
