@@ -160,12 +160,7 @@ def plan_work(
     return BulkWork(
         ledger=ledger,
         read=ChunkReadConfig(
-            bundle=bundle,
-            then=then,
-            detector=detector,
-            lexicon=lexicon,
-            ngram=ngram,
-            options=config,
+            bundle=bundle, then=then, detector=detector, lexicon=lexicon, ngram=ngram, options=config
         ),
         out_uri=out_uri,
         hold=hold,
