@@ -157,11 +157,12 @@ def plan_work(
     if config.retry_failed:
         failed = failed_inputs(ledger)
         list(ledger.add(whole_files(failed) if config.pages else failed))
+    read = ChunkReadConfig(
+        bundle=bundle, then=then, detector=detector, lexicon=lexicon, ngram=ngram, options=config
+    )
     return BulkWork(
         ledger=ledger,
-        read=ChunkReadConfig(
-            bundle=bundle, then=then, detector=detector, lexicon=lexicon, ngram=ngram, options=config
-        ),
+        read=read,
         out_uri=out_uri,
         hold=hold,
         agenda=Agenda(
