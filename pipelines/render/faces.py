@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import re
 import struct
+import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +31,9 @@ _UNASSIGNED = "\U0010fffd"  # private use: a face answers with its "missing glyp
 _JOINERS = "\u200c\u200d"
 _SAME_GLYPH = 4
 """This many characters that look alike to the pixel are stand-ins, not letters."""
+_ALPHABETS = ("LATIN", "GREEK", "CYRILLIC")
+_TWINS = ("ETH", "STROKE")
+"""What the names of letters have that look like others of their alphabet, as Ð and Đ do."""
 _UNLIKE_CAPITALS = "abdeghnqrt"
 """Small letters that look unlike their capitals in every face that has both."""
 _SAME_SHAPE = 0.68
@@ -104,13 +108,13 @@ def lacks(face: ImageFont.FreeTypeFont, mapped: Iterable[str], characters: str) 
 
     A space needs a width and no ink; zero-width joiners are the shaper's, not the font's. Where
     small letters have the shapes of capitals, the face has capitals only, and lacks the small
-    letters.
+    letters. Of two letters of an alphabet that are drawn alike one is wrong; nothing says which.
     """
     there = set(mapped)
     missing = bytes(face.getmask(_UNASSIGNED))
     ink = {c: bytes(face.getmask(c)) if c in there else b"" for c in characters}
     alike = Counter(ink[c] for c in characters if not c.isspace())
-    lacking = []
+    lacking = _drawn_alike(ink)
     for character in characters:
         drawn = ink[character]
         if character.isspace():
@@ -124,6 +128,18 @@ def lacks(face: ImageFont.FreeTypeFont, mapped: Iterable[str], characters: str) 
     if _capitals_only(face, [c for c in characters if c not in lacking]):
         lacking += [c for c in characters if c.islower() and c not in lacking]
     return "".join(c for c in characters if c in lacking)
+
+
+def _drawn_alike(ink: Mapping[str, bytes]) -> list[str]:
+    """Plain letters whose ink is that of another one of the same alphabet and case."""
+    letters: dict[tuple[str, bool, bytes], list[str]] = {}
+    for character, drawn in ink.items():
+        words = unicodedata.name(character, "").split()
+        if any(drawn) and words[:1] and words[0] in _ALPHABETS and "LETTER" in words:
+            if unicodedata.decomposition(character) or not set(words).isdisjoint(_TWINS):
+                continue
+            letters.setdefault((words[0], character.isupper(), drawn), []).append(character)
+    return [character for alike in letters.values() if len(alike) > 1 for character in alike]
 
 
 def _capitals_only(face: ImageFont.FreeTypeFont, characters: Collection[str]) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from fontTools.ttLib import TTFont
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib import get_data_path
 from PIL import ImageFont
 
 from crnn.errors import DataError
@@ -79,6 +80,24 @@ def test_a_face_says_what_it_lacks() -> None:
     assert lacking(file_of("DejaVuSans.ttf"), "AaЖж€ 0") == ""
     assert lacking(file_of("Roboto-Regular.ttf"), "A漢") == "漢"
     assert lacking(file_of("cmr10.ttf"), "A€") == "€"
+
+
+def test_letters_that_are_drawn_alike_are_lacking(tmp_path: Path) -> None:
+    """A face of Debian draws the Cyrillic Н as an О; capitals shared with Latin are no fault."""
+
+    def wrong(font: TTFont) -> None:
+        for table in font["cmap"].tables:
+            if ord("\u041d") in table.cmap:
+                table.cmap[ord("\u041d")] = table.cmap[ord("\u041e")]
+
+    cyrillic = CHARSETS["cyrillic"]
+    source = str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
+    before = lacking(Path(source), cyrillic)
+    with TTFont(source) as font:
+        wrong(font)
+        font.save(tmp_path / "wrong.ttf")
+    assert not set(before) & set("\u041d\u041eHO")
+    assert set(lacking(tmp_path / "wrong.ttf", cyrillic)) - set(before) == set("\u041d\u041e")
 
 
 def test_small_capitals_are_no_small_letters() -> None:
