@@ -11,8 +11,8 @@ held out of training, whose readings the confidences' two numbers are fitted to,
 are so but for the case, which c, o or s alone don't tell; else they stay as the run fitted them.
 ``--facts`` names a YAML file that the card repeats under Training: commands (a list), seed,
 samples, hours, machine. ``--widths``, ``--stretches``, ``--below`` and ``--turn-from`` give the
-bundle other bucket widths or another reading policy, with the same weights; with --widths and
-no sets the card says what it said.
+bundle other bucket widths or another reading policy, with the same weights; without sets the card
+states the figures that it had.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ def main(arguments: argparse.Namespace) -> None:
     sets += [labelled_set(one, lines=True) for one in arguments.lines]
     name = Path(arguments.out).name
     bundle = with_reading(load_bundle(arguments.bundle), arguments)
-    save(bundle, arguments.out, name=name)
+    facts = yaml.safe_load(arguments.facts.read_text()) if arguments.facts else bundle.training
+    save(bundle, arguments.out, name=name, training=facts)
     if not sets:  # other widths or another policy: what was measured before stays
         return
     read = read_with(arguments.out, sets, "torch")
@@ -107,7 +108,6 @@ def main(arguments: argparse.Namespace) -> None:
     readings = read.readings
     confident = [calibration.apply(r.log_probability) for r in readings]
     bins = confidence_bins(confident, [r.right for r in readings], CONFIDENCE_BINS)
-    facts = yaml.safe_load(arguments.facts.read_text()) if arguments.facts else bundle.training
     save(
         bundle,
         arguments.out,

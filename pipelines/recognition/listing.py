@@ -55,9 +55,9 @@ def list_inputs(
     """
     folder = _folder(uri, all_files, documents, without, prefixes)
     kind = _kind(folder)
-    if kind is _LIST:
+    if kind == _LIST:
         return pages(listed(folder.uri, ignore_columns, prefixes))
-    if kind is _SET:
+    if kind == _SET:
         return samples_of(folder.uri, prefixes)
     return pages(_tables(_input(row) for row in files_at(folder.uri) if folder.has(row)))
 

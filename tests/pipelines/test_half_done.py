@@ -1,7 +1,7 @@
-"""What an earlier version began, this one goes on with; ``half_done`` is what it left when killed.
+"""What an earlier version began, this one goes on with; ``half_done`` is of that version.
 
-Three parts of four samples were planned by ``crnn prepare``, of which two are done; a chunk of
-three pictures by ``crnn recognize``.
+``crnn prepare`` was killed before its manifest, and its third part taken away; ``crnn recognize``
+had planned three pictures. Addresses are not those that were.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def test_a_preparation(tmp_path: Path) -> None:
 
 
 def test_a_bulk_job(tmp_path: Path) -> None:
-    recipe = json.loads((HALF_DONE / "recognized/work/recipe.json").read_text())
+    recipe = json.loads((HALF_DONE / "recognized/plans/recipe.json").read_text())
     ledger = Ledger(str(tmp_path), recipe["bundle"])
-    shutil.copytree(HALF_DONE / "recognized/work", ledger.work_uri)
+    shutil.copytree(HALF_DONE / "recognized/plans", ledger.work_uri)
     ledger.claim(recipe)
     with pytest.raises(DataError, match="made with other settings: chars: True → False; give"):
         ledger.claim({**recipe, "chars": False})

@@ -298,6 +298,7 @@ def test_styles_have_names_and_amounts_can_be_changed() -> None:
         {"spacing_em": (0.2, 0.1)},
         {"noise_sigma": -1.0},
         {"widen": (0.1, 1.0)},
+        {"dots": (4.0, 20.0)},
         {"widen": (1.0, 9.0)},
         {"condensed_share": 0.6, "thin_share": 0.5},
         {"blur_em": float("nan")},
